@@ -1,0 +1,56 @@
+"""The table of faces that every other part of the project speaks of."""
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+
+IMAGE_SIZE = 48  # pixels: FER2013 and the paper's input layer (Table 5)
+CLASSES = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Faces:
+    """N grey faces with their labels, in a fixed order.
+
+    Attributes:
+        images: (N, 48, 48) uint8.
+        labels: (N,) int64, positions in ``CLASSES``.
+        names: (N,) str, the path of each face inside its source; unique.
+        splits: (N,) str, one of ``SPLITS``: the part of the data set that the source puts the face in.
+        source: Where the faces come from, for people: an archive's name or "drawn faces".
+        fingerprint: SHA-256 of images, labels and splits, the same however the faces were packed.
+        unreadable: (name, reason) of every file that could not be read as a face.
+        remarks: What the reader put right by itself, one counted sentence each.
+        best_possible: Highest expected accuracy on the labels, where it is known; else None.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    names: np.ndarray
+    splits: np.ndarray
+    source: str
+    fingerprint: str
+    unreadable: tuple[tuple[str, str], ...] = ()
+    remarks: tuple[str, ...] = ()
+    best_possible: float | None = None
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def counts(self) -> dict[str, list[int]]:
+        """Return the number of faces per split and class, splits without a face left out."""
+        return {
+            split: np.bincount(self.labels[self.splits == split], minlength=len(CLASSES)).tolist()
+            for split in SPLITS
+            if (self.splits == split).any()
+        }
+
+
+def fingerprint(images: np.ndarray, labels: np.ndarray, splits: np.ndarray) -> str:
+    """Return the SHA-256 of images (uint8), labels (as int64) and splits, in hexadecimal."""
+    digest = hashlib.sha256(np.ascontiguousarray(images).tobytes())
+    digest.update(labels.astype(np.int64).tobytes())
+    digest.update("\n".join(splits.tolist()).encode())
+    return digest.hexdigest()

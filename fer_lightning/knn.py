@@ -1,0 +1,120 @@
+"""Exact k-nearest-neighbour classifier on unit vectors, with its gallery inside."""
+
+import logging
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import one_hot
+
+log = logging.getLogger(__name__)
+
+GRID = 2**20  # similarities closer than 1 / GRID count as equal: float32 rounding is finer, faces differ by more
+CHUNK_ELEMENTS = 2**20  # elements of one block of similarities: 8 MiB, and its three temporaries stay below 64 MiB
+
+
+class Neighbours(NamedTuple):
+    """The K gallery faces nearest to each of B queries, nearest first."""
+
+    indices: Tensor  # (B, K) int64, rows of the gallery
+    similarities: Tensor  # (B, K) float64, cosine
+
+
+class KNNClassifier(nn.Module):
+    """Vote among the ``k`` gallery faces that are most similar to the query.
+
+    Search is exact and gives the same answer on every device. Its rules for ties: faces whose cosine
+    similarities agree to 2**-20 count as equally near, and the one earlier in the gallery goes first; classes
+    with equal votes are ranked by their nearest face.
+
+    Args:
+        k: Number of neighbours; a smaller gallery votes as a whole.
+        weights: "uniform" gives every neighbour one vote, "similarity" exp(similarity / temperature)
+            (arXiv:1805.01978, section 3.4).
+        temperature: Divisor of the cosine similarity; unused with "uniform".
+        num_classes: Number of classes C.
+        embedding_size: D, length of the unit vectors.
+    """
+
+    gallery: Tensor
+    gallery_labels: Tensor
+
+    def __init__(
+        self,
+        k: int,
+        weights: Literal["uniform", "similarity"],
+        temperature: float,
+        num_classes: int,
+        embedding_size: int,
+    ) -> None:
+        super().__init__()
+        if weights not in ("uniform", "similarity"):
+            raise ValueError(f"classifier.weights={weights} is unknown: use uniform or similarity")
+        if k < 1 or temperature <= 0:
+            raise ValueError(f"classifier.k={k} and classifier.temperature={temperature} must be positive")
+        self.k = k
+        self.weights = weights
+        self.temperature = temperature
+        self.num_classes = num_classes
+        self.register_buffer("gallery", torch.empty(0, embedding_size))
+        self.register_buffer("gallery_labels", torch.empty(0, dtype=torch.int64))
+
+    def fit(self, embeddings: Tensor, labels: Tensor) -> None:
+        """Take embeddings (N, D) float32 of norm 1 and labels (N,) int64 as the gallery."""
+        self.gallery = embeddings.detach().float()
+        self.gallery_labels = labels.detach()
+        if self.k > len(labels):
+            log.warning("classifier.k=%d exceeds the gallery of %d faces: all of them vote", self.k, len(labels))
+
+    @torch.no_grad()
+    def neighbours(self, queries: Tensor) -> Neighbours:
+        """Return the nearest gallery faces of queries (B, D) float32 of norm 1.
+
+        Raises:
+            RuntimeError: If the gallery is empty.
+        """
+        size = len(self.gallery)
+        if size == 0:
+            raise RuntimeError("the k-NN gallery is empty: call fit(embeddings, labels) first")
+        k = min(self.k, size)
+        gallery = self.gallery.double().T  # float64: the sums of CPU and GPU agree far below 1 / GRID
+        # One integer holds (similarity on the grid, earlier row first): keys are distinct, so no device is free
+        # to order ties in its own way.
+        row_key = torch.arange(size - 1, -1, -1, device=gallery.device)
+        keys = []
+        for chunk in queries.double().split(max(1, CHUNK_ELEMENTS // size)):
+            grid = (chunk @ gallery).mul_(GRID).round_().long()  # (b, N)
+            keys.append(grid.mul_(size).add_(row_key).topk(k, dim=1).values)
+        key = torch.cat(keys)  # (B, K)
+        similarities = key.div(size, rounding_mode="floor").double() / GRID
+        return Neighbours(size - 1 - key.remainder(size), similarities)
+
+    @torch.no_grad()
+    def forward(self, queries: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the winning class (B,) int64 and the share of the vote per class (B, C) float32.
+
+        Args:
+            queries: (B, D) float32, norm 1.
+
+        Raises:
+            RuntimeError: If the gallery is empty.
+        """
+        indices, similarities = self.neighbours(queries)
+        labels = self.gallery_labels[indices]  # (B, K)
+        if self.weights == "uniform":
+            weights = torch.ones_like(similarities)
+        else:  # relative to the nearest face, so that no exponential overflows
+            weights = ((similarities - similarities[:, :1]) / self.temperature).exp()
+        votes = (one_hot(labels, self.num_classes) * weights.unsqueeze(2)).sum(dim=1)  # (B, C)
+        # Neighbours come nearest first, so the first whose class has the most votes decides a tie.
+        leads = votes.gather(1, labels) == votes.amax(dim=1, keepdim=True)  # (B, K)
+        winner = labels.gather(1, leads.int().argmax(dim=1, keepdim=True)).squeeze(1)
+        return winner, (votes / weights.sum(dim=1, keepdim=True)).float()
+
+    def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: object) -> None:
+        # The gallery's length is data, not architecture: take the saved one, whatever this one's is.
+        for name in ("gallery", "gallery_labels"):
+            saved = state_dict.get(prefix + name)
+            if saved is not None and saved.shape[1:] == getattr(self, name).shape[1:]:
+                setattr(self, name, torch.empty_like(saved, device=getattr(self, name).device))
+        super()._load_from_state_dict(state_dict, prefix, *args)
