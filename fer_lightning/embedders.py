@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-STRIDE = 16  # pixels of the image behind one pixel of FaceNet's last map
+from fer_lightning.errors import UserError
 
 
 def convolution(in_channels: int, out_channels: int, kernel_size: int, **options: int) -> nn.Sequential:
@@ -101,4 +101,66 @@ class FaceNet(nn.Module):
         )
 
     def forward(self, images: Tensor) -> Tensor:
+        """Return one unit vector per face.
+
+        Args:
+            images: (B, 1, H, W) float32 in [-1, 1], H and W equal to ``image_size``.
+
+        Returns:
+            (B, D), Euclidean norm 1.
+
+        Raises:
+            ValueError: If H or W is another.
+        """
+        if images.shape[1:] != (1, self.image_size, self.image_size):
+            raise ValueError(f"images are {tuple(images.shape)}, not (B, 1, {self.image_size}, {self.image_size})")
         return normalize(self.head(self.features(images)), dim=1)
+
+
+class TimmEmbedder(nn.Module):
+    """Any timm backbone that fits the faces, with the same embedding layer and normalisation.
+
+    Args:
+        model_name: Of ``timm.create_model``.
+        embedding_size: D.
+        image_size: Height and width of the faces, pixels.
+        pretrained: Whether to load timm's weights from its hub.
+        checkpoint_path: Local file of weights, or "".
+
+    Raises:
+        UserError: If timm does not know the model, cannot get its weights, or the model does not fit the faces.
+    """
+
+    def __init__(
+        self, model_name: str, embedding_size: int, image_size: int, pretrained: bool, checkpoint_path: str
+    ) -> None:
+        super().__init__()
+        import timm  # slow, and brings torchvision
+
+        if not timm.is_model(model_name):
+            close = ", ".join(timm.list_models(f"*{model_name[:6]}*")[:5]) or "resnet10t"
+            raise UserError(f"embedder.model_name={model_name} is unknown to timm: try {close}")
+        try:
+            self.backbone = timm.create_model(
+                model_name, pretrained=pretrained, checkpoint_path=checkpoint_path, in_chans=1, num_classes=0
+            )
+        except (OSError, RuntimeError) as error:
+            raise UserError(
+                f"the weights of embedder.model_name={model_name} cannot be loaded ({type(error).__name__}): use "
+                "embedder.pretrained=false or give embedder.checkpoint_path"
+            ) from error
+        faces = torch.zeros(2, 1, image_size, image_size)
+        try:
+            with torch.no_grad():
+                width = self.backbone.eval()(faces).shape[1]  # num_features is not always the width of the output
+        except (AssertionError, RuntimeError) as error:
+            raise UserError(
+                f"embedder.model_name={model_name} does not fit {image_size} x {image_size} pixels: try resnet10t, "
+                "efficientnet_b0 or convnext_atto"
+            ) from error
+        self.backbone.train()
+        self.head = nn.Linear(width, embedding_size)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return (B, D) unit vectors for images (B, 1, H, W) float32 in [-1, 1]."""
+        return normalize(self.head(self.backbone(images)), dim=1)

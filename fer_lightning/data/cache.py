@@ -1,5 +1,6 @@
 """Faces kept on disk as one uncompressed .npz of plain arrays, so that a second run starts at once."""
 
+import contextlib
 import logging
 import os
 import tempfile
@@ -57,5 +58,6 @@ def load_faces(path: Path, source: str) -> Faces | None:
         return None
     except Exception as error:  # what numpy and zipfile raise depends on where the damage is
         log.warning("The cache %s is damaged (%s) and is built anew.", path, error)
-        path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            path.unlink()
         return None

@@ -202,7 +202,9 @@ def _act(expressions: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndar
     intensity = prototypes[expressions] * strength * rng.uniform(0.4, 1.2, (count, len(UNITS)))
     # Faces also do what their expression does not ask for: up to two units at random, as when people talk or squint.
     for _ in range(2):
-        intensity[np.arange(count), rng.integers(len(UNITS), size=count)] += np.maximum(rng.uniform(-0.4, 0.4, count), 0)
+        intensity[np.arange(count), rng.integers(len(UNITS), size=count)] += np.maximum(
+            rng.uniform(-0.4, 0.4, count), 0
+        )
     return dict(zip(UNITS, intensity.astype(np.float32).T, strict=True))
 
 

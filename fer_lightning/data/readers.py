@@ -16,6 +16,7 @@ import sys
 import time
 import warnings
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -65,7 +66,7 @@ Files = dict[str, Callable[[], BinaryIO]]  # path inside the source, with "/" ->
 
 
 def read_faces(root: str | None, cache_dir: str, drawn: Mapping) -> Faces:
-    """Return all faces of a source, sorted by name, from the cache where it has them.
+    """Return all faces of a source, pictures sorted by name, csv rows as they come; from the cache where it has them.
 
     Args:
         root: A folder, .zip or .csv; "kaggle" to download the paper's archive; None for drawn faces.
@@ -95,7 +96,7 @@ def read_faces(root: str | None, cache_dir: str, drawn: Mapping) -> Faces:
             return _read_or_load(path, source, files, remarks, cache)
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror or error}. {REMEDY}") from error
-    except (zipfile.BadZipFile, NotImplementedError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, UnicodeDecodeError) as error:
         size = f"{path.stat().st_size:,} bytes"
         raise UserError(f"{path} ({size}) is no whole zip archive: {error}. Fetch it again. {REMEDY}") from error
 
@@ -134,7 +135,7 @@ def _cache_name(key: str) -> str:
 def _list_folder(root: Path) -> tuple[Files, str, Counter]:
     """Return a folder's files, a SHA-256 of their paths, sizes, times and modes, and remarks."""
     files, states, remarks = {}, [], Counter()
-    for folder, folders, names in os.walk(root):  # does not follow links to folders, which may be loops
+    for folder, folders, names in os.walk(root, onerror=_raise):  # enters no links, which may be loops
         linked = sum(os.path.islink(os.path.join(folder, name)) for name in folders)
         if linked:
             remarks["Linked folders that were not followed"] += linked
@@ -149,6 +150,10 @@ def _list_folder(root: Path) -> tuple[Files, str, Counter]:
                 states.append(relative)
     key = hashlib.sha256("\n".join(sorted(states)).encode(errors="surrogateescape")).hexdigest()
     return files, key, remarks
+
+
+def _raise(error: OSError) -> None:
+    raise error  # os.walk would pass over a folder that may not be entered
 
 
 def _open_regular(path: str) -> BinaryIO:
@@ -216,20 +221,27 @@ def _read(path: Path, source: str, files: Files, remarks: Counter) -> Faces:
             remarks["Files that are hidden or no pictures ignored"] += len(files) - len(pictures)
         rows, images = _read_pictures(path, names, files, unreadable, remarks)
     elif tables:
-        rows, images = _read_csv(path if path.suffix == ".csv" else path / tables[0], files[tables[0]])
+        rows, images = _read_csv(path / tables[0] if path.suffix.lower() != ".csv" else path, files[tables[0]])
     else:
         found = _some(sorted({name.split("/")[0] for name in files})) or "nothing"
         raise UserError(f"{path} holds no faces in a known layout; found: {found}. {REMEDY}")
 
-    names, splits, labels = (np.array(column) for column in zip(*rows, strict=True)) if rows else ([], [], [])
-    if len(unreadable) > MAX_UNREADABLE_SHARE * (len(rows) + len(unreadable)):
+    total = len(rows) + len(unreadable)
+    if len(unreadable) > MAX_UNREADABLE_SHARE * total:
         raise UserError(
-            f"{path}: {len(unreadable):,} of {len(rows) + len(unreadable):,} pictures are unreadable, more than "
-            f"{MAX_UNREADABLE_SHARE:.0%}: {_some(': '.join(pair) for pair in unreadable)}. Fetch the data set again."
+            f"{path}: {len(unreadable):,} of {total:,} pictures are unreadable, more than {MAX_UNREADABLE_SHARE:.0%}: "
+            f"{_some(': '.join(pair) for pair in unreadable)}. Fetch the data set again."
         )
-    if "train" not in splits:
+    found = {(split, label) for _, split, label in rows}
+    if "train" not in {split for split, _ in found}:
         raise UserError(f"{path}: the train split is empty. {REMEDY}")
-    images, labels = np.stack(images), labels.astype(np.int64)
+    missing = sorted(
+        {f"{split}/{CLASSES[k]}" for split, _ in found for k in range(len(CLASSES)) if (split, k) not in found}
+    )
+    if missing:
+        raise UserError(f"{path} holds no face of {_some(missing)}; each split needs all of {', '.join(CLASSES)}.")
+    names, splits, labels = (np.array(column) for column in zip(*rows, strict=True))
+    images = np.stack(images)
     return Faces(
         images=images,
         labels=labels,
@@ -248,7 +260,7 @@ def _is_picture(name: str) -> bool:
 
 
 def _choose_tree(path: Path, trees: dict[tuple, list[str]], remarks: Counter) -> list[str]:
-    """Return the pictures of the outermost tree, once its class folders are the seven classes."""
+    """Return the pictures of the outermost tree, sorted, once all its class folders are known."""
     prefix, *others = sorted(trees, key=lambda parts: (len(parts), parts))
     for other in others:
         if other != (*prefix, "images"):  # Kaggle's archive holds its tree again under images/images/
@@ -257,14 +269,9 @@ def _choose_tree(path: Path, trees: dict[tuple, list[str]], remarks: Counter) ->
         remarks["Pictures of a second copy under {}/ ignored".format("/".join(other))] += len(trees[other])
 
     folders = {PurePosixPath(name).parts[-3:-1] for name in trees[prefix]}
-    unknown = {f"{split}/{folder}" for split, folder in folders if folder.lower() not in SPELLINGS}
-    known = {(split, SPELLINGS.get(folder.lower())) for split, folder in folders}
-    missing = {f"{split}/{name}" for split, _ in folders for name in CLASSES if (split, name) not in known}
-    if unknown or missing:
-        raise UserError(
-            f"{path}: class folders unknown: {_some(sorted(unknown)) or 'none'}; missing or empty: "
-            f"{_some(sorted(missing)) or 'none'}. Each split needs exactly {', '.join(CLASSES)}."
-        )
+    unknown = sorted("/".join(folder) for folder in folders if folder[-1].lower() not in SPELLINGS)
+    if unknown:
+        raise UserError(f"{path}: unknown class folders {_some(unknown)}; rename them to {', '.join(CLASSES)}.")
     return sorted(trees[prefix], key=lambda name: PurePosixPath(name).parts[-3:])
 
 
@@ -306,7 +313,7 @@ def _read_picture(file: BinaryIO) -> tuple[np.ndarray, list[str]]:
         if opened.width * opened.height > MAX_PIXELS:
             raise Image.DecompressionBombError
         if getattr(opened, "is_animated", False):
-            changes.append("Animations of which the first frame was read")
+            changes.append("Pictures of several frames of which the first was read")
         opened.load()
         picture, mode = opened, opened.mode
         if opened.getexif().get(ExifTags.Base.Orientation, 1) != 1:
@@ -353,7 +360,8 @@ def _read_csv(path: Path, opener: Callable[[], BinaryIO]) -> tuple[list, list]:
                 rows.append((f"{split}/{emotion}/csv_{row:05}", split, CLASSES.index(emotion)))
                 images.append(_parse_pixels(face.get("pixels", "")))
     except (ValueError, csv.Error) as error:
-        raise UserError(f"{path}, row {row}: {error}. Mend or delete the row, or fetch the file again.") from error
+        where = f"row {row}" if row else "header"
+        raise UserError(f"{path}, {where}: {error}. Mend or delete it, or fetch the file again.") from error
     return rows, images
 
 
@@ -368,7 +376,7 @@ def _parse_pixels(text: str) -> np.ndarray:
     """Return the (48, 48) uint8 image of 2304 numbers, or raise a ValueError that names the bad one."""
     try:
         values = np.fromstring(text, dtype=np.int64, sep=" ")
-    except DeprecationWarning:
+    except (DeprecationWarning, ValueError):
         values = np.array([-1])
     if values.size == IMAGE_SIZE**2 and values.min() >= 0 and values.max() <= 255:
         return values.astype(np.uint8).reshape(IMAGE_SIZE, IMAGE_SIZE)

@@ -1,0 +1,103 @@
+"""Callbacks: the quick score between exact ones, lines for a console without a progress bar."""
+
+import logging
+import time
+from collections.abc import Sequence
+
+import lightning
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import Callback
+from torch import Tensor
+
+from fer_lightning.knn import KNNClassifier
+
+log = logging.getLogger(__name__)
+
+
+class QuickValidation(Callback):
+    """Score a fixed sample of the validation faces every few steps, at a bounded cost.
+
+    The sample is stratified by class and classified by k-NN against the latest training embeddings, kept as
+    training left them. It is a rough curve (``val/accuracy_quick``), never what chooses the checkpoint.
+
+    Args:
+        every_n_steps: Training steps between two scores; the paper's validation frequency is 30.
+        sample_size: Validation faces to score.
+        bank_size: Latest training embeddings to search.
+        classifier: Of the embeddings; its gallery is replaced by the bank.
+        seed: Of the sample.
+    """
+
+    def __init__(
+        self, every_n_steps: int, sample_size: int, bank_size: int, classifier: KNNClassifier, seed: int
+    ) -> None:
+        self.every_n_steps = every_n_steps
+        self.sample_size = sample_size
+        self.bank_size = bank_size
+        self.classifier = classifier
+        self.seed = seed
+        self.bank: list[tuple[Tensor, Tensor]] = []
+
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Draw the sample."""
+        datamodule = trainer.datamodule
+        rows = datamodule.partition.validation
+        labels = datamodule.faces.labels[rows]
+        random = np.random.default_rng(self.seed)
+        share = min(1.0, self.sample_size / len(rows))
+        sample = np.concatenate(
+            [
+                random.permutation(rows[labels == label])[: max(1, round(share * (labels == label).sum()))]
+                for label in np.unique(labels)
+            ]
+        )
+        self.loader = datamodule.loader(np.sort(sample))
+        self.classifier.to(pl_module.device)
+        log.info("val/accuracy_quick: %d validation faces every %d steps", len(sample), self.every_n_steps)
+
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: dict, batch: object, idx: int
+    ) -> None:
+        """Remember the batch; score when it is time."""
+        self.bank.append((outputs["embeddings"], outputs["labels"]))
+        self.bank = self.bank[-max(1, self.bank_size // len(outputs["labels"])) :]
+        if trainer.global_step % self.every_n_steps:
+            return
+        embeddings, labels = zip(*self.bank, strict=True)
+        self.classifier.gallery, self.classifier.gallery_labels = torch.cat(embeddings), torch.cat(labels)
+        pl_module.eval()
+        correct = count = 0
+        with torch.no_grad():
+            for sample in self.loader:
+                predictions, _ = self.classifier(pl_module(sample.images.to(pl_module.device)))
+                correct += (predictions == sample.labels.to(pl_module.device)).sum().item()
+                count += len(predictions)
+        pl_module.train()
+        pl_module.log("val/accuracy_quick", correct / count)
+        pl_module.log("val/quick_sample_size", float(count))
+
+
+class EpochLines(Callback):
+    """Log one line an epoch, with the figures that matter.
+
+    Args:
+        metrics: Names of the metrics in the line.
+    """
+
+    def __init__(self, metrics: Sequence[str]) -> None:
+        self.metrics = metrics
+        self.start = 0.0
+
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Start the clock."""
+        self.start = time.monotonic()
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Log the line; the epoch's validation is already done."""
+        found = {
+            name: trainer.callback_metrics[name].item() for name in self.metrics if name in trainer.callback_metrics
+        }
+        figures = "  ".join(f"{name} {number:.4f}" for name, number in found.items())
+        seconds = time.monotonic() - self.start
+        log.info("epoch %d/%d  %s  %.0f s", trainer.current_epoch + 1, trainer.max_epochs, figures, seconds)

@@ -1,0 +1,119 @@
+"""What can be said of a configuration before torch is imported, and errors as one sentence."""
+
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator
+from difflib import get_close_matches
+from pathlib import Path
+
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from fer_lightning.errors import UserError
+
+CONF = Path(__file__).parents[1] / "conf"
+
+
+def run(task: Callable[[], object], config_name: str) -> None:
+    """Run a Hydra entry point; end a user's mistake with one sentence and exit code 1, anything else with a traceback."""
+    os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra then hands its exceptions over instead of printing them
+    try:
+        task()
+    except UserError as error:
+        sys.exit(f"error: {error}")
+    except (HydraException, OmegaConfBaseException) as error:
+        cause = error.__cause__
+        if isinstance(cause, UserError):  # raised while Hydra instantiated a node
+            sys.exit(f"error: {cause}")
+        if cause is not None and not isinstance(cause, (HydraException, OmegaConfBaseException, TypeError)):
+            raise
+        sys.exit(f"error: {explain(error, config_name)}")
+
+
+def check(cfg: DictConfig, config_name: str) -> None:
+    """Refuse a configuration that cannot run.
+
+    Raises:
+        UserError: Naming the option and the remedy.
+    """
+    _check_types(cfg, config_name)
+    root = cfg.data.root
+    if root not in (None, "kaggle") and not Path(root).exists():
+        raise UserError(
+            f"data.root={root} does not exist (looked for {Path(root).absolute()}): give a folder, .zip or .csv of "
+            "faces, or data.root=null for the drawn faces"
+        )
+    output_dir = Path(cfg.paths.output_dir)
+    if (output_dir / "config.yaml").exists():
+        raise UserError(f"{output_dir} holds a run already: choose another hydra.run.dir, or delete it")
+
+
+def explain(error: Exception, config_name: str) -> str:
+    """Return Hydra's complaint as one sentence, with what was probably meant."""
+    text = str(error)
+    if match := re.search(r"Could not override '([^']+)'", text):
+        return f"{match[1]} is no option{_meant(match[1], _known_keys(config_name))}"
+    if match := re.search(r"Could not find '([\w/]+)/([^'/]+)'", text):
+        choices = sorted(path.stem for path in (CONF / match[1]).glob("*.yaml"))
+        return f"{match[1]}={match[2]} does not exist: use one of {', '.join(choices)}"
+    if match := re.search(r"Missing mandatory value: (\S+)", text):
+        return f"{match[1]} is missing: add {match[1]}=..."
+    if match := re.search(r"Interpolation key '([^']+)' not found", text):
+        return (
+            f"the chosen configuration has no {match[1]}: with another loss than triplet use miner=none or batch_hard"
+        )
+    return " ".join(text.split())
+
+
+def _check_types(cfg: DictConfig, config_name: str) -> None:
+    """Compare every given value with the type of the one it replaces."""
+    hydra = HydraConfig.get()
+    overrides = OverridesParser.create().parse_overrides(list(hydra.overrides.task))
+    choices = [o.input_line for o in overrides if o.key_or_group in hydra.runtime.choices]
+    values = [o for o in overrides if o.key_or_group not in hydra.runtime.choices and not o.is_delete()]
+    if not values:
+        return
+    default = compose(config_name, overrides=[c for c in choices if not c.startswith("hydra/")])
+    for override in values:
+        key = override.key_or_group
+        if override.is_add() and "." not in key:
+            raise UserError(f"{key} is no option{_meant(key, list(_keys(default)))}")
+        old, new = (OmegaConf.select(node, key, throw_on_missing=False) for node in (default, cfg))
+        wanted = next(
+            (name for kinds, fits, name in TYPES if isinstance(old, kinds) and not isinstance(new, fits)), None
+        )
+        if new is not None and wanted:
+            raise UserError(f"{key}={new} must be {wanted}, such as {old}")
+
+
+TYPES = (  # type of the default, types that may replace it, in words; bool is an int, so it comes first
+    (bool, (bool, int), "true or false"),
+    (int, (int, float), "a number"),
+    (float, (int, float), "a number"),
+    (str, (str, int, float), "text"),
+)
+
+
+def _known_keys(config_name: str) -> list[str]:
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return list(_keys(compose(config_name)))
+
+
+def _keys(node: DictConfig, prefix: str = "") -> Iterator[str]:
+    for key in node:
+        yield prefix + str(key)
+        if OmegaConf.is_dict(child := node._get_node(key)) and not child._is_interpolation():
+            yield from _keys(child, f"{prefix}{key}.")
+
+
+def _meant(key: str, known: list[str]) -> str:
+    close = get_close_matches(key, known, n=3)
+    close += [name for name in known if name.endswith(f".{key.rsplit('.', 1)[-1]}") and name not in close]
+    return f": did you mean {' or '.join(close[:3])}?" if close else ": see python train.py --help"

@@ -1,0 +1,188 @@
+"""From a source of faces to batches (images, labels, rows)."""
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import cv2
+import lightning
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from fer_lightning.data.augmentation import Augmentation
+from fer_lightning.data.faces import Faces
+from fer_lightning.data.protocols import Partition
+from fer_lightning.data.readers import read_faces, scan_line
+from fer_lightning.data.sampler import ClassSampler
+from fer_lightning.data.twins import count_twins
+
+log = logging.getLogger(__name__)
+
+
+class Batch(NamedTuple):
+    """What a loader yields."""
+
+    images: Tensor  # (B, 1, 48, 48) float32 in [-1, 1]
+    labels: Tensor  # (B,) int64
+    rows: Tensor  # (B,) int64, rows of the table of faces
+
+
+class Pictures(Dataset[Batch]):
+    """Pictures of some rows of a table, read a batch at a time out of one array."""
+
+    def __init__(self, images: np.ndarray, labels: np.ndarray, rows: np.ndarray) -> None:
+        self.images = images  # (M, 48, 48) uint8
+        self.labels = labels  # (M,)
+        self.rows = rows  # (M,)
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitems__(self, positions: list[int]) -> Batch:
+        """Return one batch; ``DataLoader`` calls this in place of ``__getitem__`` item by item."""
+        pixels = torch.from_numpy(self.pixels(positions)).unsqueeze(1)  # (B, 1, 48, 48)
+        return Batch(
+            images=pixels.float().div_(127.5).sub_(1),
+            labels=torch.from_numpy(self.labels[positions]),
+            rows=torch.from_numpy(self.rows[positions]),
+        )
+
+    def pixels(self, positions: list[int]) -> np.ndarray:
+        """Return (B, 48, 48) uint8."""
+        return self.images[positions]
+
+
+class TrainingPictures(Pictures):
+    """``copies`` pictures of each training face, augmented as ``Augmentation`` says."""
+
+    def __init__(self, faces: Faces, rows: np.ndarray, augmentation: Augmentation) -> None:
+        copies = augmentation.copies
+        rows = np.tile(rows, copies)  # copy by copy: first every face once, then every face again
+        super().__init__(faces.images[rows], faces.labels[rows], rows)
+        augments = [augmentation.augments(copy) for copy in range(copies)]
+        self.augmented = np.repeat(augments, len(rows) // copies)  # (M,) bool
+        self.augmentation = augmentation
+        if not augmentation.online and self.augmented.any():
+            log.info("drawing %d augmented copies", self.augmented.sum())
+            for position in np.flatnonzero(self.augmented):
+                self.images[position] = augmentation(self.images[position], 0, int(position))
+
+    def pixels(self, positions: list[int]) -> np.ndarray:
+        """Return (B, 48, 48) uint8, drawn for this epoch where augmentation is online."""
+        images = self.images[positions]
+        if self.augmentation.online:
+            for place, position in enumerate(positions):
+                if self.augmented[position]:
+                    images[place] = self.augmentation(images[place], self.epoch, position)
+        return images
+
+
+class FacesDataModule(lightning.LightningDataModule):
+    """Faces of one source, partitioned by a protocol.
+
+    ``val_dataloader`` yields the gallery (unaugmented training faces) first and the validation faces second, so
+    that validation can fit the k-NN classifier before it scores.
+
+    Args:
+        root: Folder, zip or csv of faces, "kaggle" to download, or None for the drawn faces.
+        cache_dir: Folder for faces that were read once.
+        drawn: Arguments of ``fer_lightning.data.demo.draw_faces``.
+        protocol: Function from a table of faces to a ``Partition``.
+        augmentation: For training faces only.
+        batch_size: Training pictures in a batch.
+        classes_per_batch: Classes in a batch, see ``ClassSampler``.
+        eval_batch_size: Faces in a batch of gallery, validation and test.
+        num_workers: Processes that prepare training batches; 0 prepares them in the training process.
+        seed: Of the order of batches.
+    """
+
+    def __init__(
+        self,
+        root: str | None,
+        cache_dir: str,
+        drawn: Mapping,
+        protocol: Callable[[Faces], Partition],
+        augmentation: Augmentation,
+        batch_size: int,
+        classes_per_batch: int,
+        eval_batch_size: int,
+        num_workers: int,
+        seed: int,
+    ) -> None:
+        super().__init__()
+        self.root = root
+        self.cache_dir = cache_dir
+        self.drawn = drawn
+        self.protocol = protocol
+        self.augmentation = augmentation
+        self.batch_size = batch_size
+        self.classes_per_batch = classes_per_batch
+        self.eval_batch_size = eval_batch_size
+        self.num_workers = num_workers
+        self.seed = seed
+        self.faces: Faces | None = None
+        self.partition: Partition | None = None
+        self.training: TrainingPictures | None = None
+
+    def prepare_data(self) -> None:
+        """Read the source into the cache, in one process only."""
+        read_faces(self.root, self.cache_dir, self.drawn)
+
+    def setup(self, stage: str) -> None:
+        """Read and partition the faces, once; say what was found."""
+        if self.faces is None:
+            self.faces = read_faces(self.root, self.cache_dir, self.drawn)
+            self.partition = self.protocol(self.faces)
+            groups, pictures = count_twins(self.faces.images)
+            log.info("%s; %d groups of identical twins (%d pictures)", scan_line(self.faces), groups, pictures)
+            log.info(
+                "%d faces train, %d validate, %d test; %d training faces left out for a held-out twin. Shows: %s",
+                *(len(rows) for rows in (self.partition.train, self.partition.validation, self.partition.test)),
+                self.partition.left_out,
+                self.partition.proves,
+            )
+            if self.partition.leaks:
+                log.warning("leaky: %s", self.partition.leaks)
+        if stage == "fit" and self.training is None:
+            self.training = TrainingPictures(self.faces, self.partition.train, self.augmentation)
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        """Return batches of P classes x K faces."""
+        # Lightning asks again each epoch (reload_dataloaders_every_n_epochs=1): workers are forked anew and see it.
+        self.training.epoch = self.trainer.current_epoch
+        sampler = ClassSampler(self.training.labels, self.batch_size, self.classes_per_batch, self.seed)
+        sampler.set_epoch(self.trainer.current_epoch)
+        return DataLoader(
+            self.training,
+            batch_sampler=sampler,
+            collate_fn=_as_is,
+            num_workers=self.num_workers,
+            worker_init_fn=_one_thread,
+            pin_memory=torch.cuda.is_available(),
+        )
+
+    def val_dataloader(self) -> list[DataLoader[Batch]]:
+        """Return the gallery's and the validation faces' batches."""
+        return [self.loader(self.partition.train), self.loader(self.partition.validation)]
+
+    def test_dataloader(self) -> DataLoader[Batch]:
+        """Return the test faces' batches."""
+        return self.loader(self.partition.test)
+
+    def loader(self, rows: np.ndarray) -> DataLoader[Batch]:
+        """Return batches of the given rows as they are, in their order."""
+        pictures = Pictures(self.faces.images[rows], self.faces.labels[rows], rows)
+        return DataLoader(
+            pictures, batch_size=self.eval_batch_size, collate_fn=_as_is, pin_memory=torch.cuda.is_available()
+        )
+
+
+def _as_is(batch: Batch) -> Batch:
+    return batch
+
+
+def _one_thread(worker: int) -> None:
+    cv2.setNumThreads(0)  # a thread pool does not survive the fork

@@ -1,0 +1,144 @@
+"""The LightningModule: mine, loss, log; then classify with k-NN and score."""
+
+from collections.abc import Callable
+from functools import partial
+
+import lightning
+import torch
+from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
+from pytorch_metric_learning.losses import TripletMarginLoss
+from torch import Tensor, nn
+from torchmetrics import Accuracy, ClasswiseWrapper, ConfusionMatrix, F1Score, MetricCollection, Precision, Recall
+
+from fer_lightning.data.datamodule import Batch
+from fer_lightning.data.faces import CLASSES
+from fer_lightning.knn import KNNClassifier
+from fer_lightning.telemetry import triplet_telemetry
+
+Miner = Callable[[Tensor, Tensor], tuple[Tensor, ...] | None]
+
+
+def no_miner(embeddings: Tensor, labels: Tensor) -> None:
+    """Choose nothing: the loss forms the pairs or triplets of the batch itself."""
+
+
+def classification_metrics(num_classes: int) -> MetricCollection:
+    """Return the multiclass metrics: over all faces, as mean over the classes, and per class."""
+    options = {"task": "multiclass", "num_classes": num_classes}
+    per_class = {
+        name: ClasswiseWrapper(metric(average="none", **options), labels=list(CLASSES), prefix=f"{name}_")
+        for name, metric in (("precision", Precision), ("recall", Recall), ("f1", F1Score))
+    }
+    return MetricCollection(
+        {
+            "accuracy": Accuracy(average="micro", **options),
+            "balanced_accuracy": Accuracy(average="macro", **options),
+            "macro_precision": Precision(average="macro", **options),
+            "macro_recall": Recall(average="macro", **options),
+            "macro_f1": F1Score(average="macro", **options),
+            **per_class,
+        },
+        compute_groups=False,
+    )
+
+
+class ExpressionModule(lightning.LightningModule):
+    """Embedder trained by metric learning, k-NN classifier fitted at each validation.
+
+    Args:
+        embedder: (B, 1, H, W) float32 in [-1, 1] -> (B, D) unit vectors.
+        loss: A loss of pytorch-metric-learning; weights of its own are trained along.
+        miner: A miner of pytorch-metric-learning, or ``no_miner``.
+        classifier: Fitted on the training faces at each validation and saved with the weights.
+        optimizer: Partial of a torch optimizer, lacking its parameters.
+        scheduler: Partial of a torch scheduler, lacking its optimizer; moves once an epoch.
+    """
+
+    def __init__(
+        self,
+        embedder: nn.Module,
+        loss: nn.Module,
+        miner: Miner,
+        classifier: KNNClassifier,
+        optimizer: partial,
+        scheduler: partial,
+    ) -> None:
+        super().__init__()
+        # Convolutions on the CPU are 1.5 to 3 times faster on channels-last weights, and no slower on CUDA.
+        self.embedder = embedder.to(memory_format=torch.channels_last)
+        self.loss = loss
+        self.miner = miner
+        self.classifier = classifier
+        self.optimizer = optimizer
+        self.scheduler = scheduler
+        # Losses without a distance margin count a triplet as active while its negative is nearer than its positive.
+        self.margin = loss.margin if isinstance(loss, TripletMarginLoss) else 0.0
+        metrics = classification_metrics(len(CLASSES))
+        self.metrics = nn.ModuleDict({stage: metrics.clone(prefix=f"{stage}/") for stage in ("val", "test")})
+        self.confusion = ConfusionMatrix(task="multiclass", num_classes=len(CLASSES))
+        self._gallery: list[tuple[Tensor, Tensor]] = []
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return (B, D) float32 unit vectors for images (B, 1, H, W) float32 in [-1, 1]."""
+        return self.embedder(images.contiguous(memory_format=torch.channels_last)).float()
+
+    def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
+        """Mine and lose in float32, whatever the precision of the embedder.
+
+        Raises:
+            FloatingPointError: If the loss is not finite; the weights are still those of the step before.
+        """
+        embeddings = self(batch.images)  # (B, D)
+        with torch.autocast(self.device.type, enabled=False):  # half precision overflows in the distances
+            mined = self.miner(embeddings, batch.labels)
+            loss = self.loss(embeddings, batch.labels, mined)
+        if not torch.isfinite(loss):
+            raise FloatingPointError(
+                f"the loss is {loss.item()} at step {self.global_step}: lower optimizer.lr or use trainer.precision=32"
+            )
+        telemetry = triplet_telemetry(embeddings.detach(), batch.labels, mined, self.margin)
+        self.log("train/loss", loss, prog_bar=True)
+        self.log_dict({f"train/{name}": number for name, number in telemetry.items()})
+        return {"loss": loss, "embeddings": embeddings.detach(), "labels": batch.labels}
+
+    def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int) -> None:
+        """Collect the gallery from the first loader, classify the faces of the second against it."""
+        embeddings = self(batch.images)
+        if dataloader_idx == 0:
+            self._gallery.append((embeddings, batch.labels))
+            return
+        self._fit_classifier()
+        predictions, _ = self.classifier(embeddings)
+        self.metrics["val"].update(predictions, batch.labels)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the exact metrics of the validation faces."""
+        self.log_dict(self.metrics["val"].compute())
+        self.metrics["val"].reset()
+
+    def test_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
+        """Classify against the gallery that was saved with the weights."""
+        predictions, votes = self.classifier(self(batch.images))
+        self.metrics["test"].update(predictions, batch.labels)
+        self.confusion.update(predictions, batch.labels)
+        return {"rows": batch.rows, "labels": batch.labels, "predictions": predictions, "votes": votes}
+
+    def on_test_epoch_end(self) -> None:
+        """Log the metrics of the test faces."""
+        self.log_dict(self.metrics["test"].compute())
+        self.metrics["test"].reset()
+
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
+        """Return the optimizer over every weight, the loss's included, and the scheduler."""
+        optimizer = self.optimizer(self.parameters())
+        scheduler = self.scheduler(optimizer)
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": scheduler, "interval": "epoch", "monitor": "val/accuracy"},
+        }
+
+    def _fit_classifier(self) -> None:
+        if self._gallery:
+            embeddings, labels = zip(*self._gallery, strict=True)
+            self.classifier.fit(torch.cat(embeddings), torch.cat(labels))
+            self._gallery = []

@@ -1,0 +1,58 @@
+"""Values that a configuration computes: ``${run_name:...}``, ``${sweep_name:...}``, ``${wandb_mode:}``, ``${on_terminal:}``.
+
+Imported by the entry points before Hydra composes, so it stays light: no torch, no wandb.
+"""
+
+import netrc
+import os
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
+
+SILENT = ("hydra.", "paths.", "logger", "callbacks.", "resume_from", "checkpoint", "hparams_search", "data.root")
+
+
+def run_name(overrides: Sequence[str], *, _root_: DictConfig) -> str:
+    """Return a name such as ``adam-bs16-ep8-s0-drawn``: the paper's settings, the faces, then what else was overridden.
+
+    Letters, digits, ".", "_" and "-" only, so that it can be a folder, a W&B name and part of an override.
+    """
+    root = _root_.data.root
+    parts = [
+        _root_.optimizer._target_.rsplit(".", 1)[-1].lower(),
+        f"bs{_root_.data.batch_size}",
+        f"ep{_root_.trainer.max_epochs}",
+        f"s{_root_.seed}",
+        "drawn" if root is None else Path(str(root)).stem,
+    ]
+    named = ("optimizer", "data.batch_size", "trainer.max_epochs", "seed")
+    for override in overrides:
+        key, _, value = override.lstrip("+~").partition("=")
+        if key not in named and not key.startswith(SILENT):
+            parts.append(f"{key}-{value}")
+    return "-".join(re.sub(r"[^A-Za-z0-9._]+", "-", part).strip("-") for part in parts)[:200]
+
+
+def sweep_name(mode: str, sweep_dir: str) -> str | None:
+    """Return the name of the sweep's folder, or None for a single run."""
+    return Path(sweep_dir).name if str(mode).endswith("MULTIRUN") else None
+
+
+def wandb_mode() -> str:
+    """Return WANDB_MODE where it is set, else "online" with a W&B key at hand and "offline" without one."""
+    if mode := os.environ.get("WANDB_MODE"):
+        return mode
+    try:
+        key = os.environ.get("WANDB_API_KEY") or netrc.netrc().authenticators("api.wandb.ai")
+    except (FileNotFoundError, netrc.NetrcParseError):
+        key = None
+    return "online" if key else "offline"
+
+
+OmegaConf.register_new_resolver("run_name", run_name, replace=True)
+OmegaConf.register_new_resolver("sweep_name", sweep_name, replace=True)
+OmegaConf.register_new_resolver("wandb_mode", wandb_mode, replace=True)
+OmegaConf.register_new_resolver("on_terminal", lambda: sys.stdout.isatty(), replace=True)

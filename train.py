@@ -1,0 +1,36 @@
+"""Train the expression embedder, test the chosen checkpoint: python train.py [-m] [option=value ...]."""
+
+import hydra
+from omegaconf import DictConfig, OmegaConf
+
+import fer_lightning.resolvers  # noqa: F401  registers what conf/ computes
+from fer_lightning.checks import check, run
+
+
+@hydra.main(version_base="1.3", config_path="conf", config_name="train")
+def main(cfg: DictConfig) -> float:
+    """Return the objective of the chosen checkpoint, for Hydra's sweepers."""
+    check(cfg, "train")
+
+    import lightning  # here, so that --help, completion and refusals answer without waiting for torch
+
+    OmegaConf.save(cfg, f"{cfg.paths.output_dir}/config.yaml", resolve=True)
+    lightning.seed_everything(cfg.seed, workers=True, verbose=False)
+    datamodule = hydra.utils.instantiate(cfg.data)
+    model = hydra.utils.instantiate(cfg.model)
+    trainer = hydra.utils.instantiate(cfg.trainer)
+    for logger in trainer.loggers:
+        logger.log_hyperparams(OmegaConf.to_container(cfg, resolve=True))
+
+    trainer.fit(model, datamodule, ckpt_path=cfg.resume_from, weights_only=True)
+    objective = trainer.callback_metrics[cfg.objective].item()
+    if cfg.trainer.fast_dev_run:  # writes no checkpoint: test the weights at hand
+        trainer.test(model, datamodule, verbose=False)
+    else:
+        objective = trainer.checkpoint_callback.best_model_score.item()
+        trainer.test(model, datamodule, ckpt_path="best", weights_only=True, verbose=False)
+    return objective
+
+
+if __name__ == "__main__":
+    run(main, "train")
