@@ -21,7 +21,7 @@ CONF = Path(__file__).parents[1] / "conf"
 
 
 def run(task: Callable[[], object], config_name: str) -> None:
-    """Run a Hydra entry point; end a user's mistake with one sentence and exit code 1, anything else with a traceback."""
+    """Run a Hydra entry point; a user's mistake ends with one sentence and exit code 1, a fault of ours in full."""
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra then hands its exceptions over instead of printing them
     try:
         task()
@@ -65,9 +65,7 @@ def explain(error: Exception, config_name: str) -> str:
     if match := re.search(r"Missing mandatory value: (\S+)", text):
         return f"{match[1]} is missing: add {match[1]}=..."
     if match := re.search(r"Interpolation key '([^']+)' not found", text):
-        return (
-            f"the chosen configuration has no {match[1]}: with another loss than triplet use miner=none or batch_hard"
-        )
+        return f"{match[1]} is missing: with another loss than triplet use miner=none or miner=batch_hard"
     return " ".join(text.split())
 
 

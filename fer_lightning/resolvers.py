@@ -1,4 +1,4 @@
-"""Values that a configuration computes: ``${run_name:...}``, ``${sweep_name:...}``, ``${wandb_mode:}``, ``${on_terminal:}``.
+"""Values that a configuration computes: run_name, sweep_name, wandb_mode, on_terminal.
 
 Imported by the entry points before Hydra composes, so it stays light: no torch, no wandb.
 """

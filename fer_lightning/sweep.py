@@ -47,7 +47,7 @@ class JobLedger(Callback):
             gc.collect()
         _update_json(folder / "metrics.json", state)
         if wandb := sys.modules.get("wandb"):
-            wandb.finish(exit_code=int(failed), quiet=True)
+            wandb.finish(exit_code=int(failed))
         if config.hydra.mode.name == "MULTIRUN":
             rows = collect(Path(config.hydra.sweep.dir))
             write_table(Path(config.hydra.sweep.dir) / "sweep.csv", rows)

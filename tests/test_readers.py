@@ -191,11 +191,10 @@ def test_unreadable_files_are_named_and_skipped(tmp_path, read, monkeypatch):
     assert reasons["train/sad/link.png"] == "No such file or directory"
     assert faces.remarks == ("Files that are hidden or no pictures ignored: 2.",)
     assert "6 unreadable: train/sad/cut.png: " in scan_line(faces)
-    monkeypatch.setattr(readers, "MAX_UNREADABLE_SHARE", 0.09)  # 6 of 62 are 9.7%
-    assert len(read(root)) == 56  # from the cache
-    with pytest.raises(UserError, match="5 of 61 pictures are unreadable, more than 5%: train/sad/cut.png: "):
-        monkeypatch.setattr(readers, "MAX_UNREADABLE_SHARE", 0.05)
-        read(write_zip(good | bad, tmp_path / "a.zip"))
+    zipped = write_zip(good | bad, tmp_path / "a.zip")
+    monkeypatch.setattr(readers, "MAX_UNREADABLE_SHARE", 0.05)
+    with pytest.raises(UserError, match=r"5 of 61 pictures are unreadable, more than 5%: train/sad/cut\.png: "):
+        read(zipped)
 
 
 def exif(orientation):
@@ -241,7 +240,7 @@ def test_every_kind_of_picture_becomes_48_x_48_grey(tmp_path, read):
         "Pictures converted from 1 to 8-bit grey: 1.",
         "Pictures converted from CMYK to 8-bit grey: 1.",
         "Pictures converted from I;16 to 8-bit grey: 1.",
-        "Pictures converted from P to 8-bit grey: 1.",
+        "Pictures converted from P to 8-bit grey: 2.",
         "Pictures converted from RGB to 8-bit grey: 1.",
         "Pictures converted from RGBA to 8-bit grey: 2.",
         "Pictures of several frames of which the first was read: 1.",
@@ -253,7 +252,7 @@ def test_every_kind_of_picture_becomes_48_x_48_grey(tmp_path, read):
 @pytest.mark.parametrize("name", ["../evil.png", "train/../../evil.png", "/evil.png", "C:/evil.png", "..\\evil.png"])
 def test_zip_member_that_leaves_the_archive_is_refused(tmp_path, read, name):
     path = write_zip(make_tree("train") | {name: b"x"}, tmp_path / "a.zip")
-    with pytest.raises(UserError, match="unsafe member .*evil.png"):
+    with pytest.raises(UserError, match=r"unsafe member .*evil\.png"):
         read(path)
 
 

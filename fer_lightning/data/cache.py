@@ -43,7 +43,8 @@ def save_faces(faces: Faces, path: Path) -> None:
 def load_faces(path: Path, source: str) -> Faces | None:
     """Return the faces written to ``path``, or None where there are none; a damaged file is deleted."""
     try:
-        with np.load(path, allow_pickle=False) as arrays:  # the archive's checksums find any damage
+        # Checksums of the archive find any damage; numpy alone would leave the file open after it.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             return Faces(
                 images=arrays["images"],
                 labels=arrays["labels"],

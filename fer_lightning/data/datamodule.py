@@ -1,6 +1,7 @@
 """From a source of faces to batches (images, labels, rows)."""
 
 import logging
+import warnings
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
@@ -19,6 +20,12 @@ from fer_lightning.data.sampler import ClassSampler
 from fer_lightning.data.twins import count_twins
 
 log = logging.getLogger(__name__)
+
+# Lightning's notices of devices, limits and its own offers say nothing about the run.
+logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+warnings.filterwarnings("ignore", ".*does not have many workers")  # batches come out of one array in memory
+warnings.filterwarnings("ignore", ".*LeafSpec. is deprecated")  # Lightning 2.6 on torch 2.15
+warnings.filterwarnings("ignore", ".*exists and is not empty.*Previous log files")  # the run's folder holds its config
 
 
 class Batch(NamedTuple):
@@ -126,10 +133,6 @@ class FacesDataModule(lightning.LightningDataModule):
         self.faces: Faces | None = None
         self.partition: Partition | None = None
         self.training: TrainingPictures | None = None
-
-    def prepare_data(self) -> None:
-        """Read the source into the cache, in one process only."""
-        read_faces(self.root, self.cache_dir, self.drawn)
 
     def setup(self, stage: str) -> None:
         """Read and partition the faces, once; say what was found."""

@@ -57,17 +57,17 @@ EXPRESSIONS = {
 
 # Lengths are in half images: the picture spans [-1, 1] both ways, y down. Tones are grey values from 0 to 1.
 PERSON = {
-    "head_width": (0.68, 0.80),
+    "head_width": (0.70, 0.80),
     "head_height": (0.90, 1.00),
     "jaw": (0.05, 0.30),  # how much narrower the chin is
-    "skin": (0.42, 0.86),
-    "hair": (0.06, 0.60),
-    "hairline": (-0.82, -0.62),
+    "skin": (0.50, 0.86),
+    "hair": (0.06, 0.42),
+    "hairline": (-0.84, -0.70),
     "hair_length": (-0.5, 1.2),
-    "fringe": (-0.25, 0.45),  # curve of the hairline
-    "beard": (-0.6, 0.35),  # none below 0
+    "fringe": (-0.15, 0.30),  # curve of the hairline
+    "beard": (-0.6, 0.2),  # none below 0
     "eye_distance": (0.31, 0.39),  # from the middle of the face
-    "eye_height": (-0.24, -0.16),
+    "eye_height": (-0.22, -0.17),
     "eye_width": (0.15, 0.19),
     "eye_opening": (0.065, 0.095),
     "iris": (0.05, 0.35),
@@ -76,25 +76,25 @@ PERSON = {
     "brow_thickness": (0.022, 0.05),
     "nose_width": (0.10, 0.16),
     "nose_length": (0.34, 0.44),
-    "mouth_height": (0.48, 0.56),
+    "mouth_height": (0.49, 0.55),
     "mouth_width": (0.25, 0.33),
     "lip": (0.035, 0.065),
     "lip_tone": (0.60, 0.85),  # of the skin's
 }
 POSE = {
-    "roll": (-0.20, 0.20),  # radians
-    "scale": (0.90, 1.12),
-    "shift_x": (-0.10, 0.10),
-    "shift_y": (-0.10, 0.10),
-    "yaw": (-0.14, 0.14),  # how far the features slide over the head
-    "pitch": (-0.06, 0.06),
+    "roll": (-0.07, 0.07),  # radians
+    "scale": (1.14, 1.23),
+    "shift_x": (-0.03, 0.03),
+    "shift_y": (-0.03, 0.03),
+    "yaw": (-0.07, 0.07),  # how far the features slide over the head
+    "pitch": (-0.03, 0.03),
     "gaze": (-0.04, 0.04),
 }
 LIGHT = {
-    "background": (0.05, 0.95),
-    "light_x": (-0.30, 0.30),
-    "light_y": (-0.20, 0.20),
-    "contrast": (0.75, 1.10),
+    "background": (0.25, 0.75),
+    "light_x": (-0.20, 0.20),
+    "light_y": (-0.12, 0.12),
+    "contrast": (0.75, 1.00),
     "brightness": (-0.12, 0.12),
     "noise": (0.005, 0.03),  # standard deviation
 }
@@ -286,7 +286,7 @@ def _paint(f: SimpleNamespace) -> np.ndarray:
     paint(np.minimum(1.15 * f.skin, 1), 0.6 * glow(x, y - nose_y + 0.1, 0.05, 0.16))
     paint(0.5 * f.skin, 0.7 * glow(side - wing, y - nose_y + 0.03, 0.04, 0.06))
     paint(0.3 * f.skin, 0.9 * glow(side - 0.5 * wing, y - nose_y - 0.02, 0.045, 0.03))
-    lines = np.maximum(np.cos(2 * np.pi * (eye_y - 0.5 * side) / 0.1), 0)
+    lines = np.maximum(np.cos(2 * np.pi * (eye_y - 0.5 * side) / 0.13), 0)
     paint(0.55 * f.skin, 0.8 * np.minimum(f.nose_wrinkler, 1) * lines * glow(x, eye_y - 0.02, 0.13, 0.12))
 
     # Mouth: two lips along a curve, apart or pressed, teeth and darkness between them.
