@@ -1,10 +1,14 @@
 """Train the expression embedder, test the chosen checkpoint: python train.py [-m] [option=value ...]."""
 
+import logging
+
 import hydra
 from omegaconf import DictConfig, OmegaConf
 
 import fer_lightning.resolvers  # noqa: F401  registers what conf/ computes
 from fer_lightning.checks import check, run
+
+log = logging.getLogger(__name__)
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="train")
@@ -19,6 +23,9 @@ def main(cfg: DictConfig) -> float:
     datamodule = hydra.utils.instantiate(cfg.data)
     model = hydra.utils.instantiate(cfg.model)
     trainer = hydra.utils.instantiate(cfg.trainer)
+    if "wandb" in cfg.logger and cfg.logger.wandb.mode == "offline":
+        folder = f"{cfg.paths.output_dir}/wandb/offline-run-*"
+        log.info("W&B is offline (no key): `wandb leet` shows the run, `wandb sync %s` uploads it", folder)
     for logger in trainer.loggers:
         logger.log_hyperparams(OmegaConf.to_container(cfg, resolve=True))
 
