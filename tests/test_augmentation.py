@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
+from omegaconf import OmegaConf
 
 from fer_lightning.data.augmentation import Augmentation
 
@@ -45,7 +46,8 @@ def test_figure7_turns_by_45_degrees_and_shifts_right_and_down(make_cfg):
 
 
 def test_unknown_argument_is_an_error(make_cfg):
-    cfg = make_cfg("+augmentation.transforms.0.lmit=3") if False else make_cfg()
-    cfg.augmentation.transforms[0]["lmit"] = 3
+    cfg = OmegaConf.to_container(make_cfg().augmentation, resolve=False)
+    cfg["seed"] = 0
+    cfg["transforms"][0]["lmit"] = 3
     with pytest.raises(InstantiationException, match="lmit"):
-        instantiate(cfg.augmentation)
+        instantiate(cfg)

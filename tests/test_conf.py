@@ -4,10 +4,17 @@ import pytest
 from conftest import ROOT
 from hydra.utils import instantiate
 
-GROUPS = {
-    group: sorted(path.stem for path in (ROOT / "conf" / group).glob("*.yaml"))
-    for group in ["data", "protocol", "augmentation", "embedder", "loss", "miner", "classifier", "optimizer", "scheduler", "model", "callbacks", "logger", "trainer", "experiment", "debug"]
-}
+from fer_lightning.resolvers import run_name
+
+NAMES = ("data", "protocol", "augmentation", "embedder", "loss", "miner", "classifier", "optimizer", "scheduler") + (
+    "model",
+    "callbacks",
+    "logger",
+    "trainer",
+    "experiment",
+    "debug",
+)
+GROUPS = {group: sorted(path.stem for path in (ROOT / "conf" / group).glob("*.yaml")) for group in NAMES}
 CHOICES = [(group, choice) for group, choices in GROUPS.items() for choice in choices]
 
 
@@ -55,6 +62,8 @@ def test_margin_stands_in_one_place(make_cfg):
 
 
 def test_run_name_says_settings_and_faces(make_cfg):
-    assert make_cfg("optimizer=sgd", "hydra.overrides.task=[optimizer=sgd,loss=supcon]").run_name == (
-        "sgd-bs16-ep8-s0-drawn-loss-supcon"
-    )
+    overrides = ["optimizer=sgd", "loss=supcon", "data.root=a b/faces.zip"]
+    cfg = make_cfg("optimizer=sgd", "loss=supcon")
+    assert run_name(overrides, _root_=cfg) == "sgd-bs16-ep8-s0-drawn-loss-supcon"
+    cfg.data.root = "a b/my faces.zip"
+    assert run_name(overrides, _root_=cfg) == "sgd-bs16-ep8-s0-my-faces-loss-supcon"

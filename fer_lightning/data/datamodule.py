@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 # Lightning's notices of devices, limits and its own offers say nothing about the run.
 logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
 warnings.filterwarnings("ignore", ".*does not have many workers")  # batches come out of one array in memory
-warnings.filterwarnings("ignore", ".*LeafSpec. is deprecated")  # Lightning 2.6 on torch 2.15
+warnings.filterwarnings("ignore", ".*LeafSpec.* is deprecated")  # Lightning 2.6 on torch 2.15
 warnings.filterwarnings("ignore", ".*exists and is not empty.*Previous log files")  # the run's folder holds its config
 
 
