@@ -62,6 +62,8 @@ def explain(error: Exception, config_name: str) -> str:
     if match := re.search(r"Could not find '([\w/]+)/([^'/]+)'", text):
         choices = sorted(path.stem for path in (CONF / match[1]).glob("*.yaml"))
         return f"{match[1]}={match[2]} does not exist: use one of {', '.join(choices)}"
+    if "No supported gpu backend" in text:
+        return "trainer.accelerator=gpu finds no CUDA device: use trainer=cpu or trainer=auto"
     if match := re.search(r"Missing mandatory value: (\S+)", text):
         return f"{match[1]} is missing: add {match[1]}=..."
     if match := re.search(r"Interpolation key '([^']+)' not found", text):

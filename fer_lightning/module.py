@@ -98,6 +98,7 @@ class ExpressionModule(lightning.LightningModule):
             )
         telemetry = triplet_telemetry(embeddings.detach(), batch.labels, mined, self.margin)
         self.log("train/loss", loss, prog_bar=True)
+        self.log("train/learning_rate", self.optimizers().param_groups[0]["lr"])
         self.log_dict({f"train/{name}": number for name, number in telemetry.items()})
         return {"loss": loss, "embeddings": embeddings.detach(), "labels": batch.labels}
 

@@ -1,11 +1,8 @@
 """What a run leaves behind: metrics.json, predictions.csv, confusion_matrix.png."""
 
 import csv
-import json
 import logging
-import os
 import time
-from collections.abc import Mapping
 from pathlib import Path
 
 import lightning
@@ -15,6 +12,7 @@ from matplotlib.figure import Figure
 
 import fer_lightning
 from fer_lightning.data.faces import CLASSES
+from fer_lightning.files import write_json
 
 log = logging.getLogger(__name__)
 
@@ -118,13 +116,6 @@ class Results(Callback):
             f"; leaky: {partition.leaks}" if partition.leaks else "",
         )
         log.info("results: %s", self.folder)
-
-
-def write_json(path: Path, content: Mapping) -> None:
-    """Write a JSON file whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(json.dumps(content, indent=2) + "\n")
-    os.replace(temporary, path)
 
 
 def confusion_figure(counts: np.ndarray, title: str) -> Figure:

@@ -2,8 +2,8 @@
 
 import csv
 import gc
+import io
 import json
-import os
 import sys
 import traceback
 from pathlib import Path
@@ -13,7 +13,9 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
+
+from fer_lightning.files import write_json, write_text
 
 COLUMNS = (
     "job",
@@ -63,26 +65,24 @@ def collect(sweep_dir: Path) -> list[dict[str, Any]]:
 
 
 def write_table(path: Path, rows: list[dict[str, Any]]) -> None:
-    """Write the rows as CSV, whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS, extrasaction="ignore", restval="")
-        writer.writeheader()
-        writer.writerows(rows)
-    os.replace(temporary, path)
+    """Write the rows as CSV."""
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, COLUMNS, extrasaction="ignore", restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(path, text.getvalue())
 
 
 def show_table(rows: list[dict[str, Any]]) -> None:
     """Print the rows on the console."""
-    table = Table(*SHOWN)
+    table = Table(Column("job", overflow="fold", ratio=2), *SHOWN[1:])
     for row in rows:
         cells = (row.get(name, "") for name in SHOWN)
         table.add_row(*(f"{cell:.4f}" if isinstance(cell, float) else str(cell) for cell in cells))
-    Console().print(table)
+    console = Console()
+    Console(width=max(console.width, 140)).print(table)  # wide enough for every column where there is no terminal
 
 
 def _update_json(path: Path, state: dict[str, str]) -> None:
     content = json.loads(path.read_text()) if path.exists() else {}
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(json.dumps({**content, **state}, indent=2) + "\n")
-    os.replace(temporary, path)
+    write_json(path, {**content, **state})

@@ -5,7 +5,7 @@ import ast
 from conftest import ROOT
 
 LAYERS = [
-    "errors",
+    "errors files",
     "data.faces",
     "data.twins data.augmentation data.sampler data.demo data.cache",
     "data.readers data.protocols",

@@ -1,0 +1,18 @@
+"""Files that other processes may be reading: written whole or not at all."""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file under another name first, then give it its own."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, path)
+
+
+def write_json(path: Path, content: Mapping) -> None:
+    """Write a JSON file."""
+    write_text(path, json.dumps(content, indent=2) + "\n")
