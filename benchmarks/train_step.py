@@ -5,12 +5,13 @@
 Compare the rows of one run with each other: absolute times depend on what else the machine does.
 """
 
+import fer_lightning.resolvers  # noqa: F401, I001  sets OMP_WAIT_POLICY before torch is imported
+
 import itertools
 import statistics
 import time
 from pathlib import Path
 
-import fer_lightning.resolvers  # noqa: F401  sets OMP_WAIT_POLICY before torch is imported
 import torch
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
