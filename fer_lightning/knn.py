@@ -10,7 +10,7 @@ from torch.nn.functional import one_hot
 log = logging.getLogger(__name__)
 
 GRID = 2**20  # similarities closer than 1 / GRID count as equal: float32 rounding is finer, faces differ by more
-CHUNK_ELEMENTS = 2**20  # elements of one block of similarities: 8 MiB, and its three temporaries stay below 64 MiB
+QUERIES, ROWS = 128, 4096  # of one block of similarities: 4 MiB, whatever the size of the gallery
 
 
 class Neighbours(NamedTuple):
@@ -77,14 +77,17 @@ class KNNClassifier(nn.Module):
         if size == 0:
             raise RuntimeError("the k-NN gallery is empty: call fit(embeddings, labels) first")
         k = min(self.k, size)
-        gallery = self.gallery.double().T  # float64: the sums of CPU and GPU agree far below 1 / GRID
         # One integer holds (similarity on the grid, earlier row first): keys are distinct, so no device is free
-        # to order ties in its own way.
-        row_key = torch.arange(size - 1, -1, -1, device=gallery.device)
+        # to order ties in its own way. float64: the sums of CPU and GPU agree far below 1 / GRID.
+        row_keys = torch.arange(size - 1, -1, -1, device=self.gallery.device)
         keys = []
-        for chunk in queries.double().split(max(1, CHUNK_ELEMENTS // size)):
-            grid = (chunk @ gallery).mul_(GRID).round_().long()  # (b, N)
-            keys.append(grid.mul_(size).add_(row_key).topk(k, dim=1).values)
+        for chunk in queries.split(QUERIES):
+            best = row_keys.new_empty(len(chunk), 0)
+            for block, block_keys in zip(self.gallery.split(ROWS), row_keys.split(ROWS), strict=True):
+                grid = (chunk.double() @ block.double().T).mul_(GRID).round_().long()  # (b, ROWS)
+                best = torch.cat([best, grid.mul_(size).add_(block_keys)], dim=1)
+                best = best.topk(min(k, best.shape[1]), dim=1).values
+            keys.append(best)
         key = torch.cat(keys)  # (B, K)
         similarities = key.div(size, rounding_mode="floor").double() / GRID
         return Neighbours(size - 1 - key.remainder(size), similarities)

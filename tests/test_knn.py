@@ -1,4 +1,6 @@
 import math
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -58,7 +60,8 @@ def test_chunks_agree_with_brute_force(monkeypatch):
     whole = knn.neighbours(queries)
     expected = (queries.double() @ gallery.double().T).topk(7).indices
     assert torch.equal(whole.indices, expected)
-    monkeypatch.setattr("fer_lightning.knn.CHUNK_ELEMENTS", 900)  # three queries at a time
+    monkeypatch.setattr("fer_lightning.knn.QUERIES", 3)
+    monkeypatch.setattr("fer_lightning.knn.ROWS", 5)  # fewer than k
     assert torch.equal(knn.neighbours(queries).indices, whole.indices)
 
 
@@ -77,3 +80,20 @@ def test_cuda_agrees_with_cpu():
     queries = normalize(torch.randn(500, 128))
     expected = knn.neighbours(queries).indices
     assert torch.equal(knn.cuda().neighbours(queries.cuda()).indices.cpu(), expected)
+
+
+def test_memory_stays_within_64_mib():
+    code = """
+import resource, torch
+from fer_lightning.knn import KNNClassifier
+torch.set_num_threads(1)
+peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # KiB
+knn = KNNClassifier(30, "similarity", 0.1, 7, 128)
+knn.fit(torch.nn.functional.normalize(torch.randn(28821, 128)), torch.randint(0, 7, (28821,)))
+queries = torch.nn.functional.normalize(torch.randn(1000, 128))
+before = peak()
+knn(queries)
+print(peak() - before)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 64 * 1024
