@@ -70,6 +70,7 @@ class Results(Callback):
         """Write everything."""
         datamodule = trainer.datamodule
         faces, partition = datamodule.faces, datamodule.partition
+        columns = {name: np.concatenate([output[name] for output in self.outputs]) for name in self.outputs[0]}
         metrics = {
             **{name: value.item() for name, value in trainer.callback_metrics.items() if name.startswith("test/")},
             **(self.training or {"elapsed_seconds": round(time.monotonic() - self.start, 1)}),
@@ -79,7 +80,7 @@ class Results(Callback):
             "protocol": datamodule.protocol.func.__name__,
             "leaks": partition.leaks,
             "train_faces": len(partition.train),
-            "test_faces": len(partition.test),
+            "test_faces": len(columns["rows"]),  # fewer than the protocol's under trainer.limit_test_batches
             "left_out": partition.left_out,
             "version": fer_lightning.__version__,
         }
@@ -87,7 +88,6 @@ class Results(Callback):
         write_json(self.folder / "metrics.json", metrics)
         if faces.unreadable:
             _write_csv(self.folder / "bad_images.csv", ["file", "reason"], faces.unreadable)
-        columns = {name: np.concatenate([output[name] for output in self.outputs]) for name in self.outputs[0]}
         votes = columns["votes"].max(axis=1)
         _write_csv(
             self.folder / "predictions.csv",
@@ -110,7 +110,7 @@ class Results(Callback):
             ceiling,
             100 * metrics["test/balanced_accuracy"],
             100 * metrics["test/macro_f1"],
-            len(partition.test),
+            metrics["test_faces"],
             faces.source,
             metrics["protocol"],
             f"; leaky: {partition.leaks}" if partition.leaks else "",
