@@ -21,18 +21,21 @@ CONF = Path(__file__).parents[1] / "conf"
 
 
 def run(task: Callable[[], object], config_name: str) -> None:
-    """Run a Hydra entry point; a user's mistake ends with one sentence and exit code 1, a fault of ours in full."""
-    os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra then hands its exceptions over instead of printing them
+    """Run a Hydra entry point; a user's mistake ends with one sentence and exit code 1.
+
+    With HYDRA_FULL_ERROR=1 in the environment every error comes with its traceback instead.
+    """
+    if os.environ.get("HYDRA_FULL_ERROR") == "1":
+        task()
+        return
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then hands its exceptions over instead of printing them
     try:
         task()
     except UserError as error:
         sys.exit(f"error: {error}")
     except (HydraException, OmegaConfBaseException) as error:
-        cause = error.__cause__
-        if isinstance(cause, UserError):  # raised while Hydra instantiated a node
-            sys.exit(f"error: {cause}")
-        if cause is not None and not isinstance(cause, (HydraException, OmegaConfBaseException, TypeError)):
-            raise
+        if isinstance(error.__cause__, UserError):  # raised while Hydra instantiated a node
+            sys.exit(f"error: {error.__cause__}")
         sys.exit(f"error: {explain(error, config_name)}")
 
 
@@ -68,6 +71,10 @@ def explain(error: Exception, config_name: str) -> str:
         return f"{match[1]} is missing: add {match[1]}=..."
     if match := re.search(r"Interpolation key '([^']+)' not found", text):
         return f"{match[1]} is missing: with another loss than triplet use miner=none or miner=batch_hard"
+    if match := re.search(
+        r"Error in call to target '[^']+':\s*\w+\((['\"])(.*)\1\)\s*full_key: (\S+)", text, re.DOTALL
+    ):
+        return f"{match[3]}: {match[2]} (HYDRA_FULL_ERROR=1 shows where)"
     return " ".join(text.split())
 
 

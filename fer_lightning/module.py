@@ -12,6 +12,7 @@ from torchmetrics import Accuracy, ClasswiseWrapper, ConfusionMatrix, F1Score, M
 
 from fer_lightning.data.datamodule import Batch
 from fer_lightning.data.faces import CLASSES
+from fer_lightning.errors import UserError
 from fer_lightning.knn import KNNClassifier
 from fer_lightning.telemetry import triplet_telemetry
 
@@ -130,9 +131,16 @@ class ExpressionModule(lightning.LightningModule):
         self.metrics["test"].reset()
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
-        """Return the optimizer over every weight, the loss's included, and the scheduler."""
-        optimizer = self.optimizer(self.parameters())
-        scheduler = self.scheduler(optimizer)
+        """Return the optimizer over every weight, the loss's included, and the scheduler.
+
+        Raises:
+            UserError: If torch refuses an argument of theirs.
+        """
+        try:
+            optimizer = self.optimizer(self.parameters())
+            scheduler = self.scheduler(optimizer)
+        except (TypeError, ValueError) as error:
+            raise UserError(f"optimizer or scheduler: {error}") from error
         return {
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": scheduler, "interval": "epoch", "monitor": "val/accuracy"},

@@ -116,6 +116,8 @@ def test_a_failed_job_is_in_the_table_and_the_others_run(tmp_path):
         (["data.root=/nowhere"], "data.root=null"),
         (["optimizer=adam,sgd"], "--multirun"),
         (["loss=supcon", "miner=semihard"], "loss.margin is missing"),
+        (["optimizer.lr=-1", *SMALL], "Invalid learning rate: -1"),
+        (["classifier.k=0"], "classifier.k=0"),
     ],
 )
 def test_mistakes_get_one_sentence(tmp_path, arguments, words):
