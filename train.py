@@ -30,13 +30,10 @@ def main(cfg: DictConfig) -> float:
         logger.log_hyperparams(OmegaConf.to_container(cfg, resolve=True))
 
     trainer.fit(model, datamodule, ckpt_path=cfg.resume_from, weights_only=True)
-    objective = trainer.callback_metrics[cfg.objective].item()
-    if cfg.trainer.fast_dev_run:  # writes no checkpoint: test the weights at hand
-        trainer.test(model, datamodule, verbose=False)
-    else:
-        objective = trainer.checkpoint_callback.best_model_score.item()
-        trainer.test(model, datamodule, ckpt_path="best", weights_only=True, verbose=False)
-    return objective
+    fast = bool(cfg.trainer.fast_dev_run)  # writes no checkpoint: the weights at hand are scored
+    objective = trainer.callback_metrics[cfg.objective] if fast else trainer.checkpoint_callback.best_model_score
+    trainer.test(model, datamodule, ckpt_path=None if fast else "best", weights_only=True, verbose=False)
+    return objective.item()
 
 
 if __name__ == "__main__":

@@ -65,7 +65,7 @@ class QuickValidation(Callback):
         if trainer.global_step % self.every_n_steps:
             return
         embeddings, labels = zip(*self.bank, strict=True)
-        self.classifier.gallery, self.classifier.gallery_labels = torch.cat(embeddings), torch.cat(labels)
+        self.classifier.fit(torch.cat(embeddings), torch.cat(labels))
         pl_module.eval()
         correct = count = 0
         with torch.no_grad():
