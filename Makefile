@@ -3,12 +3,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 # One thread is as fast as two on these small batches, and leaves the other cores to other runs.
 export OMP_NUM_THREADS ?= 1
+DATA ?= null
 
 .DEFAULT_GOAL := help
-.PHONY: help install train test test-real lint format clean
+.PHONY: help install train audit paper-tables test test-real lint format clean
 
 help:  ## Show this list
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 install: $(BIN)/.installed  ## Set up .venv at the exact versions of constraints.txt
 
@@ -19,6 +20,14 @@ $(BIN)/.installed: pyproject.toml constraints.txt
 
 train: install  ## Train and test on the embedded faces
 	$(BIN)/python train.py
+
+audit: install  ## Look at the faces of DATA=<folder, zip or csv> before anything is trained
+	$(BIN)/python -m fer_lightning.audit data.root=$(DATA)
+
+paper-tables: install  ## Run the paper's tables 4 and 6 on DATA, honest and leaky; hours on a CPU (OPTIONS="..." to shorten)
+	$(BIN)/python train.py experiment=paper_table4 data.root=$(DATA) hydra.sweep.dir=logs/paper_tables/table4 $(OPTIONS)
+	$(BIN)/python train.py experiment=paper_table6 data.root=$(DATA) hydra.sweep.dir=logs/paper_tables/table6 $(OPTIONS)
+	$(BIN)/python -m fer_lightning.paper_tables logs/paper_tables
 
 test: install  ## Run the tests
 	$(BIN)/python -m pytest -m "not real_faces"

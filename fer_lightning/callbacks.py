@@ -43,7 +43,7 @@ class QuickValidation(Callback):
         """Draw the sample."""
         datamodule = trainer.datamodule
         rows = datamodule.partition.validation
-        labels = datamodule.faces.labels[rows]
+        labels = datamodule.partition.faces.labels[rows]
         random = np.random.default_rng(self.seed)
         share = min(1.0, self.sample_size / len(rows))
         sample = np.concatenate(

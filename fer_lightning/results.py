@@ -1,8 +1,11 @@
 """What a run leaves behind: metrics.json, predictions.csv, confusion_matrix.png."""
 
 import csv
+import io
+import json
 import logging
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import lightning
@@ -11,8 +14,10 @@ from lightning.pytorch.callbacks import Callback
 from matplotlib.figure import Figure
 
 import fer_lightning
+from fer_lightning.data.audit import ceiling
 from fer_lightning.data.faces import CLASSES
-from fer_lightning.files import write_json
+from fer_lightning.files import write_json, write_text
+from fer_lightning.statistics import intervals, one_vs_rest
 
 log = logging.getLogger(__name__)
 
@@ -23,15 +28,36 @@ class Results(Callback):
     Args:
         output_dir: The run's folder.
         objective: Metric that chose the checkpoint.
+        settings: What the tables of several runs compare by: optimizer, learning rate, batch size, epochs, seed.
+        checkpoint: The one that is scored again, or None in a training.
     """
 
-    def __init__(self, output_dir: str, objective: str) -> None:
+    def __init__(self, output_dir: str, objective: str, settings: Mapping, checkpoint: str | None) -> None:
         self.folder = Path(output_dir)
         self.objective = objective
+        self.settings = dict(settings)
+        self.checkpoint = checkpoint
         self.training: dict[str, float] = {}
         self.outputs: list[dict] = []
         self.pictures = 0
         self.start = time.monotonic()
+
+    def setup(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, stage: str) -> None:
+        """Hand the loggers what is known of the faces before anything is trained."""
+        partition = trainer.datamodule.partition
+        known = {
+            "faces": {
+                "proves": partition.proves,
+                "leaks": "; ".join(partition.leaks()),
+                "train": len(partition.train),
+                "validation": len(partition.validation),
+                "test": len(partition.test),
+                "left_out": partition.left_out,
+            },
+            "audit": trainer.datamodule.audit.report(),
+        }
+        for logger in trainer.loggers:
+            logger.log_hyperparams(known)
 
     def on_fit_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Start the clock."""
@@ -71,19 +97,33 @@ class Results(Callback):
         datamodule = trainer.datamodule
         faces, partition = datamodule.faces, datamodule.partition
         columns = {name: np.concatenate([output[name] for output in self.outputs]) for name in self.outputs[0]}
+        rows, labels, predictions = columns["rows"], columns["labels"], columns["predictions"]
+        groups, seen = partition.groups[rows], partition.seen(rows)
+        unseen = self._uncertainty(labels, predictions, groups, seen)
+        limit, reason = ceiling(faces, partition.twins.identical[partition.origins[rows]], labels)
         metrics = {
             **{name: value.item() for name, value in trainer.callback_metrics.items() if name.startswith("test/")},
-            **(self.training or {"elapsed_seconds": round(time.monotonic() - self.start, 1)}),
+            **unseen,
+            **(self.training or {**self._earlier(), "test_seconds": round(time.monotonic() - self.start, 1)}),
+            "settings": self.settings,
             "data": faces.source,
             "data_fingerprint": faces.fingerprint,
-            "best_possible": faces.best_possible,
+            "labels_allow": limit,
             "protocol": datamodule.protocol.func.__name__,
-            "leaks": partition.leaks,
+            "proves": partition.proves,
+            "leaks": "; ".join(partition.leaks()),
             "train_faces": len(partition.train),
-            "test_faces": len(columns["rows"]),  # fewer than the protocol's under trainer.limit_test_batches
+            "test_faces": len(rows),  # fewer than the protocol's under trainer.limit_test_batches
             "left_out": partition.left_out,
             "version": fer_lightning.__version__,
         }
+        if metrics["test/accuracy_low"] > limit:
+            metrics["too_good"] = (
+                f"test/accuracy {metrics['test/accuracy']:.2%} lies above the {limit:.2%} that can be believed here "
+                f"({reason}): it cannot be honest. {metrics['leaks'] or 'Nothing was found that leaks; keep looking'}"
+            )
+        for logger in trainer.loggers:
+            logger.log_metrics(unseen, step=trainer.global_step)
         self.folder.mkdir(parents=True, exist_ok=True)
         write_json(self.folder / "metrics.json", metrics)
         if faces.unreadable:
@@ -91,11 +131,11 @@ class Results(Callback):
         votes = columns["votes"].max(axis=1)
         _write_csv(
             self.folder / "predictions.csv",
-            ["file", "label", "prediction", "vote"],
+            ["file", "label", "prediction", "vote", "twins", "twin_in_training"],
             [
-                [faces.names[row], CLASSES[label], CLASSES[prediction], f"{vote:.6f}"]
-                for row, label, prediction, vote in zip(
-                    columns["rows"], columns["labels"], columns["predictions"], votes, strict=True
+                [partition.faces.names[row], CLASSES[label], CLASSES[prediction], f"{vote:.6f}", group, int(known)]
+                for row, label, prediction, vote, group, known in zip(
+                    rows, labels, predictions, votes, groups, seen, strict=True
                 )
             ],
         )
@@ -103,18 +143,58 @@ class Results(Callback):
             self.folder / "confusion_matrix.png", dpi=150
         )
         pl_module.confusion.reset()
-        ceiling = f" (labels allow {faces.best_possible:.1%})" if faces.best_possible else ""
+        self._say(metrics)
+
+    def _uncertainty(
+        self, labels: np.ndarray, predictions: np.ndarray, groups: np.ndarray, seen: np.ndarray
+    ) -> dict[str, float]:
+        """Return the intervals of the headline metrics, and the accuracy on faces without a twin in training."""
+        accuracy = float((labels == predictions).mean())
+        found = {
+            f"test/{name}_{end}": bound
+            for name, bounds in intervals(labels, predictions, groups, len(CLASSES)).items()
+            for end, bound in zip(("low", "high"), bounds, strict=True)
+        }
+        found["test/one_vs_rest_accuracy"] = one_vs_rest(accuracy, len(CLASSES))
+        found["test/faces_without_twins"] = float((~seen).sum())
+        if not seen.all():
+            found["test/accuracy_without_twins"] = float((labels == predictions)[~seen].mean())
+        return found
+
+    def _earlier(self) -> dict[str, float]:
+        """Return what the training of the scored checkpoint noted of itself."""
+        path = Path(self.checkpoint or "").absolute().parents[1] / "metrics.json"
+        if not path.is_file():
+            return {}
+        noted = json.loads(path.read_text())
+        return {name: noted[name] for name in (self.objective, "elapsed_seconds", "images_per_second") if name in noted}
+
+    def _say(self, metrics: dict) -> None:
+        """Print the score, what it is worth, and where everything is."""
         log.info(
-            "test/accuracy %.2f %%%s, balanced %.2f %%, macro F1 %.2f %% on %d test faces of %s, protocol %s%s",
-            100 * metrics["test/accuracy"],
-            ceiling,
+            "test/accuracy %.2f %% (95 %% interval %.2f to %.2f; multiclass), balanced %.2f %%, macro F1 %.2f %%, "
+            "on %d test faces of %s, protocol %s%s",
+            *(100 * metrics[f"test/{name}"] for name in ("accuracy", "accuracy_low", "accuracy_high")),
             100 * metrics["test/balanced_accuracy"],
             100 * metrics["test/macro_f1"],
             metrics["test_faces"],
-            faces.source,
+            metrics["data"],
             metrics["protocol"],
-            f"; leaky: {partition.leaks}" if partition.leaks else "",
+            f"; leaky: {metrics['leaks']}" if metrics["leaks"] else "",
         )
+        number = int(metrics["test/faces_without_twins"])
+        if number and number < metrics["test_faces"]:
+            log.info(
+                "test/accuracy_without_twins %.2f %% on the %d of them without a twin in training",
+                100 * metrics["test/accuracy_without_twins"],
+                number,
+            )
+        log.info(
+            "the paper's equation 1 (one-vs-rest, averaged over the classes) would call this %.2f %%",
+            100 * metrics["test/one_vs_rest_accuracy"],
+        )
+        if "too_good" in metrics:
+            log.warning(metrics["too_good"])
         log.info("results: %s", self.folder)
 
 
@@ -136,7 +216,6 @@ def confusion_figure(counts: np.ndarray, title: str) -> Figure:
 
 
 def _write_csv(path: Path, header: list[str], rows: list) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(header)
-        writer.writerows(rows)
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\n").writerows([header, *rows])
+    write_text(path, text.getvalue())

@@ -6,7 +6,9 @@ import io
 import json
 import sys
 import traceback
+from collections import defaultdict
 from pathlib import Path
+from statistics import fmean, stdev
 from typing import Any
 
 from hydra.core.utils import JobReturn, JobStatus
@@ -17,21 +19,14 @@ from rich.table import Column, Table
 
 from fer_lightning.files import write_json, write_text
 
-COLUMNS = (
-    "job",
-    "status",
-    "val/accuracy",
+MEASURED = (
     "test/accuracy",
     "test/balanced_accuracy",
     "test/macro_f1",
-    "elapsed_seconds",
-    "data",
-    "protocol",
-    "leaks",
-    "overrides",
-    "error",
+    "test/accuracy_without_twins",
+    "test/one_vs_rest_accuracy",
 )
-SHOWN = COLUMNS[:7]
+REPEATED = ("seed", "protocol.fold")  # overrides in which repetitions of one experiment differ
 
 
 class JobLedger(Callback):
@@ -51,36 +46,95 @@ class JobLedger(Callback):
         if wandb := sys.modules.get("wandb"):
             wandb.finish(exit_code=int(failed))
         if config.hydra.mode.name == "MULTIRUN":
-            rows = collect(Path(config.hydra.sweep.dir))
-            write_table(Path(config.hydra.sweep.dir) / "sweep.csv", rows)
-            show_table(rows)
+            folder = Path(config.hydra.sweep.dir)
+            jobs = collect(folder, config.objective)
+            rows = [*summarize(jobs, config.objective), *jobs]
+            write_table(folder / "sweep.csv", rows, config.objective)
+            show_table(rows, config.objective)
 
 
-def collect(sweep_dir: Path) -> list[dict[str, Any]]:
-    """Return one row per job that has ended, best objective first, failed ones last."""
+def collect(sweep_dir: Path, objective: str) -> list[dict[str, Any]]:
+    """Return one row per job that has ended: best objective first, then leaky ones, then failed ones."""
     rows = [
-        {"job": path.parent.name, **json.loads(path.read_text())} for path in sorted(sweep_dir.glob("*/metrics.json"))
+        {"job": path.parent.name, "runs": 1, **json.loads(path.read_text())}
+        for path in sorted(sweep_dir.glob("*/metrics.json"))
     ]
-    return sorted(rows, key=lambda row: -row.get("val/accuracy", -1.0))
+    return sorted(rows, key=lambda row: _rank(row, objective))
 
 
-def write_table(path: Path, rows: list[dict[str, Any]]) -> None:
+def summarize(jobs: list[dict[str, Any]], objective: str) -> list[dict[str, Any]]:
+    """Return one row per experiment that was repeated with other seeds or folds: means, and standard deviations."""
+    repeated = defaultdict(list)
+    for job in jobs:
+        if job["status"] == "completed":
+            common = [o for o in job["overrides"].split() if o.lstrip("+").partition("=")[0] not in REPEATED]
+            repeated[" ".join(common)].append(job)
+    rows = []
+    for overrides, runs in repeated.items():
+        if len(runs) == 1:
+            continue
+        row = {
+            "job": f"mean of {len(runs)} runs: {overrides}",
+            "status": "mean",
+            "runs": len(runs),
+            "overrides": overrides,
+            **{name: runs[0].get(name, "") for name in ("data", "protocol", "leaks")},
+        }
+        for name in (objective, "elapsed_seconds", *MEASURED):
+            values = [run[name] for run in runs if name in run]
+            if len(values) > 1:
+                row |= {name: fmean(values), f"{name}_sd": stdev(values)}
+        rows.append(row)
+    return sorted(rows, key=lambda row: _rank(row, objective))
+
+
+def columns(objective: str) -> list[str]:
+    """Return the columns of a sweep's table."""
+    measured = [part for name in MEASURED for part in (name, f"{name}_sd")]
+    measured[1:1] = ["test/accuracy_low", "test/accuracy_high"]
+    return [
+        *("job", "status", "runs", objective, f"{objective}_sd", *measured, "elapsed_seconds"),
+        *("data", "protocol", "leaks", "overrides", "error"),
+    ]
+
+
+def write_table(path: Path, rows: list[dict[str, Any]], objective: str) -> None:
     """Write the rows as CSV."""
     text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, COLUMNS, extrasaction="ignore", restval="", lineterminator="\n")
+    writer = csv.DictWriter(text, columns(objective), extrasaction="ignore", restval="", lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     write_text(path, text.getvalue())
 
 
-def show_table(rows: list[dict[str, Any]]) -> None:
-    """Print the rows on the console."""
-    table = Table(Column("job", overflow="fold", ratio=2), *SHOWN[1:])
-    for row in rows:
-        cells = (row.get(name, "") for name in SHOWN)
-        table.add_row(*(f"{cell:.4f}" if isinstance(cell, float) else str(cell) for cell in cells))
+def show_table(rows: list[dict[str, Any]], objective: str) -> None:
+    """Print the rows on the console; of leaky ones it says so."""
+    names = [objective, *MEASURED[:3]]
+    overrides = [row["overrides"].split() for row in rows]
+    shared = set(overrides[0]).intersection(*overrides)
+    table = Table(Column("job", overflow="fold", ratio=2), "status", *names, "seconds", "leaks")
+    for row, own in zip(rows, overrides, strict=True):
+        cells = [f"{row[name]:.4f}{_spread(row, name)}" if name in row else "" for name in names]
+        seconds = f"{row['elapsed_seconds']:.0f}" if "elapsed_seconds" in row else ""
+        job = " ".join(override for override in own if override not in shared) or row["job"]
+        job = f"mean of {row['runs']}: {job}" if row["status"] == "mean" else job
+        table.add_row(job, row["status"], *cells, seconds, "leaky" if row.get("leaks") else "")
     console = Console()
     Console(width=max(console.width, 140)).print(table)  # wide enough for every column where there is no terminal
+
+
+def _spread(row: dict[str, Any], name: str) -> str:
+    """Return what a figure is uncertain by: deviation of a mean, 95 % interval of one run's accuracy."""
+    if f"{name}_sd" in row:
+        return f" ± {row[f'{name}_sd']:.4f}"
+    if f"{name}_low" in row:
+        return f" ({row[f'{name}_low']:.3f} to {row[f'{name}_high']:.3f})"
+    return ""
+
+
+def _rank(row: dict[str, Any], objective: str) -> tuple[bool, bool, float]:
+    score = row.get(objective)
+    return score is None, bool(row.get("leaks")), -(score or 0.0)
 
 
 def _update_json(path: Path, state: dict[str, str]) -> None:

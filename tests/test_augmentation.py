@@ -5,7 +5,7 @@ from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from fer_lightning.data.augmentation import Augmentation
+from fer_lightning.data.augmentation import Chain
 
 FACE = np.random.default_rng(0).integers(0, 256, (48, 48), dtype=np.uint8)
 
@@ -16,31 +16,37 @@ def paper(make_cfg):
 
 
 def test_stream_depends_on_seed_epoch_and_picture_alone(paper, make_cfg):
-    first = paper(FACE, 3, 7)
-    paper(FACE, 1, 1)  # what was drawn before changes nothing
-    assert np.array_equal(first, paper(FACE, 3, 7))
-    assert not np.array_equal(first, paper(FACE, 4, 7))
-    assert not np.array_equal(first, paper(FACE, 3, 8))
-    assert not np.array_equal(first, instantiate(make_cfg("seed=1").augmentation)(FACE, 3, 7))
+    first = paper.chain(FACE, 3, 7)
+    paper.chain(FACE, 1, 1)  # what was drawn before changes nothing
+    assert np.array_equal(first, paper.chain(FACE, 3, 7))
+    assert not np.array_equal(first, paper.chain(FACE, 4, 7))
+    assert not np.array_equal(first, paper.chain(FACE, 3, 8))
+    assert not np.array_equal(first, instantiate(make_cfg("seed=1").augmentation).chain(FACE, 3, 7))
 
 
 def test_transforms_of_one_chain_are_independent():
-    flips = Augmentation(
-        [albumentations.HorizontalFlip(p=0.5), albumentations.VerticalFlip(p=0.5)], 1, False, True, seed=0
-    )
+    flips = Chain([albumentations.HorizontalFlip(p=0.5), albumentations.VerticalFlip(p=0.5)], seed=0)
     seen = {flips(FACE, 0, picture).tobytes() for picture in range(64)}
     assert len(seen) == 4  # each of the two on and off: one shared stream would give two
 
 
-def test_copies_keep_the_original(paper):
-    assert [paper.augments(copy) for copy in range(paper.copies)] == [False, True]
+@pytest.mark.parametrize(("choice", "plain"), [("paper", 1), ("none", 1), ("occlusion", 1)])
+def test_copies_keep_the_original(make_cfg, choice, plain):
+    assert instantiate(make_cfg(f"augmentation={choice}").augmentation).plain_copies == plain
+
+
+def test_without_the_original_every_copy_is_augmented(make_cfg):
+    cfg = make_cfg("augmentation.keep_original=false", "augmentation.copies=3")
+    assert instantiate(cfg.augmentation).plain_copies == 0
+    cfg = make_cfg("augmentation=none", "augmentation.copies=3")
+    assert instantiate(cfg.augmentation).plain_copies == 3  # nothing to do to them
 
 
 def test_figure7_turns_by_45_degrees_and_shifts_right_and_down(make_cfg):
     figure7 = instantiate(make_cfg("augmentation=figure7").augmentation)
     dot = np.zeros((48, 48), np.uint8)
     dot[22:26, 22:26] = 255  # the centre stays the centre when turned
-    rows, columns = np.nonzero(figure7(dot, 0, 0) > 64)
+    rows, columns = np.nonzero(figure7.chain(dot, 0, 0) > 64)
     assert abs(rows.mean() - 33.5) <= 1
     assert abs(columns.mean() - 28.5) <= 1
 

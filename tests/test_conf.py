@@ -8,7 +8,7 @@ from fer_lightning.resolvers import run_name
 
 NAMES = (
     *("data", "protocol", "augmentation", "embedder", "loss", "miner", "classifier", "optimizer", "scheduler"),
-    *("model", "callbacks", "logger", "trainer", "experiment", "debug"),
+    *("model", "callbacks", "logger", "trainer", "table6", "experiment", "debug"),
 )
 GROUPS = {group: sorted(path.stem for path in (ROOT / "conf" / group).glob("*.yaml")) for group in NAMES}
 CHOICES = [(group, choice) for group, choices in GROUPS.items() for choice in choices]

@@ -5,12 +5,13 @@ import ast
 from conftest import ROOT
 
 LAYERS = [
-    "errors files",
+    "errors files statistics",
     "data.faces",
     "data.twins data.augmentation data.sampler data.demo data.cache",
-    "data.readers data.protocols",
+    "data.readers data.protocols data.audit",
     "data.datamodule knn embedders telemetry resolvers",
-    "module callbacks checkpoints results sweep checks",
+    "module callbacks checkpoints results sweep checks pages",
+    "audit compare paper_tables",
 ]
 RANK = {f"fer_lightning.{name}": rank for rank, names in enumerate(LAYERS) for name in names.split()}
 

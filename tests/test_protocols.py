@@ -3,52 +3,128 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fer_lightning.data.protocols import folder, honest, official
-from fer_lightning.data.twins import count_twins, identical_groups
+from fer_lightning.data.augmentation import Chain
+from fer_lightning.data.protocols import folder, honest, kfold, leaky_gallery, leaky_report, multiply, official, paper
+from fer_lightning.data.twins import Twins, find_twins
 from fer_lightning.errors import UserError
 
 
-def test_identical_groups(faces):
-    groups = identical_groups(faces.images)
-    assert groups[70:73].tolist() == [0, 1, 2]
-    assert groups[10] == 3
-    assert count_twins(faces.images) == (4, 8)
+@pytest.fixture
+def twins(faces) -> Twins:
+    return find_twins(faces.images)
+
+
+def borders(parts):
+    return ((parts.train, parts.validation), (parts.train, parts.test), (parts.validation, parts.test))
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_honest_is_disjoint_covers_and_keeps_twins_together(faces, seed):
-    parts = honest(faces, validation_share=0.2, seed=seed)
-    groups = identical_groups(faces.images)
+def test_honest_is_disjoint_covers_and_keeps_twins_together(faces, twins, seed):
+    parts = honest(faces, twins, validation_share=0.2, seed=seed)
     assert parts.test.tolist() == list(range(70, 140))
     assert parts.left_out == 3
     together = np.concatenate([parts.train, parts.validation, parts.test, [0, 1, 2]])
     assert sorted(together) == list(range(140))
-    for one, other in ((parts.train, parts.validation), (parts.train, parts.test), (parts.validation, parts.test)):
-        assert not np.intersect1d(groups[one], groups[other]).size
+    for one, other in borders(parts):
+        assert not np.intersect1d(twins.near[one], twins.near[other]).size
     assert set(np.bincount(faces.labels[parts.validation], minlength=7)) <= {1, 2, 3}
-    assert not parts.leaks
+    assert np.array_equal(parts.gallery, parts.train)
+    assert parts.leaks() == ()
+    assert not parts.seen(parts.test).any()
 
 
-def test_honest_cut_follows_its_seed(faces):
-    assert np.array_equal(honest(faces, 0.2, 1).validation, honest(faces, 0.2, 1).validation)
-    assert not np.array_equal(honest(faces, 0.2, 1).validation, honest(faces, 0.2, 2).validation)
+def test_honest_leaves_near_twins_out_too(faces, twins):
+    near = twins.near.copy()
+    near[99] = near[20]  # as if a held-out face were a mirrored training face
+    parts = honest(faces, replace(twins, near=near), 0.2, 0)
+    assert parts.left_out == 4
+    assert 20 not in np.concatenate([parts.train, parts.validation])
 
 
-def test_folder_reports_where_it_selects_and_says_so(faces):
-    parts = folder(faces)
+def test_honest_cut_follows_its_seed(faces, twins):
+    cuts = [honest(faces, twins, 0.2, seed).validation for seed in (1, 1, 2)]
+    assert np.array_equal(cuts[0], cuts[1])
+    assert not np.array_equal(cuts[0], cuts[2])
+
+
+def test_folds_cover_every_face_once(faces, twins):
+    parts = [kfold(faces, twins, folds=5, fold=fold, validation_share=0.2, seed=0) for fold in range(5)]
+    assert sorted(np.concatenate([part.test for part in parts])) == list(range(140))
+    for part in parts:
+        assert part.leaks() == ()
+        assert part.left_out == 0
+        assert np.abs(np.bincount(faces.labels[part.test], minlength=7) - 4).max() <= 1  # 20 of a class in 5 folds
+        for one, other in borders(part):
+            assert not np.intersect1d(twins.near[one], twins.near[other]).size
+
+
+@pytest.mark.parametrize(("folds", "fold"), [(5, 5), (5, -1), (1, 0)])
+def test_a_fold_that_does_not_exist_is_named(faces, twins, folds, fold):
+    with pytest.raises(UserError, match=f"protocol.fold={fold}"):
+        kfold(faces, twins, folds, fold, 0.1, 0)
+
+
+def test_folder_reports_where_it_selects_and_says_so(faces, twins):
+    parts = folder(faces, twins)
     assert np.array_equal(parts.validation, parts.test)
-    assert "4.3%" in parts.leaks  # 3 of 70 have a twin in training
+    assert parts.leaks() == (
+        "4.3% of the test faces have an identical twin in training",  # 3 of 70
+        "the checkpoint is chosen on the reported faces",
+    )
 
 
-def test_official_needs_three_parts(faces):
+def test_near_twins_leak_under_folder(faces, twins):
+    near = twins.near.copy()
+    near[99] = near[20]
+    assert (
+        "5.7% of the test faces have an identical or near twin in training"
+        in folder(faces, replace(twins, near=near)).leaks()
+    )
+
+
+def test_official_needs_three_parts(faces, twins):
     with pytest.raises(UserError, match="PrivateTest"):
-        official(faces)
+        official(faces, twins)
     splits = faces.splits.astype("<U10")
     splits[70:100] = "validation"
-    parts = official(replace(faces, splits=splits))
+    parts = official(replace(faces, splits=splits), twins)
     assert [len(rows) for rows in (parts.train, parts.validation, parts.test)] == [70, 30, 40]
 
 
-def test_a_source_without_held_out_faces_is_refused(faces):
-    with pytest.raises(UserError, match="held-out"):
-        honest(replace(faces, splits=np.full(140, "train")), 0.1, 0)
+def test_paper_puts_siblings_of_nearly_every_test_picture_into_training(faces, twins):
+    kinds = ("rotated", "cropped", "shifted_x", "shifted_y", "combined")
+    parts = paper(faces, twins, dict.fromkeys(kinds, Chain([], 0)), test_share=0.2, seed=0)
+    assert len(parts.faces) == 6 * 140
+    assert np.array_equal(parts.faces.labels, faces.labels[parts.origins])
+    assert sorted(np.concatenate([parts.train, parts.test])) == list(range(6 * 140))
+    assert np.bincount(parts.faces.labels[parts.test]).tolist() == [24] * 7
+    expected = np.isin(parts.origins[parts.test], parts.origins[parts.train])
+    assert expected.mean() > 0.99
+    first, second = parts.leaks()[0], parts.leaks()[-1]
+    assert "of the test pictures have a sibling in training" in first
+    assert second == "the checkpoint is chosen on the reported pictures"
+
+
+def test_multiplied_faces_are_the_chains_pictures(faces):
+    class Darker(Chain):
+        def __call__(self, image, epoch, picture):
+            return image // 2
+
+    table = multiply(faces, {"darker": Darker([], 0)})
+    assert np.array_equal(table.images[:140], faces.images)
+    assert np.array_equal(table.images[140:], faces.images // 2)
+    assert table.names[140] == f"{faces.names[0]}#darker"
+    assert len(set(table.names)) == 280
+
+
+def test_leaks_switched_on_are_measured(faces, twins):
+    gallery = leaky_gallery(faces, twins, 0.2, 0)
+    assert gallery.leaks() == ("100.0% of the test faces are themselves in training or gallery",)
+    assert gallery.seen(gallery.test).all()
+    report = leaky_report(faces, twins, 0.2, 0)
+    assert report.leaks() == ("100.0% of the test faces are themselves in training",)
+
+
+def test_a_source_without_held_out_faces_is_refused(faces, twins):
+    with pytest.raises(UserError, match="protocol=kfold"):
+        honest(replace(faces, splits=np.full(140, "train")), twins, 0.1, 0)

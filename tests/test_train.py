@@ -82,7 +82,7 @@ def test_eval_repeats_the_metrics_to_the_last_digit(trained):
     assert done.returncode == 0, done.stderr
     first, again = (json.loads((folder / "metrics.json").read_text()) for folder in (trained, trained.parent / "again"))
     names = [name for name in first if name.startswith("test/")]
-    assert len(names) == 5 + 3 * 7
+    assert len(names) == 5 + 3 * 7 + 9  # means, per class, uncertainty
     assert {name: first[name] for name in names} == {name: again[name] for name in names}
     assert (trained / "predictions.csv").read_text() == (trained.parent / "again" / "predictions.csv").read_text()
 

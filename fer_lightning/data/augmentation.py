@@ -11,11 +11,46 @@ import numpy as np
 warnings.filterwarnings("error", message="Argument.* not valid", category=UserWarning)
 
 
-class Augmentation:
+class Chain:
     """A chain of albumentations transforms whose stream depends on (seed, epoch, picture) alone.
 
-    A training face stands ``copies`` times in the training table. With ``keep_original`` the first of them is
-    the face as it is; every other one is augmented, once before training or, with ``online``, anew each epoch.
+    Args:
+        transforms: albumentations transforms, applied in order.
+        seed: Of every stream.
+    """
+
+    def __init__(self, transforms: Sequence[albumentations.BasicTransform], seed: int) -> None:
+        self.transforms = albumentations.Compose(list(transforms))
+        self.seed = seed
+
+    def __len__(self) -> int:
+        return len(self.transforms.transforms)
+
+    def __call__(self, image: np.ndarray, epoch: int, picture: int) -> np.ndarray:
+        """Return an augmented copy of one face.
+
+        Args:
+            image: (H, W) uint8.
+            epoch: 0 for copies that are drawn once.
+            picture: Position in a table of pictures; gives each picture a stream of its own.
+
+        Returns:
+            (H, W) uint8.
+        """
+        # One pair of generators for the whole chain: a seed given to Compose would start every transform on the
+        # same stream, and correlate them.
+        self.transforms.set_random_state(
+            np.random.default_rng((self.seed, epoch, picture)),
+            random.Random(f"{self.seed}/{epoch}/{picture}"),
+        )
+        return self.transforms(image=image[:, :, np.newaxis])["image"].reshape(image.shape)
+
+
+class Augmentation:
+    """What becomes of a training face: ``copies`` pictures of it in an epoch.
+
+    With ``keep_original`` the first of them is the face as it is; every other one is augmented, once before
+    training or, with ``online``, anew each epoch.
 
     Args:
         transforms: albumentations transforms, applied in order.
@@ -33,31 +68,8 @@ class Augmentation:
         online: bool,
         seed: int,
     ) -> None:
-        self.chain = albumentations.Compose(list(transforms))
+        self.chain = Chain(transforms, seed)
         self.copies = copies
-        self.keep_original = keep_original
         self.online = online
-        self.seed = seed
-
-    def augments(self, copy: int) -> bool:
-        """Return whether pictures number ``copy`` (0 to ``copies`` - 1) are augmented."""
-        return bool(self.chain.transforms) and not (copy == 0 and self.keep_original)
-
-    def __call__(self, image: np.ndarray, epoch: int, picture: int) -> np.ndarray:
-        """Return an augmented copy of one face.
-
-        Args:
-            image: (H, W) uint8.
-            epoch: 0 for copies that are drawn once.
-            picture: Position in the training table; gives each picture a stream of its own.
-
-        Returns:
-            (H, W) uint8.
-        """
-        # One pair of generators for the whole chain: a seed given to Compose would start every transform on the
-        # same stream, and correlate them.
-        self.chain.set_random_state(
-            np.random.default_rng((self.seed, epoch, picture)),
-            random.Random(f"{self.seed}/{epoch}/{picture}"),
-        )
-        return self.chain(image=image[:, :, np.newaxis])["image"].reshape(image.shape)
+        # Pictures stand copy by copy, so these many copies come before the first augmented one.
+        self.plain_copies = (1 if keep_original else 0) if len(self.chain) else copies

@@ -12,12 +12,13 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from fer_lightning.data.audit import Audit, audit
 from fer_lightning.data.augmentation import Augmentation
 from fer_lightning.data.faces import Faces
 from fer_lightning.data.protocols import Partition
 from fer_lightning.data.readers import read_faces, scan_line
 from fer_lightning.data.sampler import ClassSampler
-from fer_lightning.data.twins import count_twins
+from fer_lightning.data.twins import Twins
 
 log = logging.getLogger(__name__)
 
@@ -37,13 +38,12 @@ class Batch(NamedTuple):
 
 
 class Pictures(Dataset[Batch]):
-    """Pictures of some rows of a table, read a batch at a time out of one array."""
+    """Pictures of some rows of a table, read a batch at a time out of its one array."""
 
-    def __init__(self, images: np.ndarray, labels: np.ndarray, rows: np.ndarray) -> None:
-        self.images = images  # (M, 48, 48) uint8
-        self.labels = labels  # (M,)
+    def __init__(self, faces: Faces, rows: np.ndarray) -> None:
+        self.images = faces.images  # (N, 48, 48) uint8
+        self.labels = faces.labels[rows]  # (M,)
         self.rows = rows  # (M,)
-        self.epoch = 0
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -58,32 +58,34 @@ class Pictures(Dataset[Batch]):
         )
 
     def pixels(self, positions: list[int]) -> np.ndarray:
-        """Return (B, 48, 48) uint8."""
-        return self.images[positions]
+        """Return (B, 48, 48) uint8, a copy."""
+        return self.images[self.rows[positions]]
 
 
 class TrainingPictures(Pictures):
     """``copies`` pictures of each training face, augmented as ``Augmentation`` says."""
 
     def __init__(self, faces: Faces, rows: np.ndarray, augmentation: Augmentation) -> None:
-        copies = augmentation.copies
-        rows = np.tile(rows, copies)  # copy by copy: first every face once, then every face again
-        super().__init__(faces.images[rows], faces.labels[rows], rows)
-        augments = [augmentation.augments(copy) for copy in range(copies)]
-        self.augmented = np.repeat(augments, len(rows) // copies)  # (M,) bool
+        super().__init__(faces, np.tile(rows, augmentation.copies))  # first every face once, then every face again
         self.augmentation = augmentation
-        if not augmentation.online and self.augmented.any():
-            log.info("drawing %d augmented copies", self.augmented.sum())
-            for position in np.flatnonzero(self.augmented):
-                self.images[position] = augmentation(self.images[position], 0, int(position))
+        self.epoch = 0
+        self.first = augmentation.plain_copies * len(rows)  # position of the first augmented picture
+        self.drawn: np.ndarray | None = None  # (M - first, 48, 48) uint8
+        if not augmentation.online and self.first < len(self):
+            log.info("drawing %d augmented copies", len(self) - self.first)
+            self.drawn = self.images[self.rows[self.first :]]
+            for place, image in enumerate(self.drawn):
+                self.drawn[place] = augmentation.chain(image, 0, self.first + place)
 
     def pixels(self, positions: list[int]) -> np.ndarray:
         """Return (B, 48, 48) uint8, drawn for this epoch where augmentation is online."""
-        images = self.images[positions]
-        if self.augmentation.online:
-            for place, position in enumerate(positions):
-                if self.augmented[position]:
-                    images[place] = self.augmentation(images[place], self.epoch, position)
+        images = super().pixels(positions)
+        for place, position in enumerate(positions):
+            if position >= self.first:
+                if self.drawn is not None:
+                    images[place] = self.drawn[position - self.first]
+                else:
+                    images[place] = self.augmentation.chain(images[place], self.epoch, position)
         return images
 
 
@@ -97,7 +99,7 @@ class FacesDataModule(lightning.LightningDataModule):
         root: Folder, zip or csv of faces, "kaggle" to download, or None for the drawn faces.
         cache_dir: Folder for faces that were read once.
         drawn: Arguments of ``fer_lightning.data.demo.draw_faces``.
-        protocol: Function from a table of faces to a ``Partition``.
+        protocol: Function from a table of faces and its twins to a ``Partition``.
         augmentation: For training faces only.
         batch_size: Training pictures in a batch.
         classes_per_batch: Classes in a batch, see ``ClassSampler``.
@@ -111,7 +113,7 @@ class FacesDataModule(lightning.LightningDataModule):
         root: str | None,
         cache_dir: str,
         drawn: Mapping,
-        protocol: Callable[[Faces], Partition],
+        protocol: Callable[[Faces, Twins], Partition],
         augmentation: Augmentation,
         batch_size: int,
         classes_per_batch: int,
@@ -131,26 +133,33 @@ class FacesDataModule(lightning.LightningDataModule):
         self.num_workers = num_workers
         self.seed = seed
         self.faces: Faces | None = None
+        self.audit: Audit | None = None
         self.partition: Partition | None = None
         self.training: TrainingPictures | None = None
 
+    def read(self) -> None:
+        """Read and audit the faces, and say what was found."""
+        self.faces = read_faces(self.root, self.cache_dir, self.drawn)
+        log.info(scan_line(self.faces))
+        self.audit = audit(self.faces, self.cache_dir)
+        for line in self.audit.lines():
+            log.info(line)
+
     def setup(self, stage: str) -> None:
-        """Read and partition the faces, once; say what was found."""
+        """Read and partition the faces, once; say what they are for."""
         if self.faces is None:
-            self.faces = read_faces(self.root, self.cache_dir, self.drawn)
-            self.partition = self.protocol(self.faces)
-            groups, pictures = count_twins(self.faces.images)
-            log.info("%s; %d groups of identical twins (%d pictures)", scan_line(self.faces), groups, pictures)
+            self.read()
+            self.partition = self.protocol(self.faces, self.audit.twins)
             log.info(
-                "%d faces train, %d validate, %d test; %d training faces left out for a held-out twin. Shows: %s",
+                "%d train, %d validate, %d test; %d training faces left out for a held-out twin. Shows: %s",
                 *(len(rows) for rows in (self.partition.train, self.partition.validation, self.partition.test)),
                 self.partition.left_out,
                 self.partition.proves,
             )
-            if self.partition.leaks:
-                log.warning("leaky: %s", self.partition.leaks)
+            if leaks := self.partition.leaks():
+                log.warning("leaky: %s", "; ".join(leaks))
         if stage == "fit" and self.training is None:
-            self.training = TrainingPictures(self.faces, self.partition.train, self.augmentation)
+            self.training = TrainingPictures(self.partition.faces, self.partition.train, self.augmentation)
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Return batches of P classes x K faces."""
@@ -169,7 +178,7 @@ class FacesDataModule(lightning.LightningDataModule):
 
     def val_dataloader(self) -> list[DataLoader[Batch]]:
         """Return the gallery's and the validation faces' batches."""
-        return [self.loader(self.partition.train), self.loader(self.partition.validation)]
+        return [self.loader(self.partition.gallery), self.loader(self.partition.validation)]
 
     def test_dataloader(self) -> DataLoader[Batch]:
         """Return the test faces' batches."""
@@ -177,9 +186,11 @@ class FacesDataModule(lightning.LightningDataModule):
 
     def loader(self, rows: np.ndarray) -> DataLoader[Batch]:
         """Return batches of the given rows as they are, in their order."""
-        pictures = Pictures(self.faces.images[rows], self.faces.labels[rows], rows)
         return DataLoader(
-            pictures, batch_size=self.eval_batch_size, collate_fn=_as_is, pin_memory=torch.cuda.is_available()
+            Pictures(self.partition.faces, rows),
+            batch_size=self.eval_batch_size,
+            collate_fn=_as_is,
+            pin_memory=torch.cuda.is_available(),
         )
 
 

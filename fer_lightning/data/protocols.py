@@ -1,64 +1,146 @@
-"""Protocols: which faces train, which choose the checkpoint, which are reported on. Pure functions."""
+"""Protocols: which faces train, which choose the checkpoint, which are reported on. Pure functions.
 
-from dataclasses import dataclass
+Each takes the table of faces and its twins and returns a ``Partition``, which measures by itself what leaks from its
+training side into its test side: a protocol of yours is labelled as ours are.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from fer_lightning.data.augmentation import Chain
 from fer_lightning.data.faces import Faces
-from fer_lightning.data.twins import identical_groups
+from fer_lightning.data.twins import Twins
 from fer_lightning.errors import UserError
 
 
 @dataclass(frozen=True)
 class Partition:
-    """Rows of a ``Faces`` table, ascending.
+    """Rows of a table of pictures, ascending.
 
     Attributes:
-        train: Rows to learn from; also the k-NN gallery.
+        faces: The table: that of the source, or the pictures that a protocol made of it.
+        origins: (N,) int64, the row of the source's table that each picture shows.
+        twins: Of the source's table.
+        train: Rows to learn from.
+        gallery: Rows that the k-NN classifier searches.
         validation: Rows that choose the checkpoint.
         test: Rows that are reported on.
         proves: One sentence on what a score under this protocol shows.
-        leaks: Why the score is too high, or "" where nothing leaks.
-        left_out: Training faces dropped because an identical picture is held out.
+        left_out: Training faces dropped because a twin is held out.
     """
 
+    faces: Faces
+    origins: np.ndarray
+    twins: Twins
     train: np.ndarray
+    gallery: np.ndarray
     validation: np.ndarray
     test: np.ndarray
     proves: str
-    leaks: str = ""
     left_out: int = 0
 
+    @property
+    def groups(self) -> np.ndarray:
+        """(N,) int64: pictures of one group show one face, as siblings, identical or near twins."""
+        return self.twins.near[self.origins]
 
-def honest(faces: Faces, validation_share: float, seed: int) -> Partition:
+    def seen(self, rows: np.ndarray) -> np.ndarray:
+        """Return (B,) bool: whether the picture, a sibling or a twin of it stands in training or gallery."""
+        return np.isin(self.groups[rows], self.groups[self._training_side()])
+
+    def leaks(self) -> tuple[str, ...]:
+        """Return what makes a score too high, one measured clause each; nothing where nothing leaks."""
+        found = []
+        side = self._training_side()
+        pictures = "faces" if len(self.faces) == len(np.unique(self.origins)) else "pictures"
+        kinds = (  # each kind includes the ones before it: only a share that grows is worth a clause
+            ("{} of the test {} are themselves in {}", np.isin(self.test, side)),
+            ("{} of the test {} have a sibling in {}", np.isin(self.origins[self.test], self.origins[side])),
+            (
+                "{} of the test {} have an identical twin in {}",
+                np.isin(self.twins.identical[self.origins[self.test]], self.twins.identical[self.origins[side]]),
+            ),
+            ("{} of the test {} have an identical or near twin in {}", self.seen(self.test)),
+        )
+        place = "training" if np.isin(self.gallery, self.train).all() else "training or gallery"
+        known = 0.0
+        for sentence, hits in kinds:
+            share = hits.mean() if len(hits) else 0.0
+            if share > known:
+                text = f"{share:.1%}" if share == 1 or share < 0.9995 else f"{share:.2%}"  # 99.97 % is not all
+                found.append(sentence.format(text, pictures, place))
+                known = share
+        overlap = np.isin(self.validation, self.test).mean() if len(self.validation) else 0.0
+        if overlap:
+            found.append("the checkpoint is chosen on the reported " + pictures)
+        return tuple(found)
+
+    def _training_side(self) -> np.ndarray:
+        return np.union1d(self.train, self.gallery)
+
+
+def honest(faces: Faces, twins: Twins, validation_share: float, seed: int) -> Partition:
     """Report on the held-out folder, choose on a part of the training folder, keep twins on one side.
 
-    Training faces that are pixel-identical to a held-out face are left out. The validation part is stratified
-    by class and takes groups of identical pictures whole.
+    Training faces with an identical or near twin among the held-out ones are left out. The validation part is
+    stratified by class and takes groups of twins whole.
 
     Args:
         faces: The table.
+        twins: Of the table.
         validation_share: Share of the remaining training faces that validates, in (0, 1).
         seed: Of the cut alone, so that runs of several training seeds choose on the same faces.
 
     Raises:
         UserError: If the table has no held-out faces, or too few to cut a validation part from.
     """
-    groups = identical_groups(faces.images)
     test = _held_out(faces, "honest")
     train = np.flatnonzero(faces.splits == "train")
-    clean = train[~np.isin(groups[train], groups[test])]
-    validation = _stratified_groups(clean, faces.labels, groups, validation_share, seed)
-    return Partition(
-        train=np.setdiff1d(clean, validation),
-        validation=validation,
-        test=test,
+    return _clean(
+        faces,
+        twins,
+        train,
+        test,
+        validation_share,
+        seed,
         proves="accuracy on faces that neither trained the network nor chose the checkpoint",
-        left_out=len(train) - len(clean),
     )
 
 
-def folder(faces: Faces) -> Partition:
+def kfold(faces: Faces, twins: Twins, folds: int, fold: int, validation_share: float, seed: int) -> Partition:
+    """Report on one of several folds of all faces, whatever folder they lie in; twins share a fold.
+
+    Args:
+        faces: The table.
+        twins: Of the table.
+        folds: Number of folds, 2 or more.
+        fold: The one to report on, 0 to ``folds`` - 1; the others train.
+        validation_share: Share of the other folds that chooses the checkpoint, in (0, 1).
+        seed: Of the folds and of the cut.
+
+    Raises:
+        UserError: If ``fold`` does not exist, or a fold would hold no face.
+    """
+    if folds < 2 or not 0 <= fold < folds:
+        raise UserError(f"protocol.fold={fold} does not exist with protocol.folds={folds}: use 0 to {folds - 1}")
+    rows = np.arange(len(faces))
+    parts = _deal(rows, faces.labels, twins.near, [1 / folds] * folds, seed)
+    if any(len(part) == 0 for part in parts):
+        raise UserError(f"protocol.folds={folds} leaves a fold without a face: use fewer")
+    return _clean(
+        faces,
+        twins,
+        np.setdiff1d(rows, parts[fold]),
+        parts[fold],
+        validation_share,
+        seed,
+        proves=f"accuracy on fold {fold} of {folds}, unseen by this run; the figure is the mean over all folds",
+    )
+
+
+def folder(faces: Faces, twins: Twins) -> Partition:
     """Take the archive's two folders as they are and choose the checkpoint on the reported one, as the paper does.
 
     Raises:
@@ -66,18 +148,12 @@ def folder(faces: Faces) -> Partition:
     """
     held_out = _held_out(faces, "folder")
     train = np.flatnonzero(faces.splits == "train")
-    groups = identical_groups(faces.images)
-    twins = np.isin(groups[held_out], groups[train]).mean()
-    return Partition(
-        train=train,
-        validation=held_out,
-        test=held_out,
-        proves="the best of several checkpoints on the faces that chose it",
-        leaks=f"the checkpoint is chosen on the reported faces, and {twins:.1%} of them have a twin in training",
+    return _partition(
+        faces, twins, train, held_out, held_out, proves="the best of several checkpoints on the faces that chose it"
     )
 
 
-def official(faces: Faces) -> Partition:
+def official(faces: Faces, twins: Twins) -> Partition:
     """Train on FER2013's Training, choose on PublicTest, report on PrivateTest (the contest's protocol).
 
     Raises:
@@ -89,15 +165,94 @@ def official(faces: Faces) -> Partition:
             "protocol=official needs FER2013's Training, PublicTest and PrivateTest, and these faces do not have all "
             "three: use fer2013.csv or its folder layout as data.root, or protocol=honest"
         )
-    groups = identical_groups(faces.images)
-    twins = np.isin(groups[test], groups[np.concatenate([train, validation])]).mean()
-    return Partition(
-        train=train,
-        validation=validation,
-        test=test,
+    return _partition(
+        faces,
+        twins,
+        train,
+        validation,
+        test,
         proves="the contest's figure of 2013: PrivateTest after choosing on PublicTest",
-        leaks=f"{twins:.1%} of the test faces have an identical twin in training or validation" if twins else "",
     )
+
+
+def paper(faces: Faces, twins: Twins, pictures: Mapping[str, Chain], test_share: float, seed: int) -> Partition:
+    """Take the paper's table 2 by the letter, then split: siblings of a test picture train.
+
+    This is one reading of the paper, which does not say whether the split comes before or after the augmentation.
+
+    Args:
+        faces: The table.
+        twins: Of the table.
+        pictures: What is made of each face beside itself, by name.
+        test_share: Share of each class's pictures that is held out, and chooses the checkpoint too.
+        seed: Of the split.
+    """
+    multiplied = multiply(faces, pictures)
+    rows = np.arange(len(multiplied))
+    test, train = _deal(rows, multiplied.labels, rows, [test_share, 1 - test_share], seed)
+    origins = np.tile(np.arange(len(faces)), len(pictures) + 1)
+    return replace(
+        _partition(
+            multiplied,
+            twins,
+            train,
+            test,
+            test,
+            proves="how well a network knows faces again that it was trained on in another crop or angle",
+        ),
+        origins=origins,
+    )
+
+
+def leaky_gallery(faces: Faces, twins: Twins, validation_share: float, seed: int) -> Partition:
+    """Put the test faces into the gallery of the honest protocol: a fault to measure by, never to report."""
+    parts = honest(faces, twins, validation_share, seed)
+    return replace(
+        parts, gallery=np.union1d(parts.train, parts.test), proves="nothing: the classifier looks the answers up"
+    )
+
+
+def leaky_report(faces: Faces, twins: Twins, validation_share: float, seed: int) -> Partition:
+    """Report on the training faces of the honest protocol: a fault to measure by, never to report."""
+    parts = honest(faces, twins, validation_share, seed)
+    return replace(parts, test=parts.train, proves="nothing: the network is asked what it was told")
+
+
+def multiply(faces: Faces, pictures: Mapping[str, Chain]) -> Faces:
+    """Return the faces, then each made picture of all of them: N x (1 + pictures) rows."""
+    images = [faces.images]
+    names = [faces.names]
+    for copy, (kind, chain) in enumerate(pictures.items(), start=1):
+        first = copy * len(faces)
+        images.append(np.stack([chain(image, 0, first + row) for row, image in enumerate(faces.images)]))
+        names.append(np.array([f"{name}#{kind}" for name in faces.names]))
+    times = len(images)
+    return replace(
+        faces,
+        images=np.concatenate(images),
+        labels=np.tile(faces.labels, times),
+        names=np.concatenate(names),
+        splits=np.tile(faces.splits, times),
+    )
+
+
+def _clean(
+    faces: Faces, twins: Twins, train: np.ndarray, test: np.ndarray, validation_share: float, seed: int, proves: str
+) -> Partition:
+    """Return a partition without a twin across any border, its validation part cut from the training faces."""
+    if not 0 < validation_share < 1:
+        raise UserError(f"protocol.validation_share={validation_share} must lie between 0 and 1")
+    unseen = train[~np.isin(twins.near[train], twins.near[test])]
+    validation, rest = _deal(unseen, faces.labels, twins.near, [validation_share, 1 - validation_share], seed)
+    if not (len(validation) and len(rest)):
+        raise UserError("too few training faces to cut a validation part from: give data.root more than two per class")
+    return replace(_partition(faces, twins, rest, validation, test, proves=proves), left_out=len(train) - len(unseen))
+
+
+def _partition(
+    faces: Faces, twins: Twins, train: np.ndarray, validation: np.ndarray, test: np.ndarray, proves: str
+) -> Partition:
+    return Partition(faces, np.arange(len(faces)), twins, train, train, validation, test, proves)
 
 
 def _held_out(faces: Faces, protocol: str) -> np.ndarray:
@@ -105,23 +260,23 @@ def _held_out(faces: Faces, protocol: str) -> np.ndarray:
     if len(rows) == 0:
         raise UserError(
             f"protocol={protocol} reports on held-out faces, and data.root has none: "
-            "add a folder validation/ or test/ beside train/"
+            "add a folder validation/ or test/ beside train/, or use protocol=kfold"
         )
     return rows
 
 
-def _stratified_groups(rows: np.ndarray, labels: np.ndarray, groups: np.ndarray, share: float, seed: int) -> np.ndarray:
-    """Return about ``share`` of the rows of each class, ascending; rows of one group stay together."""
-    if not 0 < share < 1:
-        raise UserError(f"protocol.validation_share={share} must lie between 0 and 1")
+def _deal(
+    rows: np.ndarray, labels: np.ndarray, groups: np.ndarray, shares: Sequence[float], seed: int
+) -> list[np.ndarray]:
+    """Return one part of the rows per share, each stratified by class and ascending; groups stay together."""
     random = np.random.default_rng(seed)
-    chosen = []
     heads, position = np.unique(groups[rows], return_index=True)
     head_labels = labels[rows[position]]  # a group with contradictory labels counts for the class of its first face
+    dealt: list[list[np.ndarray]] = [[] for _ in shares]
     for label in np.unique(head_labels):
-        own = heads[head_labels == label]
-        chosen.append(random.permutation(own)[: max(1, round(share * len(own)))])
-    validation = rows[np.isin(groups[rows], np.concatenate(chosen))]
-    if len(validation) == len(rows):
-        raise UserError("too few training faces to cut a validation part from: give data.root more than two per class")
-    return validation
+        own = random.permutation(heads[head_labels == label])
+        borders = np.round(np.cumsum(shares)[:-1] * len(own)).astype(int)
+        borders = np.maximum(borders, np.arange(1, len(shares)))  # one group at least for each part but the last
+        for part, heads_of_part in zip(dealt, np.split(own, borders), strict=True):
+            part.append(heads_of_part)
+    return [rows[np.isin(groups[rows], np.concatenate(part))] for part in dealt]

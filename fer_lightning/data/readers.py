@@ -28,7 +28,7 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from rich.console import Console
 from rich.progress import track
 
-from fer_lightning.data.cache import load_faces, save_faces
+from fer_lightning.data.cache import load_arrays, save_arrays
 from fer_lightning.data.demo import draw_faces
 from fer_lightning.data.faces import CLASSES, IMAGE_SIZE, Faces, fingerprint
 from fer_lightning.errors import UserError
@@ -193,11 +193,31 @@ def _list_zip(path: Path, archive: zipfile.ZipFile) -> tuple[Files, Counter]:
 def _read_or_load(path: Path, source: str, files: Files, remarks: Counter, cache: Path) -> Faces:
     """Return the faces from the cache, or read them and fill it."""
     start = time.perf_counter()
-    faces = load_faces(cache, source)
-    if faces is None:
+    arrays = load_arrays(cache)
+    if arrays is None:
         log.info("Reading the faces of %s", path)
         faces = _read(path, source, files, remarks)
-        save_faces(faces, cache)
+        save_arrays(
+            cache,
+            images=faces.images,
+            labels=faces.labels,
+            names=faces.names,
+            splits=faces.splits,
+            fingerprint=np.array(faces.fingerprint),
+            unreadable=np.array(faces.unreadable, dtype=str).reshape(-1, 2),
+            remarks=np.array(faces.remarks, dtype=str),
+        )
+    else:
+        faces = Faces(
+            images=arrays["images"],
+            labels=arrays["labels"],
+            names=arrays["names"],
+            splits=arrays["splits"],
+            source=source,
+            fingerprint=str(arrays["fingerprint"]),
+            unreadable=tuple(map(tuple, arrays["unreadable"].tolist())),
+            remarks=tuple(arrays["remarks"].tolist()),
+        )
     log.info("%s: %s faces in %.1f s", path, f"{len(faces):,}", time.perf_counter() - start)
     return faces
 

@@ -1,0 +1,218 @@
+"""What is wrong with a table of faces before anything is trained on it; nothing is changed."""
+
+import logging
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from fer_lightning.data.cache import load_arrays, save_arrays
+from fer_lightning.data.faces import CLASSES, Faces
+from fer_lightning.data.twins import AUGMENTED, Twins, count_twins, find_twins, flat, search
+
+log = logging.getLogger(__name__)
+
+CACHE_VERSION = 1  # raise it with every change to what the search finds
+SAMPLE = 200  # held-out faces that are looked for in training under wide transforms
+TWINS_ALARM = 0.005  # share of held-out faces with a twin in training; the drawn faces reach 0.0015 by chance
+COPIES_ALARM = 0.10  # share of the sample found by wide transforms beyond the near twins; FER2013 itself shows 0.03
+
+# Faces per class, in the order of CLASSES; FER2013 as the contest split it.
+PUBLISHED = {
+    "Kaggle's face expression recognition dataset": {
+        "train": [3993, 436, 4103, 7164, 4982, 4938, 3205],
+        "validation": [960, 111, 1018, 1825, 1216, 1139, 797],
+    },
+    "FER2013": {
+        "train": [3995, 436, 4097, 7215, 4965, 4830, 3171],
+        "validation": [467, 56, 496, 895, 607, 653, 415],
+        "test": [491, 55, 528, 879, 626, 594, 416],
+    },
+}
+PAPER = {  # table 1 of the paper, where it differs from the archive that it names
+    ("train", "sad", 4938): "the paper's table 1 prints 4,983 for these 4,938",
+}
+BEST_PUBLISHED = 0.768  # an ensemble of seven networks on FER2013 (ResMaskingNet)
+
+
+@dataclass(frozen=True)
+class Audit:
+    """Findings about a table of faces.
+
+    Attributes:
+        faces: The table.
+        twins: Its twins.
+        sample: (S,) rows of held-out faces that were looked for under wide transforms; empty without held-out faces.
+        copies: (S,) row of a training face that one of them is a copy of, or -1.
+    """
+
+    faces: Faces
+    twins: Twins
+    sample: np.ndarray
+    copies: np.ndarray
+
+    def contradictory(self, groups: np.ndarray) -> np.ndarray:
+        """Return (N,) bool: whether a face's group of twins carries more than one label."""
+        labels = self.faces.labels
+        lowest, highest = np.full(len(groups), len(CLASSES)), np.full(len(groups), -1)
+        np.minimum.at(lowest, groups, labels)
+        np.maximum.at(highest, groups, labels)
+        return lowest[groups] != highest[groups]
+
+    def in_training(self, groups: np.ndarray) -> np.ndarray:
+        """Return (N,) bool: held-out faces with a twin in the training folder."""
+        train = self.faces.splits == "train"
+        return ~train & np.isin(groups, groups[train])
+
+    def report(self) -> dict:
+        """Return every figure, ready for JSON."""
+        faces, twins = self.faces, self.twins
+        name, differences = compare_with_published(faces.counts())
+        tones = np.ptp(faces.images.reshape(len(faces), -1), axis=1)
+        exact, near = self.in_training(twins.identical), self.in_training(twins.near)
+        found = self.copies >= 0
+        return {
+            "data": faces.source,
+            "data_fingerprint": faces.fingerprint,
+            "faces": len(faces),
+            "counts": {split: dict(zip(CLASSES, counts, strict=True)) for split, counts in faces.counts().items()},
+            "published": name,
+            "published_counts": {
+                split: dict(zip(CLASSES, counts, strict=True)) for split, counts in PUBLISHED.get(name, {}).items()
+            },
+            "differences": differences,
+            "unreadable": len(faces.unreadable),
+            "flat": int((flat(faces.images)).sum()),
+            "empty": int((tones == 0).sum()),
+            "identical_twins": self._groups(twins.identical),
+            "near_twins": {**self._groups(twins.near), "kinds": dict(Counter(twins.kinds.tolist()).most_common())},
+            "held_out": {
+                split: {
+                    "faces": int(rows.sum()),
+                    "identical_twin_in_training": round(float(exact[rows].mean()), 6),
+                    "twin_in_training": round(float(near[rows].mean()), 6),
+                }
+                for split in ("validation", "test")
+                if (rows := faces.splits == split).any()
+            },
+            "augmented_copies": {
+                "sampled": len(self.sample),
+                "found": int(found.sum()),
+                "beyond_near_twins": int((found & ~near[self.sample]).sum()),
+            },
+            "labels_allow": faces.best_possible,
+            "alarms": self.alarms(),
+        }
+
+    def alarms(self) -> list[str]:
+        """Return what should be known before a score on these faces is believed, one sentence each."""
+        held_out = self.faces.splits != "train"
+        near = self.in_training(self.twins.near)
+        alarms = []
+        if held_out.any() and (share := near[held_out].mean()) >= TWINS_ALARM:
+            exact = self.in_training(self.twins.identical)[held_out].mean()
+            alarms.append(
+                f"{share:.1%} of the held-out faces have a twin among the training faces ({exact:.1%} an identical "
+                "one): protocol=honest leaves those training faces out"
+            )
+        beyond = (self.copies >= 0) & ~near[self.sample]
+        if len(self.sample) and beyond.mean() >= COPIES_ALARM:
+            alarms.append(
+                f"{(self.copies >= 0).sum()} of {len(self.sample)} sampled held-out faces are rotated, mirrored, "
+                "cropped or shifted copies of training faces: these pictures seem to have been augmented before they "
+                "were split, and no protocol can mend that; use the original archive"
+            )
+        return alarms
+
+    def lines(self) -> list[str]:
+        """Return the audit in short, for the start of a run."""
+        twins = self.twins
+        exact, near = self._groups(twins.identical), self._groups(twins.near)
+        lines = [
+            f"audit: {exact['groups']:,} groups of identical twins ({exact['pictures']:,} pictures, "
+            f"{exact['contradictory_groups']:,} groups with contradictory labels); with near twins {near['groups']:,} "
+            f"({near['pictures']:,}, {near['contradictory_groups']:,}); {flat(self.faces.images).sum():,} flat, "
+            f"{len(self.faces.unreadable):,} unreadable"
+        ]
+        return lines + [f"audit: {alarm}" for alarm in self.alarms()]
+
+    def _groups(self, groups: np.ndarray) -> dict[str, int]:
+        number, pictures = count_twins(groups)
+        return {
+            "groups": number,
+            "pictures": pictures,
+            "contradictory_groups": len(np.unique(groups[self.contradictory(groups)])),
+        }
+
+
+def audit(faces: Faces, cache_dir: str) -> Audit:
+    """Look for everything; what was found in the same faces before is read from the cache."""
+    path = Path(cache_dir) / f"audit-v{CACHE_VERSION}-{faces.fingerprint[:32]}.npz"
+    if arrays := load_arrays(path):
+        twins = Twins(*(arrays[name] for name in ("identical", "near", "pairs", "kinds")))
+        return Audit(faces, twins, arrays["sample"], arrays["copies"])
+    start = time.perf_counter()
+    twins = find_twins(faces.images)
+    train, held_out = np.flatnonzero(faces.splits == "train"), np.flatnonzero(faces.splits != "train")
+    sample = np.sort(np.random.default_rng(0).permutation(held_out)[:SAMPLE])
+    copies = np.full(len(sample), -1)
+    queries, targets, _ = search(faces.images[sample], faces.images[train], AUGMENTED)
+    copies[queries] = train[targets]
+    save_arrays(
+        path,
+        identical=twins.identical,
+        near=twins.near,
+        pairs=twins.pairs,
+        kinds=twins.kinds,
+        sample=sample,
+        copies=copies,
+    )
+    log.info("audit: looked for twins in %.1f s", time.perf_counter() - start)
+    return Audit(faces, twins, sample, copies)
+
+
+def compare_with_published(counts: dict[str, list[int]]) -> tuple[str | None, list[str]]:
+    """Return the published data set that these counts come closest to, and each difference as a sentence.
+
+    None where no data set has the same splits and about as many faces (to 5 %) in each.
+    """
+    for name, published in PUBLISHED.items():
+        if set(counts) != set(published):
+            continue
+        if any(abs(sum(counts[split]) - sum(published[split])) > 0.05 * sum(published[split]) for split in counts):
+            continue
+        differences = []
+        for split in counts:
+            for label, ours, theirs in zip(CLASSES, counts[split], published[split], strict=True):
+                if ours != theirs:
+                    differences.append(f"{split}/{label}: {ours:,} faces, published are {theirs:,}")
+                if remark := PAPER.get((split, label, ours)):
+                    differences.append(f"{split}/{label}: {remark}")
+        return name, differences
+    return None, []
+
+
+def ceiling(faces: Faces, identical: np.ndarray, labels: np.ndarray) -> tuple[float, str]:
+    """Return the highest accuracy that can be believed on some pictures, and why.
+
+    Args:
+        faces: The table that they come from.
+        identical: (B,) group of identical pictures of each.
+        labels: (B,) label of each.
+    """
+    table = np.zeros((len(identical), len(CLASSES)), np.int64)
+    np.add.at(table, (np.unique(identical, return_inverse=True)[1], labels), 1)
+    limits = [(table.max(axis=1).sum() / len(labels), "identical pictures among them carry different labels")]
+    if faces.best_possible is not None:
+        limits.append((faces.best_possible, "the share of wrong labels is known"))
+    if compare_with_published(faces.counts())[0]:
+        limits.append(
+            (
+                BEST_PUBLISHED,
+                "the best published honest figure for FER2013 is that of an ensemble of seven networks, and people "
+                "agree with its labels in 65 to 74 of 100 cases",
+            )
+        )
+    return min(limits)

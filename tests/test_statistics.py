@@ -1,0 +1,81 @@
+"""Intervals and comparisons against numbers known by other means."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import binom
+from torchmetrics.functional.classification import multiclass_accuracy, multiclass_f1_score
+
+from fer_lightning.compare import compare_runs
+from fer_lightning.errors import UserError
+from fer_lightning.statistics import compare, intervals, one_vs_rest, scores
+
+
+@pytest.mark.parametrize("classes", [7, 5])  # with 5, two classes are absent
+def test_scores_are_those_of_torchmetrics(classes):
+    random = np.random.default_rng(0)
+    labels, predictions = random.integers(0, classes, (2, 200))
+    confusion = np.zeros((7, 7))
+    np.add.at(confusion, (labels, predictions), 1)
+    found = scores(confusion)
+    pair = torch.from_numpy(predictions), torch.from_numpy(labels)
+    assert found["accuracy"] == pytest.approx(multiclass_accuracy(*pair, 7, average="micro").item())
+    assert found["balanced_accuracy"] == pytest.approx(multiclass_accuracy(*pair, 7, average="macro").item())
+    assert found["macro_f1"] == pytest.approx(multiclass_f1_score(*pair, 7, average="macro").item())
+
+
+def test_interval_of_independent_faces_is_the_binomial_one():
+    random = np.random.default_rng(0)
+    labels = random.integers(0, 7, 1000)
+    predictions = np.where(np.arange(1000) < 700, labels, (labels + 1) % 7)
+    low, high = intervals(labels, predictions, np.arange(1000), 7)["accuracy"]
+    assert (low, high) == pytest.approx(binom(1000, 0.7).ppf([0.025, 0.975]) / 1000, abs=0.006)
+
+
+def test_twins_count_as_one_observation():
+    labels = np.zeros(1000, np.int64)
+    predictions = np.repeat(np.arange(100) < 70, 10).astype(np.int64)  # ten twins of each of 100 faces
+    alone = intervals(labels, predictions, np.arange(1000), 7)["accuracy"]
+    together = intervals(labels, predictions, np.repeat(np.arange(100), 10), 7)["accuracy"]
+    assert (together[1] - together[0]) / (alone[1] - alone[0]) == pytest.approx(10**0.5, rel=0.15)
+
+
+def test_mcnemar_and_difference():
+    first = np.array([True] * 70 + [False] * 30)
+    second = first.copy()
+    second[:2], second[70:80] = False, True  # 2 only the first, 10 only the second
+    found = compare(first, second, np.arange(100))
+    assert (found["only_first"], found["only_second"]) == (2, 10)
+    assert found["difference"] == pytest.approx(-0.08)
+    assert found["p"] == pytest.approx(2 * binom(12, 0.5).cdf(2))
+    assert found["low"] < -0.08 < found["high"] < 0
+    assert compare(first, first, np.arange(100))["p"] == 1.0
+
+
+def test_equation_1_flatters():
+    # 65 % of seven classes reads as 90 %: by hand, 35 of 100 faces are wrong for two of seven classes each.
+    assert one_vs_rest(0.65, 7) == pytest.approx(1 - 70 / 700)
+
+
+def write_run(folder, rows):
+    folder.mkdir()
+    lines = ["file,label,prediction,vote,twins,twin_in_training", *(",".join(map(str, row)) for row in rows)]
+    (folder / "predictions.csv").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+def test_runs_are_compared_face_by_face(tmp_path):
+    good = [(f"{i}.png", "happy", "happy", 1, i, 0) for i in range(40)]
+    bad = [(f"{i}.png", "happy", "happy" if i < 20 else "sad", 1, i, 0) for i in reversed(range(40))]
+    text = compare_runs(write_run(tmp_path / "a", good), write_run(tmp_path / "b", bad))
+    assert "difference +50.00 points" in text
+    assert f"{tmp_path / 'a'} is better" in text
+
+
+def test_runs_on_different_faces_are_refused(tmp_path):
+    one = write_run(tmp_path / "a", [("1.png", "happy", "sad", 1, 1, 0)])
+    other = write_run(tmp_path / "b", [("2.png", "happy", "sad", 1, 1, 0)])
+    with pytest.raises(UserError, match="different faces"):
+        compare_runs(one, other)
+    with pytest.raises(UserError, match="does not exist"):
+        compare_runs(one, tmp_path / "c")
