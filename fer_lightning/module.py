@@ -8,7 +8,7 @@ import torch
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from pytorch_metric_learning.losses import TripletMarginLoss
 from torch import Tensor, nn
-from torchmetrics import Accuracy, ClasswiseWrapper, ConfusionMatrix, F1Score, MetricCollection, Precision, Recall
+from torchmetrics import Accuracy, ClasswiseWrapper, F1Score, MetricCollection, Precision, Recall
 
 from fer_lightning.data.datamodule import Batch
 from fer_lightning.data.faces import CLASSES
@@ -76,7 +76,6 @@ class ExpressionModule(lightning.LightningModule):
         self.margin = loss.margin if isinstance(loss, TripletMarginLoss) else 0.0
         metrics = classification_metrics(len(CLASSES))
         self.metrics = nn.ModuleDict({stage: metrics.clone(prefix=f"{stage}/") for stage in ("val", "test")})
-        self.confusion = ConfusionMatrix(task="multiclass", num_classes=len(CLASSES))
         self._gallery: list[tuple[Tensor, Tensor]] = []
 
     def forward(self, images: Tensor) -> Tensor:
@@ -120,10 +119,16 @@ class ExpressionModule(lightning.LightningModule):
 
     def test_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """Classify against the gallery that was saved with the weights."""
-        predictions, votes = self.classifier(self(batch.images))
+        embeddings = self(batch.images)
+        predictions, votes = self.classifier(embeddings)
         self.metrics["test"].update(predictions, batch.labels)
-        self.confusion.update(predictions, batch.labels)
-        return {"rows": batch.rows, "labels": batch.labels, "predictions": predictions, "votes": votes}
+        return {
+            "rows": batch.rows,
+            "labels": batch.labels,
+            "predictions": predictions,
+            "votes": votes,
+            "embeddings": embeddings,
+        }
 
     def on_test_epoch_end(self) -> None:
         """Log the metrics of the test faces."""

@@ -5,13 +5,15 @@ import ast
 from conftest import ROOT
 
 LAYERS = [
-    "errors files statistics",
+    "errors files statistics progress",
     "data.faces",
     "data.twins data.augmentation data.sampler data.demo data.cache",
     "data.readers data.protocols data.audit",
-    "data.datamodule knn embedders telemetry resolvers",
-    "module callbacks checkpoints results sweep checks pages",
-    "audit compare paper_tables",
+    "data.datamodule knn embedders telemetry resolvers figures pages runs",
+    "module callbacks checkpoints results sweep checks media doctor compare",
+    "audit paper_tables report",
+    "dashboard",
+    "jobs",
 ]
 RANK = {f"fer_lightning.{name}": rank for rank, names in enumerate(LAYERS) for name in names.split()}
 

@@ -19,12 +19,14 @@ from fer_lightning.data.protocols import Partition
 from fer_lightning.data.readers import read_faces, scan_line
 from fer_lightning.data.sampler import ClassSampler
 from fer_lightning.data.twins import Twins
+from fer_lightning.progress import track
 
 log = logging.getLogger(__name__)
 
 # Lightning's notices of devices, limits and its own offers say nothing about the run.
 logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
 warnings.filterwarnings("ignore", ".*does not have many workers")  # batches come out of one array in memory
+warnings.filterwarnings("ignore", "The `srun` command is available")  # also said where Slurm is not meant
 warnings.filterwarnings("ignore", ".*LeafSpec.* is deprecated")  # Lightning 2.6 on torch 2.15
 warnings.filterwarnings("ignore", ".*exists and is not empty.*Previous log files")  # the run's folder holds its config
 
@@ -74,7 +76,7 @@ class TrainingPictures(Pictures):
         if not augmentation.online and self.first < len(self):
             log.info("drawing %d augmented copies", len(self) - self.first)
             self.drawn = self.images[self.rows[self.first :]]
-            for place, image in enumerate(self.drawn):
+            for place, image in enumerate(track(self.drawn, "drawing augmented copies")):
                 self.drawn[place] = augmentation.chain(image, 0, self.first + place)
 
     def pixels(self, positions: list[int]) -> np.ndarray:
