@@ -84,6 +84,7 @@ class Media(Callback):
         sample = np.random.default_rng(self.seed).permutation(len(columns["labels"]))[: self.map_faces]
         labels = columns["labels"][sample]
         for name, reducer in self.maps.items():
+            log.info("drawing the map of %d embeddings, %s", len(sample), name)
             draw(
                 f"embeddings_{name}",
                 lambda reducer=reducer, name=name: figures.embedding_map(
