@@ -9,7 +9,8 @@ LAYERS = [
     "data.faces",
     "data.twins data.augmentation data.sampler data.demo data.cache",
     "data.readers data.protocols data.audit",
-    "data.datamodule knn embedders telemetry resolvers",
+    "data.datamodule knn embedders telemetry resolvers overrides environment",
+    "diagnosis",
     "module callbacks checkpoints results sweep checks pages",
     "audit compare paper_tables",
 ]
