@@ -2,6 +2,7 @@
 
 import errno
 import gc
+import inspect
 import re
 import shutil
 import sys
@@ -85,6 +86,9 @@ def diagnose(error: BaseException, cfg: DictConfig | None = None) -> str | None:
         )
     if "torchvision::nms" in text:
         return torchvision_mismatch()
+    if found := re.search(r"Argument\(s\) (.+) are not valid for transform (\w+)", text):
+        takes = inspect.signature(getattr(sys.modules["albumentations"], found[2])).parameters
+        return f"augmentation: {found[2]} does not take {found[1]}: use {', '.join(takes)}"
     for pattern, remedy in REMEDIES:
         if found := re.search(pattern, text):
             return remedy.format(*found.groups())

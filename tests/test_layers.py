@@ -11,7 +11,7 @@ LAYERS = [
     "data.readers data.protocols data.audit",
     "data.datamodule knn embedders telemetry resolvers overrides environment",
     "diagnosis",
-    "module callbacks checkpoints results sweep checks pages",
+    "module callbacks checkpoints results sweep checks pages watch",
     "audit compare paper_tables",
 ]
 RANK = {f"fer_lightning.{name}": rank for rank, names in enumerate(LAYERS) for name in names.split()}
