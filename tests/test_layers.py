@@ -9,7 +9,7 @@ LAYERS = [
     "data.faces",
     "data.twins data.augmentation data.sampler data.demo data.cache",
     "data.readers data.protocols data.audit",
-    "data.datamodule knn embedders telemetry resolvers overrides environment",
+    "data.datamodule knn embedders telemetry resolvers wandb_logger overrides environment",
     "diagnosis",
     "module callbacks checkpoints results sweep checks pages watch",
     "audit compare paper_tables",
