@@ -1,5 +1,7 @@
 """What a checkpoint says of itself, and reading it safely."""
 
+import re
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,9 +11,9 @@ from lightning.pytorch.callbacks import Callback
 
 import fer_lightning
 from fer_lightning.errors import UserError
+from fer_lightning.overrides import allowed
 
 KEY = "fer_lightning"
-RUN_ONLY = ("trainer", "logger", "callbacks", "paths", "hydra", "hparams_search", "debug", "resume_from", "checkpoint")
 
 
 class Provenance(Callback):
@@ -37,23 +39,45 @@ class Provenance(Callback):
         }
 
 
-def read_overrides(path: str) -> list[str]:
-    """Return the overrides that define a checkpoint's faces and network, for composing our own ``conf/`` again.
+def load(path: str, option: str) -> dict:
+    """Return what a checkpoint of ours holds, on the CPU; nothing that it names is imported or called.
+
+    Args:
+        path: The file.
+        option: That gave it, for messages.
 
     Raises:
         UserError: If the file is missing, damaged, not a checkpoint of ours, or names code to run.
     """
-    if not Path(path).is_file():
-        raise UserError(f"checkpoint={path} does not exist: give logs/.../checkpoints/best.ckpt")
+    file = Path(path)
+    if not file.is_file():
+        raise UserError(f"{option}={path} does not exist: {_others(file)}")
     try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-        overrides = checkpoint[KEY]["overrides"]
+        with zipfile.ZipFile(file) as archive:  # torch packs nothing, so what is packed is a bomb
+            packed = [member.filename for member in archive.infolist() if member.compress_type != zipfile.ZIP_STORED]
+        if packed:
+            raise ValueError(f"compressed member {packed[0]!r}")
+        checkpoint = torch.load(file, map_location="cpu", weights_only=True)
+        checkpoint[KEY]["overrides"]
     except Exception as error:
+        code = re.search(r"GLOBAL (\S+)", str(error))  # in torch's refusal to unpickle
+        reason = f"names code to run ({code[1]})" if code else "is damaged or no fer_lightning checkpoint"
         raise UserError(
-            f"checkpoint={path} ({Path(path).stat().st_size:,} bytes) is damaged or no fer_lightning checkpoint "
-            f"({type(error).__name__}): give another one"
+            f"{option}={path} ({file.stat().st_size:,} bytes) {reason} ({type(error).__name__}): {_others(file)}"
         ) from error
-    for override in overrides:
-        if "_target_" in override or "${" in override:
-            raise UserError(f"checkpoint={path} carries the override {override!r}, which could run code: not loaded")
-    return [o for o in overrides if o.lstrip("+~").partition("=")[0].split(".")[0].split("/")[0] not in RUN_ONLY]
+    return checkpoint
+
+
+def read_overrides(path: str) -> list[str]:
+    """Return the overrides that define a checkpoint's faces and network, for composing our own ``conf/`` again.
+
+    Raises:
+        UserError: As ``load``; or if an override does more than choose a file of ``conf/`` or set a plain value.
+    """
+    return allowed(load(path, "checkpoint")[KEY]["overrides"], f"checkpoint={path}")
+
+
+def _others(file: Path) -> str:
+    """Return the remedy: other checkpoints beside one that cannot be used."""
+    others = sorted(other.name for other in file.parent.glob("*.ckpt") if other.name != file.name)
+    return f"beside it are {', '.join(others[:5])}" if others else "give logs/.../checkpoints/best.ckpt"
