@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from difflib import get_close_matches
@@ -16,6 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from fer_lightning.errors import UserError
+from fer_lightning.resume import resume_arguments
 
 CONF = Path(__file__).parents[1] / "conf"
 
@@ -25,12 +27,17 @@ def run(task: Callable[[], object], config_name: str) -> None:
 
     With HYDRA_FULL_ERROR=1 in the environment every error comes with its traceback instead.
     """
+    signal.signal(signal.SIGTERM, lambda signum, frame: sys.exit(128 + signum))  # runs what closes files and W&B
     if os.environ.get("HYDRA_FULL_ERROR") == "1":
+        sys.argv[1:] = resume_arguments(sys.argv[1:])
         task()
         return
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then hands its exceptions over instead of printing them
     try:
+        sys.argv[1:] = resume_arguments(sys.argv[1:])
         task()
+    except KeyboardInterrupt:
+        sys.exit(130)
     except UserError as error:
         sys.exit(f"error: {error}")
     except (HydraException, OmegaConfBaseException) as error:
@@ -53,7 +60,8 @@ def check(cfg: DictConfig, config_name: str) -> None:
             "faces, or data.root=null for the drawn faces"
         )
     output_dir = Path(cfg.paths.output_dir)
-    if (output_dir / "config.yaml").exists():
+    goes_on = cfg.resume_from is not None and Path(cfg.resume_from).absolute().is_relative_to(output_dir.absolute())
+    if (output_dir / "config.yaml").exists() and not goes_on:
         raise UserError(f"{output_dir} holds a run already: choose another hydra.run.dir, or delete it")
 
 

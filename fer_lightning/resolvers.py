@@ -9,10 +9,21 @@ import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from uuid import uuid4
 
 from omegaconf import DictConfig, OmegaConf
 
-SILENT = ("hydra.", "paths.", "logger", "callbacks.", "resume_from", "checkpoint", "hparams_search", "data.root")
+SILENT = (
+    "hydra.",
+    "paths.",
+    "logger",
+    "callbacks.",
+    "resume_from",
+    "init_from",
+    "checkpoint",
+    "hparams_search",
+    "data.root",
+)
 
 
 def run_name(overrides: Sequence[str], *, _root_: DictConfig) -> str:
@@ -52,6 +63,14 @@ def wandb_mode() -> str:
     return "online" if key else "offline"
 
 
+def run_id(output_dir: str) -> str:
+    """Return the id under which a run's folder is known to W&B: its earlier one, or a new one."""
+    config = Path(output_dir) / "config.yaml"
+    earlier = config.is_file() and re.search(r"^run_id: (\w+)$", config.read_text(encoding="utf-8"), re.MULTILINE)
+    return earlier[1] if earlier else uuid4().hex[:12]
+
+
+OmegaConf.register_new_resolver("run_id", run_id, replace=True, use_cache=True)
 OmegaConf.register_new_resolver("run_name", run_name, replace=True)
 OmegaConf.register_new_resolver("sweep_name", sweep_name, replace=True)
 OmegaConf.register_new_resolver("wandb_mode", wandb_mode, replace=True)

@@ -9,8 +9,10 @@ LAYERS = [
     "data.faces",
     "data.twins data.augmentation data.sampler data.demo data.cache",
     "data.readers data.protocols data.audit",
-    "data.datamodule knn embedders telemetry resolvers",
-    "module callbacks checkpoints results sweep checks pages",
+    "data.datamodule knn embedders telemetry resolvers loggers",
+    "module callbacks checkpoints results sweep pages guard",
+    "resume",
+    "resumption checks",
     "audit compare paper_tables",
 ]
 RANK = {f"fer_lightning.{name}": rank for rank, names in enumerate(LAYERS) for name in names.split()}
