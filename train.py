@@ -18,10 +18,16 @@ def main(cfg: DictConfig) -> float:
 
     import lightning  # here, so that --help, completion and refusals answer without waiting for torch
 
+    from fer_lightning.checkpoints import take_weights
+    from fer_lightning.resume import resumed
+
+    checkpoint = resumed(cfg)
     OmegaConf.save(cfg, f"{cfg.paths.output_dir}/config.yaml", resolve=True)
     lightning.seed_everything(cfg.seed, workers=True, verbose=False)
     datamodule = hydra.utils.instantiate(cfg.data)
     model = hydra.utils.instantiate(cfg.model)
+    if cfg.init_from:
+        take_weights(model, cfg.init_from)
     trainer = hydra.utils.instantiate(cfg.trainer)
     if "wandb" in cfg.logger and cfg.logger.wandb.mode == "offline":
         folder = f"{cfg.paths.output_dir}/wandb/offline-run-*"
@@ -31,7 +37,7 @@ def main(cfg: DictConfig) -> float:
     for logger in trainer.loggers:
         logger.log_hyperparams(OmegaConf.to_container(cfg, resolve=True))
 
-    trainer.fit(model, datamodule, ckpt_path=cfg.resume_from, weights_only=True)
+    trainer.fit(model, datamodule, ckpt_path=checkpoint, weights_only=True)
     fast = bool(cfg.trainer.fast_dev_run)  # writes no checkpoint: the weights at hand are scored
     objective = trainer.callback_metrics[cfg.objective] if fast else trainer.checkpoint_callback.best_model_score
     trainer.test(model, datamodule, ckpt_path=None if fast else "best", weights_only=True, verbose=False)

@@ -39,6 +39,14 @@ class QuickValidation(Callback):
         self.seed = seed
         self.bank: list[tuple[Tensor, Tensor]] = []
 
+    def state_dict(self) -> dict:
+        """Return the bank, so that the curve of a resumed run goes on as it was."""
+        return {"bank": self.bank}
+
+    def load_state_dict(self, state_dict: dict) -> None:
+        """Take the bank of the checkpoint."""
+        self.bank = state_dict["bank"]
+
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Draw the sample."""
         datamodule = trainer.datamodule
@@ -54,6 +62,7 @@ class QuickValidation(Callback):
         )
         self.loader = datamodule.loader(np.sort(sample))
         self.classifier.to(pl_module.device)
+        self.bank = [(embeddings.to(pl_module.device), labels.to(pl_module.device)) for embeddings, labels in self.bank]
         log.info("val/accuracy_quick: %d validation faces every %d steps", len(sample), self.every_n_steps)
 
     def on_train_batch_end(

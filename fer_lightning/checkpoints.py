@@ -1,17 +1,25 @@
 """What a checkpoint says of itself, and reading it safely."""
 
+import logging
+import os
 import re
+import shutil
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import lightning
 import torch
+from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.trainer.states import TrainerFn
+from torch import Tensor, nn
 
 import fer_lightning
-from fer_lightning.errors import UserError
+from fer_lightning.errors import NotFiniteError, UserError
 from fer_lightning.overrides import allowed
+
+log = logging.getLogger(__name__)
 
 KEY = "fer_lightning"
 
@@ -37,6 +45,100 @@ class Provenance(Callback):
             "data": faces.source,
             "data_fingerprint": faces.fingerprint,
         }
+
+    def on_load_checkpoint(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, checkpoint: dict
+    ) -> None:
+        """Say so where training goes on with other faces."""
+        faces, record = trainer.datamodule.faces, checkpoint[KEY]
+        if trainer.state.fn == TrainerFn.FITTING and record["data_fingerprint"] != faces.fingerprint:
+            log.warning(
+                "resumed on other faces (%s, now %s), so not what one uninterrupted run gives",
+                record["data"],
+                faces.source,
+            )
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Checkpoints that are on the disk whole or not at all, and only with finite weights."""
+
+    def save_checkpoint(self, checkpoint: dict, path: str | Path, storage_options: object = None) -> None:
+        """Write under another name, see it on the disk, then rename.
+
+        Raises:
+            NotFiniteError: If a weight is not finite; the file of that name stays as it was.
+            UserError: If the disk is full or cannot be written; the same.
+        """
+        for name, weights in checkpoint["state_dict"].items():
+            if weights.is_floating_point() and not torch.isfinite(weights).all():
+                raise NotFiniteError(f"{name} is not finite: {path} is not written; use optimizer.lr lower than it is")
+        path = Path(path)
+        temporary = path.with_name(f".{path.name}.part")  # one name: what a killed run left is overwritten
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with temporary.open("wb") as file:
+                torch.save(checkpoint, file)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        except (OSError, RuntimeError) as error:  # torch reports a full disk as RuntimeError
+            temporary.unlink(missing_ok=True)
+            free = shutil.disk_usage(next(folder for folder in path.parents if folder.exists())).free
+            raise UserError(
+                f"{path} cannot be written ({error}) with {free:,} bytes free: make room, or choose another "
+                "hydra.run.dir; earlier checkpoints are as they were"
+            ) from error
+
+
+def newest(folder: Path) -> Path:
+    """Return the valid checkpoint of a run that has trained longest.
+
+    Raises:
+        UserError: If there is none.
+    """
+    steps = {}
+    for path in sorted((folder / "checkpoints").glob("*.ckpt")):
+        try:
+            steps[path] = (load(str(path), "resume_from")["global_step"], path.stat().st_mtime)
+        except UserError as error:
+            log.warning("passed over: %s", error)
+    if not steps:
+        raise UserError(f"{folder} holds no valid checkpoint: start the run anew in another folder")
+    return max(steps, key=steps.get)
+
+
+def check_weights(model: nn.Module, weights: Mapping[str, Tensor], source: str) -> None:
+    """Refuse weights of another network.
+
+    Raises:
+        UserError: Listing what differs.
+    """
+    own = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items() if "classifier." not in name}
+    saved = {name: tuple(tensor.shape) for name, tensor in weights.items() if "classifier." not in name}
+    lines = [
+        f"{name} saved {saved.get(name, 'not at all')}, configured {own.get(name, 'not at all')}"
+        for name in sorted(own.keys() | saved.keys())
+        if own.get(name) != saved.get(name)
+    ]
+    if lines:
+        raise UserError(
+            f"{source} holds another network ({'; '.join(lines[:3])}{f'; and {len(lines) - 3} more' * (len(lines) > 3)}"
+            "): give the embedder and loss options that it was trained with"
+        )
+
+
+def take_weights(model: nn.Module, path: str) -> None:
+    """Give a model the embedder's weights of a checkpoint and nothing else of it.
+
+    Raises:
+        UserError: If they are another network's.
+    """
+    prefix = "embedder."
+    saved = load(path, "init_from")["state_dict"]
+    weights = {name.removeprefix(prefix): tensor for name, tensor in saved.items() if name.startswith(prefix)}
+    check_weights(model.embedder, weights, f"init_from={path}")
+    model.embedder.load_state_dict(weights)
+    log.info("starts from the embedder's weights in %s", path)
 
 
 def load(path: str, option: str) -> dict:

@@ -3,6 +3,7 @@
 import logging
 import os
 import re
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -21,6 +22,7 @@ from fer_lightning.diagnosis import diagnose
 from fer_lightning.environment import check_packages, check_python, low_room
 from fer_lightning.errors import UserError
 from fer_lightning.overrides import CONF
+from fer_lightning.resume import resume_arguments
 
 log = logging.getLogger(__name__)
 
@@ -32,14 +34,19 @@ def run(task: Callable[[], object], config_name: str) -> None:
 
     With HYDRA_FULL_ERROR=1 in the environment every error comes with its traceback instead.
     """
+    signal.signal(signal.SIGTERM, lambda signum, frame: sys.exit(128 + signum))  # runs what closes files and W&B
     if os.environ.get("HYDRA_FULL_ERROR") == "1":
+        sys.argv[1:] = resume_arguments(sys.argv[1:])
         task()
         return
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then hands its exceptions over instead of printing them
     try:
         check_python()
         _check_secrets(sys.argv[1:])
+        sys.argv[1:] = resume_arguments(sys.argv[1:])
         task()
+    except KeyboardInterrupt:
+        sys.exit(130)
     except Exception as error:
         sentence = explain(error, config_name)
         if sentence is None:  # a bug: its traceback is what helps
@@ -63,7 +70,8 @@ def check(cfg: DictConfig, config_name: str) -> None:
             "data.root=null for the drawn faces"
         )
     output_dir = Path(cfg.paths.output_dir)
-    if (output_dir / "config.yaml").exists():
+    goes_on = cfg.resume_from is not None and Path(cfg.resume_from).absolute().is_relative_to(output_dir.absolute())
+    if (output_dir / "config.yaml").exists() and not goes_on:
         raise UserError(f"{output_dir} holds a run already: choose another hydra.run.dir, or delete it")
     if output_dir.exists() and (warning := low_room(output_dir)):
         log.warning(warning)

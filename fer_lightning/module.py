@@ -12,7 +12,7 @@ from torchmetrics import Accuracy, ClasswiseWrapper, F1Score, MetricCollection, 
 
 from fer_lightning.data.datamodule import Batch
 from fer_lightning.data.faces import CLASSES
-from fer_lightning.errors import UserError
+from fer_lightning.errors import NotFiniteError, UserError
 from fer_lightning.knn import KNNClassifier
 from fer_lightning.telemetry import triplet_telemetry
 
@@ -86,14 +86,18 @@ class ExpressionModule(lightning.LightningModule):
         """Mine and lose in float32, whatever the precision of the embedder.
 
         Raises:
-            FloatingPointError: If the loss is not finite; the weights are still those of the step before.
+            NotFiniteError: If an embedding or the loss is not finite; the weights are still those of the step before.
         """
         embeddings = self(batch.images)  # (B, D)
+        if not torch.isfinite(embeddings).all():  # a miner would pass over them in silence
+            raise NotFiniteError(
+                f"an embedding is not finite at step {self.global_step}: lower optimizer.lr or use trainer.precision=32"
+            )
         with torch.autocast(self.device.type, enabled=False):  # half precision overflows in the distances
             mined = self.miner(embeddings, batch.labels)
             loss = self.loss(embeddings, batch.labels, mined)
         if not torch.isfinite(loss):
-            raise FloatingPointError(
+            raise NotFiniteError(
                 f"the loss is {loss.item()} at step {self.global_step}: lower optimizer.lr or use trainer.precision=32"
             )
         telemetry = triplet_telemetry(embeddings.detach(), batch.labels, mined, self.margin)

@@ -12,13 +12,24 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
+from uuid import uuid4
 
 from omegaconf import DictConfig, OmegaConf
 
 from fer_lightning.errors import UserError
 
 MODES = ("online", "offline", "disabled", "shared")
-SILENT = ("hydra.", "paths.", "logger", "callbacks.", "resume_from", "checkpoint", "hparams_search", "data.root")
+SILENT = (
+    "hydra.",
+    "paths.",
+    "logger",
+    "callbacks.",
+    "resume_from",
+    "init_from",
+    "checkpoint",
+    "hparams_search",
+    "data.root",
+)
 
 
 def run_name(overrides: Sequence[str], *, _root_: DictConfig) -> str:
@@ -77,6 +88,14 @@ def _reachable(server: SplitResult) -> bool:
     return True
 
 
+def run_id(output_dir: str) -> str:
+    """Return the id under which a run's folder is known to W&B: its earlier one, or a new one."""
+    config = Path(output_dir) / "config.yaml"
+    earlier = config.is_file() and re.search(r"^run_id: (\w+)$", config.read_text(encoding="utf-8"), re.MULTILINE)
+    return earlier[1] if earlier else uuid4().hex[:12]
+
+
+OmegaConf.register_new_resolver("run_id", run_id, replace=True, use_cache=True)
 OmegaConf.register_new_resolver("run_name", run_name, replace=True)
 OmegaConf.register_new_resolver("sweep_name", sweep_name, replace=True)
 OmegaConf.register_new_resolver("wandb_mode", wandb_mode, replace=True)

@@ -46,6 +46,7 @@ class Results(Callback):
         self.training: dict[str, float] = {}
         self.outputs: list[dict] = []
         self.pictures = 0
+        self.earlier_seconds = 0.0
         self.start = time.monotonic()
 
     def setup(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, stage: str) -> None:
@@ -66,8 +67,16 @@ class Results(Callback):
             logger.log_hyperparams(known)
 
     def on_fit_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Start the clock."""
-        self.start = time.monotonic()
+        """Start the clock, of a resumed run where it stood."""
+        self.start = time.monotonic() - self.earlier_seconds
+
+    def state_dict(self) -> dict:
+        """Return how long training has taken, and over how many pictures."""
+        return {"seconds": time.monotonic() - self.start, "pictures": self.pictures}
+
+    def load_state_dict(self, state_dict: dict) -> None:
+        """Take the clock of the checkpoint."""
+        self.earlier_seconds, self.pictures = state_dict["seconds"], state_dict["pictures"]
 
     def on_train_batch_end(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: dict, batch: object, idx: int

@@ -1,6 +1,7 @@
 """From a source of faces to batches (images, labels, rows)."""
 
 import logging
+import signal
 import warnings
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
@@ -29,6 +30,7 @@ logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
 warnings.filterwarnings("ignore", ".*does not have many workers")  # batches come out of one array in memory
 warnings.filterwarnings("ignore", "The `srun` command is available")  # also said where Slurm is not meant
 warnings.filterwarnings("ignore", ".*LeafSpec.* is deprecated")  # Lightning 2.6 on torch 2.15
+warnings.filterwarnings("ignore", ".*your dataloader is not resumable")  # its sampler starts where training stopped
 warnings.filterwarnings("ignore", ".*exists and is not empty.*Previous log files")  # the run's folder holds its config
 
 
@@ -178,15 +180,19 @@ class FacesDataModule(lightning.LightningDataModule):
         """Return batches of P classes x K faces."""
         # Lightning asks again each epoch (reload_dataloaders_every_n_epochs=1): workers are forked anew and see it.
         self.training.epoch = self.trainer.current_epoch
-        sampler = ClassSampler(self.training.labels, self.batch_size, self.classes_per_batch, self.seed)
-        sampler.set_epoch(self.trainer.current_epoch)
+        progress, loop = self.trainer.fit_loop.epoch_loop.batch_progress, self.trainer.fit_loop
+        start = progress.current.completed if loop.restarting else 0  # of an epoch that a checkpoint was written in
+        sampler = ClassSampler(self.training.labels, self.batch_size, self.classes_per_batch, self.seed, start)
+        if self.trainer.reload_dataloaders_every_n_epochs:  # else every epoch has the order of epoch 0
+            sampler.set_epoch(self.trainer.current_epoch)
         return DataLoader(
             self.training,
             batch_sampler=sampler,
             collate_fn=_as_is,
             num_workers=self.num_workers,
-            worker_init_fn=_one_thread,
+            worker_init_fn=_prepare_worker,
             timeout=self.worker_timeout if self.num_workers else 0,
+            generator=torch.Generator(),  # else each loader takes a number from the stream that dropout uses
             pin_memory=torch.cuda.is_available(),
         )
 
@@ -204,6 +210,7 @@ class FacesDataModule(lightning.LightningDataModule):
             Pictures(self.partition.faces, rows),
             batch_size=self.eval_batch_size,
             collate_fn=_as_is,
+            generator=torch.Generator(),
             pin_memory=torch.cuda.is_available(),
         )
 
@@ -212,5 +219,6 @@ def _as_is(batch: Batch) -> Batch:
     return batch
 
 
-def _one_thread(worker: int) -> None:
+def _prepare_worker(worker: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the training process's to deal with
     cv2.setNumThreads(0)  # a thread pool does not survive the fork

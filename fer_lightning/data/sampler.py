@@ -19,12 +19,13 @@ class ClassSampler(Sampler[list[int]]):
         batch_size: Pictures in a batch.
         classes_per_batch: P; a table with fewer classes uses all of its own.
         seed: Of the order.
+        start: Batches to leave out, in the first epoch alone: where a resumed one goes on.
 
     Raises:
         UserError: If the batch cannot be made of P classes with two pictures each, or the table is smaller than it.
     """
 
-    def __init__(self, labels: np.ndarray, batch_size: int, classes_per_batch: int, seed: int) -> None:
+    def __init__(self, labels: np.ndarray, batch_size: int, classes_per_batch: int, seed: int, start: int = 0) -> None:
         self.rows = [np.flatnonzero(labels == label) for label in np.unique(labels)]
         self.classes = classes_per_batch
         if self.classes < 2 or batch_size % self.classes or batch_size < 2 * self.classes:
@@ -44,6 +45,7 @@ class ClassSampler(Sampler[list[int]]):
         self.faces_per_class = batch_size // self.classes
         self.seed = seed
         self.epoch = 0
+        self.start = start
 
     def __len__(self) -> int:
         return self.batches
@@ -54,12 +56,14 @@ class ClassSampler(Sampler[list[int]]):
 
     def __iter__(self) -> Iterator[list[int]]:
         random = np.random.default_rng((self.seed, self.epoch))
+        start, self.start = self.start, 0
         decks = [np.empty(0, dtype=np.int64) for _ in self.rows]
-        for _ in range(self.batches):
+        for number in range(self.batches):
             batch: list[int] = []
             for label in random.permutation(len(self.rows))[: self.classes]:
                 while len(decks[label]) < self.faces_per_class:
                     decks[label] = np.concatenate([decks[label], random.permutation(self.rows[label])])
                 batch.extend(decks[label][: self.faces_per_class].tolist())
                 decks[label] = decks[label][self.faces_per_class :]
-            yield batch
+            if number >= start:
+                yield batch
