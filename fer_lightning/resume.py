@@ -136,7 +136,10 @@ def differences(before: DictConfig, after: DictConfig) -> Iterator[tuple[str, st
 
 def command(folder: Path) -> str:
     """Return the command line that goes on with the run in a folder."""
-    return f"python {Path(sys.argv[0]).name} {shlex.quote(f'resume_from={quoted(folder)}')}"
+    option = f"resume_from={quoted(folder)}"
+    readable = not set(option) & set('"$`\\!')
+    shown = option if "'" not in option else f'"{option}"' if readable else shlex.quote(option)
+    return f"python {Path(sys.argv[0]).name} {shown}"
 
 
 def quoted(path: Path) -> str:

@@ -28,7 +28,7 @@ logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
 warnings.filterwarnings("ignore", ".*does not have many workers")  # batches come out of one array in memory
 warnings.filterwarnings("ignore", ".*LeafSpec.* is deprecated")  # Lightning 2.6 on torch 2.15
 warnings.filterwarnings("ignore", ".*your dataloader is not resumable")  # its sampler starts where training stopped
-warnings.filterwarnings("ignore", ".*exists and is not empty.*Previous log files")  # the run's folder holds its config
+warnings.filterwarnings("ignore", "Checkpoint directory .* exists and is not empty")  # that of a run that goes on
 
 
 class Batch(NamedTuple):
