@@ -32,12 +32,11 @@ OPTIONS = (
 ENVIRONMENT = {**os.environ, "WANDB_MODE": "offline", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
 
 
-def signalled(cwd: Path, *signals: int, options: tuple[str, ...] = ()) -> tuple[int, str]:
-    """Return exit code and output of an endless training that is sent signals in its second epoch."""
-    arguments = [*OPTIONS, "trainer.max_epochs=1000", "hydra.run.dir=my run", *options]
+def test_sigterm_leaves_a_run_that_the_printed_command_goes_on_with(tmp_path):
+    arguments = [*OPTIONS, "logger=wandb", "trainer.max_epochs=1000", "hydra.run.dir=my run"]
     with subprocess.Popen(
         [sys.executable, str(ROOT / "train.py"), *arguments],
-        cwd=cwd,
+        cwd=tmp_path,
         env=ENVIRONMENT,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -46,15 +45,9 @@ def signalled(cwd: Path, *signals: int, options: tuple[str, ...] = ()) -> tuple[
         output = ""
         for line in process.stdout:
             output += line
-            if line.startswith("epoch 1/"):
-                for signum in signals:
-                    process.send_signal(signum)
-                    time.sleep(0.01)
-        return process.wait(timeout=60), output
-
-
-def test_sigterm_leaves_a_run_that_the_printed_command_goes_on_with(tmp_path):
-    code, output = signalled(tmp_path, signal.SIGTERM, options=("logger=wandb",))
+            if line.startswith("epoch 2/"):
+                process.send_signal(signal.SIGTERM)
+        code = process.wait(timeout=60)
     assert code == 143, output
     assert "Traceback" not in output
     folder = tmp_path / "my run"
@@ -89,21 +82,6 @@ def step_count(folder: Path) -> int:
     return load(str(folder / "checkpoints/last.ckpt"), "resume_from")["global_step"]
 
 
-def test_ctrl_c_leaves_a_checkpoint(tmp_path):
-    code, output = signalled(tmp_path, signal.SIGINT)
-    assert code == 130, output
-    assert "Traceback" not in output
-    assert "SIGINT at step" in output
-    load(str(tmp_path / "my run/checkpoints/last.ckpt"), "resume_from")
-
-
-def test_a_second_ctrl_c_ends_at_once(tmp_path):
-    # Both arrive within one batch, so the second finds the first only noted.
-    code, output = signalled(tmp_path, signal.SIGINT, signal.SIGINT)
-    assert code == 130, output
-    load(str(tmp_path / "my run/checkpoints/last.ckpt"), "resume_from")
-
-
 def train(folder: Path, epochs: int) -> None:
     """Train, or go on with what the folder holds."""
     torch.set_num_threads(1)
@@ -121,10 +99,33 @@ def train(folder: Path, epochs: int) -> None:
     instantiate(cfg.trainer).fit(instantiate(cfg.model), instantiate(cfg.data), ckpt_path=checkpoint, weights_only=True)
 
 
+@pytest.fixture(scope="module")
+def processes() -> multiprocessing.context.ForkServerContext:
+    """Processes that need not import everything anew."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["test_interruption", "fer_lightning.module", "fer_lightning.resumption"])
+    return context
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_ctrl_c_ends_at_the_next_batch_and_the_second_at_once(tmp_path, processes, times):
+    process = processes.Process(target=train, args=(tmp_path, 10_000))
+    process.start()
+    last = tmp_path / "checkpoints" / "last.ckpt"
+    while not last.is_file() and process.is_alive():
+        time.sleep(0.01)
+    for _ in range(times):
+        os.kill(process.pid, signal.SIGINT)
+        time.sleep(0.001)  # a batch takes longer
+    process.join()
+    assert process.exitcode == 130
+    step = load(str(last), "resume_from")["global_step"]
+    assert step > 0
+    assert (tmp_path / "metrics.json").exists() == (times == 1)  # the second finds the first only noted
+
+
 @pytest.mark.parametrize("kills", [3, pytest.param(50, marks=pytest.mark.kill)])
-def test_killed_at_any_moment_it_goes_on_as_if_it_had_not_been(tmp_path, kills):
-    processes = multiprocessing.get_context("forkserver")
-    processes.set_forkserver_preload(["test_interruption", "fer_lightning.module", "fer_lightning.resumption"])
+def test_killed_at_any_moment_it_goes_on_as_if_it_had_not_been(tmp_path, processes, kills):
     moments = random.Random(kills)
     folder = tmp_path / "killed"
     steps = [0]
