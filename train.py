@@ -31,7 +31,9 @@ def main(cfg: DictConfig) -> float:
     trainer = hydra.utils.instantiate(cfg.trainer)
     if "wandb" in cfg.logger and cfg.logger.wandb.mode == "offline":
         folder = f"{cfg.paths.output_dir}/wandb/offline-run-*"
-        log.info("W&B is offline (no key): `wandb leet` shows the run, `wandb sync %s` uploads it", folder)
+        log.info(
+            "W&B is offline (no key, or no answer): `wandb leet` shows the run, `wandb sync %s` uploads it", folder
+        )
     for logger in trainer.loggers:
         logger.log_hyperparams(OmegaConf.to_container(cfg, resolve=True))
 

@@ -35,7 +35,7 @@ def main(cfg: DictConfig) -> None:
     datamodule.read()
     audit, folder = datamodule.audit, Path(cfg.paths.output_dir)
     report = audit.report()
-    show(report)
+    show(audit)
     write_json(folder / "audit.json", report)
     write_files(folder / "audit.csv", audit)
     write_page(
@@ -43,30 +43,14 @@ def main(cfg: DictConfig) -> None:
     )
     for logger in hydra.utils.instantiate(cfg.logger).values():
         logger.log_hyperparams({"audit": report})
-        logger.log_metrics(figures(report))
+        logger.log_metrics(audit.figures())
         logger.finalize("success")
     log.info("written: %s/audit.html, audit.json, audit.csv", folder)
 
 
-def figures(report: dict) -> dict[str, float]:
-    """Return the report's numbers under the names that loggers know them by."""
-    found = {
-        "audit/faces": report["faces"],
-        "audit/unreadable": report["unreadable"],
-        "audit/flat": report["flat"],
-        "audit/alarms": len(report["alarms"]),
-    }
-    for kind in ("identical_twins", "near_twins"):
-        for name in ("groups", "pictures", "contradictory_groups"):
-            found[f"audit/{kind}_{name}"] = report[kind][name]
-    for split, shares in report["held_out"].items():
-        found[f"audit/{split}_twin_in_training"] = shares["twin_in_training"]
-        found[f"audit/{split}_identical_twin_in_training"] = shares["identical_twin_in_training"]
-    return {name: float(number) for name, number in found.items()}
-
-
-def show(report: dict) -> None:
+def show(audit: Audit) -> None:
     """Print the audit's page on the console."""
+    report = audit.report()
     table = Table("split", *CLASSES, "all", title=f"{report['data']}: faces per class")
     for split, counts in report["counts"].items():
         table.add_row(split, *(f"{counts[name]:,}" for name in CLASSES), f"{sum(counts.values()):,}")
@@ -74,7 +58,7 @@ def show(report: dict) -> None:
             row = (f"{published[name]:,}" for name in CLASSES)
             table.add_row("  published", *row, f"{sum(published.values()):,}", style="dim")
     found = Table("finding", "number", title="findings")
-    for name, number in figures(report).items():
+    for name, number in audit.figures().items():
         share = name.endswith("in_training")
         found.add_row(name.removeprefix("audit/").replace("_", " "), f"{number:.1%}" if share else f"{number:,.0f}")
     copies = report["augmented_copies"]

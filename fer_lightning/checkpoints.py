@@ -2,8 +2,10 @@
 
 import logging
 import os
+import re
 import shutil
-from collections.abc import Mapping, Sequence
+import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import lightning
@@ -11,26 +13,16 @@ import torch
 from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.trainer.states import TrainerFn
-from torch import Tensor, nn
+from torch import nn
 
 import fer_lightning
 from fer_lightning.errors import NotFiniteError, UserError
+from fer_lightning.overrides import allowed
+from fer_lightning.weights import check_weights
 
 log = logging.getLogger(__name__)
 
 KEY = "fer_lightning"
-RUN_ONLY = (
-    "trainer",
-    "logger",
-    "callbacks",
-    "paths",
-    "hydra",
-    "hparams_search",
-    "debug",
-    "resume_from",
-    "init_from",
-    "checkpoint",
-)
 
 
 class Provenance(Callback):
@@ -99,29 +91,6 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             ) from error
 
 
-def load(path: str, option: str) -> dict:
-    """Return what a checkpoint of ours holds, on the CPU; nothing that it names is imported or called.
-
-    Args:
-        path: The file.
-        option: That gave it, for messages.
-
-    Raises:
-        UserError: If the file is missing, damaged or not a checkpoint of ours.
-    """
-    if not Path(path).is_file():
-        raise UserError(f"{option}={path} does not exist: give logs/.../checkpoints/best.ckpt")
-    try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-        checkpoint[KEY]["overrides"]
-    except Exception as error:
-        raise UserError(
-            f"{option}={path} ({Path(path).stat().st_size:,} bytes) is damaged or no fer_lightning checkpoint "
-            f"({type(error).__name__}): give another one"
-        ) from error
-    return checkpoint
-
-
 def newest(folder: Path) -> Path:
     """Return the valid checkpoint of a run that has trained longest.
 
@@ -139,26 +108,6 @@ def newest(folder: Path) -> Path:
     return max(steps, key=steps.get)
 
 
-def check_weights(model: nn.Module, weights: Mapping[str, Tensor], source: str) -> None:
-    """Refuse weights of another network.
-
-    Raises:
-        UserError: Listing what differs.
-    """
-    own = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items() if "classifier." not in name}
-    saved = {name: tuple(tensor.shape) for name, tensor in weights.items() if "classifier." not in name}
-    lines = [
-        f"{name} saved {saved.get(name, 'not at all')}, configured {own.get(name, 'not at all')}"
-        for name in sorted(own.keys() | saved.keys())
-        if own.get(name) != saved.get(name)
-    ]
-    if lines:
-        raise UserError(
-            f"{source} holds another network ({'; '.join(lines[:3])}{f'; and {len(lines) - 3} more' * (len(lines) > 3)}"
-            "): give the embedder and loss options that it was trained with"
-        )
-
-
 def take_weights(model: nn.Module, path: str) -> None:
     """Give a model the embedder's weights of a checkpoint and nothing else of it.
 
@@ -173,14 +122,45 @@ def take_weights(model: nn.Module, path: str) -> None:
     log.info("starts from the embedder's weights in %s", path)
 
 
-def read_overrides(path: str) -> list[str]:
-    """Return the overrides that define a checkpoint's faces and network, for composing our own ``conf/`` again.
+def load(path: str, option: str) -> dict:
+    """Return what a checkpoint of ours holds, on the CPU; nothing that it names is imported or called.
+
+    Args:
+        path: The file.
+        option: That gave it, for messages.
 
     Raises:
         UserError: If the file is missing, damaged, not a checkpoint of ours, or names code to run.
     """
-    overrides = load(path, "checkpoint")[KEY]["overrides"]
-    for override in overrides:
-        if "_target_" in override or "${" in override:
-            raise UserError(f"checkpoint={path} carries the override {override!r}, which could run code: not loaded")
-    return [o for o in overrides if o.lstrip("+~").partition("=")[0].split(".")[0].split("/")[0] not in RUN_ONLY]
+    file = Path(path)
+    if not file.is_file():
+        raise UserError(f"{option}={path} does not exist: {_others(file)}")
+    try:
+        with zipfile.ZipFile(file) as archive:  # torch packs nothing, so what is packed is a bomb
+            packed = [member.filename for member in archive.infolist() if member.compress_type != zipfile.ZIP_STORED]
+        if packed:
+            raise ValueError(f"compressed member {packed[0]!r}")
+        checkpoint = torch.load(file, map_location="cpu", weights_only=True)
+        checkpoint[KEY]["overrides"]
+    except Exception as error:
+        code = re.search(r"GLOBAL (\S+)", str(error))  # in torch's refusal to unpickle
+        reason = f"names code to run ({code[1]})" if code else "is damaged or no fer_lightning checkpoint"
+        raise UserError(
+            f"{option}={path} ({file.stat().st_size:,} bytes) {reason} ({type(error).__name__}): {_others(file)}"
+        ) from error
+    return checkpoint
+
+
+def read_overrides(path: str) -> list[str]:
+    """Return the overrides that define a checkpoint's faces and network, for composing our own ``conf/`` again.
+
+    Raises:
+        UserError: As ``load``; or if an override does more than choose a file of ``conf/`` or set a plain value.
+    """
+    return allowed(load(path, "checkpoint")[KEY]["overrides"], f"checkpoint={path}")
+
+
+def _others(file: Path) -> str:
+    """Return the remedy: other checkpoints beside one that cannot be used."""
+    others = sorted(other.name for other in file.parent.glob("*.ckpt") if other.name != file.name)
+    return f"beside it are {', '.join(others[:5])}" if others else "give logs/.../checkpoints/best.ckpt"

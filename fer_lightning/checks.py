@@ -1,9 +1,11 @@
 """What can be said of a configuration before torch is imported, and errors as one sentence."""
 
+import logging
 import os
 import re
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from difflib import get_close_matches
 from pathlib import Path
@@ -12,14 +14,19 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import HydraException
+from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from fer_lightning.diagnosis import diagnose
+from fer_lightning.environment import check_packages, check_python, low_room
 from fer_lightning.errors import UserError
+from fer_lightning.overrides import CONF
 from fer_lightning.resume import resume_arguments
 
-CONF = Path(__file__).parents[1] / "conf"
+log = logging.getLogger(__name__)
+
+SECRET = re.compile(r"(api_?key|secret|password|token|credentials?)$", re.IGNORECASE)
 
 
 def run(task: Callable[[], object], config_name: str) -> None:
@@ -34,16 +41,17 @@ def run(task: Callable[[], object], config_name: str) -> None:
         return
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then hands its exceptions over instead of printing them
     try:
+        check_python()
+        _check_secrets(sys.argv[1:])
         sys.argv[1:] = resume_arguments(sys.argv[1:])
         task()
     except KeyboardInterrupt:
         sys.exit(130)
-    except UserError as error:
-        sys.exit(f"error: {error}")
-    except (HydraException, OmegaConfBaseException) as error:
-        if isinstance(error.__cause__, UserError):  # raised while Hydra instantiated a node
-            sys.exit(f"error: {error.__cause__}")
-        sys.exit(f"error: {explain(error, config_name)}")
+    except Exception as error:
+        sentence = explain(error, config_name)
+        if sentence is None:  # a bug: its traceback is what helps
+            raise
+        sys.exit(f"error: {sentence}")
 
 
 def check(cfg: DictConfig, config_name: str) -> None:
@@ -52,27 +60,54 @@ def check(cfg: DictConfig, config_name: str) -> None:
     Raises:
         UserError: Naming the option and the remedy.
     """
+    check_packages()
     _check_types(cfg, config_name)
     root = cfg.data.root
     if root not in (None, "kaggle") and not Path(root).exists():
         raise UserError(
-            f"data.root={root} does not exist (looked for {Path(root).absolute()}): give a folder, .zip or .csv of "
-            "faces, or data.root=null for the drawn faces"
+            f"data.root={root} does not exist (looked for {Path(root).absolute()}): give a folder or .zip "
+            "that holds train/angry/*.jpg and so on, or fer2013.csv; or data.root=kaggle to download, or "
+            "data.root=null for the drawn faces"
         )
     output_dir = Path(cfg.paths.output_dir)
     goes_on = cfg.resume_from is not None and Path(cfg.resume_from).absolute().is_relative_to(output_dir.absolute())
     if (output_dir / "config.yaml").exists() and not goes_on:
         raise UserError(f"{output_dir} holds a run already: choose another hydra.run.dir, or delete it")
+    if output_dir.exists() and (warning := low_room(output_dir)):
+        log.warning(warning)
 
 
-def explain(error: Exception, config_name: str) -> str:
-    """Return Hydra's complaint as one sentence, with what was probably meant."""
+def explain(error: Exception, config_name: str) -> str | None:
+    """Return an error as one sentence, with what was probably meant; None for what can only be a bug."""
+    if isinstance(error, UserError):
+        return str(error)
+    if isinstance(error.__cause__, UserError):  # raised while Hydra instantiated a node
+        return str(error.__cause__)
+    if sentence := diagnose(error):
+        return sentence
+    if isinstance(error, HydraException | OmegaConfBaseException):
+        return _explain_hydra(error, config_name)
+    for key, _, value in (argument.partition("=") for argument in sys.argv[1:]):
+        if (CONF / key).is_dir() and "must be a string" in str(error):  # optimizer=3
+            return _no_choice(key, value)
+    if "run_job" not in (frame.name for frame in traceback.extract_tb(error.__traceback__)):
+        # Hydra was still reading the command line: whatever its parser stumbles over was written there.
+        return f"the options cannot be read ({type(error).__name__}: {' '.join(str(error).split())})"
+    return None
+
+
+def _explain_hydra(error: Exception, config_name: str) -> str:
+    """Return Hydra's complaint as one sentence."""
     text = str(error)
     if match := re.search(r"Could not override '([^']+)'", text):
         return f"{match[1]} is no option{_meant(match[1], _known_keys(config_name))}"
     if match := re.search(r"Could not find '([\w/]+)/([^'/]+)'", text):
-        choices = sorted(path.stem for path in (CONF / match[1]).glob("*.yaml"))
-        return f"{match[1]}={match[2]} does not exist: use one of {', '.join(choices)}"
+        return _no_choice(match[1], match[2])
+    if isinstance(error, OverrideParseException):
+        return (
+            f"the option {error.override} cannot be read ({text.splitlines()[0]}): quote what holds = , : or braces, "
+            f"such as 'data.root=\"a=b.zip\"'"
+        )
     if "No supported gpu backend" in text:
         return "trainer.accelerator=gpu finds no CUDA device: use trainer=cpu or trainer=auto"
     if match := re.search(r"Missing mandatory value: (\S+)", text):
@@ -86,6 +121,16 @@ def explain(error: Exception, config_name: str) -> str:
     return " ".join(text.split())
 
 
+def _check_secrets(arguments: list[str]) -> None:
+    """Refuse secrets on the command line before Hydra writes it into the run's folder."""
+    for key in (argument.partition("=")[0] for argument in arguments):
+        if SECRET.search(key):
+            raise UserError(
+                f"{key} would be written into the run's files: give secrets as environment variables, such as "
+                "WANDB_API_KEY"
+            )
+
+
 def _check_types(cfg: DictConfig, config_name: str) -> None:
     """Compare every given value with the type of the one it replaces."""
     hydra = HydraConfig.get()
@@ -97,13 +142,13 @@ def _check_types(cfg: DictConfig, config_name: str) -> None:
     default = compose(config_name, overrides=[c for c in choices if not c.startswith("hydra/")])
     for override in values:
         key = override.key_or_group
-        if override.is_add() and "." not in key:
+        if (override.is_add() or override.is_force_add()) and "." not in key:
             raise UserError(f"{key} is no option{_meant(key, list(_keys(default)))}")
         old, new = (OmegaConf.select(node, key, throw_on_missing=False) for node in (default, cfg))
         wanted = next(
             (name for kinds, fits, name in TYPES if isinstance(old, kinds) and not isinstance(new, fits)), None
         )
-        if new is not None and wanted:
+        if new is not None and wanted and key not in SEVERAL_TYPES:
             raise UserError(f"{key}={new} must be {wanted}, such as {old}")
 
 
@@ -113,6 +158,14 @@ TYPES = (  # type of the default, types that may replace it, in words; bool is a
     (float, (int, float), "a number"),
     (str, (str, int, float), "text"),
 )
+
+
+SEVERAL_TYPES = ("trainer.devices", "trainer.deterministic")  # also take auto or a list, and warn
+
+
+def _no_choice(group: str, name: str) -> str:
+    choices = sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+    return f"{group}={name} does not exist: use one of {', '.join(choices)}"
 
 
 def _known_keys(config_name: str) -> list[str]:

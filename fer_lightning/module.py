@@ -8,13 +8,14 @@ import torch
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from pytorch_metric_learning.losses import TripletMarginLoss
 from torch import Tensor, nn
-from torchmetrics import Accuracy, ClasswiseWrapper, ConfusionMatrix, F1Score, MetricCollection, Precision, Recall
+from torchmetrics import Accuracy, ClasswiseWrapper, F1Score, MetricCollection, Precision, Recall
 
 from fer_lightning.data.datamodule import Batch
 from fer_lightning.data.faces import CLASSES
 from fer_lightning.errors import NotFiniteError, UserError
 from fer_lightning.knn import KNNClassifier
 from fer_lightning.telemetry import triplet_telemetry
+from fer_lightning.weights import check_weights
 
 Miner = Callable[[Tensor, Tensor], tuple[Tensor, ...] | None]
 
@@ -76,7 +77,6 @@ class ExpressionModule(lightning.LightningModule):
         self.margin = loss.margin if isinstance(loss, TripletMarginLoss) else 0.0
         metrics = classification_metrics(len(CLASSES))
         self.metrics = nn.ModuleDict({stage: metrics.clone(prefix=f"{stage}/") for stage in ("val", "test")})
-        self.confusion = ConfusionMatrix(task="multiclass", num_classes=len(CLASSES))
         self._gallery: list[tuple[Tensor, Tensor]] = []
 
     def forward(self, images: Tensor) -> Tensor:
@@ -124,15 +124,31 @@ class ExpressionModule(lightning.LightningModule):
 
     def test_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """Classify against the gallery that was saved with the weights."""
-        predictions, votes = self.classifier(self(batch.images))
+        embeddings = self(batch.images)
+        predictions, votes = self.classifier(embeddings)
         self.metrics["test"].update(predictions, batch.labels)
-        self.confusion.update(predictions, batch.labels)
-        return {"rows": batch.rows, "labels": batch.labels, "predictions": predictions, "votes": votes}
+        return {
+            "rows": batch.rows,
+            "labels": batch.labels,
+            "predictions": predictions,
+            "votes": votes,
+            "embeddings": embeddings,
+        }
 
     def on_test_epoch_end(self) -> None:
         """Log the metrics of the test faces."""
         self.log_dict(self.metrics["test"].compute())
         self.metrics["test"].reset()
+
+    def on_load_checkpoint(self, checkpoint: dict) -> None:
+        """Refuse the weights of another network, before torch does so at length."""
+        check_weights(self, checkpoint["state_dict"], "the checkpoint")
+
+    def metric_names(self, stage: str) -> list[str]:
+        """Return what ``stage`` logs, found out on one made-up face per class."""
+        metrics, classes = self.metrics[stage].clone(), torch.arange(len(CLASSES), device=self.device)
+        metrics.update(classes, classes)
+        return list(metrics.compute())
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """Return the optimizer over every weight, the loss's included, and the scheduler.

@@ -6,23 +6,22 @@ Imported by the entry points before Hydra composes, so it stays light: no torch,
 import netrc
 import os
 import re
+import socket
 import sys
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
+from urllib.parse import SplitResult, urlsplit
 from uuid import uuid4
 
 from omegaconf import DictConfig, OmegaConf
 
+from fer_lightning.errors import UserError
+
+MODES = ("online", "offline", "disabled", "shared")
 SILENT = (
-    "hydra.",
-    "paths.",
-    "logger",
-    "callbacks.",
-    "resume_from",
-    "init_from",
-    "checkpoint",
-    "hparams_search",
-    "data.root",
+    *("hydra.", "paths.", "logger", "callbacks.", "resume_from", "init_from", "checkpoint"),
+    *("hparams_search", "data.root"),
 )
 
 
@@ -53,14 +52,33 @@ def sweep_name(mode: str, sweep_dir: str) -> str | None:
 
 
 def wandb_mode() -> str:
-    """Return WANDB_MODE where it is set, else "online" with a W&B key at hand and "offline" without one."""
+    """Return WANDB_MODE where it is set; else "online" with a W&B key and its server at hand, "offline" without.
+
+    Raises:
+        UserError: If WANDB_MODE is none that W&B knows.
+    """
     if mode := os.environ.get("WANDB_MODE"):
+        if mode not in MODES:
+            raise UserError(f"WANDB_MODE={mode} in the environment is unknown to W&B: use {', '.join(MODES)}")
         return mode
+    server = urlsplit(os.environ.get("WANDB_BASE_URL") or "https://api.wandb.ai")
     try:
-        key = os.environ.get("WANDB_API_KEY") or netrc.netrc().authenticators("api.wandb.ai")
+        key = os.environ.get("WANDB_API_KEY") or netrc.netrc().authenticators(server.hostname)
     except (FileNotFoundError, netrc.NetrcParseError):
         key = None
-    return "online" if key else "offline"
+    return "online" if key and _reachable(server) else "offline"
+
+
+@cache
+def _reachable(server: SplitResult) -> bool:
+    """Return whether a server answers; behind a proxy only W&B itself could tell."""
+    if any(name.lower() in ("http_proxy", "https_proxy", "all_proxy") for name in os.environ):
+        return True
+    try:
+        socket.create_connection((server.hostname, server.port or 443), timeout=3).close()
+    except OSError:
+        return False
+    return True
 
 
 def run_id(output_dir: str) -> str:

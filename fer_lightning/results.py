@@ -1,25 +1,31 @@
-"""What a run leaves behind: metrics.json, predictions.csv, confusion_matrix.png."""
+"""What a run measures: metrics.json, predictions.csv, audit.json."""
 
+import copy
 import csv
 import io
 import json
 import logging
+import platform
 import time
 from collections.abc import Mapping
+from importlib.metadata import version
 from pathlib import Path
 
 import lightning
 import numpy as np
+import torch
 from lightning.pytorch.callbacks import Callback
-from matplotlib.figure import Figure
 
 import fer_lightning
 from fer_lightning.data.audit import ceiling
 from fer_lightning.data.faces import CLASSES
 from fer_lightning.files import write_json, write_text
+from fer_lightning.knn import KNNClassifier
 from fer_lightning.statistics import intervals, one_vs_rest
 
 log = logging.getLogger(__name__)
+
+SAMPLE = 1000  # training faces that are classified for the gap between training and test
 
 
 class Results(Callback):
@@ -109,12 +115,15 @@ class Results(Callback):
         rows, labels, predictions = columns["rows"], columns["labels"], columns["predictions"]
         groups, seen = partition.groups[rows], partition.seen(rows)
         unseen = self._uncertainty(labels, predictions, groups, seen)
+        unseen["train/accuracy"] = training_accuracy(pl_module.classifier)
         limit, reason = ceiling(faces, partition.twins.identical[partition.origins[rows]], labels)
         metrics = {
             **{name: value.item() for name, value in trainer.callback_metrics.items() if name.startswith("test/")},
             **unseen,
             **(self.training or {**self._earlier(), "test_seconds": round(time.monotonic() - self.start, 1)}),
+            "objective": self.objective,
             "settings": self.settings,
+            "environment": environment(),
             "data": faces.source,
             "data_fingerprint": faces.fingerprint,
             "labels_allow": limit,
@@ -135,6 +144,7 @@ class Results(Callback):
             logger.log_metrics(unseen, step=trainer.global_step)
         self.folder.mkdir(parents=True, exist_ok=True)
         write_json(self.folder / "metrics.json", metrics)
+        write_json(self.folder / "audit.json", datamodule.audit.report())
         if faces.unreadable:
             _write_csv(self.folder / "bad_images.csv", ["file", "reason"], faces.unreadable)
         votes = columns["votes"].max(axis=1)
@@ -148,10 +158,6 @@ class Results(Callback):
                 )
             ],
         )
-        confusion_figure(pl_module.confusion.compute().cpu().numpy(), f"{faces.source}, {metrics['protocol']}").savefig(
-            self.folder / "confusion_matrix.png", dpi=150
-        )
-        pl_module.confusion.reset()
         self._say(metrics)
 
     def _uncertainty(
@@ -179,7 +185,7 @@ class Results(Callback):
         return {name: noted[name] for name in (self.objective, "elapsed_seconds", "images_per_second") if name in noted}
 
     def _say(self, metrics: dict) -> None:
-        """Print the score, what it is worth, and where everything is."""
+        """Print the score and what it is worth."""
         log.info(
             "test/accuracy %.2f %% (95 %% interval %.2f to %.2f; multiclass), balanced %.2f %%, macro F1 %.2f %%, "
             "on %d test faces of %s, protocol %s%s",
@@ -204,24 +210,28 @@ class Results(Callback):
         )
         if "too_good" in metrics:
             log.warning(metrics["too_good"])
-        log.info("results: %s", self.folder)
 
 
-def confusion_figure(counts: np.ndarray, title: str) -> Figure:
-    """Return a confusion matrix (C, C), rows true and columns predicted, as share of each row with its count."""
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    figure = Figure(figsize=(7, 6), layout="constrained")
-    axes = figure.add_subplot()
-    picture = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    for (row, column), share in np.ndenumerate(shares):
-        color = "white" if share > 0.5 else "black"
-        text = f"{share:.0%}\n{int(counts[row, column]):,}"
-        axes.text(column, row, text, ha="center", va="center", color=color, fontsize=8)
-    axes.set_xticks(range(len(CLASSES)), CLASSES, rotation=45, ha="right")
-    axes.set_yticks(range(len(CLASSES)), CLASSES)
-    axes.set(xlabel="predicted", ylabel="label", title=title)
-    figure.colorbar(picture, label="share of the label's faces")
-    return figure
+def environment() -> dict[str, str]:
+    """Return what the figures were made with."""
+    packages = ("torch", "lightning", "hydra-core", "pytorch-metric-learning", "albumentations", "numpy")
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"CPU, {torch.get_num_threads()} threads"
+    return {
+        "python": platform.python_version(),
+        "device": device,
+        **{package: version(package) for package in packages},
+    }
+
+
+def training_accuracy(classifier: KNNClassifier) -> float:
+    """Return how many of up to ``SAMPLE`` gallery faces the rest of the gallery classifies rightly."""
+    size = len(classifier.gallery)
+    sample = torch.zeros(size, dtype=torch.bool, device=classifier.gallery.device)
+    sample[torch.from_numpy(np.random.default_rng(0).permutation(size)[: min(SAMPLE, size // 4)])] = True
+    rest = copy.deepcopy(classifier)
+    rest.fit(classifier.gallery[~sample], classifier.gallery_labels[~sample])
+    predictions, _ = rest(classifier.gallery[sample])
+    return (predictions == classifier.gallery_labels[sample]).float().mean().item()
 
 
 def _write_csv(path: Path, header: list[str], rows: list) -> None:

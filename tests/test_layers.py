@@ -5,15 +5,19 @@ import ast
 from conftest import ROOT
 
 LAYERS = [
-    "errors files statistics",
+    "errors files statistics progress",
     "data.faces",
     "data.twins data.augmentation data.sampler data.demo data.cache",
     "data.readers data.protocols data.audit",
-    "data.datamodule knn embedders telemetry resolvers loggers",
-    "module callbacks checkpoints results sweep pages guard",
+    "data.datamodule knn embedders telemetry resolvers figures pages runs wandb_logger overrides environment",
+    "loggers weights,
+    "diagnosis",
+    "module callbacks checkpoints results sweep media doctor compare watch guard",
     "resume",
     "resumption checks",
-    "audit compare paper_tables",
+    "audit paper_tables report",
+    "dashboard",
+    "jobs",
 ]
 RANK = {f"fer_lightning.{name}": rank for rank, names in enumerate(LAYERS) for name in names.split()}
 

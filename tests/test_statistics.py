@@ -1,13 +1,18 @@
 """Intervals and comparisons against numbers known by other means."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
+from conftest import ROOT
 from scipy.stats import binom
 from torchmetrics.functional.classification import multiclass_accuracy, multiclass_f1_score
 
-from fer_lightning.compare import compare_runs
+from fer_lightning.compare import compare_runs, differs, in_words
 from fer_lightning.errors import UserError
+from fer_lightning.runs import Run
 from fer_lightning.statistics import compare, intervals, one_vs_rest, scores
 
 
@@ -61,15 +66,17 @@ def write_run(folder, rows):
     folder.mkdir()
     lines = ["file,label,prediction,vote,twins,twin_in_training", *(",".join(map(str, row)) for row in rows)]
     (folder / "predictions.csv").write_text("\n".join(lines) + "\n")
-    return folder
+    return Run(folder, {})
 
 
 def test_runs_are_compared_face_by_face(tmp_path):
     good = [(f"{i}.png", "happy", "happy", 1, i, 0) for i in range(40)]
     bad = [(f"{i}.png", "happy", "happy" if i < 20 else "sad", 1, i, 0) for i in reversed(range(40))]
-    text = compare_runs(write_run(tmp_path / "a", good), write_run(tmp_path / "b", bad))
-    assert "difference +50.00 points" in text
-    assert f"{tmp_path / 'a'} is better" in text
+    result = compare_runs(write_run(tmp_path / "a", good), write_run(tmp_path / "b", bad))
+    assert (result["only_first"], result["only_second"], result["faces"]) == (20, 0, 40)
+    assert result["accuracies"] == [1.0, 0.5]
+    assert differs(result)
+    assert in_words(result).startswith("+50.00 points")
 
 
 def test_runs_on_different_faces_are_refused(tmp_path):
@@ -77,5 +84,21 @@ def test_runs_on_different_faces_are_refused(tmp_path):
     other = write_run(tmp_path / "b", [("2.png", "happy", "sad", 1, 1, 0)])
     with pytest.raises(UserError, match="different faces"):
         compare_runs(one, other)
-    with pytest.raises(UserError, match="does not exist"):
-        compare_runs(one, tmp_path / "c")
+    with pytest.raises(UserError, match="is missing"):
+        compare_runs(one, Run(tmp_path / "c", {}))
+
+
+def test_compare_as_a_command(tmp_path):
+    rows = [("1.png", "happy", "sad", 1, 1, 0), ("2.png", "sad", "sad", 1, 2, 0)]
+    for name in "ab":
+        write_run(tmp_path / name, rows)
+    command = [sys.executable, "-m", "fer_lightning.compare", "a", "b"]
+    environment = {"PYTHONPATH": str(ROOT), "PATH": ""}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert "difference +0.00 points" in done.stdout
+    assert "do not tell them apart" in done.stdout
+    done = subprocess.run(
+        [*command[:-1], "c"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: c/predictions.csv is missing")

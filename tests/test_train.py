@@ -59,7 +59,8 @@ def test_a_run_leaves_everything(trained):
     for name in (
         "config.yaml",
         "metrics.csv",
-        "confusion_matrix.png",
+        "figures/confusion_matrix.png",
+        "report.html",
         "checkpoints/best.ckpt",
         "checkpoints/last.ckpt",
     ):

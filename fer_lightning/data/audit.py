@@ -106,6 +106,23 @@ class Audit:
             "alarms": self.alarms(),
         }
 
+    def figures(self) -> dict[str, float]:
+        """Return the report's numbers under the names that loggers know them by."""
+        report = self.report()
+        found = {
+            "audit/faces": report["faces"],
+            "audit/unreadable": report["unreadable"],
+            "audit/flat": report["flat"],
+            "audit/alarms": len(report["alarms"]),
+        }
+        for kind in ("identical_twins", "near_twins"):
+            for name in ("groups", "pictures", "contradictory_groups"):
+                found[f"audit/{kind}_{name}"] = report[kind][name]
+        for split, shares in report["held_out"].items():
+            found[f"audit/{split}_twin_in_training"] = shares["twin_in_training"]
+            found[f"audit/{split}_identical_twin_in_training"] = shares["identical_twin_in_training"]
+        return {name: float(number) for name, number in found.items()}
+
     def alarms(self) -> list[str]:
         """Return what should be known before a score on these faces is believed, one sentence each."""
         held_out = self.faces.splits != "train"

@@ -15,17 +15,20 @@ from torch.utils.data import DataLoader, Dataset
 
 from fer_lightning.data.audit import Audit, audit
 from fer_lightning.data.augmentation import Augmentation
-from fer_lightning.data.faces import Faces
+from fer_lightning.data.faces import CLASSES, Faces
 from fer_lightning.data.protocols import Partition
 from fer_lightning.data.readers import read_faces, scan_line
 from fer_lightning.data.sampler import ClassSampler
 from fer_lightning.data.twins import Twins
+from fer_lightning.errors import UserError
+from fer_lightning.progress import track
 
 log = logging.getLogger(__name__)
 
 # Lightning's notices of devices, limits and its own offers say nothing about the run.
 logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
 warnings.filterwarnings("ignore", ".*does not have many workers")  # batches come out of one array in memory
+warnings.filterwarnings("ignore", "The `srun` command is available")  # also said where Slurm is not meant
 warnings.filterwarnings("ignore", ".*LeafSpec.* is deprecated")  # Lightning 2.6 on torch 2.15
 warnings.filterwarnings("ignore", ".*your dataloader is not resumable")  # its sampler starts where training stopped
 warnings.filterwarnings("ignore", "Checkpoint directory .* exists and is not empty")  # that of a run that goes on
@@ -76,7 +79,7 @@ class TrainingPictures(Pictures):
         if not augmentation.online and self.first < len(self):
             log.info("drawing %d augmented copies", len(self) - self.first)
             self.drawn = self.images[self.rows[self.first :]]
-            for place, image in enumerate(self.drawn):
+            for place, image in enumerate(track(self.drawn, "drawing augmented copies")):
                 self.drawn[place] = augmentation.chain(image, 0, self.first + place)
 
     def pixels(self, positions: list[int]) -> np.ndarray:
@@ -107,6 +110,7 @@ class FacesDataModule(lightning.LightningDataModule):
         classes_per_batch: Classes in a batch, see ``ClassSampler``.
         eval_batch_size: Faces in a batch of gallery, validation and test.
         num_workers: Processes that prepare training batches; 0 prepares them in the training process.
+        worker_timeout: Seconds without a batch after which those processes count as hung; 0 waits for ever.
         seed: Of the order of batches.
     """
 
@@ -121,6 +125,7 @@ class FacesDataModule(lightning.LightningDataModule):
         classes_per_batch: int,
         eval_batch_size: int,
         num_workers: int,
+        worker_timeout: float,
         seed: int,
     ) -> None:
         super().__init__()
@@ -132,7 +137,10 @@ class FacesDataModule(lightning.LightningDataModule):
         self.batch_size = batch_size
         self.classes_per_batch = classes_per_batch
         self.eval_batch_size = eval_batch_size
+        if num_workers < 0:
+            raise UserError(f"data.num_workers={num_workers} must be 0 or more")
         self.num_workers = num_workers
+        self.worker_timeout = worker_timeout
         self.seed = seed
         self.faces: Faces | None = None
         self.audit: Audit | None = None
@@ -158,6 +166,11 @@ class FacesDataModule(lightning.LightningDataModule):
                 self.partition.left_out,
                 self.partition.proves,
             )
+            counts = np.bincount(self.partition.faces.labels[self.partition.train], minlength=len(CLASSES))
+            for k in np.flatnonzero(counts < 2):
+                log.warning(
+                    "%s has %d training face(s): batches repeat it, and k-NN rarely finds it", CLASSES[k], counts[k]
+                )
             if leaks := self.partition.leaks():
                 log.warning("leaky: %s", "; ".join(leaks))
         if stage == "fit" and self.training is None:
@@ -179,6 +192,7 @@ class FacesDataModule(lightning.LightningDataModule):
             num_workers=self.num_workers,
             worker_init_fn=_prepare_worker,
             generator=torch.Generator(),  # else each loader takes a number from the stream that dropout uses
+            timeout=self.worker_timeout if self.num_workers else 0,
             pin_memory=torch.cuda.is_available(),
         )
 

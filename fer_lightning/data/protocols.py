@@ -13,6 +13,7 @@ from fer_lightning.data.augmentation import Chain
 from fer_lightning.data.faces import Faces
 from fer_lightning.data.twins import Twins
 from fer_lightning.errors import UserError
+from fer_lightning.progress import track
 
 
 @dataclass(frozen=True)
@@ -223,8 +224,7 @@ def multiply(faces: Faces, pictures: Mapping[str, Chain]) -> Faces:
     images = [faces.images]
     names = [faces.names]
     for copy, (kind, chain) in enumerate(pictures.items(), start=1):
-        first = copy * len(faces)
-        images.append(np.stack([chain(image, 0, first + row) for row, image in enumerate(faces.images)]))
+        images.append(_pictures(faces.images, kind, chain, copy * len(faces)))
         names.append(np.array([f"{name}#{kind}" for name in faces.names]))
     times = len(images)
     return replace(
@@ -234,6 +234,13 @@ def multiply(faces: Faces, pictures: Mapping[str, Chain]) -> Faces:
         names=np.concatenate(names),
         splits=np.tile(faces.splits, times),
     )
+
+
+def _pictures(images: np.ndarray, kind: str, chain: Chain, first: int) -> np.ndarray:
+    drawn = images.copy()
+    for row, image in enumerate(track(images, f"drawing {kind} pictures")):
+        drawn[row] = chain(image, 0, first + row)
+    return drawn
 
 
 def _clean(

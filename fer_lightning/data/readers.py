@@ -12,7 +12,6 @@ import logging
 import os
 import re
 import stat
-import sys
 import time
 import warnings
 import zipfile
@@ -25,13 +24,12 @@ from typing import BinaryIO
 
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
-from rich.console import Console
-from rich.progress import track
 
 from fer_lightning.data.cache import load_arrays, save_arrays
 from fer_lightning.data.demo import draw_faces
 from fer_lightning.data.faces import CLASSES, IMAGE_SIZE, Faces, fingerprint
 from fer_lightning.errors import UserError
+from fer_lightning.progress import track
 
 log = logging.getLogger(__name__)
 
@@ -298,11 +296,10 @@ def _choose_tree(path: Path, trees: dict[tuple, list[str]], remarks: Counter) ->
 def _read_pictures(path: Path, names: list[str], files: Files, unreadable: list, remarks: Counter) -> tuple[list, list]:
     """Return (name, split, label) and image of every readable picture; the others go to ``unreadable``."""
     rows, images = [], []
-    console = Console(stderr=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's warnings of odd metadata
         warnings.simplefilter("error", Image.DecompressionBombWarning)
-        for name in track(names, f"Reading {path.name}", console=console, disable=not sys.stderr.isatty()):
+        for name in track(names, f"reading {path.name}"):
             folder, class_folder, file_name = PurePosixPath(name).parts[-3:]
             short_name = f"{folder}/{class_folder}/{file_name}"
             split = USAGES.get(file_name.split("_")[0].lower(), SPLIT_FOLDERS[folder.lower()])  # PublicTest_123.jpg

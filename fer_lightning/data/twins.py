@@ -19,6 +19,8 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
+from fer_lightning.progress import track
+
 SMALL = 24  # pixels of the pictures that are searched
 COMPONENTS = 12
 RADIUS = 0.2  # unit vectors with a correlation above 0.98 are nearer than this, in any number of components
@@ -126,7 +128,7 @@ def search(
     tree = cKDTree(small @ components)
     best: dict[tuple[int, int, bool], tuple[float, np.ndarray]] = {}
     at_once = max(1, ASKED // len(queries))
-    for start in range(0, len(transforms), at_once):
+    for start in track(range(0, len(transforms), at_once), "looking for twins"):
         some = transforms[start : start + at_once]
         moved = _small([_warp(image, matrix) for matrix in map(_matrix, some) for image in queries])
         found = tree.query_ball_point(moved @ components, RADIUS, workers=-1)

@@ -1,0 +1,85 @@
+"""What is said and written around each job: progress, the doctor's findings, reports, a sweep's closing W&B run."""
+
+import logging
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.utils import JobReturn
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig
+
+log = logging.getLogger(__name__)
+
+
+class Reports(Callback):
+    """Say which job of how many is running; after each one write its report and the sweep's.
+
+    Stands before the ledger in ``hydra.callbacks``: Hydra calls them in order before a job, in reverse after it.
+    """
+
+    def __init__(self) -> None:
+        self.jobs: int | None = None
+        self.start = time.monotonic()
+        self.done = 0
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Count the jobs."""
+        self.jobs = count_jobs(config)
+        self.start = time.monotonic()
+
+    def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Say which job this is and how long the rest may take."""
+        if config.hydra.mode.name != "MULTIRUN" or self.jobs is None:
+            return
+        left = ""
+        if self.done:
+            seconds = (time.monotonic() - self.start) / self.done * (self.jobs - self.done)
+            left = f"; about {math.ceil(seconds / 60)} min left" if seconds > 60 else f"; about {seconds:.0f} s left"
+        log.info("job %d of %d: %s%s", config.hydra.job.num + 1, self.jobs, config.hydra.job.override_dirname, left)
+
+    def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
+        """Write the reports; whatever fails here costs no more than the report."""
+        self.done += 1
+        try:
+            self._publish(config)
+        except Exception as error:
+            log.warning("the report could not be written (%s: %s)", type(error).__name__, error)
+
+    def _publish(self, config: DictConfig) -> None:
+        from fer_lightning.doctor import diagnose  # matplotlib and wandb load long: only when there is something to say
+        from fer_lightning.report import write_report
+        from fer_lightning.runs import read_run, read_runs
+
+        folder = Path(config.hydra.runtime.output_dir)
+        run = read_run(folder)
+        if run.predictions:
+            for line in diagnose(run):
+                log.warning("doctor: %s", line)
+            write_report(folder, [run])
+            log.info("results: %s (report.html, figures/, metrics.json, predictions.csv)", folder)
+        if config.hydra.mode.name == "MULTIRUN":
+            sweep = Path(config.hydra.sweep.dir)
+            runs = read_runs(sweep)
+            write_report(sweep, runs)
+            ended = sum(run.metrics.get("status") in ("completed", "failed") for run in runs)
+            if "wandb" in config.logger and ended == self.jobs and not config.trainer.fast_dev_run:
+                from fer_lightning.dashboard import log_sweep
+
+                log_sweep(sweep, config)
+            log.info("sweep: %s (report.html, sweep.csv, sweep.md)", sweep)
+
+
+def count_jobs(config: DictConfig) -> int | None:
+    """Return how many jobs a sweep has, or None where its sweeper does not say."""
+    sweeper = config.hydra.sweeper
+    if "n_trials" in sweeper:
+        return int(sweeper.n_trials)
+    given = [f"{key}={value}" for key, value in (sweeper.get("params") or {}).items()]
+    overrides = OverridesParser.create().parse_overrides([*given, *config.hydra.overrides.task])
+    last = {override.get_key_element(): override for override in overrides}  # as the sweeper: the last one counts
+    return math.prod(
+        len(list(override.sweep_string_iterator())) for override in last.values() if override.is_discrete_sweep()
+    )

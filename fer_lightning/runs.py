@@ -1,0 +1,89 @@
+"""What runs left on disk, read back: the one source of tables, reports and diagnoses."""
+
+import csv
+import json
+from collections import defaultdict
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fer_lightning.data.faces import CLASSES
+from fer_lightning.errors import UserError
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run's folder.
+
+    Attributes:
+        folder: Where it lies.
+        metrics: Content of metrics.json.
+    """
+
+    folder: Path
+    metrics: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.folder.name
+
+    @cached_property
+    def history(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """Steps and values of every metric in metrics.csv, as they were logged; empty without the file."""
+        found = defaultdict(list)
+        path = self.folder / "metrics.csv"
+        if path.is_file():
+            with path.open(newline="", encoding="utf-8") as file:
+                for row in csv.DictReader(file):
+                    for name, value in row.items():
+                        if value and name not in ("step", "epoch") and row.get("step"):
+                            found[name].append((int(row["step"]), float(value)))
+        return {name: tuple(map(np.array, zip(*points, strict=True))) for name, points in found.items()}
+
+    @cached_property
+    def predictions(self) -> list[dict[str, str]]:
+        """Rows of predictions.csv; empty without the file."""
+        path = self.folder / "predictions.csv"
+        if not path.is_file():
+            return []
+        with path.open(newline="", encoding="utf-8") as file:
+            return list(csv.DictReader(file))
+
+    @cached_property
+    def confusion(self) -> np.ndarray:
+        """Counts (C, C), rows true and columns predicted."""
+        counts = np.zeros((len(CLASSES), len(CLASSES)))
+        for row in self.predictions:
+            counts[CLASSES.index(row["label"]), CLASSES.index(row["prediction"])] += 1
+        return counts
+
+
+def read_run(folder: Path) -> Run:
+    """Return one run.
+
+    Raises:
+        UserError: If the folder holds none, or its metrics.json is damaged.
+    """
+    path = folder / "metrics.json"
+    try:
+        return Run(folder, json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        raise UserError(f"{folder} holds no run that has ended: {path} is missing") from None
+    except ValueError as error:
+        raise UserError(f"{path} is damaged ({error}): run the job again") from error
+
+
+def read_runs(folder: Path) -> list[Run]:
+    """Return every run in or below a folder, by path.
+
+    Raises:
+        UserError: If there is none.
+    """
+    runs = [read_run(path.parent) for path in sorted(folder.rglob("metrics.json"))]
+    if not runs:
+        raise UserError(f"{folder} holds no run that has ended: give the folder of a run or of a sweep")
+    return runs

@@ -1,0 +1,38 @@
+"""W&B that never ends a training."""
+
+import logging
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from lightning.pytorch.loggers import WandbLogger
+
+log = logging.getLogger(__name__)
+
+
+def patient(method: Callable) -> Callable:
+    """Turn the first failure of a logger's method into one warning, and what comes after it into nothing."""
+
+    @wraps(method)
+    def call(self: "PatientWandbLogger", *args: Any, **kwargs: Any) -> Any:
+        if self.failed:
+            return None
+        try:
+            return method(self, *args, **kwargs)
+        except Exception as error:  # of the server, the network, the service process or the key: the remedy is the same
+            self.failed = True
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            log.warning("W&B failed (%.300s): the training goes on without it, metrics.csv has every metric", reason)
+            return None
+
+    return call
+
+
+class PatientWandbLogger(WandbLogger):
+    """Lightning's logger; whatever fails in W&B is one warning, and the training goes on."""
+
+    failed = False
+    log_hyperparams = patient(WandbLogger.log_hyperparams)
+    log_metrics = patient(WandbLogger.log_metrics)
+    after_save_checkpoint = patient(WandbLogger.after_save_checkpoint)
+    finalize = patient(WandbLogger.finalize)
