@@ -6,7 +6,7 @@ export OMP_NUM_THREADS ?= 1
 DATA ?= null
 
 .DEFAULT_GOAL := help
-.PHONY: help install train audit paper-tables test test-browser test-real lint format clean
+.PHONY: help install train audit paper-tables test test-browser test-real test-kill lint format clean
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -30,7 +30,7 @@ paper-tables: install  ## Run the paper's tables 4 and 6 on DATA, honest and lea
 	$(BIN)/python -m fer_lightning.paper_tables logs/paper_tables
 
 test: install  ## Run the tests
-	$(BIN)/python -m pytest -m "not real_faces and not browser"
+	$(BIN)/python -m pytest -m "not real_faces and not browser and not kill"
 
 test-browser: install  ## Open the pages in headless Chromium (Debian: apt install chromium)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[browser]'
@@ -38,6 +38,9 @@ test-browser: install  ## Open the pages in headless Chromium (Debian: apt insta
 
 test-real: install  ## Run the tests that need the real faces (skipped where they are absent)
 	$(BIN)/python -m pytest -m real_faces
+
+test-kill: install  ## Kill a training at 50 random moments and go on each time; 6 minutes
+	$(BIN)/python -m pytest -m kill
 
 lint: install  ## Check style and formatting
 	$(BIN)/ruff check .

@@ -39,8 +39,9 @@ def main(cfg: DictConfig) -> float:
 
     trainer.fit(model, datamodule, ckpt_path=checkpoint, weights_only=True)
     fast = bool(cfg.trainer.fast_dev_run)  # writes no checkpoint: the weights at hand are scored
-    objective = trainer.callback_metrics[cfg.objective] if fast else trainer.checkpoint_callback.best_model_score
-    trainer.test(model, datamodule, ckpt_path=None if fast else "best", weights_only=True, verbose=False)
+    best = trainer.checkpoint_callback
+    objective = trainer.callback_metrics[cfg.objective] if fast else best.best_model_score
+    trainer.test(model, datamodule, ckpt_path=None if fast else best.best_model_path, weights_only=True, verbose=False)
     return objective.item()
 
 

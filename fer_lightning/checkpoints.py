@@ -5,7 +5,7 @@ import os
 import re
 import shutil
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import lightning
@@ -13,11 +13,12 @@ import torch
 from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.trainer.states import TrainerFn
-from torch import Tensor, nn
+from torch import nn
 
 import fer_lightning
 from fer_lightning.errors import NotFiniteError, UserError
 from fer_lightning.overrides import allowed
+from fer_lightning.weights import check_weights
 
 log = logging.getLogger(__name__)
 
@@ -105,26 +106,6 @@ def newest(folder: Path) -> Path:
     if not steps:
         raise UserError(f"{folder} holds no valid checkpoint: start the run anew in another folder")
     return max(steps, key=steps.get)
-
-
-def check_weights(model: nn.Module, weights: Mapping[str, Tensor], source: str) -> None:
-    """Refuse weights of another network.
-
-    Raises:
-        UserError: Listing what differs.
-    """
-    own = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items() if "classifier." not in name}
-    saved = {name: tuple(tensor.shape) for name, tensor in weights.items() if "classifier." not in name}
-    lines = [
-        f"{name} saved {saved.get(name, 'not at all')}, configured {own.get(name, 'not at all')}"
-        for name in sorted(own.keys() | saved.keys())
-        if own.get(name) != saved.get(name)
-    ]
-    if lines:
-        raise UserError(
-            f"{source} holds another network ({'; '.join(lines[:3])}{f'; and {len(lines) - 3} more' * (len(lines) > 3)}"
-            "): give the embedder and loss options that it was trained with"
-        )
 
 
 def take_weights(model: nn.Module, path: str) -> None:

@@ -49,7 +49,7 @@ class ContinuedWriter(ExperimentWriter):
 
     def _replace(self, rows: list[Mapping[str, str]]) -> None:
         text = io.StringIO(newline="")
-        writer = csv.DictWriter(text, self.metrics_keys, extrasaction="ignore", lineterminator="\n")
+        writer = csv.DictWriter(text, self.metrics_keys, extrasaction="ignore")
         writer.writeheader()
         writer.writerows(rows)
         write_text(Path(self.metrics_file_path), text.getvalue())

@@ -15,6 +15,7 @@ from fer_lightning.data.faces import CLASSES
 from fer_lightning.errors import NotFiniteError, UserError
 from fer_lightning.knn import KNNClassifier
 from fer_lightning.telemetry import triplet_telemetry
+from fer_lightning.weights import check_weights
 
 Miner = Callable[[Tensor, Tensor], tuple[Tensor, ...] | None]
 
@@ -138,6 +139,10 @@ class ExpressionModule(lightning.LightningModule):
         """Log the metrics of the test faces."""
         self.log_dict(self.metrics["test"].compute())
         self.metrics["test"].reset()
+
+    def on_load_checkpoint(self, checkpoint: dict) -> None:
+        """Refuse the weights of another network, before torch does so at length."""
+        check_weights(self, checkpoint["state_dict"], "the checkpoint")
 
     def metric_names(self, stage: str) -> list[str]:
         """Return what ``stage`` logs, found out on one made-up face per class."""

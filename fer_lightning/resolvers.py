@@ -20,15 +20,8 @@ from fer_lightning.errors import UserError
 
 MODES = ("online", "offline", "disabled", "shared")
 SILENT = (
-    "hydra.",
-    "paths.",
-    "logger",
-    "callbacks.",
-    "resume_from",
-    "init_from",
-    "checkpoint",
-    "hparams_search",
-    "data.root",
+    *("hydra.", "paths.", "logger", "callbacks.", "resume_from", "init_from", "checkpoint"),
+    *("hparams_search", "data.root"),
 )
 
 

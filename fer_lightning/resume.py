@@ -85,10 +85,18 @@ def began_with(folder: Path) -> list[str]:
     path = folder / ".hydra" / "overrides.yaml"
     if not path.is_file():
         raise UserError(f"{path} is missing: give the options of the run again, and one of its checkpoints by itself")
-    overrides = [str(override) for override in OmegaConf.to_container(OmegaConf.load(path))]
+    return repeatable(OmegaConf.to_container(OmegaConf.load(path)), path)
+
+
+def repeatable(overrides: list[str], source: Path) -> list[str]:
+    """Return the options that belong to a run wherever it is started from.
+
+    Raises:
+        UserError: If one could run code.
+    """
     for override in overrides:
         if "_target_" in override or "${" in override:
-            raise UserError(f"{path} carries the option {override!r}, which could run code: give that option again")
+            raise UserError(f"{source} carries the option {override!r}, which could run code: not repeated")
     return [o for o in overrides if _key(o).partition(".")[0] not in ("resume_from", "hparams_search", "hydra")]
 
 
@@ -106,8 +114,7 @@ def resumed(cfg: DictConfig) -> str | None:
     if path.is_dir():
         path = newest(path)
     checkpoint = load(str(path), "resume_from")
-    folder = run_folder(path)
-    earlier = began_with(folder) if folder else checkpoint["fer_lightning"]["overrides"]
+    earlier = repeatable(checkpoint["fer_lightning"]["overrides"], path)
     changed = list(differences(hydra.compose("train", overrides=earlier), cfg))
     if held := [line for key, line in changed if key.startswith(HELD)]:
         raise UserError(
@@ -136,7 +143,10 @@ def differences(before: DictConfig, after: DictConfig) -> Iterator[tuple[str, st
 
 def command(folder: Path) -> str:
     """Return the command line that goes on with the run in a folder."""
-    return f"python {Path(sys.argv[0]).name} {shlex.quote(f'resume_from={quoted(folder)}')}"
+    option = f"resume_from={quoted(folder)}"
+    readable = not set(option) & set('"$`\\!')
+    shown = option if "'" not in option else f'"{option}"' if readable else shlex.quote(option)
+    return f"python {Path(sys.argv[0]).name} {shown}"
 
 
 def quoted(path: Path) -> str:

@@ -28,6 +28,14 @@ class Watch(Callback):
     def __init__(self) -> None:
         self.batches = self.idle = self.missed = 0
 
+    def state_dict(self) -> dict[str, int]:
+        """Return the counts, so that a resumed epoch goes on counting."""
+        return {"batches": self.batches, "idle": self.idle, "missed": self.missed}
+
+    def load_state_dict(self, state_dict: dict[str, int]) -> None:
+        """Take the counts of the checkpoint."""
+        self.batches, self.idle, self.missed = (state_dict[name] for name in ("batches", "idle", "missed"))
+
     def on_fit_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Look at the limits and at the metrics that callbacks wait for."""
         for option in ("max_epochs", "limit_train_batches", "limit_val_batches"):

@@ -31,7 +31,7 @@ warnings.filterwarnings("ignore", ".*does not have many workers")  # batches com
 warnings.filterwarnings("ignore", "The `srun` command is available")  # also said where Slurm is not meant
 warnings.filterwarnings("ignore", ".*LeafSpec.* is deprecated")  # Lightning 2.6 on torch 2.15
 warnings.filterwarnings("ignore", ".*your dataloader is not resumable")  # its sampler starts where training stopped
-warnings.filterwarnings("ignore", ".*exists and is not empty.*Previous log files")  # the run's folder holds its config
+warnings.filterwarnings("ignore", "Checkpoint directory .* exists and is not empty")  # that of a run that goes on
 
 
 class Batch(NamedTuple):
@@ -191,8 +191,8 @@ class FacesDataModule(lightning.LightningDataModule):
             collate_fn=_as_is,
             num_workers=self.num_workers,
             worker_init_fn=_prepare_worker,
-            timeout=self.worker_timeout if self.num_workers else 0,
             generator=torch.Generator(),  # else each loader takes a number from the stream that dropout uses
+            timeout=self.worker_timeout if self.num_workers else 0,
             pin_memory=torch.cuda.is_available(),
         )
 
