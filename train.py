@@ -18,6 +18,10 @@ def main(cfg: DictConfig) -> float:
 
     import lightning  # here, so that --help, completion and refusals answer without waiting for torch
 
+    from fer_lightning.checkpoints import load
+
+    if cfg.resume_from is not None:
+        load(cfg.resume_from, "resume_from")  # refuses what is damaged, no checkpoint of ours, or poisoned
     OmegaConf.save(cfg, f"{cfg.paths.output_dir}/config.yaml", resolve=True)
     lightning.seed_everything(cfg.seed, workers=True, verbose=False)
     datamodule = hydra.utils.instantiate(cfg.data)
