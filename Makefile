@@ -6,7 +6,7 @@ export OMP_NUM_THREADS ?= 1
 DATA ?= null
 
 .DEFAULT_GOAL := help
-.PHONY: help install train audit paper-tables test test-browser test-real test-kill lint format clean
+.PHONY: help install train audit paper-tables test test-browser test-real test-kill fuzz lint format clean
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -41,6 +41,9 @@ test-real: install  ## Run the tests that need the real faces (skipped where the
 
 test-kill: install  ## Kill a training at 50 random moments and go on each time; 6 minutes
 	$(BIN)/python -m pytest -m kill
+
+fuzz: install  ## Try 2,000 random inputs on every reader and on the command line; minutes
+	FUZZ_EXAMPLES=2000 $(BIN)/python -m pytest -m fuzz
 
 lint: install  ## Check style and formatting
 	$(BIN)/ruff check .

@@ -78,7 +78,13 @@ def check(cfg: DictConfig, config_name: str) -> None:
 
 
 def explain(error: Exception, config_name: str) -> str | None:
-    """Return an error as one sentence, with what was probably meant; None for what can only be a bug."""
+    """Return an error as one line, with what was probably meant; None for what can only be a bug."""
+    sentence = _sentence(error, config_name)
+    return None if sentence is None else " ".join(sentence.split())  # what was typed may hold line breaks
+
+
+def _sentence(error: Exception, config_name: str) -> str | None:
+    """Return an error as one sentence, or None."""
     if isinstance(error, UserError):
         return str(error)
     if isinstance(error.__cause__, UserError):  # raised while Hydra instantiated a node
@@ -92,7 +98,7 @@ def explain(error: Exception, config_name: str) -> str | None:
             return _no_choice(key, value)
     if "run_job" not in (frame.name for frame in traceback.extract_tb(error.__traceback__)):
         # Hydra was still reading the command line: whatever its parser stumbles over was written there.
-        return f"the options cannot be read ({type(error).__name__}: {' '.join(str(error).split())})"
+        return f"the options cannot be read ({type(error).__name__}: {error})"
     return None
 
 
@@ -109,7 +115,12 @@ def _explain_hydra(error: Exception, config_name: str) -> str:
             f"such as 'data.root=\"a=b.zip\"'"
         )
     if "No supported gpu backend" in text:
-        return "trainer.accelerator=gpu finds no CUDA device: use trainer=cpu or trainer=auto"
+        torch = sys.modules["torch"]
+        build = f"for CUDA {torch.version.cuda}" if torch.version.cuda else "without CUDA"
+        return (
+            "trainer.accelerator=gpu finds no CUDA device: use trainer=cpu or trainer=auto; torch "
+            f"{torch.__version__} is built {build}{', so a driver is missing or too old' * bool(torch.version.cuda)}"
+        )
     if match := re.search(r"Missing mandatory value: (\S+)", text):
         return f"{match[1]} is missing: add {match[1]}=..."
     if match := re.search(r"Interpolation key '([^']+)' not found", text):
@@ -118,7 +129,7 @@ def _explain_hydra(error: Exception, config_name: str) -> str:
         r"Error in call to target '[^']+':\s*\w+\((['\"])(.*)\1\)\s*full_key: (\S+)", text, re.DOTALL
     ):
         return f"{match[3]}: {match[2]} (HYDRA_FULL_ERROR=1 shows where)"
-    return " ".join(text.split())
+    return text
 
 
 def _check_secrets(arguments: list[str]) -> None:

@@ -153,7 +153,7 @@ class TimmEmbedder(nn.Module):
         try:
             with torch.no_grad():
                 width = self.backbone.eval()(faces).shape[1]  # num_features is not always the width of the output
-        except (AssertionError, RuntimeError) as error:
+        except (AssertionError, RuntimeError, ValueError) as error:
             raise UserError(
                 f"embedder.model_name={model_name} does not fit {image_size} x {image_size} pixels: try resnet10t, "
                 "efficientnet_b0 or convnext_atto"

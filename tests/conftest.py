@@ -2,8 +2,14 @@
 
 import fer_lightning  # noqa: I001  sets the environment before torch is imported
 
+import logging
+import os
+import runpy
+import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -11,6 +17,7 @@ import torch
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
+from lightning.fabric.utilities.warnings import PossibleUserWarning
 from omegaconf import DictConfig
 
 import fer_lightning.resolvers  # noqa: F401
@@ -57,3 +64,42 @@ def faces() -> Faces:
     images[10] = images[3]  # twins inside the training folder
     names = np.array([f"{split}/{row}.png" for row, split in enumerate(splits)])
     return Faces(images, labels, names, splits, "random", fingerprint(images, labels, splits))
+
+
+class Outcome(NamedTuple):
+    """What a command left on the console."""
+
+    code: int
+    text: str
+
+
+@pytest.fixture
+def run_here(tmp_path, monkeypatch, capfd) -> Callable[..., Outcome]:
+    """Run a command of ours in this process: seconds faster than a new one, and faults can be patched in."""
+
+    def execute(script: str, *arguments: str) -> Outcome:
+        GlobalHydra.instance().clear()
+        HydraConfig.instance().cfg = None
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "argv", [script, *arguments])
+        monkeypatch.setenv("WANDB_MODE", "offline")
+        monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
+        warnings.filterwarnings("ignore", category=PossibleUserWarning)  # Lightning's advice about tiny runs
+        root, environment = logging.getLogger(), dict(os.environ)
+        handlers, level = root.handlers[:], root.level
+        capfd.readouterr()
+        try:
+            runpy.run_path(str(ROOT / script), run_name="__main__")
+            code, message = 0, ""
+        except SystemExit as stop:
+            code, message = (1, str(stop.code)) if isinstance(stop.code, str) else (stop.code or 0, "")
+        finally:
+            for handler in set(root.handlers) - set(handlers):
+                handler.close()
+            root.handlers, root.level = handlers, level
+            os.environ.clear()
+            os.environ.update(environment)
+        captured = capfd.readouterr()
+        return Outcome(code, f"{captured.out}{captured.err}{message}")
+
+    return execute

@@ -166,11 +166,10 @@ class FacesDataModule(lightning.LightningDataModule):
                 self.partition.left_out,
                 self.partition.proves,
             )
-            counts = np.bincount(self.partition.faces.labels[self.partition.train], minlength=len(CLASSES))
-            for k in np.flatnonzero(counts < 2):
-                log.warning(
-                    "%s has %d training face(s): batches repeat it, and k-NN rarely finds it", CLASSES[k], counts[k]
-                )
+            labels = self.partition.faces.labels[self.partition.train]
+            for name, count in zip(CLASSES, np.bincount(labels, minlength=len(CLASSES)), strict=True):
+                if count < 2:
+                    log.warning("%s has %d training face: a positive of it is the face itself", name, count)
             if leaks := self.partition.leaks():
                 log.warning("leaky: %s", "; ".join(leaks))
         if stage == "fit" and self.training is None:

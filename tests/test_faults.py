@@ -1,0 +1,467 @@
+"""The catalogue of faults: each is built, a command runs into it, and its exit code and words are asserted.
+
+What each of the 72 does here and where it is tested stands in docs/faults.md; a test below holds that table complete.
+"""
+
+import errno
+import json
+import os
+import re
+import signal
+import sys
+import tomllib
+from collections import namedtuple
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import ROOT, SMALL
+from lightning.pytorch import LightningModule
+from PIL import Image
+
+from fer_lightning import environment, resolvers, watch
+from fer_lightning.checkpoints import load
+from fer_lightning.data.datamodule import TrainingPictures
+from fer_lightning.data.faces import CLASSES
+from fer_lightning.diagnosis import diagnose
+from fer_lightning.errors import UserError
+from fer_lightning.module import ExpressionModule
+
+TINY = (*SMALL, "trainer.max_epochs=1", "trainer.limit_train_batches=2", "trainer.log_every_n_steps=1")
+FAST = (*SMALL, "debug=fast")
+
+
+def make_tree(root: Path, splits=("train", "test"), faces=6) -> Path:
+    """Write a folder of random faces, ``faces`` a class."""
+    random = np.random.default_rng(0)
+    for split in splits:
+        for name in CLASSES:
+            (root / split / name).mkdir(parents=True, exist_ok=True)
+            for k in range(faces):
+                image = random.integers(256, size=(48, 48), dtype=np.uint8)
+                Image.fromarray(image).save(root / split / name / f"{k}.png")
+    return root
+
+
+@pytest.mark.parametrize(
+    ("number", "arguments", "words"),
+    [
+        (4, ["trainer=gpu"], ["trainer=cpu", "trainer=auto", "torch 2"]),
+        (15, ["data.root=nowhere"], ["data.root=nowhere", "/nowhere", "train/angry", "data.root=null", "kaggle"]),
+        (29, ["data.root=a=b.zip"], ["data.root=a=b.zip", "quote"]),
+        (41, [*FAST, "data.batch_size=18"], ["data.batch_size=18", "data.classes_per_batch=4", "multiple"]),
+        (41, [*FAST, "data.classes_per_batch=8", "data.batch_size=16"], ["data.classes_per_batch=8", "7 classes"]),
+        (42, [*FAST, "data.batch_size=4"], ["data.batch_size=4", "two or more"]),
+        (43, [*FAST, "data.batch_size=4000"], ["data.batch_size=4000", "270 training pictures", "smaller"]),
+        (43, [*TINY, "+trainer.val_check_interval=3000"], ["val_check_interval", "3000", "training batches"]),
+        (43, [*TINY, "trainer.limit_train_batches=0"], ["trainer.limit_train_batches=0", "raise it"]),
+        (43, [*TINY, "trainer.limit_val_batches=0"], ["trainer.limit_val_batches=0", "raise it"]),
+        (43, [*TINY, "trainer.max_epochs=0"], ["trainer.max_epochs=0", "raise it"]),
+        (40, ["+augmentation.transforms.0.foo=1"], ["Rotate", "'foo'", "limit, interpolation, border_mode"]),
+        (51, [*TINY, "objective=val/acuracy"], ["objective=val/acuracy", "did you mean val/accuracy"]),
+        (51, [*TINY, "callbacks.checkpoint.monitor=val/f1"], ["objective=val/f1", "ModelCheckpoint", "did you mean"]),
+        (69, ["optimizer=adam,sgd"], ["optimizer=adam,sgd", "--multirun"]),
+        (69, ["optimizer=3"], ["optimizer=3", "adam, adamw, rmsprop, sgd"]),
+        (69, ["data.bach_size=3"], ["did you mean data.batch_size"]),
+        (69, ["+foo=1"], ["foo is no option"]),
+        (69, ["++foo=1"], ["foo is no option"]),
+        (69, ["+trainer.max_epoch=1"], ["max_epoch"]),
+        (69, ["data.batch_size=abc"], ["data.batch_size=abc", "a number"]),
+        (69, ["data.num_workers=-1"], ["data.num_workers=-1", "0 or more"]),
+        (69, ["seed=[[["], ["seed=[[[", "quote"]),
+    ],
+)
+def test_option_is_refused_in_one_sentence(run_here, number, arguments, words):
+    done = run_here("train.py", *arguments)
+    assert done.code == 1, done.text
+    assert "Traceback" not in done.text
+    *_, sentence = done.text.splitlines()
+    assert sentence.startswith("error: ")
+    for word in words:
+        assert word in sentence, f"fault {number}: {sentence}"
+
+
+def empty_split(root):
+    for name in CLASSES:
+        for path in (root / "train" / name).iterdir():
+            path.unlink()
+
+
+def empty_class(root):
+    for path in (root / "train" / "sad").iterdir():
+        path.unlink()
+
+
+def unknown_class(root):
+    (root / "train" / "sad").rename(root / "train" / "contempt")
+
+
+def text_as_pictures(root):
+    for path in (root / "train" / "sad").iterdir():
+        path.write_text("no picture")
+    for path in (root / "train" / "fear").iterdir():
+        path.write_bytes(b"")
+
+
+def no_layout(root):
+    for split in ("train", "test"):
+        (root / split).rename(root / f"{split}ing-material")
+
+
+@pytest.mark.parametrize(
+    ("number", "damage", "words"),
+    [
+        (16, no_layout, ["no faces in a known layout", "training-material"]),
+        (17, unknown_class, ["unknown class folders", "train/contempt", "rename them to angry"]),
+        (19, empty_split, ["the train split is empty"]),
+        (19, empty_class, ["holds no face of train/sad"]),
+        (22, text_as_pictures, ["12 of 84 pictures are unreadable", "train/fear/0.png"]),
+    ],
+)
+def test_damaged_folder_is_named(tmp_path, run_here, number, damage, words):
+    damage(make_tree(tmp_path / "faces"))
+    done = run_here("train.py", "data.root=faces", *FAST)
+    assert done.code == 1, done.text
+    *_, sentence = done.text.splitlines()
+    for word in (str(tmp_path / "faces"), *words):
+        assert word in sentence, f"fault {number}"
+
+
+def test_what_is_put_right_or_warned_of_is_counted(tmp_path, run_here):
+    """Faults 18, 20, 21, 24, 25, 26, 27 and 28 in one folder; the run goes on and says each."""
+    root = make_tree(tmp_path / "faces", faces=9)
+    (root / "train" / "happy").rename(root / "train" / "Happiness")
+    for k in range(1, 9):
+        (root / "train" / "disgust" / f"{k}.png").unlink()
+    cut = root / "train" / "sad" / "0.png"
+    cut.write_bytes(cut.read_bytes()[:-800])
+    (root / "train" / "sad" / "gone.png").symlink_to(tmp_path / "gone.png")
+    Image.open(root / "train" / "fear" / "0.png").convert("RGBA").save(root / "train" / "fear" / "0.png")
+    (root / "train" / "fear" / "Thumbs.db").write_bytes(b"x")
+    (root / "test" / "sad" / "leak.png").write_bytes((root / "train" / "angry" / "1.png").read_bytes())
+    done = run_here("train.py", "data.root=faces", *TINY, "hydra.run.dir=run", "protocol.validation_share=0.2")
+    assert done.code == 0, done.text
+    for words in (
+        "Pictures of folder Happiness read as happy: 9",
+        "disgust has 0 training face",  # its only one validates
+        "2 unreadable: train/sad/0.png: ",
+        "train/sad/gone.png: No such file",
+        "Pictures converted from RGBA to 8-bit grey: 1",
+        "Files that are hidden or no pictures ignored: 1",
+        "1 groups of identical twins (2 pictures, 1 groups with contradictory labels)",
+        "1 training faces left out for a held-out twin",
+    ):
+        assert words in done.text, words
+    assert (tmp_path / "run" / "bad_images.csv").read_text().count("\n") == 3
+
+
+def test_file_names_of_every_kind(tmp_path, run_here):
+    """Fault 29: spaces, =, commas and other alphabets in names need no care but quotes on the command line."""
+    root = make_tree(tmp_path / "my faces, année=2013")
+    for path in list(root.rglob("0.png")):
+        path.rename(path.with_name("né à 日本, a=b.png"))
+    assert run_here("train.py", f"data.root='{root.name}'", *FAST).code == 0
+
+
+def test_torchvision_of_another_torch(run_here, monkeypatch):
+    """Fault 1: said before Lightning is imported, and again for a build that only the import finds out."""
+    versions = {"torch": "2.11.0", "torchvision": "0.29.2"}
+    monkeypatch.setattr(environment, "version", versions.get)
+    monkeypatch.setattr(environment, "requires", lambda name: ["numpy", "torch==2.15.0"])
+    done = run_here("train.py", *FAST)
+    assert done.code == 1
+    for word in ("torchvision 0.29.2", "torch==2.15.0", "2.11.0", "pip install"):
+        assert word in done.text
+    assert "pip install" in diagnose(RuntimeError("operator torchvision::nms does not exist"))
+    monkeypatch.setattr(environment, "version", {"torch": "2.15.0+cpu", "torchvision": "0.29.2"}.get)
+    environment.check_packages()
+
+
+def test_versions_that_cannot_work_together_are_held_apart(run_here, monkeypatch):
+    """Faults 2 and 3."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert "omegaconf>=2.3,<2.4" in project["dependencies"]
+    assert project["requires-python"] == ">=3.11,<3.14"
+    monkeypatch.setattr(environment.sys, "version_info", namedtuple("v", "major minor")(3, 14))
+    done = run_here("train.py")
+    assert done.code == 1
+    assert done.text.strip() == "error: Python 3.14 is too new for Hydra 1.3: use 3.11 to 3.13"
+
+
+OUT_OF_MEMORY = "CUDA out of memory. Tried to allocate 20.00 GiB. GPU 0 has a total capacity of 8.00 GiB"
+
+
+def raises(error):
+    def step(*args, **kwargs):
+        raise error
+
+    return step
+
+
+@pytest.mark.parametrize(
+    ("number", "error", "words"),
+    [
+        (5, torch.OutOfMemoryError(OUT_OF_MEMORY), ["data.batch_size (it is 16)", "bf16-mixed", "20.00 GiB"]),
+        (12, OSError(errno.ENOSPC, "No space left on device"), ["the disk is full at", "bytes free", "hydra.run.dir"]),
+        (
+            54,
+            RuntimeError("cumsum_cuda_kernel does not have a deterministic implementation, but you set"),
+            ["cumsum_cuda_kernel", "trainer.deterministic=warn"],
+        ),
+    ],
+)
+def test_failure_inside_training_is_one_sentence_everywhere(tmp_path, run_here, monkeypatch, number, error, words):
+    monkeypatch.setattr(ExpressionModule, "training_step", raises(error))
+    done = run_here("train.py", *TINY, "hydra.run.dir=run")
+    assert done.code == 1, done.text
+    assert "Traceback" not in done.text
+    noted = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert noted["status"] == "failed"
+    for word in words:
+        assert word in done.text.splitlines()[-1], f"fault {number}"
+        assert word in noted["error"]
+
+
+def test_sweep_goes_on_after_one_job_ran_out_of_memory(tmp_path, run_here, monkeypatch):
+    """Fault 5: the frames that hold the failed job's model are cleared, and the next job runs."""
+    step = ExpressionModule.training_step
+
+    def training_step(self: LightningModule, batch, batch_idx):
+        if self.trainer.datamodule.batch_size == 24:
+            raise torch.OutOfMemoryError(OUT_OF_MEMORY)
+        return step(self, batch, batch_idx)
+
+    monkeypatch.setattr(ExpressionModule, "training_step", training_step)
+    done = run_here("train.py", "-m", "data.batch_size=24,16", *TINY, "hydra.sweep.dir=sweep")
+    assert done.code == 1
+    table = (tmp_path / "sweep" / "sweep.csv").read_text()
+    assert "data.batch_size (it is 24)" in table
+    assert re.search(r"bs16\S*,completed", table)
+
+
+def test_full_disk_leaves_the_earlier_checkpoint_whole(tmp_path, run_here, monkeypatch):
+    """Fault 12: the second epoch's checkpoint meets a full disk."""
+    written = []
+    save = torch.save
+
+    def full(checkpoint, target, *args, **kwargs):
+        written.append(target)
+        if len(written) > 2:  # best and last of the first epoch
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return save(checkpoint, target, *args, **kwargs)
+
+    monkeypatch.setattr(torch, "save", full)
+    done = run_here("train.py", *TINY, "trainer.max_epochs=3", "hydra.run.dir=run")
+    assert done.code == 1, done.text
+    assert "bytes free" in done.text.splitlines()[-1]
+    for path in (tmp_path / "run" / "checkpoints").glob("*.ckpt"):
+        assert torch.load(path, weights_only=True)["epoch"] == 0
+    assert list((tmp_path / "run" / "checkpoints").glob("*.ckpt"))
+
+
+def test_little_room_on_the_disk_is_said(run_here, monkeypatch):
+    monkeypatch.setattr(environment, "ROOM", 2**60)
+    done = run_here("train.py", "trainer=gpu")
+    assert "MiB are free at" in done.text
+
+
+@pytest.mark.parametrize("option", ["hydra.run.dir=in_the_way/run", "hydra.run.dir=in_the_way"])
+def test_output_folder_that_cannot_be_made(tmp_path, run_here, option):
+    """Fault 13."""
+    (tmp_path / "in_the_way").write_text("a file")
+    done = run_here("train.py", option, *FAST)
+    assert done.code == 1, done.text
+    for word in ("in_the_way", "hydra.run.dir", "paths.output_dir"):
+        assert word in done.text.splitlines()[-1]
+
+
+def test_output_folder_without_permission(run_here, monkeypatch):
+    """Fault 13, for root too."""
+    monkeypatch.setattr(Path, "mkdir", raises(PermissionError(errno.EACCES, "Permission denied", "/srv/run")))
+    done = run_here("train.py", "hydra.run.dir=/srv/run")
+    assert done.code == 1
+    assert "/srv/run cannot be opened or written (Permission denied): choose another hydra.run.dir" in done.text
+
+
+def test_folder_that_holds_a_run_is_not_overwritten(tmp_path, run_here):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.yaml").write_text("seed: 0")
+    done = run_here("train.py", "hydra.run.dir=run", *FAST)
+    assert done.code == 1
+    assert "holds a run already" in done.text
+
+
+def test_killed_and_hanging_workers(run_here, monkeypatch):
+    """Faults 6 and 7: a worker dies of a bus error as with a full /dev/shm; another never answers."""
+    monkeypatch.setattr(TrainingPictures, "pixels", lambda *_: os.kill(os.getpid(), signal.SIGBUS))
+    done = run_here("train.py", *TINY, "data.num_workers=1")
+    assert done.code == 1, done.text
+    assert "data.num_workers=0" in done.text.splitlines()[-1]
+    assert "--shm-size" in done.text.splitlines()[-1]
+    monkeypatch.setattr(TrainingPictures, "pixels", lambda *_: signal.pause())
+    done = run_here("train.py", *TINY, "data.num_workers=1", "data.worker_timeout=1")
+    assert done.code == 1, done.text
+    assert "no batch came for 1 seconds" in done.text.splitlines()[-1]
+    assert "data.worker_timeout" in done.text.splitlines()[-1]
+
+
+def test_what_is_never_needed(run_here, monkeypatch):
+    """Faults 8 and 9: albumentations asks no network, no faiss; fault 67: fast_dev_run tests the weights at hand."""
+    assert os.environ["NO_ALBUMENTATIONS_UPDATE"] == "1"
+    for name in ("faiss", "faiss.contrib"):
+        monkeypatch.setitem(sys.modules, name, None)
+    done = run_here("train.py", *FAST)
+    assert done.code == 0, done.text
+    assert "test/accuracy" in done.text
+    assert not [path for path in (ROOT / "fer_lightning").rglob("*.py") if "faiss" in path.read_text()]
+
+
+def test_pretrained_weights_without_a_network(monkeypatch, run_here):
+    """Fault 10."""
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    done = run_here("train.py", "embedder=timm", "embedder.pretrained=true", *FAST)
+    assert done.code == 1, done.text
+    for word in ("resnet10t", "embedder.pretrained=false", "embedder.checkpoint_path"):
+        assert word in done.text.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [AssertionError("Input height (48) doesn't match"), RuntimeError("Kernel size can't be greater"), ValueError("x")],
+)
+def test_backbone_that_is_too_deep(monkeypatch, run_here, error):
+    """Fault 11; inception_v3 itself is tried in test_embedders."""
+    import timm
+
+    monkeypatch.setattr(timm.create_model("test_resnet").__class__, "forward", raises(error))
+    done = run_here("train.py", "embedder=timm", "embedder.model_name=test_resnet", *FAST)
+    assert done.code == 1, done.text
+    assert "embedder.model_name=test_resnet does not fit 48 x 48 pixels: try resnet10t" in done.text.splitlines()[-1]
+
+
+def test_epoch_without_a_triplet(run_here):
+    """Fault 46: no negative lies within so thin a margin, yet many violate it."""
+    done = run_here("train.py", *TINY, "loss.margin=1e-9")
+    assert done.code == 1, done.text
+    assert re.search(r"epoch 1: 2 of 2 batches had no triplet for the loss, and \d+ triplets", done.text)
+    assert "use miner=semihard or miner=all, or raise loss.margin" in done.text.splitlines()[-1]
+
+
+def test_epoch_whose_triplets_all_keep_the_margin_is_no_fault(monkeypatch, caplog):
+    trainer = namedtuple("Trainer", "current_epoch fast_dev_run")(0, False)
+    module = namedtuple("Module", "margin log")(0.2, lambda name, value: logged.append((name, value)))
+    logged, callback = [], watch.Watch()
+    outputs = {"loss": torch.tensor(0.0), "embeddings": torch.eye(4).repeat(2, 1), "labels": torch.arange(4).repeat(2)}
+    callback.on_train_epoch_start(trainer, module)
+    for step in range(3):
+        callback.on_train_batch_end(trainer, module, outputs, None, step)
+    callback.on_train_epoch_end(trainer, module)
+    assert logged == [("train/idle_batches", 3.0)]
+    assert "3 of 3 batches had no triplet for the loss, and 0 triplets" in caplog.text
+
+
+def test_overflow_of_half_precision_stays_out_of_the_distances(make_cfg):
+    """Fault 48: miner and loss see float32 under any precision; the GradScaler's skips need CUDA to be seen."""
+    from hydra.utils import instantiate
+
+    cfg = make_cfg("debug=fast", "trainer.precision=bf16-mixed")
+    trainer, model, datamodule = (instantiate(node) for node in (cfg.trainer, cfg.model, cfg.data))
+    seen = []
+    model.loss.register_forward_pre_hook(lambda loss, inputs: seen.append(inputs[0].dtype))
+    trainer.fit(model, datamodule)
+    assert seen == [torch.float32]
+
+
+def test_sanity_check_and_an_empty_gallery(run_here, make_cfg):
+    """Fault 49: a sanity check does no harm; k beyond the gallery and an empty gallery are tried in test_knn."""
+    done = run_here("train.py", *TINY, "trainer.num_sanity_val_steps=1", "classifier.k=100000")
+    assert done.code == 0, done.text
+    assert "exceeds the gallery of 135 faces" in done.text
+
+
+def test_validation_metrics_are_never_nan(make_cfg):
+    """Fault 52: not even with classes that nobody showed or predicted."""
+    from hydra.utils import instantiate
+
+    metrics = instantiate(make_cfg().model).metrics["val"]
+    metrics.update(torch.zeros(5, dtype=torch.int64), torch.full((5,), 3))
+    assert all(value.isfinite() for value in metrics.compute().values())
+
+
+def test_damaged_checkpoint_is_named_with_its_neighbours(tmp_path, run_here):
+    """Fault 59: empty, truncated, foreign, missing, an address."""
+    folder = tmp_path / "checkpoints"
+    folder.mkdir()
+    torch.save({"fer_lightning": {"overrides": []}, "x": torch.zeros(9999)}, folder / "last.ckpt")
+    (folder / "empty.ckpt").touch()
+    (folder / "cut.ckpt").write_bytes((folder / "last.ckpt").read_bytes()[:9000])
+    torch.save({"state_dict": {}}, folder / "foreign.ckpt")
+    for name in ("empty", "cut", "foreign", "missing"):
+        with pytest.raises(UserError, match=rf"checkpoint=.*{name}\.ckpt .*beside it are.* last\.ckpt") as refusal:
+            load(str(folder / f"{name}.ckpt"), "checkpoint")
+        assert ("bytes) is damaged or no fer_lightning checkpoint" in str(refusal.value)) == (name != "missing")
+    for place in ("checkpoints/cut.ckpt", "http://127.0.0.1/best.ckpt"):
+        done = run_here("eval.py", f"checkpoint='{place}'", *SMALL)
+        assert done.code == 1
+        assert f"error: checkpoint={place}" in done.text
+
+
+def test_wandb_goes_offline_where_its_server_is_down(monkeypatch):
+    """Fault 70: a key at hand, no server."""
+    wandb_mode = resolvers.wandb_mode
+    resolvers._reachable.cache_clear()
+    monkeypatch.delenv("WANDB_MODE", raising=False)
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
+    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
+    assert wandb_mode() == "offline"
+    resolvers._reachable.cache_clear()
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    assert wandb_mode() == "online"
+
+
+def test_wandb_that_dies_does_not_end_the_training(tmp_path, run_here, monkeypatch):
+    """Fault 70: the service's pipe breaks in mid-training; metrics.csv is complete and one warning is printed."""
+    from wandb.sdk.wandb_run import Run
+
+    monkeypatch.setattr(Run, "_log", raises(BrokenPipeError("the service is gone")))
+    done = run_here("train.py", *TINY[:-4], "logger=wandb", *TINY[-3:], "hydra.run.dir=run")
+    assert done.code == 0, done.text
+    assert done.text.count("W&B failed (BrokenPipeError: the service is gone)") == 1
+    assert "wandb sync" in done.text
+    assert "test/accuracy" in (tmp_path / "run" / "metrics.csv").read_text()
+
+
+def test_wandb_environment(run_here, monkeypatch):
+    """Fault 71: a mode that W&B does not know is named, and the environment is as it was."""
+    monkeypatch.setenv("WANDB_MODE", "of-line")
+    with pytest.raises(UserError, match=r"WANDB_MODE=of-line .*use online, offline"):
+        resolvers.wandb_mode()
+    before = dict(os.environ)
+    assert run_here("train.py", *FAST, "logger=wandb").code == 0
+    assert dict(os.environ) == before | {"WANDB_MODE": "offline"}
+
+
+def test_a_bug_keeps_its_traceback(run_here, monkeypatch):
+    """What is nobody's mistake is not dressed up as one."""
+    monkeypatch.setattr(ExpressionModule, "training_step", raises(KeyError("a bug")))
+    with pytest.raises(KeyError, match="a bug"):
+        run_here("train.py", *TINY)
+
+
+def test_the_table_of_faults_is_complete_and_names_tests_that_exist():
+    rows = re.findall(r"^\| (\d+) \|(.*)\|(.*)\|$", (ROOT / "docs" / "faults.md").read_text(), re.MULTILINE)
+    assert [int(number) for number, *_ in rows] == list(range(1, 73))
+    for number, _, tests in rows:
+        for name in re.findall(r"`(test_\w+)`", tests):
+            files = [
+                path
+                for path in (ROOT / "tests").glob("test_*.py")
+                if path.stem == name or f"def {name}(" in path.read_text()
+            ]
+            assert files, f"fault {number} names {name}"
