@@ -30,7 +30,7 @@ paper-tables: install  ## Run the paper's tables 4 and 6 on DATA, honest and lea
 	$(BIN)/python -m fer_lightning.paper_tables logs/paper_tables
 
 test: install  ## Run the tests
-	$(BIN)/python -m pytest -m "not real_faces and not browser and not kill"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not real_faces and not browser and not kill"
 
 test-browser: install  ## Open the pages in headless Chromium (Debian: apt install chromium)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[browser]'

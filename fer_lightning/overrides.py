@@ -22,7 +22,7 @@ DEFINING = (
 # Nodes of one run alone; none of a checkpoint's is ever composed.
 RUN_ONLY = (
     *("trainer", "logger", "callbacks", "paths", "hydra", "hparams_search", "debug"),
-    *("run_name", "job_type", "resume_from", "init_from", "checkpoint", "sweep"),
+    *("run_id", "run_name", "job_type", "resume_from", "init_from", "checkpoint", "sweep"),
 )
 # Values of the machine, not of the network; a checkpoint's own weights stand in for the last two.
 MACHINE = (

@@ -31,7 +31,8 @@ def score(make_cfg, tmp_path):
         lightning.seed_everything(0, verbose=False)
         trainer, model, datamodule = (instantiate(node) for node in (cfg.trainer, cfg.model, cfg.data))
         trainer.fit(model, datamodule)
-        trainer.test(model, datamodule, ckpt_path="best", weights_only=True, verbose=False)
+        best = trainer.checkpoint_callback.best_model_path  # "best" would warn of the second one, which keeps the last
+        trainer.test(model, datamodule, ckpt_path=best, weights_only=True, verbose=False)
         return json.loads((tmp_path / "metrics.json").read_text())
 
     return score
