@@ -15,7 +15,8 @@ LAYERS = [
     "module callbacks checkpoints results sweep media doctor compare watch guard",
     "resume",
     "resumption checks",
-    "audit paper_tables report",
+    "audit paper_tables leaderboard",
+    "report",
     "dashboard",
     "jobs",
 ]
