@@ -4,6 +4,7 @@ The colours of the classes are those of M. Okabe and K. Ito (Color universal des
 can tell apart; maps use a marker of its own for each class besides.
 """
 
+import re
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -69,8 +70,9 @@ def confusion(matrices: Mapping[str, np.ndarray]) -> Figure:
 
 def per_class(scores: Mapping[str, np.ndarray], measure: str) -> Figure:
     """Return bars of a measure per class: in the classes' colours for one run, in the runs' colours for several."""
+    legend = -(-len(scores) // _legend_columns(scores))  # lines
     with rc_context(STYLE):
-        figure = Figure(figsize=(7, 3.2), layout="constrained")
+        figure = Figure(figsize=(7, 3 + 0.18 * legend), layout="constrained")
         axes = figure.add_subplot()
         width = 0.8 / len(scores)
         for run, (name, values) in enumerate(scores.items()):
@@ -168,9 +170,12 @@ def curves(histories: Mapping[str, Mapping[str, tuple[np.ndarray, np.ndarray]]],
         }
         for run, kind in enumerate(kinds)
     ]
+    columns = min(3, max(1, len(found)))
+    rows = max(1, -(-len(found) // columns))
+    legend = -(-len(histories) // _legend_columns(histories))  # lines
     with rc_context(STYLE):
-        figure = Figure(figsize=(10, 2.5 * max(1, -(-len(found) // 3)) + 0.4), layout="constrained")
-        grid = figure.subplots(max(1, -(-len(found) // 3)), 3, squeeze=False)
+        figure = Figure(figsize=(max(5, 3.35 * columns), 2.5 * rows + 0.2 + 0.18 * legend), layout="constrained")
+        grid = figure.subplots(rows, columns, squeeze=False)
         for axes in grid.flat[len(found) :]:
             axes.set_axis_off()
         for axes, metric in zip(grid.flat, found, strict=False):
@@ -187,8 +192,9 @@ def curves(histories: Mapping[str, Mapping[str, tuple[np.ndarray, np.ndarray]]],
         if len(histories) > 1:
             lines = [figure.axes[0].plot([], [], **look)[0] for look in looks]
             names = [_wrapped(name, 60) for name in histories]
-            columns = _legend_columns(histories)
-            figure.legend(lines, names, loc="outside lower left", ncols=columns, frameon=False, fontsize=8)
+            figure.legend(
+                lines, names, loc="outside lower left", ncols=_legend_columns(histories), frameon=False, fontsize=8
+            )
     return figure
 
 
@@ -254,5 +260,6 @@ def _short(name: str, length: int) -> str:
 
 
 def _wrapped(name: str, width: int) -> str:
-    """Return a name on two lines at most."""
-    return "\n".join(textwrap.wrap(name, width, max_lines=2, placeholder=" ...")) or name
+    """Return a name on three lines at most, its options without the names of their groups."""
+    name = re.sub(r"\b[\w.]*\.(\w+=)", r"\1", name)
+    return "\n".join(textwrap.wrap(name, width, max_lines=3, placeholder=" ...")) or name

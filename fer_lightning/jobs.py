@@ -22,12 +22,13 @@ class Reports(Callback):
 
     def __init__(self) -> None:
         self.jobs: int | None = None
+        self.swept: set[str] = set()
         self.start = time.monotonic()
         self.done = 0
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Count the jobs."""
-        self.jobs = count_jobs(config)
+        self.jobs, self.swept = count_jobs(config), set(swept(config))
         self.start = time.monotonic()
 
     def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
@@ -38,7 +39,8 @@ class Reports(Callback):
         if self.done:
             seconds = (time.monotonic() - self.start) / self.done * (self.jobs - self.done)
             left = f"; about {math.ceil(seconds / 60)} min left" if seconds > 60 else f"; about {seconds:.0f} s left"
-        log.info("job %d of %d: %s%s", config.hydra.job.num + 1, self.jobs, config.hydra.job.override_dirname, left)
+        own = [option for option in config.hydra.overrides.task if option.lstrip("+").partition("=")[0] in self.swept]
+        log.info("job %d of %d: %s%s", config.hydra.job.num + 1, self.jobs, " ".join(own), left)
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
         """Write the reports; whatever fails here costs no more than the report."""
@@ -75,11 +77,21 @@ class Reports(Callback):
 def count_jobs(config: DictConfig) -> int | None:
     """Return how many jobs a sweep has, or None where its sweeper does not say."""
     sweeper = config.hydra.sweeper
-    if "n_trials" in sweeper:
-        return int(sweeper.n_trials)
-    given = [f"{key}={value}" for key, value in (sweeper.get("params") or {}).items()]
-    overrides = OverridesParser.create().parse_overrides([*given, *config.hydra.overrides.task])
-    last = {override.get_key_element(): override for override in overrides}  # as the sweeper: the last one counts
-    return math.prod(
-        len(list(override.sweep_string_iterator())) for override in last.values() if override.is_discrete_sweep()
+    return int(sweeper.n_trials) if "n_trials" in sweeper else math.prod(swept(config).values())
+
+
+def swept(config: DictConfig) -> dict[str, int]:
+    """Return the options that differ between the jobs of a sweep, and the number of choices of each.
+
+    What a sweeper draws out of a range counts as one choice.
+    """
+    params = config.hydra.sweeper.get("params") or {}
+    overrides = OverridesParser.create().parse_overrides(
+        [*(f"{key}={value}" for key, value in params.items()), *config.hydra.overrides.task]
     )
+    last = {override.get_key_element(): override for override in overrides}  # as the sweeper: the last one counts
+    return {
+        key: len(list(override.sweep_string_iterator())) if override.is_discrete_sweep() else 1
+        for key, override in last.items()
+        if override.is_sweep_override()
+    }

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import WandbLogger
 
 log = logging.getLogger(__name__)
@@ -34,5 +35,10 @@ class PatientWandbLogger(WandbLogger):
     failed = False
     log_hyperparams = patient(WandbLogger.log_hyperparams)
     log_metrics = patient(WandbLogger.log_metrics)
-    after_save_checkpoint = patient(WandbLogger.after_save_checkpoint)
     finalize = patient(WandbLogger.finalize)
+
+    @patient
+    def after_save_checkpoint(self, checkpoint_callback: ModelCheckpoint) -> None:
+        """Leave ``last.ckpt`` out of what ``log_model`` uploads: it would take ``best`` from the chosen one."""
+        if checkpoint_callback.monitor:
+            super().after_save_checkpoint(checkpoint_callback)
