@@ -113,7 +113,7 @@ class Media(Callback):
                     self._failed("upload to W&B", error)
                 logger.experiment.summary["media/failures"] = self.failures
         if self.failures:
-            log.warning("%d figures or tables of this run are missing; its metrics are whole", self.failures)
+            log.warning("figures and tables that this run lacks: %d; its metrics are whole", self.failures)
 
     def _worst(
         self, columns: dict[str, np.ndarray], datamodule: lightning.LightningDataModule, module: Any

@@ -217,12 +217,12 @@ def main() -> None:
     parser.add_argument("--output", type=Path, help="folder of the report; the first FOLDER unless given")
     arguments = parser.parse_args()
     try:
-        runs = [run for folder in arguments.folders for run in read_runs(folder)]
+        runs = {run.folder.resolve(): run for folder in arguments.folders for run in read_runs(folder)}
     except UserError as error:
         sys.exit(f"error: {error}")
     output = arguments.output or arguments.folders[0]
     output.mkdir(parents=True, exist_ok=True)
-    write_report(output, runs)
+    write_report(output, list(runs.values()))
     print(f"written: {output}/report.html")
 
 
