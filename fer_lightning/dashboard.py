@@ -24,6 +24,7 @@ SECTIONS = {  # of the saved view: title -> metrics, each a panel
     "Training": ("train/loss", "train/active_share", "train/spread", "train/learning_rate"),
     "Distances": ("train/positive_distance", "train/negative_distance", "train/active_triplets"),
 }
+CLOSING = ("sweep/scores", "sweep/options", "sweep/training_graphs", "sweep/confusion_matrices")
 BARS = ("test/accuracy", "test/balanced_accuracy", "test/macro_f1", "test/accuracy_without_twins")
 
 
@@ -107,6 +108,16 @@ def sweep_report(entity: str, project: str, sweep: str) -> Any:
     import wandb_workspaces.reports.v2 as reports
 
     runset = reports.Runset(entity=entity, project=project, name=sweep, filters=f"Metric('Group') == '{sweep}'")
+    closing = reports.Runset(
+        entity=entity,
+        project=project,
+        name=f"leaderboard of {sweep}",
+        filters=f"Metric('Group') == '{sweep}' and Metric('JobType') == 'sweep'",
+    )
+    board = [
+        reports.WeavePanelSummaryTable(table_name="sweep/leaderboard", layout=reports.Layout(w=24, h=8)),
+        reports.MediaBrowser(media_keys=list(CLOSING), num_columns=2, layout=reports.Layout(y=8, w=24, h=16)),
+    ]
     panels = [reports.BarPlot(title=metric, metrics=[metric]) for metric in BARS]
     panels += [
         reports.LinePlot(title=metric, x="Step", y=[metric]) for metrics in SECTIONS.values() for metric in metrics
@@ -117,6 +128,8 @@ def sweep_report(entity: str, project: str, sweep: str) -> Any:
         title=f"Sweep {sweep}",
         description="Honest and leaky protocols are told apart by the field `faces.leaks` of each run's configuration.",
         blocks=[
+            reports.H2("Leaderboard"),
+            reports.PanelGrid(runsets=[closing], panels=board),
             reports.H2("Scores on the test faces, then curves against the step"),
             reports.PanelGrid(runsets=[runset], panels=panels),
         ],

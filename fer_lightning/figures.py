@@ -236,9 +236,10 @@ def _points(axes: Axes, choices: Sequence[str], scores: Sequence[float]) -> None
         axes.plot([place], [mean], "_", markersize=22, color="black")
 
 
-def _smooth(values: np.ndarray, window: int = 25) -> np.ndarray:
+def _smooth(values: np.ndarray) -> np.ndarray:
     """Return the running mean over long series, so that several runs can be told apart; short ones as they are."""
-    if len(values) < 4 * window:
+    window = len(values) // 40
+    if window < 5:
         return values
     sums = np.cumsum(np.concatenate([[0.0], values]))
     ends = np.arange(1, len(values) + 1)

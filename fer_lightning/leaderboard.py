@@ -119,8 +119,8 @@ def verdict(entries: Sequence[Contender], objective: str) -> list[Card]:
     several = len(best.runs) > 1
     what = "experiments" if several else "runs"
     among = f"the highest of {len(candidates)} {what} that do not leak" if others else "chose the checkpoint"
-    value, uncertainty = figure(best.row, objective)
-    cards = [Card("Best", best.label, f"{objective} {value} {uncertainty}, {among}".replace(" ,", ","))]
+    value = " ".join(figure(best.row, objective)).strip()
+    cards = [Card("Best" if len(entries) > 1 else "Run", best.label, f"{objective} {value}, {among}")]
     accuracy = 100 * best.row["test/accuracy"]
     if several:
         note = f"mean of {len(best.runs)} runs, standard deviation {100 * best.row['test/accuracy_sd']:.2f}"
@@ -193,13 +193,16 @@ def majority(run: Run) -> tuple[str, float]:
 
 
 def figure(row: dict[str, Any], name: str) -> tuple[str, str]:
-    """Return a figure and what it is uncertain by: deviation of a mean, 95 % interval of one run."""
+    """Return a figure and what it is uncertain by: deviation of a mean, 95 % interval of one run, few faces."""
     if not isinstance(row.get(name), float):
         return "", ""
     if f"{name}_sd" in row:
         return f"{row[name]:.4f}", f"± {row[f'{name}_sd']:.4f}"
     if f"{name}_low" in row:
         return f"{row[name]:.4f}", f"({row[f'{name}_low']:.4f} to {row[f'{name}_high']:.4f})"
+    faces = row.get("test/faces_without_twins")
+    if name == "test/accuracy_without_twins" and faces is not None and faces < row.get("test_faces", 0):
+        return f"{row[name]:.4f}", f"({faces:,.0f} faces)"
     return f"{row[name]:.4f}", ""
 
 

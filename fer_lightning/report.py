@@ -134,7 +134,7 @@ def _plots(entries: Sequence[Contender], scored: Sequence[tuple[str, Run]], obje
         yield Plot(
             "training_graphs",
             f"Training graphs{of}",
-            "The paper's figure 5; long series as running means of 25 logged steps.",
+            "The paper's figure 5; series of 200 values and more as running means over a fortieth of them.",
             figures.curves({label: run.history for label, run in few}, kinds),
         )
     if values := option_scores([run for _, run in scored], objective):

@@ -228,12 +228,28 @@ def test_classes_have_colours_and_markers_of_their_own():
 @pytest.mark.filterwarnings("ignore:.*deprecated.*:DeprecationWarning")
 def test_the_dashboard_is_built_from_code():
     pytest.importorskip("wandb_workspaces", reason="needs the extra dashboard")
+    from wandb_workspaces.expr import expr_to_filters
+
     from fer_lightning.dashboard import saved_view, sweep_report
 
     view = saved_view("me", "fer_lightning", "2026-01-01")
     panels = [panel for section in view.sections for panel in section.panels]
     assert len(panels) == 15
-    assert sweep_report("me", "fer_lightning", "2026-01-01").blocks[1].runsets[0].name == "2026-01-01"
+    (found,) = view._to_model().spec.section.run_sets[0].filters["filters"]
+    assert (found["key"]["name"], found["op"], found["value"]) == ("group", "=", "2026-01-01")
+    blocks = sweep_report("me", "fer_lightning", "2026-01-01").blocks
+    board, runs = (block.runsets[0] for block in blocks[1::2])
+    in_words = [  # as W&B's own parser reads them
+        [f"{one.key.name} {one.op} {one.value}" for one in filters_of(expr_to_filters(runset.filters))]
+        for runset in (board, runs)
+    ]
+    assert in_words == [["group = 2026-01-01", "jobType = sweep"], ["group = 2026-01-01"]]
+    assert blocks[1].panels[0].table_name == "sweep/leaderboard"
+
+
+def filters_of(tree) -> list:
+    """Return the leaves of a tree of W&B filters."""
+    return [leaf for child in tree.filters for leaf in filters_of(child)] if tree.filters else [tree]
 
 
 @pytest.fixture(scope="module")
