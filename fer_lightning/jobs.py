@@ -52,6 +52,7 @@ class Reports(Callback):
 
     def _publish(self, config: DictConfig) -> None:
         from fer_lightning.doctor import diagnose  # matplotlib and wandb load long: only when there is something to say
+        from fer_lightning.leaderboard import contenders, order, verdict
         from fer_lightning.report import write_report
         from fer_lightning.runs import read_run, read_runs
 
@@ -71,6 +72,9 @@ class Reports(Callback):
                 from fer_lightning.dashboard import log_sweep
 
                 log_sweep(sweep, config)
+            if ended == self.jobs:
+                for card in verdict(contenders(order(runs, config.objective), config.objective), config.objective):
+                    log.info("%s", card)
             log.info("sweep: %s (report.html, sweep.csv, sweep.md)", sweep)
 
 

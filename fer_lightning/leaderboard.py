@@ -43,6 +43,9 @@ class Card(NamedTuple):
     answer: str
     note: str
 
+    def __str__(self) -> str:
+        return f"{self.title}{'' if self.title.endswith('?') else ':'} {self.answer} ({self.note})"
+
 
 def order(runs: Sequence[Run], objective: str) -> list[Run]:
     """Return the runs by objective, best first, then leaky ones, then those without a score."""

@@ -33,6 +33,11 @@ class PatientWandbLogger(WandbLogger):
     """Lightning's logger; whatever fails in W&B is one warning, and the training goes on."""
 
     failed = False
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._wandb_init.pop("anonymous", None)  # Lightning passes it unasked, and W&B warns of it in every run
+
     log_hyperparams = patient(WandbLogger.log_hyperparams)
     log_metrics = patient(WandbLogger.log_metrics)
     finalize = patient(WandbLogger.finalize)

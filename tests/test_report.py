@@ -37,6 +37,8 @@ def sweep(tmp_path_factory) -> Path:
     assert done.returncode == 1  # 18 cannot hold four classes
     assert "job 1 of 4: optimizer=adam data.batch_size=16\n" in done.stdout
     assert re.search(r"job 4 of 4: .*; about \d+ (s|min) left", done.stdout)
+    assert re.search(r"\nBest: optimizer=(adam|sgd) data.batch_size=16 \(val/accuracy 0\.", done.stdout)
+    assert re.search(r"\nDoes that mean anything\? (Yes|No) \(these faces ", done.stdout)
     return cwd / "out"
 
 
