@@ -5,6 +5,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import WandbLogger
 
 log = logging.getLogger(__name__)
@@ -32,7 +33,17 @@ class PatientWandbLogger(WandbLogger):
     """Lightning's logger; whatever fails in W&B is one warning, and the training goes on."""
 
     failed = False
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._wandb_init.pop("anonymous", None)  # Lightning passes it unasked, and W&B warns of it in every run
+
     log_hyperparams = patient(WandbLogger.log_hyperparams)
     log_metrics = patient(WandbLogger.log_metrics)
-    after_save_checkpoint = patient(WandbLogger.after_save_checkpoint)
     finalize = patient(WandbLogger.finalize)
+
+    @patient
+    def after_save_checkpoint(self, checkpoint_callback: ModelCheckpoint) -> None:
+        """Leave ``last.ckpt`` out of what ``log_model`` uploads: it would take ``best`` from the chosen one."""
+        if checkpoint_callback.monitor:
+            super().after_save_checkpoint(checkpoint_callback)
