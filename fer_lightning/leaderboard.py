@@ -44,7 +44,7 @@ class Card(NamedTuple):
     note: str
 
     def __str__(self) -> str:
-        return f"{self.title}{'' if self.title.endswith('?') else ':'} {self.answer} ({self.note})"
+        return f"{self.title}{'' if self.title.endswith('?') else ':'} {self.answer}, {self.note}"
 
 
 def order(runs: Sequence[Run], objective: str) -> list[Run]:
