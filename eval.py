@@ -14,13 +14,14 @@ def main(cfg: DictConfig) -> float:
     check(cfg, "eval")
 
     import lightning  # here, so that --help, completion and refusals answer without waiting for torch
+    from lightning.pytorch.utilities import rank_zero_only
 
     from fer_lightning.checkpoints import read_overrides
 
     # The checkpoint's own settings first, then what this command line says.
     overrides = [*read_overrides(cfg.checkpoint), *HydraConfig.get().overrides.task]
     cfg = hydra.compose("eval", overrides=overrides)
-    OmegaConf.save(cfg, f"{cfg.paths.output_dir}/config.yaml", resolve=True)
+    rank_zero_only(OmegaConf.save)(cfg, f"{cfg.paths.output_dir}/config.yaml", resolve=True)
     lightning.seed_everything(cfg.seed, workers=True, verbose=False)
     datamodule = hydra.utils.instantiate(cfg.data)
     model = hydra.utils.instantiate(cfg.model)

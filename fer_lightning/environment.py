@@ -1,5 +1,6 @@
-"""What must hold of the machine before torch is imported: Python, matching packages, room on the disk."""
+"""What must hold of the machine before torch is imported: Python, matching packages, room on the disk, processes."""
 
+import os
 import shutil
 import sys
 from importlib.metadata import PackageNotFoundError, requires, version
@@ -10,6 +11,22 @@ from packaging.requirements import Requirement
 from fer_lightning.errors import UserError
 
 ROOM = 2**30  # bytes; checkpoints, logs and figures of a run of FaceNet take about a third of it
+
+
+def rank() -> int:
+    """Return which process of a training this is; 0 is the main one, which alone writes and speaks.
+
+    Said by torchrun (RANK), Lightning's launcher (LOCAL_RANK, on the node NODE_RANK) or Slurm's srun (SLURM_PROCID).
+    """
+    for names in (("RANK",), ("LOCAL_RANK", "NODE_RANK"), ("SLURM_PROCID",)):
+        if names[0] in os.environ:
+            return sum(int(os.environ.get(name, 0)) for name in names)  # of a node and its child: both are not 0
+    return 0
+
+
+def started_processes() -> int:
+    """Return how many processes torchrun or srun has started for this training; 1 where neither has."""
+    return int(os.environ.get("WORLD_SIZE") or os.environ.get("SLURM_STEP_NUM_TASKS") or 1)
 
 
 def check_python() -> None:
