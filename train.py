@@ -7,6 +7,7 @@ from omegaconf import DictConfig, OmegaConf
 
 import fer_lightning.resolvers  # noqa: F401  registers what conf/ computes
 from fer_lightning.checks import check, run
+from fer_lightning.environment import rank
 
 log = logging.getLogger(__name__)
 
@@ -17,13 +18,13 @@ def main(cfg: DictConfig) -> float:
     check(cfg, "train")
 
     import lightning  # here, so that --help, completion and refusals answer without waiting for torch
-    from lightning.pytorch.utilities import rank_zero_only
 
     from fer_lightning.checkpoints import take_weights
     from fer_lightning.resume import resumed
 
     checkpoint = resumed(cfg)
-    rank_zero_only(OmegaConf.save)(cfg, f"{cfg.paths.output_dir}/config.yaml", resolve=True)
+    if rank() == 0:
+        OmegaConf.save(cfg, f"{cfg.paths.output_dir}/config.yaml", resolve=True)
     lightning.seed_everything(cfg.seed, workers=True, verbose=False)
     datamodule = hydra.utils.instantiate(cfg.data)
     model = hydra.utils.instantiate(cfg.model)

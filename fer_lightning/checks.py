@@ -27,6 +27,7 @@ from fer_lightning.resume import resume_arguments
 
 log = logging.getLogger(__name__)
 
+INHERITED = "FER_LIGHTNING_ERRORS"  # says to processes that Lightning starts that HYDRA_FULL_ERROR is ours
 SECRET = re.compile(r"(api_?key|secret|password|token|credentials?)$", re.IGNORECASE)
 
 
@@ -38,11 +39,11 @@ def run(task: Callable[[], object], config_name: str) -> None:
     """
     follower = ["hydra=follower"] if rank() else []
     signal.signal(signal.SIGTERM, lambda signum, frame: sys.exit(128 + signum))  # runs what closes files and W&B
-    if os.environ.get("HYDRA_FULL_ERROR") == "1":
+    if os.environ.get("HYDRA_FULL_ERROR") == "1" and INHERITED not in os.environ:
         sys.argv[1:] = [*resume_arguments(sys.argv[1:]), *follower]
         task()
         return
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then hands its exceptions over instead of printing them
+    os.environ |= {"HYDRA_FULL_ERROR": "1", INHERITED: "1"}  # Hydra hands its exceptions over instead of printing them
     try:
         check_python()
         _check_secrets(sys.argv[1:])
