@@ -6,6 +6,7 @@ from omegaconf import DictConfig, OmegaConf
 
 import fer_lightning.resolvers  # noqa: F401  registers what conf/ computes
 from fer_lightning.checks import check, run
+from fer_lightning.environment import rank
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="eval")
@@ -20,7 +21,8 @@ def main(cfg: DictConfig) -> float:
     # The checkpoint's own settings first, then what this command line says.
     overrides = [*read_overrides(cfg.checkpoint), *HydraConfig.get().overrides.task]
     cfg = hydra.compose("eval", overrides=overrides)
-    OmegaConf.save(cfg, f"{cfg.paths.output_dir}/config.yaml", resolve=True)
+    if rank() == 0:
+        OmegaConf.save(cfg, f"{cfg.paths.output_dir}/config.yaml", resolve=True)
     lightning.seed_everything(cfg.seed, workers=True, verbose=False)
     datamodule = hydra.utils.instantiate(cfg.data)
     model = hydra.utils.instantiate(cfg.model)

@@ -7,6 +7,7 @@ from omegaconf import DictConfig, OmegaConf
 
 import fer_lightning.resolvers  # noqa: F401  registers what conf/ computes
 from fer_lightning.checks import check, run
+from fer_lightning.environment import rank
 from fer_lightning.resume import finished, resumed
 
 log = logging.getLogger(__name__)
@@ -24,7 +25,8 @@ def main(cfg: DictConfig) -> float:
     from fer_lightning.checkpoints import take_weights
 
     checkpoint = resumed(cfg)
-    OmegaConf.save(cfg, f"{cfg.paths.output_dir}/config.yaml", resolve=True)
+    if rank() == 0:
+        OmegaConf.save(cfg, f"{cfg.paths.output_dir}/config.yaml", resolve=True)
     lightning.seed_everything(cfg.seed, workers=True, verbose=False)
     datamodule = hydra.utils.instantiate(cfg.data)
     model = hydra.utils.instantiate(cfg.model)

@@ -76,12 +76,15 @@ class QuickValidation(Callback):
         embeddings, labels = zip(*self.bank, strict=True)
         self.classifier.fit(torch.cat(embeddings), torch.cat(labels))
         pl_module.eval()
-        correct = count = 0
+        right = []
         with torch.no_grad():
             for sample in self.loader:
-                predictions, _ = self.classifier(pl_module(sample.images.to(pl_module.device)))
-                correct += (predictions == sample.labels.to(pl_module.device)).sum().item()
-                count += len(predictions)
+                images = trainer.precision_plugin.convert_input(sample.images.to(pl_module.device))
+                predictions, _ = self.classifier(pl_module(images))
+                right.append(predictions == sample.labels.to(pl_module.device))
+        right = torch.cat(right)
+        counts = torch.tensor([right.sum(), len(right)], device=pl_module.device)
+        correct, count = trainer.strategy.reduce(counts, reduce_op="sum").tolist()
         pl_module.train()
         pl_module.log("val/accuracy_quick", correct / count)
         pl_module.log("val/quick_sample_size", float(count))

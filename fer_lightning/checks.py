@@ -15,35 +15,39 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException, OverrideParseException
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from fer_lightning.diagnosis import diagnose
-from fer_lightning.environment import check_packages, check_python, low_room
+from fer_lightning.environment import check_packages, check_python, low_room, rank, started_processes
 from fer_lightning.errors import UserError
 from fer_lightning.overrides import CONF
 from fer_lightning.resume import resume_arguments
 
 log = logging.getLogger(__name__)
 
+INHERITED = "FER_LIGHTNING_ERRORS"  # says to processes that Lightning starts that HYDRA_FULL_ERROR is ours
 SECRET = re.compile(r"(api_?key|secret|password|token|credentials?)$", re.IGNORECASE)
 
 
 def run(task: Callable[[], object], config_name: str) -> None:
     """Run a Hydra entry point; a user's mistake ends with one sentence and exit code 1.
 
-    With HYDRA_FULL_ERROR=1 in the environment every error comes with its traceback instead.
+    With HYDRA_FULL_ERROR=1 in the environment every error comes with its traceback instead. Where several processes
+    train, all but the main one run with ``hydra=follower``.
     """
+    follower = ["hydra=follower"] if rank() else []
     signal.signal(signal.SIGTERM, lambda signum, frame: sys.exit(128 + signum))  # runs what closes files and W&B
-    if os.environ.get("HYDRA_FULL_ERROR") == "1":
-        sys.argv[1:] = resume_arguments(sys.argv[1:])
+    if os.environ.get("HYDRA_FULL_ERROR") == "1" and INHERITED not in os.environ:
+        sys.argv[1:] = [*resume_arguments(sys.argv[1:]), *follower]
         task()
         return
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then hands its exceptions over instead of printing them
+    os.environ |= {"HYDRA_FULL_ERROR": "1", INHERITED: "1"}  # Hydra hands its exceptions over instead of printing them
     try:
         check_python()
         _check_secrets(sys.argv[1:])
-        sys.argv[1:] = resume_arguments(sys.argv[1:])
+        sys.argv[1:] = [*resume_arguments(sys.argv[1:]), *follower]
         task()
     except KeyboardInterrupt:
         sys.exit(130)
@@ -51,17 +55,21 @@ def run(task: Callable[[], object], config_name: str) -> None:
         sentence = explain(error, config_name)
         if sentence is None:  # a bug: its traceback is what helps
             raise
-        sys.exit(f"error: {sentence}")
+        sys.exit(f"error{f' in process {rank()}' * bool(follower)}: {sentence}")
 
 
 def check(cfg: DictConfig, config_name: str) -> None:
-    """Refuse a configuration that cannot run.
+    """Refuse a configuration that cannot run; of several processes the main one speaks for all.
 
     Raises:
         UserError: Naming the option and the remedy.
     """
+    if rank():
+        return
     check_packages()
     _check_types(cfg, config_name)
+    if "trainer" in cfg:  # the audit has none
+        _check_devices(cfg)
     root = cfg.data.root
     if root not in (None, "kaggle") and not Path(root).exists():
         raise UserError(
@@ -160,6 +168,28 @@ def _check_types(cfg: DictConfig, config_name: str) -> None:
         )
         if new is not None and wanted and key not in SEVERAL_TYPES:
             raise UserError(f"{key}={new} must be {wanted}, such as {old}")
+
+
+def _check_devices(cfg: DictConfig) -> None:
+    """Refuse several devices where they would train apart, or cannot share a batch."""
+    devices, started = cfg.trainer.devices, started_processes()
+    if HydraConfig.get().mode == RunMode.MULTIRUN and (str(devices) != "1" or started > 1):
+        raise UserError(
+            f"trainer.devices={devices} with -m: each process of a training would run the whole sweep. Leave -m out "
+            "and start one run at a time (by torchrun or srun, too), or give each run one device: trainer.devices=1, "
+            "several runs at once by hydra/launcher=joblib or hydra/launcher=slurm"
+        )
+    if started > 1 and str(devices) == "1" and cfg.trainer.get("num_nodes", 1) == 1:
+        raise UserError(
+            f"trainer.devices=1, but {started} processes were started for this training: use trainer=ddp (and "
+            f"trainer.accelerator=cpu trainer.devices={started} on the CPU)"
+        )
+    processes = started if started > 1 or not isinstance(devices, int) else devices * cfg.trainer.get("num_nodes", 1)
+    if processes > 1 and cfg.data.batch_size % processes:
+        raise UserError(
+            f"data.batch_size={cfg.data.batch_size} cannot be shared equally by {processes} processes: make it a "
+            "multiple"
+        )
 
 
 TYPES = (  # type of the default, types that may replace it, in words; bool is an int, so it comes first

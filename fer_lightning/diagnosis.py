@@ -40,6 +40,10 @@ REMEDIES = (
         "trainer.deterministic=true needs {} in the environment: set it, or use trainer.deterministic=warn",
     ),
     (r"Expected more than 1 value per channel", "batch norm needs two faces or more: make data.batch_size larger"),
+    (
+        r"gloo.*(?:closed by peer|reset by peer)",
+        "another process of this training has ended: what it said stands above",
+    ),
     (r"(`?val_check_interval`? .*)", "trainer.val_check_interval: {}"),
 )
 

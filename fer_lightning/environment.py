@@ -1,6 +1,7 @@
-"""Where a run happens: what must hold of the machine before torch is imported, and which code runs on it."""
+"""Where a run happens: what must hold of the machine before torch is imported, the code, the processes."""
 
 import hashlib
+import os
 import shutil
 import sys
 from functools import cache
@@ -22,6 +23,22 @@ def code_fingerprint() -> str:
     for path in sorted([*root.glob("fer_lightning/**/*.py"), *root.glob("conf/**/*.yaml"), root / "train.py"]):
         found.update(f"{path.relative_to(root).as_posix()} {path.stat().st_size}\n".encode() + path.read_bytes())
     return found.hexdigest()
+
+
+def rank() -> int:
+    """Return which process of a training this is; 0 is the main one, which alone writes and speaks.
+
+    Said by torchrun (RANK), Lightning's launcher (LOCAL_RANK, on the node NODE_RANK) or Slurm's srun (SLURM_PROCID).
+    """
+    for names in (("RANK",), ("LOCAL_RANK", "NODE_RANK"), ("SLURM_PROCID",)):
+        if names[0] in os.environ:
+            return sum(int(os.environ.get(name, 0)) for name in names)  # of a node and its child: both are not 0
+    return 0
+
+
+def started_processes() -> int:
+    """Return how many processes torchrun or srun has started for this training; 1 where neither has."""
+    return int(os.environ.get("WORLD_SIZE") or os.environ.get("SLURM_STEP_NUM_TASKS") or 1)
 
 
 def check_python() -> None:

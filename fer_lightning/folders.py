@@ -1,6 +1,5 @@
 """Folders of runs and sweeps: claimed before Hydra writes into them, so that none holds two."""
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +21,7 @@ class Claim(Callback):
         folder = Path(config.hydra.run.dir)
         place = config.get("resume_from")
         goes_on = place is not None and Path(place).absolute().is_relative_to(folder.absolute())
-        child = os.environ.get("LOCAL_RANK", "0") != "0"  # another process of the same run
-        if (folder / "config.yaml").exists() and not (goes_on or child):
+        if (folder / "config.yaml").exists() and not goes_on:
             raise SystemExit(f"error: {folder} holds a run already: choose another hydra.run.dir, or delete it")
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:

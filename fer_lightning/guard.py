@@ -20,14 +20,14 @@ class Guard(Callback):
 
     def __init__(self, output_dir: str) -> None:
         self.path = Path(output_dir) / "not_finite.json"
-        self.rows: list[int] = []
+        self.rows = torch.empty(0)
         self.gradient_norm: float | None = None
 
     def on_train_batch_start(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, batch: object, idx: int
     ) -> None:
         """Remember which faces are in the batch."""
-        self.rows = batch.rows
+        self.rows = pl_module.gather(batch.rows)
 
     def on_before_optimizer_step(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, optimizer: torch.optim.Optimizer

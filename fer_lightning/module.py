@@ -8,12 +8,14 @@ import torch
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from pytorch_metric_learning.losses import TripletMarginLoss
 from torch import Tensor, nn
+from torch.nn.functional import pad
 from torchmetrics import Accuracy, ClasswiseWrapper, F1Score, MetricCollection, Precision, Recall
 
 from fer_lightning.data.datamodule import Batch
 from fer_lightning.data.faces import CLASSES
 from fer_lightning.errors import NotFiniteError, UserError
 from fer_lightning.knn import KNNClassifier
+from fer_lightning.processes import gather
 from fer_lightning.telemetry import triplet_telemetry
 from fer_lightning.weights import check_weights
 
@@ -47,6 +49,9 @@ def classification_metrics(num_classes: int) -> MetricCollection:
 class ExpressionModule(lightning.LightningModule):
     """Embedder trained by metric learning, k-NN classifier fitted at each validation.
 
+    Several processes embed a share of each batch and gather the embeddings, so that every one of them mines, loses,
+    searches and logs what one process would.
+
     Args:
         embedder: (B, 1, H, W) float32 in [-1, 1] -> (B, D) unit vectors.
         loss: A loss of pytorch-metric-learning; weights of its own are trained along.
@@ -78,40 +83,48 @@ class ExpressionModule(lightning.LightningModule):
         metrics = classification_metrics(len(CLASSES))
         self.metrics = nn.ModuleDict({stage: metrics.clone(prefix=f"{stage}/") for stage in ("val", "test")})
         self._gallery: list[tuple[Tensor, Tensor]] = []
+        # Every process has the whole gallery: DDP would send it round again before each step.
+        self._ddp_params_and_buffers_to_ignore = ["classifier.gallery", "classifier.gallery_labels"]
+
+    def on_fit_start(self) -> None:
+        """Let the processes draw different dropout."""
+        if self.global_rank:
+            torch.manual_seed(torch.initial_seed() + self.global_rank)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return (B, D) float32 unit vectors for images (B, 1, H, W) float32 in [-1, 1]."""
-        return self.embedder(images.contiguous(memory_format=torch.channels_last)).float()
+        """Return (B, D) unit vectors, float32 at least, for images (B, 1, H, W) float32 in [-1, 1]."""
+        embeddings = self.embedder(images.contiguous(memory_format=torch.channels_last))
+        return embeddings.to(torch.promote_types(embeddings.dtype, torch.float32))
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
-        """Mine and lose in float32, whatever the precision of the embedder.
+        """Mine and lose in float32 at least, whatever the precision of the embedder.
 
         Raises:
             NotFiniteError: If an embedding or the loss is not finite; the weights are still those of the step before.
         """
-        embeddings = self(batch.images)  # (B, D)
+        embeddings, labels = self.gather(self(batch.images)), self.gather(batch.labels)  # (B, D), (B,)
         if not torch.isfinite(embeddings).all():  # a miner would pass over them in silence
             raise NotFiniteError(
                 f"an embedding is not finite at step {self.global_step}: lower optimizer.lr or use trainer.precision=32"
             )
         with torch.autocast(self.device.type, enabled=False):  # half precision overflows in the distances
-            mined = self.miner(embeddings, batch.labels)
-            loss = self.loss(embeddings, batch.labels, mined)
+            mined = self.miner(embeddings, labels)
+            loss = self.loss(embeddings, labels, mined)
         if not torch.isfinite(loss):
             raise NotFiniteError(
                 f"the loss is {loss.item()} at step {self.global_step}: lower optimizer.lr or use trainer.precision=32"
             )
-        telemetry = triplet_telemetry(embeddings.detach(), batch.labels, mined, self.margin)
+        telemetry = triplet_telemetry(embeddings.detach(), labels, mined, self.margin)
         self.log("train/loss", loss, prog_bar=True)
         self.log("train/learning_rate", self.optimizers().param_groups[0]["lr"])
         self.log_dict({f"train/{name}": number for name, number in telemetry.items()})
-        return {"loss": loss, "embeddings": embeddings.detach(), "labels": batch.labels}
+        return {"loss": loss, "embeddings": embeddings.detach(), "labels": labels}
 
     def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int) -> None:
         """Collect the gallery from the first loader, classify the faces of the second against it."""
         embeddings = self(batch.images)
         if dataloader_idx == 0:
-            self._gallery.append((embeddings, batch.labels))
+            self._gallery.append((self.gather(embeddings), self.gather(batch.labels)))
             return
         self._fit_classifier()
         predictions, _ = self.classifier(embeddings)
@@ -123,22 +136,39 @@ class ExpressionModule(lightning.LightningModule):
         self.metrics["val"].reset()
 
     def test_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
-        """Classify against the gallery that was saved with the weights."""
+        """Classify against the gallery that was saved with the weights; return the batch of all processes."""
         embeddings = self(batch.images)
         predictions, votes = self.classifier(embeddings)
         self.metrics["test"].update(predictions, batch.labels)
-        return {
+        outputs = {
             "rows": batch.rows,
             "labels": batch.labels,
             "predictions": predictions,
             "votes": votes,
             "embeddings": embeddings,
         }
+        return {name: self.gather(values) for name, values in outputs.items()}
 
     def on_test_epoch_end(self) -> None:
         """Log the metrics of the test faces."""
         self.log_dict(self.metrics["test"].compute())
         self.metrics["test"].reset()
+
+    def gather(self, share: Tensor) -> Tensor:
+        """Return the batch (B, ...) of all processes from this one's share (b, ...), in the order of the sampler.
+
+        Gradients come back summed over the processes. Each computes the whole loss, so they come back ``world_size``
+        times too large, and DDP, which takes the mean over the processes, makes them those of one process.
+        """
+        if self.trainer.world_size == 1:
+            return share
+        missing = 0
+        if not self.training:  # the last batch of an evaluation may give some processes one row less
+            sizes = gather(torch.tensor(len(share), device=self.device))
+            missing = int(sizes.max()) - len(share)
+        padded = pad(share, [0, 0] * (share.dim() - 1) + [0, missing])
+        whole = gather(padded).transpose(0, 1).flatten(0, 1)  # row i is process i % world's
+        return whole if self.training else whole[: int(sizes.sum())]
 
     def on_load_checkpoint(self, checkpoint: dict) -> None:
         """Refuse the weights of another network, before torch does so at length."""

@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 def track(work: Iterable, description: str) -> Iterable:
     """Yield the items of some work; without a terminal say every ten seconds how much is left."""
     console = Console()
-    if console.is_terminal:
+    if console.is_terminal and log.isEnabledFor(logging.INFO):  # the main process alone, of several
         yield from bar(work, description, console=console, transient=True)
         return
     total = len(work) if isinstance(work, Sized) else None

@@ -111,7 +111,9 @@ class Results(Callback):
         self.outputs.append({name: values.cpu().numpy() for name, values in outputs.items()})
 
     def on_test_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Write everything."""
+        """Write everything; every process has all of it, the main one writes."""
+        if not trainer.is_global_zero:
+            return
         datamodule = trainer.datamodule
         faces, partition = datamodule.faces, datamodule.partition
         columns = {name: np.concatenate([output[name] for output in self.outputs]) for name in self.outputs[0]}
@@ -127,6 +129,7 @@ class Results(Callback):
             "objective": self.objective,
             "settings": self.settings,
             "environment": environment(),
+            "processes": trainer.world_size,
             "data": faces.source,
             "data_fingerprint": faces.fingerprint,
             "labels_allow": limit,

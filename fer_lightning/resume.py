@@ -211,7 +211,7 @@ def resumed(cfg: DictConfig) -> str | None:
         path = located(cfg.resume_from, "resume_from")
         if path.is_dir():
             path = newest(path)
-    elif (Path(cfg.paths.output_dir) / "config.yaml").is_file():  # in a single run it would have been refused
+    elif HydraConfig.get().mode == RunMode.MULTIRUN and (Path(cfg.paths.output_dir) / "config.yaml").is_file():
         path = _left_by_job(Path(cfg.paths.output_dir))
     else:
         path = None

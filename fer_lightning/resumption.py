@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.loggers import WandbLogger
+from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
 from lightning.pytorch.trainer.states import TrainerFn
 
 from fer_lightning.errors import Interrupted
@@ -62,7 +63,8 @@ class Resumption(Callback):
     ) -> None:
         """Give a resumed run its streams of random numbers; stop here at a signal."""
         if self.loaded is not None:
-            restore_streams(self.loaded["streams"])
+            if trainer.global_rank < len(self.loaded["streams"]):  # more processes than before: theirs are new
+                restore_streams(self.loaded["streams"][trainer.global_rank])
             self.loaded = None
         # Where validation is due too, Lightning could not tell from the checkpoint whether it was done.
         if self._signalled(trainer) and idx % trainer.val_check_batch and idx % trainer.accumulate_grad_batches == 0:
@@ -105,7 +107,7 @@ class Resumption(Callback):
         epochs = trainer.fit_loop.epoch_progress.current
         at_end = not trainer.validating and epochs.processed == epochs.ready  # of an epoch, ReduceLROnPlateau not moved
         monitored = [trainer.callback_metrics.get(config.monitor) for config in trainer.lr_scheduler_configs]
-        checkpoint[KEY] = {"streams": streams(), "monitored": monitored[0] if at_end else None}
+        checkpoint[KEY] = {"streams": all_streams(trainer), "monitored": monitored[0] if at_end else None}
         if self.stopping:
             loop = checkpoint["loops"]["fit_loop"]
             if trainer.validating:  # to be done anew from its first batch
@@ -133,6 +135,19 @@ class Resumption(Callback):
         for logger in trainer.loggers:
             if isinstance(logger, ContinuedCSVLogger):
                 logger.experiment.keep_until(checkpoint["global_step"])
+
+    # Other processes
+
+    def on_exception(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, exception: BaseException
+    ) -> None:
+        """End the processes that Lightning has started: they would wait for this one."""
+        launcher = trainer.strategy.launcher
+        if isinstance(launcher, _SubprocessScriptLauncher):
+            children, launcher.procs[:] = launcher.procs[:], []  # its observer kills this process when one of them ends
+            for child in children:
+                child.kill()
+                child.wait()
 
     def _listen(self) -> None:
         for signum in (signal.SIGTERM, signal.SIGINT):
@@ -176,6 +191,15 @@ class Resumption(Callback):
                 logger.experiment.mark_preempting()
                 sys.modules["wandb"].finish(exit_code=error.code)
         raise error
+
+
+def all_streams(trainer: lightning.Trainer) -> list[dict]:
+    """Return the streams of every process, the main one's first."""
+    if trainer.world_size == 1:
+        return [streams()]
+    gathered = [{}] * trainer.world_size
+    torch.distributed.all_gather_object(gathered, streams())
+    return gathered
 
 
 def streams() -> dict:

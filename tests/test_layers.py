@@ -5,11 +5,11 @@ import ast
 from conftest import ROOT
 
 LAYERS = [
-    "errors files statistics progress",
+    "errors files statistics progress processes",
     "data.faces",
     "data.twins data.augmentation data.sampler data.demo data.cache",
     "data.readers data.protocols data.audit",
-    "data.datamodule knn embedders telemetry resolvers figures pages runs wandb_logger overrides environment",
+    "data.datamodule knn embedders batchnorm telemetry resolvers figures pages runs wandb_logger overrides environment",
     "loggers weights",
     "diagnosis",
     "module callbacks checkpoints results media doctor compare watch guard",

@@ -18,7 +18,7 @@ from fer_lightning.data.augmentation import Augmentation
 from fer_lightning.data.faces import CLASSES, Faces
 from fer_lightning.data.protocols import Partition
 from fer_lightning.data.readers import read_faces, scan_line
-from fer_lightning.data.sampler import ClassSampler
+from fer_lightning.data.sampler import ClassSampler, OrderedSampler
 from fer_lightning.data.twins import Twins
 from fer_lightning.errors import UserError
 from fer_lightning.progress import track
@@ -26,11 +26,13 @@ from fer_lightning.progress import track
 log = logging.getLogger(__name__)
 
 # Lightning's notices of devices, limits and its own offers say nothing about the run.
-logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+for name in ("lightning.pytorch", "lightning.fabric"):
+    logging.getLogger(name).setLevel(logging.WARNING)
 warnings.filterwarnings("ignore", ".*does not have many workers")  # batches come out of one array in memory
 warnings.filterwarnings("ignore", "The `srun` command is available")  # also said where Slurm is not meant
 warnings.filterwarnings("ignore", ".*LeafSpec.* is deprecated")  # Lightning 2.6 on torch 2.15
 warnings.filterwarnings("ignore", ".*your dataloader is not resumable")  # its sampler starts where training stopped
+warnings.filterwarnings("ignore", "It is recommended to use .self.log.*sync_dist")  # every process logs the same number
 warnings.filterwarnings("ignore", "Checkpoint directory .* exists and is not empty")  # that of a run that goes on
 
 
@@ -98,7 +100,8 @@ class FacesDataModule(lightning.LightningDataModule):
     """Faces of one source, partitioned by a protocol.
 
     ``val_dataloader`` yields the gallery (unaugmented training faces) first and the validation faces second, so
-    that validation can fit the k-NN classifier before it scores.
+    that validation can fit the k-NN classifier before it scores. Several processes draw the same batches as one does,
+    and each is given its share of them.
 
     Args:
         root: Folder, zip or csv of faces, "kaggle" to download, or None for the drawn faces.
@@ -106,9 +109,9 @@ class FacesDataModule(lightning.LightningDataModule):
         drawn: Arguments of ``fer_lightning.data.demo.draw_faces``.
         protocol: Function from a table of faces and its twins to a ``Partition``.
         augmentation: For training faces only.
-        batch_size: Training pictures in a batch.
+        batch_size: Training pictures in a batch, of all processes together.
         classes_per_batch: Classes in a batch, see ``ClassSampler``.
-        eval_batch_size: Faces in a batch of gallery, validation and test.
+        eval_batch_size: Faces in a batch of gallery, validation and test, of all processes together.
         num_workers: Processes that prepare training batches; 0 prepares them in the training process.
         worker_timeout: Seconds without a batch after which those processes count as hung; 0 waits for ever.
         seed: Of the order of batches.
@@ -155,10 +158,15 @@ class FacesDataModule(lightning.LightningDataModule):
         for line in self.audit.lines():
             log.info(line)
 
-    def setup(self, stage: str) -> None:
-        """Read and partition the faces, once; say what they are for."""
+    def prepare_data(self) -> None:
+        """Read the faces in one process first: the others find them in the cache."""
         if self.faces is None:
             self.read()
+
+    def setup(self, stage: str) -> None:
+        """Read and partition the faces, once; say what they are for."""
+        self.prepare_data()
+        if self.partition is None:
             self.partition = self.protocol(self.faces, self.audit.twins)
             log.info(
                 "%d train, %d validate, %d test; %d training faces left out for a held-out twin. Shows: %s",
@@ -181,7 +189,15 @@ class FacesDataModule(lightning.LightningDataModule):
         self.training.epoch = self.trainer.current_epoch
         progress, loop = self.trainer.fit_loop.epoch_loop.batch_progress, self.trainer.fit_loop
         start = progress.current.completed if loop.restarting else 0  # of an epoch that a checkpoint was written in
-        sampler = ClassSampler(self.training.labels, self.batch_size, self.classes_per_batch, self.seed, start)
+        sampler = ClassSampler(
+            self.training.labels,
+            self.batch_size,
+            self.classes_per_batch,
+            self.seed,
+            start,
+            self.trainer.world_size,
+            self.trainer.global_rank,
+        )
         if self.trainer.reload_dataloaders_every_n_epochs:  # else every epoch has the order of epoch 0
             sampler.set_epoch(self.trainer.current_epoch)
         return DataLoader(
@@ -205,9 +221,10 @@ class FacesDataModule(lightning.LightningDataModule):
 
     def loader(self, rows: np.ndarray) -> DataLoader[Batch]:
         """Return batches of the given rows as they are, in their order."""
+        sampler = OrderedSampler(len(rows), self.eval_batch_size, self.trainer.world_size, self.trainer.global_rank)
         return DataLoader(
             Pictures(self.partition.faces, rows),
-            batch_size=self.eval_batch_size,
+            batch_sampler=sampler,
             collate_fn=_as_is,
             generator=torch.Generator(),
             pin_memory=torch.cuda.is_available(),

@@ -1,6 +1,10 @@
-"""Batches of P classes x K faces, the shape that triplet mining needs."""
+"""Batches of P classes x K faces, the shape that triplet mining needs; faces in order, for the rest.
+
+Several processes draw the same batches, and each takes its share: every ``world_size``-th item from ``rank`` on.
+"""
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 from torch.utils.data import Sampler
@@ -20,12 +24,24 @@ class ClassSampler(Sampler[list[int]]):
         classes_per_batch: P; a table with fewer classes uses all of its own.
         seed: Of the order.
         start: Batches to leave out, in the first epoch alone: where a resumed one goes on.
+        world_size: Processes that share each batch.
+        rank: Of this one, from 0.
 
     Raises:
-        UserError: If the batch cannot be made of P classes with two pictures each, or the table is smaller than it.
+        UserError: If the batch cannot be made of P classes with two pictures each, or not be shared equally, or the
+            table is smaller than it.
     """
 
-    def __init__(self, labels: np.ndarray, batch_size: int, classes_per_batch: int, seed: int, start: int = 0) -> None:
+    def __init__(
+        self,
+        labels: np.ndarray,
+        batch_size: int,
+        classes_per_batch: int,
+        seed: int,
+        start: int = 0,
+        world_size: int = 1,
+        rank: int = 0,
+    ) -> None:
         self.rows = [np.flatnonzero(labels == label) for label in np.unique(labels)]
         self.classes = classes_per_batch
         if self.classes < 2 or batch_size % self.classes or batch_size < 2 * self.classes:
@@ -37,6 +53,11 @@ class ClassSampler(Sampler[list[int]]):
             raise UserError(
                 f"data.classes_per_batch={self.classes} exceeds the {len(self.rows)} classes of the training faces"
             )
+        if batch_size % world_size:
+            raise UserError(
+                f"data.batch_size={batch_size} cannot be shared equally by {world_size} processes: make it a multiple"
+            )
+        self.share = slice(rank, None, world_size)
         self.batches = len(labels) // batch_size
         if self.batches == 0:
             raise UserError(
@@ -66,4 +87,34 @@ class ClassSampler(Sampler[list[int]]):
                 batch.extend(decks[label][: self.faces_per_class].tolist())
                 decks[label] = decks[label][self.faces_per_class :]
             if number >= start:
-                yield batch
+                yield batch[self.share]
+
+
+class OrderedSampler(Sampler[list[int]]):
+    """Deal the rows of a table in their order, none twice, as the same number of batches to every process.
+
+    A rest that has no row for some process goes into the batch before it.
+
+    Args:
+        size: N, of the table.
+        batch_size: Rows in a batch of all processes; rounded up to a multiple of ``world_size``.
+        world_size: Processes that share each batch.
+        rank: Of this one, from 0.
+
+    Raises:
+        UserError: If there are fewer rows than processes.
+    """
+
+    def __init__(self, size: int, batch_size: int, world_size: int, rank: int) -> None:
+        if size < world_size:
+            raise UserError(f"{size} faces cannot be shared by {world_size} processes: lower trainer.devices")
+        starts = list(range(0, size, -(-batch_size // world_size) * world_size))
+        if len(starts) > 1 and size - starts[-1] < world_size:
+            starts.pop()
+        self.batches = [range(start + rank, end, world_size) for start, end in pairwise([*starts, size])]
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        return map(list, self.batches)
