@@ -7,6 +7,7 @@ from omegaconf import DictConfig, OmegaConf
 
 import fer_lightning.resolvers  # noqa: F401  registers what conf/ computes
 from fer_lightning.checks import check, run
+from fer_lightning.resume import finished, resumed
 
 log = logging.getLogger(__name__)
 
@@ -15,11 +16,12 @@ log = logging.getLogger(__name__)
 def main(cfg: DictConfig) -> float:
     """Return the objective of the chosen checkpoint, for Hydra's sweepers."""
     check(cfg, "train")
+    if (objective := finished(cfg)) is not None:
+        return objective
 
     import lightning  # here, so that --help, completion and refusals answer without waiting for torch
 
     from fer_lightning.checkpoints import take_weights
-    from fer_lightning.resume import resumed
 
     checkpoint = resumed(cfg)
     OmegaConf.save(cfg, f"{cfg.paths.output_dir}/config.yaml", resolve=True)

@@ -16,6 +16,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 from torch import nn
 
 import fer_lightning
+from fer_lightning.environment import code_fingerprint
 from fer_lightning.errors import NotFiniteError, UserError
 from fer_lightning.overrides import allowed
 from fer_lightning.weights import check_weights
@@ -42,6 +43,7 @@ class Provenance(Callback):
         faces = trainer.datamodule.faces
         checkpoint[KEY] = {
             "version": fer_lightning.__version__,
+            "code": code_fingerprint(),
             "overrides": self.overrides,
             "data": faces.source,
             "data_fingerprint": faces.fingerprint,

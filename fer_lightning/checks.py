@@ -70,9 +70,6 @@ def check(cfg: DictConfig, config_name: str) -> None:
             "data.root=null for the drawn faces"
         )
     output_dir = Path(cfg.paths.output_dir)
-    goes_on = cfg.resume_from is not None and Path(cfg.resume_from).absolute().is_relative_to(output_dir.absolute())
-    if (output_dir / "config.yaml").exists() and not goes_on:
-        raise UserError(f"{output_dir} holds a run already: choose another hydra.run.dir, or delete it")
     if output_dir.exists() and (warning := low_room(output_dir)):
         log.warning(warning)
 

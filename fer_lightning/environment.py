@@ -1,7 +1,9 @@
-"""What must hold of the machine before torch is imported: Python, matching packages, room on the disk."""
+"""Where a run happens: what must hold of the machine before torch is imported, and which code runs on it."""
 
+import hashlib
 import shutil
 import sys
+from functools import cache
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
@@ -10,6 +12,16 @@ from packaging.requirements import Requirement
 from fer_lightning.errors import UserError
 
 ROOM = 2**30  # bytes; checkpoints, logs and figures of a run of FaceNet take about a third of it
+
+
+@cache
+def code_fingerprint() -> str:
+    """Return a hash of the code and of ``conf/``: while it is equal, equal options mean equal trainings."""
+    root = Path(__file__).parents[1]
+    found = hashlib.sha256()
+    for path in sorted([*root.glob("fer_lightning/**/*.py"), *root.glob("conf/**/*.yaml"), root / "train.py"]):
+        found.update(f"{path.relative_to(root).as_posix()} {path.stat().st_size}\n".encode() + path.read_bytes())
+    return found.hexdigest()
 
 
 def check_python() -> None:

@@ -21,19 +21,23 @@ class Reports(Callback):
     """
 
     def __init__(self) -> None:
+        self.sweep: DictConfig | None = None
         self.jobs: int | None = None
         self.start = time.monotonic()
         self.done = 0
+        self.earlier: int | None = None  # when the job at hand, completed before, was last written
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Count the jobs."""
-        self.jobs = count_jobs(config)
+        """Keep the sweep's configuration; the jobs are counted when the first one starts and all has been said."""
+        self.sweep = config
         self.start = time.monotonic()
 
     def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Say which job this is and how long the rest may take."""
-        if config.hydra.mode.name != "MULTIRUN" or self.jobs is None:
+        self.earlier = _written(config)
+        if self.sweep is None:
             return
+        self.jobs = count_jobs(self.sweep)
         left = ""
         if self.done:
             seconds = (time.monotonic() - self.start) / self.done * (self.jobs - self.done)
@@ -55,7 +59,7 @@ class Reports(Callback):
 
         folder = Path(config.hydra.runtime.output_dir)
         run = read_run(folder)
-        if run.predictions:
+        if run.predictions and _written(config) != self.earlier:
             for line in diagnose(run):
                 log.warning("doctor: %s", line)
             write_report(folder, [run])
@@ -70,6 +74,12 @@ class Reports(Callback):
 
                 log_sweep(sweep, config)
             log.info("sweep: %s (report.html, sweep.csv, sweep.md)", sweep)
+
+
+def _written(config: DictConfig) -> int | None:
+    """Return when the results of the job at hand were written, None where there are none."""
+    path = Path(config.hydra.runtime.output_dir) / "metrics.json"
+    return path.stat().st_mtime_ns if path.is_file() else None
 
 
 def count_jobs(config: DictConfig) -> int | None:

@@ -3,6 +3,7 @@
 Imported by the entry points before Hydra composes, so it stays light: no torch, no wandb.
 """
 
+import hashlib
 import netrc
 import os
 import re
@@ -18,17 +19,19 @@ from omegaconf import DictConfig, OmegaConf
 
 from fer_lightning.errors import UserError
 
+LONGEST = 120  # characters of a name; folders of 255 fit a file system, but not beside others in a path
 MODES = ("online", "offline", "disabled", "shared")
 SILENT = (
     *("hydra.", "paths.", "logger", "callbacks.", "resume_from", "init_from", "checkpoint"),
-    *("hparams_search", "data.root"),
+    *("sweep.", "hparams_search", "data.root"),
 )
 
 
 def run_name(overrides: Sequence[str], *, _root_: DictConfig) -> str:
     """Return a name such as ``adam-bs16-ep8-s0-drawn``: the paper's settings, the faces, then what else was overridden.
 
-    Letters, digits, ".", "_" and "-" only, so that it can be a folder, a W&B name and part of an override.
+    Letters, digits, ".", "_" and "-" only, so that it can be a folder, a W&B name and part of an override. Where other
+    characters or the length are lost, the start of a hash keeps two names apart.
     """
     root = _root_.data.root
     parts = [
@@ -38,12 +41,17 @@ def run_name(overrides: Sequence[str], *, _root_: DictConfig) -> str:
         f"s{_root_.seed}",
         "drawn" if root is None else Path(str(root)).stem,
     ]
+    lost = False
     named = ("optimizer", "data.batch_size", "trainer.max_epochs", "seed")
     for override in overrides:
         key, _, value = override.lstrip("+~").partition("=")
         if key not in named and not key.startswith(SILENT):
             parts.append(f"{key}-{value}")
-    return "-".join(re.sub(r"[^A-Za-z0-9._]+", "-", part).strip("-") for part in parts)[:200]
+            lost |= re.fullmatch(r"[\w./-]+", parts[-1]) is None
+    name = "-".join(re.sub(r"[^A-Za-z0-9._]+", "-", part).strip("-") for part in parts)
+    if lost or len(name) > LONGEST:
+        name = f"{name[: LONGEST - 7]}-{hashlib.sha256(repr(parts).encode()).hexdigest()[:6]}"
+    return name
 
 
 def sweep_name(mode: str, sweep_dir: str) -> str | None:

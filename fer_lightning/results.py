@@ -19,6 +19,7 @@ from lightning.pytorch.callbacks import Callback
 import fer_lightning
 from fer_lightning.data.audit import ceiling
 from fer_lightning.data.faces import CLASSES
+from fer_lightning.environment import code_fingerprint
 from fer_lightning.files import write_json, write_text
 from fer_lightning.knn import KNNClassifier
 from fer_lightning.statistics import intervals, one_vs_rest
@@ -67,8 +68,10 @@ class Results(Callback):
             logger.log_hyperparams(known)
 
     def on_fit_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Start the clock, of a resumed run where it stood."""
+        """Start the clock, of a resumed run where it stood; whoever finds no more than this knows of a killed run."""
         self.start = time.monotonic() - self.earlier_seconds
+        if trainer.is_global_zero:
+            write_json(self.folder / "metrics.json", {"status": "running", "objective": self.objective})
 
     def state_dict(self) -> dict:
         """Return how long training has taken, and over how many pictures."""
@@ -134,6 +137,7 @@ class Results(Callback):
             "test_faces": len(rows),  # fewer than the protocol's under trainer.limit_test_batches
             "left_out": partition.left_out,
             "version": fer_lightning.__version__,
+            "code": code_fingerprint(),
         }
         if metrics["test/accuracy_low"] > limit:
             metrics["too_good"] = (

@@ -18,7 +18,8 @@ from lightning.pytorch.trainer.states import TrainerFn
 from fer_lightning.errors import Interrupted
 from fer_lightning.files import write_json
 from fer_lightning.loggers import ContinuedCSVLogger
-from fer_lightning.resume import command
+from fer_lightning.resume import command, is_sweep
+from fer_lightning.sweep import tabulate
 
 log = logging.getLogger(__name__)
 
@@ -164,6 +165,8 @@ class Resumption(Callback):
             record = self.folder / "metrics.json"
             known = json.loads(record.read_text(encoding="utf-8")) if record.is_file() else {}
             write_json(record, {**known, "status": "interrupted", "error": name})
+            if is_sweep(self.folder.parent):
+                tabulate(self.folder.parent, known["objective"])
             log.warning("%s at step %d; to go on: %s", name, trainer.global_step, command(self.folder))
         else:
             log.warning("%s; nothing was saved that could go on", name)

@@ -13,6 +13,8 @@ import numpy as np
 from fer_lightning.data.faces import CLASSES
 from fer_lightning.errors import UserError
 
+ASIDE = "superseded"  # folder of a sweep for what its jobs left before they started anew
+
 
 @dataclass(frozen=True)
 class Run:
@@ -83,7 +85,8 @@ def read_runs(folder: Path) -> list[Run]:
     Raises:
         UserError: If there is none.
     """
-    runs = [read_run(path.parent) for path in sorted(folder.rglob("metrics.json"))]
+    found = (path.parent for path in sorted(folder.rglob("metrics.json")))
+    runs = [read_run(place) for place in found if place.parent.name != ASIDE]
     if not runs:
         raise UserError(f"{folder} holds no run that has ended: give the folder of a run or of a sweep")
     return runs

@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from fer_lightning.files import write_json, write_text
+from fer_lightning.resume import job_options
 
 MEASURED = (
     "test/accuracy",
@@ -35,28 +36,46 @@ class JobLedger(Callback):
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
         """Write the job's state; in a sweep rewrite and print the table."""
         failed = job_return.status != JobStatus.COMPLETED
-        folder = Path(config.hydra.runtime.output_dir)
-        state = {"status": "failed" if failed else "completed", "overrides": " ".join(config.hydra.overrides.task)}
+        path = Path(config.hydra.runtime.output_dir) / "metrics.json"
+        noted = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        state = {"status": "failed" if failed else "completed", "overrides": " ".join(job_options())}
         if failed:
             error = job_return._return_value
             state["error"] = " ".join(f"{type(error).__name__}: {error}".split())
             traceback.clear_frames(error.__traceback__)  # the frames hold the model, hence its memory
             gc.collect()
-        _update_json(folder / "metrics.json", state)
+        # What failed before it began leaves the record of an earlier, completed run as it is.
+        if noted.get("status") != "completed":
+            write_json(path, {**noted, **state})
         if wandb := sys.modules.get("wandb"):
             wandb.finish(exit_code=int(failed))
         if config.hydra.mode.name == "MULTIRUN":
-            folder = Path(config.hydra.sweep.dir)
-            jobs = collect(folder, config.objective)
-            rows = [*summarize(jobs, config.objective), *jobs]
-            write_table(folder / "sweep.csv", rows, config.objective)
-            show_table(rows, config.objective)
+            show_table(tabulate(Path(config.hydra.sweep.dir), config.objective), config.objective)
+
+    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
+        """End a search with exit code 1 if one of its jobs failed; a grid has ended so before this.
+
+        Raises:
+            SystemExit: Naming the number.
+        """
+        folder = Path(config.hydra.sweep.dir)
+        failed = sum(job["status"] == "failed" for job in collect(folder, config.objective))
+        if failed:
+            raise SystemExit(f"error: {failed} jobs failed: {folder}/sweep.csv says why, sweep.resume={folder} retries")
+
+
+def tabulate(folder: Path, objective: str) -> list[dict[str, Any]]:
+    """Write ``sweep.csv`` into a sweep's folder and return its rows."""
+    jobs = collect(folder, objective)
+    rows = [*summarize(jobs, objective), *jobs]
+    write_table(folder / "sweep.csv", rows, objective)
+    return rows
 
 
 def collect(sweep_dir: Path, objective: str) -> list[dict[str, Any]]:
-    """Return one row per job that has ended: best objective first, then leaky ones, then failed ones."""
+    """Return one row per job that has begun: best objective first, then leaky ones, then those without a score."""
     rows = [
-        {"job": path.parent.name, "runs": 1, **json.loads(path.read_text())}
+        {"job": path.parent.name, "runs": 1, "overrides": "", **json.loads(path.read_text(encoding="utf-8"))}
         for path in sorted(sweep_dir.glob("*/metrics.json"))
     ]
     return sorted(rows, key=lambda row: _rank(row, objective))
@@ -111,7 +130,8 @@ def show_table(rows: list[dict[str, Any]], objective: str) -> None:
     """Print the rows on the console; of leaky ones it says so."""
     names = [objective, *MEASURED[:3]]
     overrides = [row["overrides"].split() for row in rows]
-    shared = set(overrides[0]).intersection(*overrides)
+    known = [own for own in overrides if own]
+    shared = set.intersection(*map(set, known)) if known else set()
     table = Table(Column("job", overflow="fold", ratio=2), "status", *names, "seconds", "leaks")
     for row, own in zip(rows, overrides, strict=True):
         cells = [f"{row[name]:.4f}{_spread(row, name)}" if name in row else "" for name in names]
@@ -135,8 +155,3 @@ def _spread(row: dict[str, Any], name: str) -> str:
 def _rank(row: dict[str, Any], objective: str) -> tuple[bool, bool, float]:
     score = row.get(objective)
     return score is None, bool(row.get("leaks")), -(score or 0.0)
-
-
-def _update_json(path: Path, state: dict[str, str]) -> None:
-    content = json.loads(path.read_text()) if path.exists() else {}
-    write_json(path, {**content, **state})
