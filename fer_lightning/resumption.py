@@ -6,6 +6,7 @@ import os
 import random
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import lightning
@@ -19,6 +20,7 @@ from fer_lightning.errors import Interrupted
 from fer_lightning.files import write_json
 from fer_lightning.loggers import ContinuedCSVLogger
 from fer_lightning.resume import command, is_sweep
+from fer_lightning.slurm import requeue_if_preempted
 from fer_lightning.sweep import tabulate
 
 log = logging.getLogger(__name__)
@@ -32,6 +34,9 @@ class Resumption(Callback):
     A signal is only noted. The run ends at the next place where its state is whole: before a training batch, or before
     a batch of validation, which then is done anew. A second Ctrl-C ends the process at once.
 
+    The signals are also those that tell a job of Slurm that its time ends: SIGTERM at preemption, SIGUSR2 as submitit
+    asks for it, SIGUSR1, at which Lightning would save in the middle of a step. The job then goes back into the queue.
+
     Args:
         output_dir: The run's folder.
     """
@@ -41,6 +46,7 @@ class Resumption(Callback):
         self.received: int | None = None
         self.loaded: dict | None = None
         self.stopping = False
+        self.submitit: Callable | None = None  # its answer to SIGUSR2
 
     # Signals
 
@@ -135,13 +141,15 @@ class Resumption(Callback):
                 logger.experiment.keep_until(checkpoint["global_step"])
 
     def _listen(self) -> None:
-        for signum in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(signum, self._note)
+        for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2):
+            earlier = signal.signal(signum, self._note)
+            if signum == signal.SIGUSR2 and callable(earlier) and earlier != self._note:
+                self.submitit = earlier
 
     def _note(self, signum: int, frame: object) -> None:
         if self.received == signal.SIGINT == signum:
             os._exit(128 + signum)
-        self.received = signum
+        self.received = self.received or signum
 
     def _signalled(self, trainer: lightning.Trainer) -> bool:
         if trainer.world_size == 1:
@@ -175,6 +183,10 @@ class Resumption(Callback):
                 logger.save()
                 logger.experiment.mark_preempting()
                 sys.modules["wandb"].finish(exit_code=error.code)
+        if self.received == signal.SIGUSR2 and self.submitit:
+            self.submitit(self.received, None)  # puts the job back into Slurm's queue and exits
+        if self.received == signal.SIGTERM:
+            requeue_if_preempted()
         raise error
 
 

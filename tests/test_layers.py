@@ -9,7 +9,7 @@ LAYERS = [
     "data.faces",
     "data.twins data.augmentation data.sampler data.demo data.cache",
     "data.readers data.protocols data.audit",
-    "data.datamodule knn embedders telemetry resolvers figures pages runs wandb_logger overrides environment",
+    "data.datamodule knn embedders telemetry resolvers figures pages runs wandb_logger overrides environment slurm",
     "loggers weights",
     "diagnosis",
     "module callbacks checkpoints results media doctor compare watch guard",
