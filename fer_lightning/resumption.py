@@ -5,7 +5,6 @@ import logging
 import os
 import random
 import signal
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +12,6 @@ import lightning
 import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
-from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.trainer.states import TrainerFn
 
 from fer_lightning.errors import Interrupted
@@ -22,6 +20,7 @@ from fer_lightning.loggers import ContinuedCSVLogger
 from fer_lightning.resume import command, is_sweep
 from fer_lightning.slurm import requeue_if_preempted
 from fer_lightning.sweep import tabulate
+from fer_lightning.wandb_logger import PatientWandbLogger
 
 log = logging.getLogger(__name__)
 
@@ -179,10 +178,8 @@ class Resumption(Callback):
         else:
             log.warning("%s; nothing was saved that could go on", name)
         for logger in trainer.loggers:
-            if isinstance(logger, WandbLogger):
-                logger.save()
-                logger.experiment.mark_preempting()
-                sys.modules["wandb"].finish(exit_code=error.code)
+            if isinstance(logger, PatientWandbLogger):
+                logger.interrupted(error.code)
         if self.received == signal.SIGUSR2 and self.submitit:
             self.submitit(self.received, None)  # puts the job back into Slurm's queue and exits
         if self.received == signal.SIGTERM:
