@@ -110,7 +110,7 @@ def _explain_hydra(error: Exception, config_name: str) -> str:
     text = str(error)
     if match := re.search(r"Could not override '([^']+)'", text):
         return f"{match[1]} is no option{_meant(match[1], _known_keys(config_name))}"
-    if (match := re.search(r"Could not find '([\w/]+)'", text)) and match[1] in EXTRAS:
+    if (match := re.search(r"Could not (?:find|load) '([\w/]+)'", text)) and match[1] in EXTRAS:
         return f"{match[1]} is not installed: pip install 'fer_lightning[{EXTRAS[match[1]]}]'"
     if match := re.search(r"Could not find '([\w/]+)/([^'/]+)'", text):
         return _no_choice(match[1], match[2])

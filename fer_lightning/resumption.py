@@ -101,6 +101,13 @@ class Resumption(Callback):
         if self._signalled(trainer):
             self._stop(trainer)
 
+    def on_exception(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, exception: BaseException
+    ) -> None:
+        """End as at a signal where a process that prepares batches has ended at it, before it could be told not to."""
+        if self.received is not None and "DataLoader worker" in str(exception):
+            self._end(trainer)
+
     # Checkpoints
 
     def on_save_checkpoint(
@@ -161,10 +168,18 @@ class Resumption(Callback):
         Raises:
             Interrupted: Always.
         """
-        error = Interrupted(self.received or signal.SIGTERM)
         if trainer.state.fn == TrainerFn.FITTING and not trainer.fast_dev_run:
             self.stopping = True
             trainer.save_checkpoint(self.folder / "checkpoints" / "last.ckpt")
+        self._end(trainer)
+
+    def _end(self, trainer: lightning.Trainer) -> None:
+        """Say how to go on from the newest checkpoint, and end the run.
+
+        Raises:
+            Interrupted: Always.
+        """
+        error = Interrupted(self.received or signal.SIGTERM)
         if not trainer.is_global_zero:
             raise Interrupted(-128)  # exits with 0, else the launcher would kill the main process at its work
         name = signal.Signals(self.received or signal.SIGTERM).name

@@ -109,9 +109,7 @@ def command(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess:
 def test_a_sweep_two_jobs_at_a_time(tmp_path):
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher", reason="needs the extra joblib")
     launcher = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
-    done = command(
-        tmp_path, str(ROOT / "train.py"), "-m", *TINY, *launcher, "logger=wandb", "data.batch_size=28,21,30"
-    )
+    done = command(tmp_path, str(ROOT / "train.py"), "-m", *TINY, *launcher, "logger=wandb", "data.batch_size=28,21,30")
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith("error: data.batch_size=30")
     assert "Traceback" not in done.stderr
@@ -131,7 +129,7 @@ def test_a_sweep_two_jobs_at_a_time(tmp_path):
     [("hydra/launcher=joblib", "joblib"), ("hydra/launcher=slurm", "slurm"), ("hparams_search=optuna", "optuna")],
 )
 def test_missing_extra_is_named(tmp_path, option, extra):
-    code = "import sys, runpy; sys.modules['hydra_plugins'] = None; runpy.run_path(sys.argv.pop(1), run_name='__main__')"
+    code = "import sys, runpy; sys.modules['hydra_plugins'] = None; runpy.run_path(sys.argv.pop(1), None, '__main__')"
     done = command(tmp_path, "-c", code, str(ROOT / "train.py"), "-m", option)
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()

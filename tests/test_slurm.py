@@ -81,7 +81,7 @@ def test_a_sweep_of_three_jobs_of_which_one_fails(tmp_path):
     ],
 )
 def test_a_job_that_lost_its_place_goes_on_as_if_it_had_not(tmp_path, partition, name):
-    options = ("trainer.max_epochs=60", "augmentation=occlusion", "data.num_workers=1")
+    options = ("trainer.max_epochs=60", "augmentation=occlusion")
     process = start(tmp_path, *SLURM, *options, f"hydra.launcher.partition={partition}", "logger=wandb")
     out = tmp_path / "out"
     until(lambda: "epoch 3/" in said(out), process)
@@ -110,5 +110,3 @@ def test_a_job_that_lost_its_place_goes_on_as_if_it_had_not(tmp_path, partition,
     )
     assert all(torch.equal(ended[key], uninterrupted[key]) for key in uninterrupted)
     assert len({path.name.rpartition("-")[2] for path in folders[0].glob("wandb/offline-run-*")}) == 1
-
-
