@@ -130,6 +130,8 @@ def _explain_hydra(error: Exception, config_name: str) -> str:
         return f"{match[1]} is missing: add {match[1]}=..."
     if match := re.search(r"Interpolation key '([^']+)' not found", text):
         return f"{match[1]} is missing: with another loss than triplet use miner=none or miner=batch_hard"
+    if "Error locating target 'umap." in text:
+        return "callbacks=umap needs umap-learn: pip install 'fer_lightning[umap]'"
     if match := re.search(
         r"Error in call to target '[^']+':\s*\w+\((['\"])(.*)\1\)\s*full_key: (\S+)", text, re.DOTALL
     ):

@@ -7,30 +7,32 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import wandb
 from omegaconf import DictConfig
 
-from fer_lightning import figures
 from fer_lightning.errors import UserError
-from fer_lightning.report import distinguish, option_scores
+from fer_lightning.leaderboard import contenders, order
+from fer_lightning.report import option_scores
 from fer_lightning.runs import Run, read_runs
-from fer_lightning.sweep import MEASURED, summarize
+from fer_lightning.sweep import MEASURED
 
 SECTIONS = {  # of the saved view: title -> metrics, each a panel
     "Scores": ("val/accuracy", "val/macro_f1", "val/accuracy_quick"),
     "Training": ("train/loss", "train/active_share", "train/spread", "train/learning_rate"),
     "Distances": ("train/positive_distance", "train/negative_distance", "train/active_triplets"),
 }
+CLOSING = ("sweep/scores", "sweep/options", "sweep/training_graphs", "sweep/confusion_matrices")
 BARS = ("test/accuracy", "test/balanced_accuracy", "test/macro_f1", "test/accuracy_without_twins")
 
 
 def log_sweep(folder: Path, config: DictConfig) -> None:
-    """Log a finished sweep as one more run of its W&B group: leaderboard and objective against each option.
+    """Log a finished sweep as one more run of its W&B group: leaderboard, figures, objective against each option.
 
     Args:
-        folder: Of the sweep.
+        folder: Of the sweep; its report has been written.
         config: Of one of its jobs; names project, group and mode.
     """
     runs, objective = read_runs(folder), config.objective
@@ -45,13 +47,16 @@ def log_sweep(folder: Path, config: DictConfig) -> None:
         settings=wandb.Settings(silent=True),
     ) as run:
         run.log({"sweep/leaderboard": leaderboard_table(runs, objective)})
-        if options:
-            run.log({"sweep/options": wandb.Image(_picture(figures.options(options, objective), folder))})
+        run.log({f"sweep/{path.stem}": wandb.Image(str(path)) for path in sorted((folder / "figures").glob("*.png"))})
         for option, (choices, scores) in options.items():
-            table = wandb.Table([option, objective], [list(point) for point in zip(choices, scores, strict=True)])
-            run.log(
-                {f"sweep/{option}": wandb.plot.bar(table, option, objective, title=f"{objective} against {option}")}
+            means = [
+                [choice, fmean(score for other, score in zip(choices, scores, strict=True) if other == choice)]
+                for choice in dict.fromkeys(choices)
+            ]  # bars of equal name would be laid on top of each other
+            bars = wandb.plot.bar(
+                wandb.Table([option, objective], means), option, objective, title=f"mean {objective} by {option}"
             )
+            run.log({f"sweep/by_{option}": bars})
         honest = [run.metrics for run in runs if not run.metrics.get("leaks") and objective in run.metrics]
         if honest:
             best = max(honest, key=lambda metrics: metrics[objective])
@@ -63,14 +68,9 @@ def log_sweep(folder: Path, config: DictConfig) -> None:
 def leaderboard_table(runs: Sequence[Run], objective: str) -> wandb.Table:
     """Return the leaderboard: means of repeated runs first, then every job."""
     names = [objective, *MEASURED, "test/accuracy_low", "test/accuracy_high", "elapsed_seconds"]
-    jobs = [
-        {"job": label, "runs": 1, "status": "completed", "overrides": "", **run.metrics}
-        for label, run in zip(distinguish(runs), runs, strict=True)
-    ]
-    jobs.sort(key=lambda job: (objective not in job, bool(job.get("leaks")), -job.get(objective, 0.0)))
     rows = [
-        [row["job"], row["status"], row["runs"], *(row.get(name) for name in names), row.get("leaks", "")]
-        for row in [*summarize(jobs, objective), *jobs]
+        [label, row["status"], row["runs"], *(row.get(name) for name in names), row.get("leaks", "")]
+        for label, _, row in contenders(order(runs, objective), objective)
     ]
     return wandb.Table(["job", "status", "runs", *names, "leaks"], rows)
 
@@ -108,6 +108,16 @@ def sweep_report(entity: str, project: str, sweep: str) -> Any:
     import wandb_workspaces.reports.v2 as reports
 
     runset = reports.Runset(entity=entity, project=project, name=sweep, filters=f"Metric('Group') == '{sweep}'")
+    closing = reports.Runset(
+        entity=entity,
+        project=project,
+        name=f"leaderboard of {sweep}",
+        filters=f"Metric('Group') == '{sweep}' and Metric('JobType') == 'sweep'",
+    )
+    board = [
+        reports.WeavePanelSummaryTable(table_name="sweep/leaderboard", layout=reports.Layout(w=24, h=8)),
+        reports.MediaBrowser(media_keys=list(CLOSING), num_columns=2, layout=reports.Layout(y=8, w=24, h=16)),
+    ]
     panels = [reports.BarPlot(title=metric, metrics=[metric]) for metric in BARS]
     panels += [
         reports.LinePlot(title=metric, x="Step", y=[metric]) for metrics in SECTIONS.values() for metric in metrics
@@ -118,15 +128,12 @@ def sweep_report(entity: str, project: str, sweep: str) -> Any:
         title=f"Sweep {sweep}",
         description="Honest and leaky protocols are told apart by the field `faces.leaks` of each run's configuration.",
         blocks=[
+            reports.H2("Leaderboard"),
+            reports.PanelGrid(runsets=[closing], panels=board),
             reports.H2("Scores on the test faces, then curves against the step"),
             reports.PanelGrid(runsets=[runset], panels=panels),
         ],
     )
-
-
-def _picture(figure: Any, folder: Path) -> str:
-    figures.save(figure, folder / "figures" / "options")
-    return str(folder / "figures" / "options.png")
 
 
 def main() -> None:

@@ -4,31 +4,35 @@ The colours of the classes are those of M. Okabe and K. Ito (Color universal des
 can tell apart; maps use a marker of its own for each class besides.
 """
 
-from collections.abc import Mapping, Sequence
+import re
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, PercentFormatter
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from fer_lightning.data.faces import CLASSES
 
 COLORS = dict(zip(CLASSES, ("#D55E00", "#009E73", "#CC79A7", "#E69F00", "#7F7F7F", "#0072B2", "#56B4E9"), strict=True))
 MARKERS = dict(zip(CLASSES, "ovs^DPX", strict=True))
 RUN_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F", "#000000")
-RUN_STYLES = ("-", "--", ":", "-.")  # so that more runs than colours stay apart
+RUN_STYLES = ("-", "--", ":", "-.")  # of the repetitions of an experiment
 CURVES = {  # metric: label of its axis
     "train/loss": "training loss",
-    "train/active_share": "active share of the triplets",
-    "train/positive_distance": "distance of equal labels",
-    "train/negative_distance": "distance of different labels",
-    "train/spread": "spread of the embeddings",
+    "train/active_share": "active triplets, of all valid ones",
+    "train/positive_distance": "distance of equal labels (0 to 2)",
+    "train/negative_distance": "distance of different labels (0 to 2)",
+    "train/spread": "spread of the embeddings (0 to 1)",
     "train/learning_rate": "learning rate",
     "val/accuracy_quick": "quick validation accuracy",
     "val/accuracy": "validation accuracy",
 }
+SHARES = ("train/active_share", "val/accuracy_quick", "val/accuracy")
+LEAKY = "#A32A12"
 STYLE = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "svg.hashsalt": "fer_lightning"}
 
 
@@ -45,13 +49,13 @@ def confusion(matrices: Mapping[str, np.ndarray]) -> Figure:
     columns = min(3, len(matrices))
     rows = -(-len(matrices) // columns)
     with rc_context(STYLE):
-        figure = Figure(figsize=(5.2 * columns + 1, 5 * rows), layout="constrained")
+        figure = Figure(figsize=(4.1 * columns, 4 * rows), layout="constrained")
         grid = figure.subplots(rows, columns, squeeze=False)
         for axes in grid.flat[len(matrices) :]:
             axes.set_axis_off()
         for axes, (name, counts) in zip(grid.flat, matrices.items(), strict=False):
             shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-            picture = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+            axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
             for (row, column), share in np.ndenumerate(shares):
                 color = "white" if share > 0.5 else "black"
                 text = f"{share:.0%}\n{int(counts[row, column]):,}"
@@ -59,29 +63,62 @@ def confusion(matrices: Mapping[str, np.ndarray]) -> Figure:
             axes.spines[:].set_visible(True)
             axes.set_xticks(range(len(CLASSES)), CLASSES, rotation=45, ha="right")
             axes.set_yticks(range(len(CLASSES)), CLASSES)
-            axes.set(xlabel="predicted", ylabel="label")
-            axes.set_title(_short(name), fontsize=9)
-        figure.colorbar(picture, ax=grid, label="share of the label's faces", format=PercentFormatter(1), shrink=0.7)
+            axes.set(xlabel="predicted", ylabel="label (share and number of its faces)")
+            axes.set_title(_wrapped(name, 48), fontsize=9)
     return figure
 
 
 def per_class(scores: Mapping[str, np.ndarray], measure: str) -> Figure:
     """Return bars of a measure per class: in the classes' colours for one run, in the runs' colours for several."""
+    legend = -(-len(scores) // _legend_columns(scores))  # lines
     with rc_context(STYLE):
-        figure = Figure(figsize=(7, 3.2), layout="constrained")
+        figure = Figure(figsize=(7, 3 + 0.18 * legend), layout="constrained")
         axes = figure.add_subplot()
         width = 0.8 / len(scores)
         for run, (name, values) in enumerate(scores.items()):
             places = np.arange(len(CLASSES)) - 0.4 + width * (run + 0.5)
             colors = list(COLORS.values()) if len(scores) == 1 else _color(run)
-            bars = axes.bar(places, values, width, color=colors, label=_short(name))
+            bars = axes.bar(places, values, width, color=colors, label=_wrapped(name, 60))
             if len(scores) <= 2:
                 axes.bar_label(bars, [f"{value:.0%}" for value in values], fontsize=7)
         axes.set_xticks(range(len(CLASSES)), CLASSES)
         axes.set(ylabel=f"{measure} of the class", ylim=(0, 1.05))
         axes.yaxis.set_major_formatter(PercentFormatter(1))
         if len(scores) > 1:
-            figure.legend(loc="outside lower center", ncols=min(3, len(scores)), frameon=False, fontsize=7)
+            figure.legend(loc="outside lower left", ncols=_legend_columns(scores), frameon=False, fontsize=8)
+        else:
+            axes.set_title(_wrapped(next(iter(scores)), 90), fontsize=9)
+    return figure
+
+
+def scores(rows: Sequence[tuple[str, Sequence[float], tuple[float, float] | None, bool]], chance: float) -> Figure:
+    """Return the test accuracies at a glance, the first row on top.
+
+    Args:
+        rows: Label, accuracy of each repetition, 95 % interval of a single run, whether it leaks.
+        chance: Accuracy of always giving the most frequent answer.
+    """
+    with rc_context(STYLE):
+        names = [_wrapped(label, 30) for label, *_ in rows]
+        lines = sum(name.count("\n") + 1.6 for name in names)
+        figure = Figure(figsize=(5.4, 0.9 + 0.16 * lines), layout="constrained")
+        axes = figure.add_subplot()
+        for place, (_, accuracies, interval, leaky) in enumerate(rows):
+            color = LEAKY if leaky else RUN_COLORS[0]
+            if interval:
+                axes.plot(interval, [place, place], color=color, linewidth=1.5, solid_capstyle="butt")
+            else:
+                axes.plot(np.mean(accuracies), place, "|", color="black", markersize=14, markeredgewidth=1.5)
+            face = "white" if leaky else color
+            axes.plot(accuracies, [place] * len(accuracies), "o", color=color, markerfacecolor=face, markersize=5)
+        axes.axvline(chance, color="#7F7F7F", linestyle=":", linewidth=1)
+        axes.set_yticks(range(len(rows)), names)
+        for label, (*_, leaky) in zip(axes.get_yticklabels(), rows, strict=True):
+            label.set_color(LEAKY if leaky else "black")
+        axes.set(xlabel="test accuracy", ylim=(len(rows) - 0.4, -0.6))
+        axes.grid(axis="x", color="#E5E7EB", linewidth=0.6)
+        axes.set_axisbelow(True)
+        axes.xaxis.set_major_formatter(PercentFormatter(1))
     return figure
 
 
@@ -93,7 +130,8 @@ def embedding_map(points: np.ndarray, labels: np.ndarray, title: str) -> Figure:
         for label, name in enumerate(CLASSES):
             own = points[labels == label]
             axes.scatter(*own.T, s=16, marker=MARKERS[name], color=COLORS[name], alpha=0.7, linewidths=0, label=name)
-        axes.set(xticks=[], yticks=[], title=title)
+        axes.set(xticks=[], yticks=[], xlabel="first axis (no unit)", ylabel="second axis (no unit)")
+        axes.set_title(_wrapped(title, 60), fontsize=9)
         axes.spines[:].set_visible(True)
         figure.legend(loc="outside right center", frameon=False, markerscale=2)
     return figure
@@ -116,43 +154,66 @@ def pictures(rows: Sequence[Sequence[np.ndarray]], row_names: Sequence[str], col
     return figure
 
 
-def curves(histories: Mapping[str, Mapping[str, tuple[np.ndarray, np.ndarray]]]) -> Figure:
-    """Return the curves of some runs against the step: run -> metric -> (steps, values)."""
+def curves(histories: Mapping[str, Mapping[str, tuple[np.ndarray, np.ndarray]]], kinds: Sequence[int]) -> Figure:
+    """Return the curves of some runs against the step.
+
+    Args:
+        histories: Run -> metric -> (steps, values).
+        kinds: The experiment of each run, from 0; its repetitions share a colour and differ in their lines.
+    """
     found = [name for name in CURVES if any(name in history for history in histories.values())]
+    looks = [
+        {
+            "color": _color(kind),
+            "linestyle": RUN_STYLES[kinds[:run].count(kind) % len(RUN_STYLES)],
+            "linewidth": 1.2,
+        }
+        for run, kind in enumerate(kinds)
+    ]
+    columns = min(3, max(1, len(found)))
+    rows = max(1, -(-len(found) // columns))
+    legend = -(-len(histories) // _legend_columns(histories))  # lines
     with rc_context(STYLE):
-        figure = Figure(figsize=(10, 2.5 * max(1, -(-len(found) // 3)) + 0.4), layout="constrained")
-        grid = figure.subplots(max(1, -(-len(found) // 3)), 3, squeeze=False)
+        figure = Figure(figsize=(max(5, 3.35 * columns), 2.5 * rows + 0.2 + 0.18 * legend), layout="constrained")
+        grid = figure.subplots(rows, columns, squeeze=False)
         for axes in grid.flat[len(found) :]:
             axes.set_axis_off()
         for axes, metric in zip(grid.flat, found, strict=False):
-            for run, history in enumerate(histories.values()):
+            for history, look in zip(histories.values(), looks, strict=True):
                 if metric in history:
                     steps, values = history[metric]
-                    axes.plot(steps, _smooth(values), color=_color(run), linestyle=_style(run), linewidth=1.2)
-            axes.set(xlabel="step", ylabel=CURVES[metric])
-            if "accuracy" in metric:
+                    axes.plot(steps, _smooth(values), marker="." if len(values) < 20 else "", **look)
+            axes.set(xlabel="step (batches)", ylabel=CURVES[metric])
+            if metric in SHARES:
                 axes.yaxis.set_major_formatter(PercentFormatter(1))
+            else:
+                axes.ticklabel_format(axis="y", scilimits=(-3, 4), useOffset=False)
+            axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         if len(histories) > 1:
-            lines = [
-                figure.axes[0].plot([], [], color=_color(run), linestyle=_style(run))[0]
-                for run in range(len(histories))
-            ]
-            names = [_short(name) for name in histories]
-            figure.legend(lines, names, loc="outside lower center", ncols=2, frameon=False, fontsize=7)
+            lines = [figure.axes[0].plot([], [], **look)[0] for look in looks]
+            names = [_wrapped(name, 60) for name in histories]
+            figure.legend(
+                lines, names, loc="outside lower left", ncols=_legend_columns(histories), frameon=False, fontsize=8
+            )
     return figure
 
 
 def options(values: Mapping[str, tuple[Sequence[str], Sequence[float]]], objective: str) -> Figure:
     """Return the objective against each swept option: option -> (choices, scores), one point per job."""
+    columns = min(3, max(1, len(values)))
+    rows = max(1, -(-len(values) // columns))
     with rc_context(STYLE):
-        figure = Figure(figsize=(3.4 * max(1, len(values)), 3), layout="constrained")
-        grid = figure.subplots(1, max(1, len(values)), squeeze=False, sharey=True)[0]
-        for axes, (option, (choices, scores)) in zip(grid, values.items(), strict=False):
+        figure = Figure(figsize=(3.4 * columns, 3 * rows), layout="constrained")
+        grid = figure.subplots(rows, columns, squeeze=False, sharey=True)
+        for axes in grid.flat[len(values) :]:
+            axes.set_axis_off()
+        for axes, (option, (choices, scores)) in zip(grid.flat, values.items(), strict=False):
             _points(axes, choices, scores)
             axes.set(xlabel=option)
-        grid[0].set(ylabel=objective)
-        if "accuracy" in objective:
-            grid[0].yaxis.set_major_formatter(PercentFormatter(1))
+            if "accuracy" in objective:
+                axes.yaxis.set_major_formatter(PercentFormatter(1))
+        for axes in grid[:, 0]:
+            axes.set(ylabel=objective)
     return figure
 
 
@@ -160,22 +221,25 @@ def _points(axes: Axes, choices: Sequence[str], scores: Sequence[float]) -> None
     """Plot scores over choices, on a number line where all choices are numbers; a dash marks each choice's mean."""
     try:
         places = [float(choice) for choice in choices]
-        axes.xaxis.set_major_locator(FixedLocator(sorted(set(places))))
-        axes.margins(x=0.2)
+        if min(places) > 0 and max(places) >= 8 * min(places):
+            axes.set_xscale("log")
+        axes.set_xticks(*zip(*sorted({float(choice): choice for choice in choices}.items()), strict=True))
+        axes.minorticks_off()
     except ValueError:
-        names = sorted(set(choices))
+        names = list(dict.fromkeys(choices))
         places = [names.index(choice) for choice in choices]
-        axes.set_xticks(range(len(names)), names, rotation=30, ha="right")
-        axes.margins(x=0.2)
+        axes.set_xticks(range(len(names)), [_short(name, 24) for name in names], rotation=30, ha="right")
+    axes.margins(x=0.2)
     axes.plot(places, scores, "o", color=RUN_COLORS[0], alpha=0.7)
     for place in set(places):
         mean = np.mean([score for at, score in zip(places, scores, strict=True) if at == place])
         axes.plot([place], [mean], "_", markersize=22, color="black")
 
 
-def _smooth(values: np.ndarray, window: int = 25) -> np.ndarray:
+def _smooth(values: np.ndarray) -> np.ndarray:
     """Return the running mean over long series, so that several runs can be told apart; short ones as they are."""
-    if len(values) < 4 * window:
+    window = len(values) // 40
+    if window < 5:
         return values
     sums = np.cumsum(np.concatenate([[0.0], values]))
     ends = np.arange(1, len(values) + 1)
@@ -187,9 +251,16 @@ def _color(run: int) -> str:
     return RUN_COLORS[run % len(RUN_COLORS)]
 
 
-def _style(run: int) -> str:
-    return RUN_STYLES[run // len(RUN_COLORS) % len(RUN_STYLES)]
+def _legend_columns(names: Iterable[str]) -> int:
+    """Return how many columns of a legend fit side by side."""
+    return max(1, min(4, 110 // (max(map(len, names)) + 8)))
 
 
-def _short(name: str) -> str:
-    return name if len(name) <= 60 else f"{name[:57]}..."
+def _short(name: str, length: int) -> str:
+    return name if len(name) <= length else f"{name[: length - 3]}..."
+
+
+def _wrapped(name: str, width: int) -> str:
+    """Return a name on three lines at most, its options without the names of their groups."""
+    name = re.sub(r"\b[\w.]*\.(\w+=)", r"\1", name)
+    return "\n".join(textwrap.wrap(name, width, max_lines=3, placeholder=" ...")) or name

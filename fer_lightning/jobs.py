@@ -25,6 +25,7 @@ class Reports(Callback):
     def __init__(self) -> None:
         self.sweep: DictConfig | None = None
         self.jobs: int | None = None
+        self.swept: set[str] = set()
         self.start = time.time()  # not monotonic: the jobs may run on other machines
         self.earlier: int | None = None  # when the job at hand, completed before, was last written
 
@@ -38,13 +39,14 @@ class Reports(Callback):
         self.earlier = _written(config)
         if self.sweep is None:
             return
-        self.jobs = count_jobs(self.sweep)
+        self.jobs, self.swept = count_jobs(self.sweep), set(swept(self.sweep))
         left = ""
         ended = self._ended(Path(config.hydra.sweep.dir))
         if done := sum(ended.values()):
             seconds = (time.time() - self.start) / done * max(0, self.jobs - len(ended))
             left = f"; about {math.ceil(seconds / 60)} min left" if seconds > 60 else f"; about {seconds:.0f} s left"
-        log.info("job %d of %d: %s%s", config.hydra.job.num + 1, self.jobs, config.hydra.job.override_dirname, left)
+        own = [option for option in config.hydra.overrides.task if option.lstrip("+").partition("=")[0] in self.swept]
+        log.info("job %d of %d: %s%s", config.hydra.job.num + 1, self.jobs, " ".join(own), left)
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
         """Write the reports; whatever fails here costs no more than the report."""
@@ -55,6 +57,7 @@ class Reports(Callback):
 
     def _publish(self, config: DictConfig) -> None:
         from fer_lightning.doctor import diagnose  # matplotlib and wandb load long: only when there is something to say
+        from fer_lightning.leaderboard import contenders, order, verdict
         from fer_lightning.report import write_report
         from fer_lightning.runs import read_run, read_runs
 
@@ -68,12 +71,16 @@ class Reports(Callback):
         if config.hydra.mode.name == "MULTIRUN":
             sweep = Path(config.hydra.sweep.dir)
             with writing(sweep):
-                write_report(sweep, read_runs(sweep))
-                ended = len(self._ended(sweep)) == self.jobs and not _closed(sweep)
-                if ended and "wandb" in config.logger and not config.trainer.fast_dev_run:
+                runs = read_runs(sweep)
+                write_report(sweep, runs)
+                ended = len(self._ended(sweep)) == self.jobs
+                if ended and "wandb" in config.logger and not (config.trainer.fast_dev_run or _closed(sweep)):
                     from fer_lightning.dashboard import log_sweep
 
                     log_sweep(sweep, config)
+            if ended:
+                for card in verdict(contenders(order(runs, config.objective), config.objective), config.objective):
+                    log.info("%s", card)
             log.info("sweep: %s (report.html, sweep.csv, sweep.md)", sweep)
 
     def _ended(self, sweep: Path) -> dict[str, bool]:
@@ -105,11 +112,21 @@ def _written(config: DictConfig) -> int | None:
 def count_jobs(config: DictConfig) -> int | None:
     """Return how many jobs a sweep has, or None where its sweeper does not say."""
     sweeper = config.hydra.sweeper
-    if "n_trials" in sweeper:
-        return int(sweeper.n_trials)
-    given = [f"{key}={value}" for key, value in (sweeper.get("params") or {}).items()]
-    overrides = OverridesParser.create().parse_overrides([*given, *config.hydra.overrides.task])
-    last = {override.get_key_element(): override for override in overrides}  # as the sweeper: the last one counts
-    return math.prod(
-        len(list(override.sweep_string_iterator())) for override in last.values() if override.is_discrete_sweep()
+    return int(sweeper.n_trials) if "n_trials" in sweeper else math.prod(swept(config).values())
+
+
+def swept(config: DictConfig) -> dict[str, int]:
+    """Return the options that differ between the jobs of a sweep, and the number of choices of each.
+
+    What a sweeper draws out of a range counts as one choice.
+    """
+    params = config.hydra.sweeper.get("params") or {}
+    overrides = OverridesParser.create().parse_overrides(
+        [*(f"{key}={value}" for key, value in params.items()), *config.hydra.overrides.task]
     )
+    last = {override.get_key_element(): override for override in overrides}  # as the sweeper: the last one counts
+    return {
+        key: len(list(override.sweep_string_iterator())) if override.is_discrete_sweep() else 1
+        for key, override in last.items()
+        if override.is_sweep_override()
+    }

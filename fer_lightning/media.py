@@ -15,6 +15,7 @@ from fer_lightning import figures
 from fer_lightning.data.faces import CLASSES
 from fer_lightning.files import write_json
 from fer_lightning.pages import png, unpng
+from fer_lightning.progress import track
 
 log = logging.getLogger(__name__)
 
@@ -83,8 +84,8 @@ class Media(Callback):
         draw("augmentation", lambda: augmentation_grid(datamodule))
         sample = np.random.default_rng(self.seed).permutation(len(columns["labels"]))[: self.map_faces]
         labels = columns["labels"][sample]
-        for name, reducer in self.maps.items():
-            log.info("drawing the map of %d embeddings, %s", len(sample), name)
+        log.info("drawing the maps of %d embeddings: %s", len(sample), ", ".join(self.maps))
+        for name, reducer in track(self.maps.items(), "drawing the maps of the embeddings"):
             draw(
                 f"embeddings_{name}",
                 lambda reducer=reducer, name=name: figures.embedding_map(
@@ -94,14 +95,14 @@ class Media(Callback):
                 ),
             )
         try:
-            mistakes = list(self._worst(columns, datamodule, pl_module))
-            write_json(self.folder / "mistakes.json", {"mistakes": mistakes})
-            logged["tables/mistakes"] = mistakes_table(mistakes, self.neighbours)
             logged["tables/per_class"] = per_class_table(confusion)
             logged["tables/confusion"] = confusion_table(confusion)
             logged["tables/audit"] = wandb.Table(
                 ["finding", "number"], [[name, number] for name, number in datamodule.audit.figures().items()]
             )
+            mistakes = list(self._worst(columns, datamodule, pl_module))
+            write_json(self.folder / "mistakes.json", {"mistakes": mistakes})
+            logged["tables/mistakes"] = mistakes_table(mistakes, self.neighbours)
         except Exception as error:
             self._failed("mistakes", error)
         for logger in trainer.loggers:
@@ -112,7 +113,7 @@ class Media(Callback):
                     self._failed("upload to W&B", error)
                 logger.experiment.summary["media/failures"] = self.failures
         if self.failures:
-            log.warning("%d figures or tables of this run are missing; its metrics are whole", self.failures)
+            log.warning("figures and tables that this run lacks: %d; its metrics are whole", self.failures)
 
     def _worst(
         self, columns: dict[str, np.ndarray], datamodule: lightning.LightningDataModule, module: Any

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from omegaconf import OmegaConf
 
 from fer_lightning.data.faces import CLASSES
 from fer_lightning.errors import UserError
 
 ASIDE = "superseded"  # folder of a sweep for what its jobs left before they started anew
+REPEATED = ("seed=", "protocol.fold=")  # overrides in which repetitions of one experiment differ
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,18 @@ class Run:
     def name(self) -> str:
         """The folder's name."""
         return self.folder.name
+
+    @cached_property
+    def overrides(self) -> list[str]:
+        """What its command line, or its sweep, overrode of the run itself; empty where Hydra left no note of it."""
+        path = self.folder / ".hydra" / "overrides.yaml"
+        overrides = map(str, OmegaConf.load(path)) if path.is_file() else ()
+        return [override for override in overrides if not override.startswith(("hydra.", "sweep."))]
+
+    @property
+    def repetition(self) -> str:
+        """The seed and the fold that tell it from the other runs of its experiment."""
+        return " ".join(sorted(override for override in self.overrides if override.lstrip("+").startswith(REPEATED)))
 
     @cached_property
     def history(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:

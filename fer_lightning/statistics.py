@@ -1,7 +1,7 @@
 """How certain a score is: bootstrap intervals, and the paired comparison of two runs."""
 
 import numpy as np
-from scipy.stats import binomtest
+from scipy.stats import binomtest, t
 
 RESAMPLES = 1000
 HEADLINES = ("accuracy", "balanced_accuracy", "macro_f1")
@@ -68,6 +68,22 @@ def compare(first: np.ndarray, second: np.ndarray, groups: np.ndarray, seed: int
         "only_second": only_second,
         "p": float(binomtest(only_first, discordant).pvalue) if discordant else 1.0,
     }
+
+
+def paired(differences: np.ndarray) -> dict[str, float]:
+    """Compare two experiments over their repetitions by Student's paired t-test.
+
+    Args:
+        differences: (R,) first minus second, for each seed or fold that both have; R at least 2.
+
+    Returns:
+        The mean ``difference``, its 95 % interval ``low`` and ``high``, the two-sided ``p``, the number of ``pairs``.
+    """
+    number, difference = len(differences), float(differences.mean())
+    error = float(differences.std(ddof=1)) / np.sqrt(number)
+    half = float(t.ppf(0.975, number - 1)) * error
+    p = 2 * float(t.sf(abs(difference) / error, number - 1)) if error else float(difference == 0)
+    return {"difference": difference, "low": difference - half, "high": difference + half, "p": p, "pairs": number}
 
 
 def one_vs_rest(accuracy: float, num_classes: int) -> float:

@@ -20,6 +20,7 @@ from rich.table import Column, Table
 
 from fer_lightning.files import write_json, write_text
 from fer_lightning.resume import job_options
+from fer_lightning.runs import REPEATED
 
 MEASURED = (
     "test/accuracy",
@@ -28,7 +29,6 @@ MEASURED = (
     "test/accuracy_without_twins",
     "test/one_vs_rest_accuracy",
 )
-REPEATED = ("seed", "protocol.fold")  # overrides in which repetitions of one experiment differ
 
 
 class JobLedger(Callback):
@@ -98,8 +98,7 @@ def summarize(jobs: list[dict[str, Any]], objective: str) -> list[dict[str, Any]
     repeated = defaultdict(list)
     for job in jobs:
         if job["status"] == "completed":
-            common = [o for o in job["overrides"].split() if o.lstrip("+").partition("=")[0] not in REPEATED]
-            repeated[" ".join(common)].append(job)
+            repeated[experiment(job["overrides"])].append(job)
     rows = []
     for overrides, runs in repeated.items():
         if len(runs) == 1:
@@ -117,6 +116,11 @@ def summarize(jobs: list[dict[str, Any]], objective: str) -> list[dict[str, Any]
                 row |= {name: fmean(values), f"{name}_sd": stdev(values)}
         rows.append(row)
     return sorted(rows, key=lambda row: _rank(row, objective))
+
+
+def experiment(overrides: str) -> str:
+    """Return the overrides without those in which repetitions differ."""
+    return " ".join(o for o in overrides.split() if not o.lstrip("+").startswith(REPEATED))
 
 
 def columns(objective: str) -> list[str]:

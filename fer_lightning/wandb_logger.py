@@ -1,17 +1,14 @@
 """W&B that never ends a training."""
 
 import logging
-import signal
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from lightning.fabric.loggers.logger import rank_zero_experiment
+from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import WandbLogger
 
 log = logging.getLogger(__name__)
-
-STOPS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)  # what Slurm sends to every process of a job
 
 
 def patient(method: Callable) -> Callable:
@@ -37,23 +34,22 @@ class PatientWandbLogger(WandbLogger):
 
     failed = False
 
-    @property
-    @rank_zero_experiment
-    def experiment(self) -> Any:
-        """The run of W&B; its own process starts with signals blocked that are the training's to deal with."""
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
-        try:
-            return super().experiment
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._wandb_init.pop("anonymous", None)  # Lightning passes it unasked, and W&B warns of it in every run
 
     log_hyperparams = patient(WandbLogger.log_hyperparams)
     log_metrics = patient(WandbLogger.log_metrics)
-    after_save_checkpoint = patient(WandbLogger.after_save_checkpoint)
     finalize = patient(WandbLogger.finalize)
 
     @patient
+    def after_save_checkpoint(self, checkpoint_callback: ModelCheckpoint) -> None:
+        """Leave ``last.ckpt`` out of what ``log_model`` uploads: it would take ``best`` from the chosen one."""
+        if checkpoint_callback.monitor:
+            super().after_save_checkpoint(checkpoint_callback)
+
+    @patient
     def interrupted(self, code: int) -> None:
-        """End the run as one that goes on later."""
+        """End the run as one that goes on later. A signal of Slurm's reaches W&B's own process too, and ends it."""
         self.experiment.mark_preempting()
         self.experiment.finish(exit_code=code)

@@ -16,7 +16,8 @@ LAYERS = [
     "resume",
     "checks folders sweep search",
     "resumption",
-    "audit paper_tables report",
+    "audit paper_tables leaderboard",
+    "report",
     "dashboard",
     "jobs",
 ]
