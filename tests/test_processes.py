@@ -90,6 +90,7 @@ def test_jobs_that_end_at_once_lose_no_row_and_close_the_sweep_once(tmp_path):
     reports.jobs = NUMBER
     together(end_job, tmp_path, reports)
     for sweep in tmp_path.iterdir():
+        assert len(list(sweep.glob("*/metrics.json"))) == NUMBER
         with (sweep / "sweep.csv").open() as file:
             rows = list(csv.DictReader(file))
         assert [(row["job"], row["val/accuracy"]) for row in rows] == [
@@ -122,6 +123,29 @@ def test_a_sweep_two_jobs_at_a_time(tmp_path):
     ids = [path.name for path in tmp_path.glob("out/*/wandb/offline-run-*")]
     assert len(ids) == len({name.rpartition("-")[2] for name in ids}) == 3
     assert '"CPU, 1 threads"' in next(tmp_path.glob("out/*bs28*/metrics.json")).read_text()
+
+
+def test_two_sweeps_started_at_once_stay_apart(tmp_path):
+    sweeps = [
+        subprocess.Popen(
+            [sys.executable, str(ROOT / "train.py"), "-m", *TINY[:-1], "debug=fast", f"optimizer={first},{second}"],
+            cwd=tmp_path,
+            env=ENVIRONMENT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for first, second in (("adam", "sgd"), ("rmsprop", "adamw"))
+    ]
+    for process in sweeps:
+        output, _ = process.communicate(timeout=240)
+        assert process.returncode == 0, output
+    found = []
+    for folder in (tmp_path / "logs/train/multiruns").iterdir():
+        with (folder / "sweep.csv").open() as file:
+            found.append({row["job"].split("-")[0]: row["status"] for row in csv.DictReader(file)})
+    assert sorted(sorted(rows) for rows in found) == [["adam", "sgd"], ["adamw", "rmsprop"]]
+    assert {status for rows in found for status in rows.values()} == {"completed"}
 
 
 @pytest.mark.parametrize(
