@@ -6,7 +6,7 @@ export OMP_NUM_THREADS ?= 1
 DATA ?= null
 
 .DEFAULT_GOAL := help
-.PHONY: help install train audit paper-tables test test-browser test-real test-kill fuzz lint format clean
+.PHONY: help install train audit paper-tables test test-browser test-real test-kill test-slurm fuzz lint format clean
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -15,7 +15,7 @@ install: $(BIN)/.installed  ## Set up .venv at the exact versions of constraints
 
 $(BIN)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,optuna,tensorboard]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,joblib,optuna,tensorboard]'
 	touch $@
 
 train: install  ## Train and test on the embedded faces
@@ -30,7 +30,7 @@ paper-tables: install  ## Run the paper's tables 4 and 6 on DATA, honest and lea
 	$(BIN)/python -m fer_lightning.paper_tables logs/paper_tables
 
 test: install  ## Run the tests
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not real_faces and not browser and not kill"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not real_faces and not browser and not kill and not slurm"
 
 test-browser: install  ## Open the pages in headless Chromium (Debian: apt install chromium)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[browser]'
@@ -41,6 +41,11 @@ test-real: install  ## Run the tests that need the real faces (skipped where the
 
 test-kill: install  ## Kill a training at 50 random moments and go on each time; 6 minutes
 	$(BIN)/python -m pytest -m kill
+
+test-slurm: install  ## Run sweeps and preemptions on a Slurm that it sets up here (as root on Debian); 5 minutes
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[slurm]'
+	tests/slurm/start > /dev/null
+	SLURM_CONF=$$(tests/slurm/start | sed 's/.*=//') $(BIN)/python -m pytest -m slurm; code=$$?; tests/slurm/stop; exit $$code
 
 fuzz: install  ## Try 2,000 random inputs on every reader and on the command line; minutes
 	FUZZ_EXAMPLES=2000 $(BIN)/python -m pytest -m fuzz

@@ -19,6 +19,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+import fer_lightning.resolvers  # noqa: F401  here too: the processes of a launcher import this module, not train.py
 from fer_lightning.diagnosis import diagnose
 from fer_lightning.environment import check_packages, check_python, low_room, rank, started_processes
 from fer_lightning.errors import UserError
@@ -28,6 +29,13 @@ from fer_lightning.resume import resume_arguments
 log = logging.getLogger(__name__)
 
 INHERITED = "FER_LIGHTNING_ERRORS"  # says to processes that Lightning starts that HYDRA_FULL_ERROR is ours
+# Functions of Hydra's that run a job, take its result from another process, or send it there.
+STARTED = {"run_job", "return_value", "launch"}
+EXTRAS = {  # plugins of Hydra's that are not there -> what to install
+    "hydra/launcher/joblib": "joblib",
+    "hydra/launcher/submitit_slurm": "slurm",
+    "hydra/sweeper/optuna": "optuna",
+}
 SECRET = re.compile(r"(api_?key|secret|password|token|credentials?)$", re.IGNORECASE)
 
 
@@ -92,8 +100,6 @@ def _sentence(error: Exception, config_name: str) -> str | None:
     """Return an error as one sentence, or None."""
     if isinstance(error, UserError):
         return str(error)
-    if isinstance(error.__cause__, UserError):  # raised while Hydra instantiated a node
-        return str(error.__cause__)
     if sentence := diagnose(error):
         return sentence
     if isinstance(error, HydraException | OmegaConfBaseException):
@@ -101,7 +107,7 @@ def _sentence(error: Exception, config_name: str) -> str | None:
     for key, _, value in (argument.partition("=") for argument in sys.argv[1:]):
         if (CONF / key).is_dir() and "must be a string" in str(error):  # optimizer=3
             return _no_choice(key, value)
-    if "run_job" not in (frame.name for frame in traceback.extract_tb(error.__traceback__)):
+    if STARTED.isdisjoint(frame.name for frame in traceback.extract_tb(error.__traceback__)):
         # Hydra was still reading the command line: whatever its parser stumbles over was written there.
         return f"the options cannot be read ({type(error).__name__}: {error})"
     return None
@@ -112,6 +118,8 @@ def _explain_hydra(error: Exception, config_name: str) -> str:
     text = str(error)
     if match := re.search(r"Could not override '([^']+)'", text):
         return f"{match[1]} is no option{_meant(match[1], _known_keys(config_name))}"
+    if (match := re.search(r"Could not (?:find|load) '([\w/]+)'", text)) and match[1] in EXTRAS:
+        return f"{match[1]} is not installed: pip install 'fer_lightning[{EXTRAS[match[1]]}]'"
     if match := re.search(r"Could not find '([\w/]+)/([^'/]+)'", text):
         return _no_choice(match[1], match[2])
     if isinstance(error, OverrideParseException):

@@ -3,6 +3,7 @@
 import errno
 import gc
 import inspect
+import os
 import re
 import shutil
 import sys
@@ -51,6 +52,9 @@ REMEDIES = (
 class Diagnosis(Callback):
     """Replace what ended a job by its diagnosis, for the console and for the table of a sweep alike."""
 
+    def __init__(self) -> None:
+        self.process = os.getpid()
+
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
         """Replace the exception; the original one stays its cause."""
         if job_return.status != JobStatus.FAILED:
@@ -64,10 +68,14 @@ class Diagnosis(Callback):
             gc.collect()
             if (torch := sys.modules.get("torch")) and torch.cuda.is_available():
                 torch.cuda.empty_cache()
+        elif os.getpid() != self.process:  # a launcher's: the exception travels back without its traceback
+            error.add_note("".join(traceback.format_tb(error.__traceback__)))
 
 
 def diagnose(error: BaseException, cfg: DictConfig | None = None) -> str | None:
     """Return one sentence with the remedy, or None for an error that is not known here."""
+    if isinstance(error.__cause__, UserError):  # raised while Hydra instantiated a node
+        return str(error.__cause__)
     text = " ".join(str(error).split())
     if isinstance(error, MemoryError) or re.search(r"out of memory|not enough memory: you tried", text):
         size = f" (it is {cfg.data.batch_size})" if cfg is not None else ""

@@ -28,9 +28,8 @@ class Claim(Callback):
         """Hold the folder of a sweep until this process ends, and note the options that make the sweep."""
         folder = Path(config.hydra.sweep.dir)
         folder.mkdir(parents=True, exist_ok=True)
-        self.lock = FileLock(
-            folder / ".lock", is_singleton=True
-        )  # the system lets go of it with the process, however that ends
+        # The system lets go of it with the process, however that ends.
+        self.lock = FileLock(folder / ".lock", is_singleton=True)
         try:
             self.lock.acquire(timeout=0)
         except Timeout:
@@ -43,3 +42,7 @@ class Claim(Callback):
                 "hydra.sweep.dir"
             )
         note_sweep(folder, config.hydra.overrides)
+
+    def __getstate__(self) -> dict:
+        """Return nothing: it is this process that holds the sweep, not those that its launcher sends the jobs to."""
+        return {}

@@ -11,6 +11,8 @@ from hydra.core.utils import JobReturn
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
+from fer_lightning.sweep import collect, writing
+
 log = logging.getLogger(__name__)
 
 
@@ -24,14 +26,13 @@ class Reports(Callback):
         self.sweep: DictConfig | None = None
         self.jobs: int | None = None
         self.swept: set[str] = set()
-        self.start = time.monotonic()
-        self.done = 0
+        self.start = time.time()  # not monotonic: the jobs may run on other machines
         self.earlier: int | None = None  # when the job at hand, completed before, was last written
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Keep the sweep's configuration; the jobs are counted when the first one starts and all has been said."""
         self.sweep = config
-        self.start = time.monotonic()
+        self.start = time.time()
 
     def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Say which job this is and how long the rest may take."""
@@ -40,15 +41,15 @@ class Reports(Callback):
             return
         self.jobs, self.swept = count_jobs(self.sweep), set(swept(self.sweep))
         left = ""
-        if self.done:
-            seconds = (time.monotonic() - self.start) / self.done * (self.jobs - self.done)
+        ended = self._ended(Path(config.hydra.sweep.dir))
+        if done := sum(ended.values()):
+            seconds = (time.time() - self.start) / done * max(0, self.jobs - len(ended))
             left = f"; about {math.ceil(seconds / 60)} min left" if seconds > 60 else f"; about {seconds:.0f} s left"
         own = [option for option in config.hydra.overrides.task if option.lstrip("+").partition("=")[0] in self.swept]
         log.info("job %d of %d: %s%s", config.hydra.job.num + 1, self.jobs, " ".join(own), left)
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
         """Write the reports; whatever fails here costs no more than the report."""
-        self.done += 1
         try:
             self._publish(config)
         except Exception as error:
@@ -69,17 +70,37 @@ class Reports(Callback):
             log.info("results: %s (report.html, figures/, metrics.json, predictions.csv)", folder)
         if config.hydra.mode.name == "MULTIRUN":
             sweep = Path(config.hydra.sweep.dir)
-            runs = read_runs(sweep)
-            write_report(sweep, runs)
-            ended = sum(run.metrics.get("status") in ("completed", "failed") for run in runs)
-            if "wandb" in config.logger and ended == self.jobs and not config.trainer.fast_dev_run:
-                from fer_lightning.dashboard import log_sweep
+            with writing(sweep):
+                runs = read_runs(sweep)
+                write_report(sweep, runs)
+                ended = len(self._ended(sweep)) == self.jobs
+                if ended and "wandb" in config.logger and not (config.trainer.fast_dev_run or _closed(sweep)):
+                    from fer_lightning.dashboard import log_sweep
 
-                log_sweep(sweep, config)
-            if ended == self.jobs:
+                    log_sweep(sweep, config)
+            if ended:
                 for card in verdict(contenders(order(runs, config.objective), config.objective), config.objective):
                     log.info("%s", card)
             log.info("sweep: %s (report.html, sweep.csv, sweep.md)", sweep)
+
+    def _ended(self, sweep: Path) -> dict[str, bool]:
+        """Return the jobs that have ended, in whatever process, and of each whether it was since the sweep started.
+
+        One that failed before the sweep was resumed has not ended: it runs again.
+        """
+        ended = {}
+        for job in collect(sweep, ""):
+            now = (sweep / job["job"] / "metrics.json").stat().st_mtime > self.start
+            if job["status"] == "completed" or (job["status"] == "failed" and now):
+                ended[job["job"]] = now
+        return ended
+
+
+def _closed(sweep: Path) -> bool:
+    """Return whether the closing W&B run of a sweep is newer than all results, so was logged by another job."""
+    closing = sweep / "wandb"
+    newest = max(path.stat().st_mtime for path in sweep.glob("*/metrics.json"))
+    return closing.is_dir() and closing.stat().st_mtime > newest
 
 
 def _written(config: DictConfig) -> int | None:

@@ -11,6 +11,7 @@ import socket
 import sys
 from collections.abc import Sequence
 from functools import cache
+from multiprocessing import parent_process
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 from uuid import uuid4
@@ -96,8 +97,13 @@ def run_id(output_dir: str) -> str:
     return earlier[1] if earlier else uuid4().hex[:12]
 
 
+def on_terminal() -> bool:
+    """Return whether a progress bar has a terminal to itself: no for one of several jobs at a time."""
+    return sys.stdout.isatty() and parent_process() is None
+
+
 OmegaConf.register_new_resolver("run_id", run_id, replace=True, use_cache=True)
 OmegaConf.register_new_resolver("run_name", run_name, replace=True)
 OmegaConf.register_new_resolver("sweep_name", sweep_name, replace=True)
 OmegaConf.register_new_resolver("wandb_mode", wandb_mode, replace=True)
-OmegaConf.register_new_resolver("on_terminal", lambda: sys.stdout.isatty(), replace=True)
+OmegaConf.register_new_resolver("on_terminal", on_terminal, replace=True)

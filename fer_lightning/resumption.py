@@ -5,14 +5,13 @@ import logging
 import os
 import random
 import signal
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import lightning
 import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
-from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
 from lightning.pytorch.trainer.states import TrainerFn
 
@@ -20,7 +19,9 @@ from fer_lightning.errors import Interrupted
 from fer_lightning.files import write_json
 from fer_lightning.loggers import ContinuedCSVLogger
 from fer_lightning.resume import command, is_sweep
+from fer_lightning.slurm import requeue_if_preempted
 from fer_lightning.sweep import tabulate
+from fer_lightning.wandb_logger import PatientWandbLogger
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +34,9 @@ class Resumption(Callback):
     A signal is only noted. The run ends at the next place where its state is whole: before a training batch, or before
     a batch of validation, which then is done anew. A second Ctrl-C ends the process at once.
 
+    The signals are also those that tell a job of Slurm that its time ends: SIGTERM at preemption, SIGUSR2 as submitit
+    asks for it, SIGUSR1, at which Lightning would save in the middle of a step. The job then goes back into the queue.
+
     Args:
         output_dir: The run's folder.
     """
@@ -42,6 +46,7 @@ class Resumption(Callback):
         self.received: int | None = None
         self.loaded: dict | None = None
         self.stopping = False
+        self.submitit: Callable | None = None  # its answer to SIGUSR2
 
     # Signals
 
@@ -141,22 +146,29 @@ class Resumption(Callback):
     def on_exception(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, exception: BaseException
     ) -> None:
-        """End the processes that Lightning has started: they would wait for this one."""
+        """End the processes that Lightning has started: they would wait for this one.
+
+        Where a process that prepares batches ended at a signal, before it could be told not to, end as at that signal.
+        """
         launcher = trainer.strategy.launcher
         if isinstance(launcher, _SubprocessScriptLauncher):
             children, launcher.procs[:] = launcher.procs[:], []  # its observer kills this process when one of them ends
             for child in children:
                 child.kill()
                 child.wait()
+        if self.received is not None and "DataLoader worker" in str(exception):
+            self._end(trainer)
 
     def _listen(self) -> None:
-        for signum in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(signum, self._note)
+        for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2):
+            earlier = signal.signal(signum, self._note)
+            if signum == signal.SIGUSR2 and callable(earlier) and earlier != self._note:
+                self.submitit = earlier
 
     def _note(self, signum: int, frame: object) -> None:
         if self.received == signal.SIGINT == signum:
             os._exit(128 + signum)
-        self.received = signum
+        self.received = self.received or signum
 
     def _signalled(self, trainer: lightning.Trainer) -> bool:
         if trainer.world_size == 1:
@@ -169,10 +181,18 @@ class Resumption(Callback):
         Raises:
             Interrupted: Always.
         """
-        error = Interrupted(self.received or signal.SIGTERM)
         if trainer.state.fn == TrainerFn.FITTING and not trainer.fast_dev_run:
             self.stopping = True
             trainer.save_checkpoint(self.folder / "checkpoints" / "last.ckpt")
+        self._end(trainer)
+
+    def _end(self, trainer: lightning.Trainer) -> None:
+        """Say how to go on from the newest checkpoint, and end the run.
+
+        Raises:
+            Interrupted: Always.
+        """
+        error = Interrupted(self.received or signal.SIGTERM)
         if not trainer.is_global_zero:
             raise Interrupted(-128)  # exits with 0, else the launcher would kill the main process at its work
         name = signal.Signals(self.received or signal.SIGTERM).name
@@ -186,10 +206,12 @@ class Resumption(Callback):
         else:
             log.warning("%s; nothing was saved that could go on", name)
         for logger in trainer.loggers:
-            if isinstance(logger, WandbLogger):
-                logger.save()
-                logger.experiment.mark_preempting()
-                sys.modules["wandb"].finish(exit_code=error.code)
+            if isinstance(logger, PatientWandbLogger):
+                logger.interrupted(error.code)
+        if self.received == signal.SIGUSR2 and self.submitit:
+            self.submitit(self.received, None)  # puts the job back into Slurm's queue and exits
+        if self.received == signal.SIGTERM:
+            requeue_if_preempted()
         raise error
 
 

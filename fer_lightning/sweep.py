@@ -11,6 +11,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
+from filelock import FileLock
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
@@ -66,16 +67,27 @@ class JobLedger(Callback):
 
 def tabulate(folder: Path, objective: str) -> list[dict[str, Any]]:
     """Write ``sweep.csv`` into a sweep's folder and return its rows."""
-    jobs = collect(folder, objective)
-    rows = [*summarize(jobs, objective), *jobs]
-    write_table(folder / "sweep.csv", rows, objective)
+    with writing(folder):
+        jobs = collect(folder, objective)
+        rows = [*summarize(jobs, objective), *jobs]
+        write_table(folder / "sweep.csv", rows, objective)
     return rows
+
+
+def writing(folder: Path) -> FileLock:
+    """Return the lock under which the files of a sweep are written, by jobs in several processes.
+
+    Whoever reads all jobs before it writes must hold it from before the first is read, else an older table would
+    replace a newer one.
+    """
+    return FileLock(folder / ".writing.lock")
 
 
 def collect(sweep_dir: Path, objective: str) -> list[dict[str, Any]]:
     """Return one row per job that has begun: best objective first, then leaky ones, then those without a score."""
     rows = [
-        {"job": path.parent.name, "runs": 1, "overrides": "", **json.loads(path.read_text(encoding="utf-8"))}
+        {"job": path.parent.name, "runs": 1, "status": "running", "overrides": ""}
+        | json.loads(path.read_text(encoding="utf-8"))
         for path in sorted(sweep_dir.glob("*/metrics.json"))
     ]
     return sorted(rows, key=lambda row: _rank(row, objective))

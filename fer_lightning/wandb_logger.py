@@ -23,7 +23,7 @@ def patient(method: Callable) -> Callable:
         except Exception as error:  # of the server, the network, the service process or the key: the remedy is the same
             self.failed = True
             reason = " ".join(f"{type(error).__name__}: {error}".split())
-            log.warning("W&B failed (%.300s): the training goes on without it, metrics.csv has every metric", reason)
+            log.warning("W&B failed (%.300s): the run goes on without it, metrics.csv has every metric", reason)
             return None
 
     return call
@@ -47,3 +47,9 @@ class PatientWandbLogger(WandbLogger):
         """Leave ``last.ckpt`` out of what ``log_model`` uploads: it would take ``best`` from the chosen one."""
         if checkpoint_callback.monitor:
             super().after_save_checkpoint(checkpoint_callback)
+
+    @patient
+    def interrupted(self, code: int) -> None:
+        """End the run as one that goes on later. A signal of Slurm's reaches W&B's own process too, and ends it."""
+        self.experiment.mark_preempting()
+        self.experiment.finish(exit_code=code)

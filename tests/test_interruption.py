@@ -80,6 +80,29 @@ def test_sigterm_leaves_a_run_that_the_printed_command_goes_on_with(tmp_path):
     assert [path.name for path in tmp_path.iterdir() if path.name not in ("my run", ".cache")] == []
 
 
+def test_sigterm_to_every_process_of_a_run(tmp_path):
+    """As Slurm sends it: also to those that prepare batches, which may not have begun yet."""
+    arguments = [*OPTIONS, "data.num_workers=2", "trainer.max_epochs=1000", "hydra.run.dir=run"]
+    with subprocess.Popen(
+        [sys.executable, str(ROOT / "train.py"), *arguments],
+        cwd=tmp_path,
+        env=ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        output = ""
+        for line in process.stdout:
+            output += line
+            if line.startswith("epoch 2/"):
+                os.killpg(process.pid, signal.SIGTERM)
+        code = process.wait(timeout=60)
+    assert code == 143, output
+    assert "Traceback" not in output
+    assert json.loads((tmp_path / "run/metrics.json").read_text())["status"] == "interrupted"
+
+
 def step_count(folder: Path) -> int:
     return load(str(folder / "checkpoints/last.ckpt"), "resume_from")["global_step"]
 

@@ -10,7 +10,7 @@ LAYERS = [
     "data.twins data.augmentation data.sampler data.demo data.cache",
     "data.readers data.protocols data.audit",
     "data.datamodule knn embedders batchnorm telemetry resolvers figures pages runs wandb_logger overrides environment",
-    "loggers weights",
+    "loggers weights slurm",
     "diagnosis",
     "module callbacks checkpoints results media doctor compare watch guard",
     "resume",

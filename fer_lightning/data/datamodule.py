@@ -237,4 +237,6 @@ def _as_is(batch: Batch) -> Batch:
 
 def _prepare_worker(worker: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the training process's to deal with
+    # So is SIGTERM, which Slurm sends to every process of a job; without this one it would find its workers dead.
+    signal.signal(signal.SIGTERM, lambda *_: signal.alarm(30))
     cv2.setNumThreads(0)  # a thread pool does not survive the fork
