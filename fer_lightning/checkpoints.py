@@ -13,6 +13,7 @@ import torch
 from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.trainer.states import TrainerFn
+from packaging.version import Version
 from torch import nn
 
 import fer_lightning
@@ -132,7 +133,7 @@ def load(path: str, option: str) -> dict:
         option: That gave it, for messages.
 
     Raises:
-        UserError: If the file is missing, damaged, not a checkpoint of ours, or names code to run.
+        UserError: If the file is missing, damaged, no checkpoint of ours, of a newer version, or names code to run.
     """
     file = Path(path)
     if not file.is_file():
@@ -144,12 +145,18 @@ def load(path: str, option: str) -> dict:
             raise ValueError(f"compressed member {packed[0]!r}")
         checkpoint = torch.load(file, map_location="cpu", weights_only=True)
         checkpoint[KEY]["overrides"]
+        version = Version(checkpoint[KEY]["version"])
     except Exception as error:
         code = re.search(r"GLOBAL (\S+)", str(error))  # in torch's refusal to unpickle
         reason = f"names code to run ({code[1]})" if code else "is damaged or no fer_lightning checkpoint"
         raise UserError(
             f"{option}={path} ({file.stat().st_size:,} bytes) {reason} ({type(error).__name__}): {_others(file)}"
         ) from error
+    if version > Version(fer_lightning.__version__):
+        raise UserError(
+            f"{option}={path} was written by fer_lightning {version}, and this is {fer_lightning.__version__}: "
+            "update it"
+        )
     return checkpoint
 
 

@@ -6,7 +6,7 @@ can tell apart; maps use a marker of its own for each class besides.
 
 import re
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -70,24 +70,24 @@ def confusion(matrices: Mapping[str, np.ndarray]) -> Figure:
 
 def per_class(scores: Mapping[str, np.ndarray], measure: str) -> Figure:
     """Return bars of a measure per class: in the classes' colours for one run, in the runs' colours for several."""
-    legend = -(-len(scores) // _legend_columns(scores))  # lines
+    names = [_wrapped(name, 60) for name in scores]
     with rc_context(STYLE):
-        figure = Figure(figsize=(7, 3 + 0.18 * legend), layout="constrained")
+        figure = Figure(figsize=(7, 3 + _legend_height(names)), layout="constrained")
         axes = figure.add_subplot()
         width = 0.8 / len(scores)
-        for run, (name, values) in enumerate(scores.items()):
+        for run, (name, values) in enumerate(zip(names, scores.values(), strict=True)):
             places = np.arange(len(CLASSES)) - 0.4 + width * (run + 0.5)
             colors = list(COLORS.values()) if len(scores) == 1 else _color(run)
-            bars = axes.bar(places, values, width, color=colors, label=_wrapped(name, 60))
+            bars = axes.bar(places, values, width, color=colors, label=name)
             if len(scores) <= 2:
                 axes.bar_label(bars, [f"{value:.0%}" for value in values], fontsize=7)
         axes.set_xticks(range(len(CLASSES)), CLASSES)
         axes.set(ylabel=f"{measure} of the class", ylim=(0, 1.05))
         axes.yaxis.set_major_formatter(PercentFormatter(1))
         if len(scores) > 1:
-            figure.legend(loc="outside lower left", ncols=_legend_columns(scores), frameon=False, fontsize=8)
+            figure.legend(loc="outside lower left", ncols=_legend_columns(names), frameon=False, fontsize=8)
         else:
-            axes.set_title(_wrapped(next(iter(scores)), 90), fontsize=9)
+            axes.set_title(names[0], fontsize=9)
     return figure
 
 
@@ -172,9 +172,10 @@ def curves(histories: Mapping[str, Mapping[str, tuple[np.ndarray, np.ndarray]]],
     ]
     columns = min(3, max(1, len(found)))
     rows = max(1, -(-len(found) // columns))
-    legend = -(-len(histories) // _legend_columns(histories))  # lines
+    names = [_wrapped(name, 60) for name in histories]
+    height = 2.5 * rows + 0.2 + _legend_height(names)
     with rc_context(STYLE):
-        figure = Figure(figsize=(max(5, 3.35 * columns), 2.5 * rows + 0.2 + 0.18 * legend), layout="constrained")
+        figure = Figure(figsize=(max(5, 3.35 * columns), height), layout="constrained")
         grid = figure.subplots(rows, columns, squeeze=False)
         for axes in grid.flat[len(found) :]:
             axes.set_axis_off()
@@ -191,9 +192,8 @@ def curves(histories: Mapping[str, Mapping[str, tuple[np.ndarray, np.ndarray]]],
             axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         if len(histories) > 1:
             lines = [figure.axes[0].plot([], [], **look)[0] for look in looks]
-            names = [_wrapped(name, 60) for name in histories]
             figure.legend(
-                lines, names, loc="outside lower left", ncols=_legend_columns(histories), frameon=False, fontsize=8
+                lines, names, loc="outside lower left", ncols=_legend_columns(names), frameon=False, fontsize=8
             )
     return figure
 
@@ -251,9 +251,15 @@ def _color(run: int) -> str:
     return RUN_COLORS[run % len(RUN_COLORS)]
 
 
-def _legend_columns(names: Iterable[str]) -> int:
+def _legend_columns(names: Sequence[str]) -> int:
     """Return how many columns of a legend fit side by side."""
-    return max(1, min(4, 110 // (max(map(len, names)) + 8)))
+    longest = max(len(line) for name in names for line in name.split("\n"))
+    return max(1, min(4, 110 // (longest + 8)))
+
+
+def _legend_height(names: Sequence[str]) -> float:
+    """Return the inches that a legend takes."""
+    return 0.18 * -(-len(names) // _legend_columns(names)) * max(name.count("\n") + 1 for name in names)
 
 
 def _short(name: str, length: int) -> str:
@@ -261,6 +267,7 @@ def _short(name: str, length: int) -> str:
 
 
 def _wrapped(name: str, width: int) -> str:
-    """Return a name on three lines at most, its options without the names of their groups."""
+    """Return a name on three lines at most, its options without their groups, its paths without their folders."""
     name = re.sub(r"\b[\w.]*\.(\w+=)", r"\1", name)
+    name = re.sub(r"=\S*/(?=[^/\s])", "=", name)
     return "\n".join(textwrap.wrap(name, width, max_lines=3, placeholder=" ...")) or name

@@ -44,7 +44,7 @@ class Card(NamedTuple):
     note: str
 
     def __str__(self) -> str:
-        return f"{self.title}{'' if self.title.endswith('?') else ':'} {self.answer} ({self.note})"
+        return f"{self.title}{'' if self.title.endswith('?') else ':'} {self.answer}, {self.note}"
 
 
 def order(runs: Sequence[Run], objective: str) -> list[Run]:
@@ -124,14 +124,18 @@ def verdict(entries: Sequence[Contender], objective: str) -> list[Card]:
     among = f"the highest of {len(candidates)} {what} that do not leak" if others else "chose the checkpoint"
     value = " ".join(figure(best.row, objective)).strip()
     cards = [Card("Best" if len(entries) > 1 else "Run", best.label, f"{objective} {value}, {among}")]
-    accuracy = 100 * best.row["test/accuracy"]
+    accuracy = best.row["test/accuracy"]
     if several:
+        low = min(run.metrics["test/accuracy"] for run in best.runs)
         note = f"mean of {len(best.runs)} runs, standard deviation {100 * best.row['test/accuracy_sd']:.2f}"
     else:
-        low, high = (100 * best.row[f"test/accuracy_{end}"] for end in ("low", "high"))
-        note = f"95 % interval {low:.2f} to {high:.2f}"
+        low, high = (best.row[f"test/accuracy_{end}"] for end in ("low", "high"))
+        note = f"95 % interval {100 * low:.2f} to {100 * high:.2f}"
     name, share = majority(best.runs[0])
-    cards.append(Card("Test accuracy", f"{accuracy:.2f} %", f"{note}; always answering {name} scores {share:.2%}"))
+    chance = f"always answering {name} scores {share:.2%}"
+    cards.append(
+        Card("Test accuracy", f"{accuracy:.2%}", f"{note}; {'not above chance: ' if low <= share else ''}{chance}")
+    )
     if others:
         cards += _margin(best, others[0])
     return cards

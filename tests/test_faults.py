@@ -395,7 +395,7 @@ def test_damaged_checkpoint_is_named_with_its_neighbours(tmp_path, run_here):
     """Fault 59: empty, truncated, foreign, missing, an address."""
     folder = tmp_path / "checkpoints"
     folder.mkdir()
-    torch.save({"fer_lightning": {"overrides": []}, "x": torch.zeros(9999)}, folder / "last.ckpt")
+    torch.save({"fer_lightning": {"overrides": [], "version": "0.1.0"}, "x": torch.zeros(9999)}, folder / "last.ckpt")
     (folder / "empty.ckpt").touch()
     (folder / "cut.ckpt").write_bytes((folder / "last.ckpt").read_bytes()[:9000])
     torch.save({"state_dict": {}}, folder / "foreign.ckpt")

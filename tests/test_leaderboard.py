@@ -54,7 +54,7 @@ def test_two_runs_on_the_same_faces(make, tmp_path):
     make("a", ["optimizer=adam", "logger=csv"], right=400, val=0.6)
     make("b", ["optimizer=sgd", "logger=csv"], right=300, val=0.5)
     best, score, ahead, meaning = verdict(entries(tmp_path), "val/accuracy")
-    assert (best.answer, score.answer) == ("optimizer=adam", "57.14 %")
+    assert (best.answer, score.answer) == ("optimizer=adam", "57.14%")
     assert "always answering angry scores 14.29%" in score.note
     assert ahead.answer == "+14.29 points"
     assert "optimizer=sgd; 95 % interval +11." in ahead.note
@@ -67,6 +67,14 @@ def test_difference_that_means_nothing(make, tmp_path):
     make("b", ["optimizer=sgd"], right=300, val=0.5)
     assert verdict(entries(tmp_path), "val/accuracy")[3].answer == "No"
     assert behind(entries(tmp_path), "val/accuracy")[1][0] == "≈ -0.43"
+
+
+def test_best_of_runs_that_learned_nothing(make, tmp_path):
+    make("a", ["optimizer=adam"], right=110, val=0.2)
+    make("b", ["optimizer=sgd"], right=90, val=0.1)
+    assert (
+        "not above chance: always answering angry scores 14.29%" in verdict(entries(tmp_path), "val/accuracy")[1].note
+    )
 
 
 def test_experiments_are_compared_by_the_seeds_they_share_and_not_by_their_luckiest(make, tmp_path):
@@ -96,7 +104,7 @@ def test_leaky_and_failed_runs_never_lead(make, tmp_path):
     assert verdict(entries(tmp_path), "val/accuracy") == []
     make("honest", ["protocol=honest"], right=300, val=0.4)
     cards = verdict(entries(tmp_path), "val/accuracy")
-    assert [card.answer for card in cards] == ["protocol=honest", "42.86 %"]
+    assert [card.answer for card in cards] == ["protocol=honest", "42.86%"]
     assert [entry.label for entry in entries(tmp_path)] == ["protocol=honest", "protocol=paper", "protocol=kfold"]
     table = markdown(entries(tmp_path), "val/accuracy")
     assert "(leaky)" in table

@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -14,6 +15,8 @@ from conftest import ROOT, SMALL
 
 from fer_lightning.data.faces import CLASSES
 from fer_lightning.figures import COLORS, MARKERS
+from fer_lightning.report import write_report
+from fer_lightning.runs import read_runs
 
 FIGURES = ("confusion_matrix", "per_class", "augmentation", "embeddings_pca", "embeddings_tsne")
 SWEEP_FIGURES = ("scores", "training_graphs", "options", "confusion_matrices", "per_class")
@@ -37,8 +40,8 @@ def sweep(tmp_path_factory) -> Path:
     assert done.returncode == 1  # 18 cannot hold four classes
     assert "job 1 of 4: optimizer=adam data.batch_size=16\n" in done.stdout
     assert re.search(r"job 4 of 4: .*; about \d+ (s|min) left", done.stdout)
-    assert re.search(r"\nBest: optimizer=(adam|sgd) data.batch_size=16 \(val/accuracy 0\.", done.stdout)
-    assert re.search(r"\nDoes that mean anything\? (Yes|No) \(these faces ", done.stdout)
+    assert re.search(r"\nBest: optimizer=(adam|sgd) data.batch_size=16, val/accuracy 0\.", done.stdout)
+    assert re.search(r"\nDoes that mean anything\? (Yes|No), these faces ", done.stdout)
     return cwd / "out"
 
 
@@ -260,8 +263,13 @@ def pages(sweep, tmp_path_factory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("audit")
     command = [sys.executable, "-m", "fer_lightning.audit", "logger=none"]
     subprocess.run([*command, f"hydra.run.dir={folder}"], cwd=ROOT, capture_output=True, check=True)
+    long = tmp_path_factory.mktemp("long") / "out"  # a sweep over faces that lie far away
+    shutil.copytree(sweep, long)
+    for number, path in enumerate(long.glob("*/.hydra/overrides.yaml")):
+        path.write_text(f"- data.root=/srv/{'averylongname' * 8}/faces{number}.zip\n- seed=0\n")
+    write_report(long, read_runs(long))
     (run,) = sweep.glob("adam-bs16-*/report.html")
-    return {"sweep": sweep / "report.html", "run": run, "audit": folder / "audit.html"}
+    return {"sweep": sweep / "report.html", "run": run, "audit": folder / "audit.html", "long": long / "report.html"}
 
 
 # What is wider than the page and neither scrolls nor lies inside something that does.
@@ -296,7 +304,7 @@ def open_page(request):
 @pytest.mark.browser
 @pytest.mark.skipif(not CHROMIUM.exists(), reason=f"needs {CHROMIUM}")
 @pytest.mark.parametrize("width", [390, 1280])
-@pytest.mark.parametrize("name", ["sweep", "run", "audit"])
+@pytest.mark.parametrize("name", ["sweep", "run", "audit", "long"])
 def test_pages_fit_and_ask_for_nothing(pages, open_page, name, width):
     page = open_page(pages[name], width)
     assert page.locator("h1").count() == 1

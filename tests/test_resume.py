@@ -15,6 +15,7 @@ from lightning import seed_everything
 from lightning.pytorch.callbacks import Callback
 from omegaconf import open_dict
 
+from fer_lightning import __version__
 from fer_lightning.checkpoints import AtomicCheckpointIO, load, newest, take_weights
 from fer_lightning.errors import Interrupted, NotFiniteError, UserError
 from fer_lightning.resume import resume_arguments, resumed
@@ -212,6 +213,14 @@ def test_the_newest_valid_checkpoint_of_a_folder_is_chosen(checkpoint, tmp_path,
     (folder / "best.ckpt").unlink()
     with pytest.raises(UserError, match="no valid checkpoint"):
         newest(tmp_path)
+
+
+def test_a_checkpoint_of_a_newer_version_is_refused_with_both(checkpoint, tmp_path):
+    content = torch.load(checkpoint, weights_only=True)
+    content["fer_lightning"]["version"] = "99.1"
+    torch.save(content, tmp_path / "newer.ckpt")
+    with pytest.raises(UserError, match=rf"written by fer_lightning 99\.1, and this is {__version__}: update it"):
+        load(str(tmp_path / "newer.ckpt"), "resume_from")
 
 
 def test_a_command_line_that_resumes_repeats_the_runs_own_options(tmp_path, checkpoint):
