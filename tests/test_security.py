@@ -31,7 +31,7 @@ class Poison:
 
 
 def checkpoint_of(path: Path, overrides: object) -> str:
-    torch.save({"state_dict": {}, KEY: {"overrides": overrides}}, path)
+    torch.save({"state_dict": {}, KEY: {"overrides": overrides, "version": "0.1.0"}}, path)
     return str(path)
 
 

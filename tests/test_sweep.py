@@ -22,7 +22,7 @@ TINY = (
     *SMALL,
     *("data.batch_size=28", "data.classes_per_batch=7", "loss=supcon", "trainer.max_epochs=2"),
     *("embedder.stages=[[[8,8,16,4,8,8]],[[8,8,16,4,8,8]]]", "embedder.stem_channels=8", "embedder.hidden_size=32"),
-    *("trainer.log_every_n_steps=1", "~callbacks.media", "hydra.sweep.dir=out"),
+    *("trainer.log_every_n_steps=1", "~callbacks.media", "~hydra.callbacks.reports", "hydra.sweep.dir=out"),
 )
 
 
@@ -70,7 +70,6 @@ def test_an_interrupted_sweep_goes_on_to_what_an_uninterrupted_one_gives(tmp_pat
 
     done = run_here("train.py", "sweep.resume=out")
     assert done.code == 0, done.text
-    assert "job 3 of 3" in done.text
     assert done.text.count("completed before, skipped") == 1
     assert f"last.ckpt, step {each // 2 + 2}" in done.text
     assert "other settings" not in done.text
@@ -84,10 +83,10 @@ def test_an_interrupted_sweep_goes_on_to_what_an_uninterrupted_one_gives(tmp_pat
         assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
     assert len(list((tmp_path / "out").glob("*/metrics.json"))) == 3
 
-    done = run_here("train.py", "sweep.resume=out", "seed=0,1")  # more of the same sweep
+    done = run_here("train.py", "sweep.resume=out", "optimizer=adam", "seed=0,1")  # more of the same
     assert done.code == 0, done.text
-    assert done.text.count("completed before, skipped") == 3
-    assert len(list((tmp_path / "out").glob("*/metrics.json"))) == 6
+    assert done.text.count("completed before, skipped") == 1
+    assert len(list((tmp_path / "out").glob("*/metrics.json"))) == 4
 
 
 def test_a_failed_job_runs_again_and_one_of_other_code_too(tmp_path, run_here, steps, monkeypatch):
