@@ -33,6 +33,7 @@ warnings.filterwarnings("ignore", "The `srun` command is available")  # also sai
 warnings.filterwarnings("ignore", ".*LeafSpec.* is deprecated")  # Lightning 2.6 on torch 2.15
 warnings.filterwarnings("ignore", ".*your dataloader is not resumable")  # its sampler starts where training stopped
 warnings.filterwarnings("ignore", "It is recommended to use .self.log.*sync_dist")  # every process logs the same number
+warnings.filterwarnings("ignore", "The dirpath has changed from")  # an evaluation writes into a folder of its own
 warnings.filterwarnings("ignore", "Checkpoint directory .* exists and is not empty")  # that of a run that goes on
 
 
