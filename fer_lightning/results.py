@@ -222,8 +222,7 @@ class Results(Callback):
 def environment() -> dict[str, str]:
     """Return what the figures were made with."""
     packages = ("torch", "lightning", "hydra-core", "pytorch-metric-learning", "albumentations", "numpy")
-    threads = torch.get_num_threads()
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"CPU, {threads} thread{'s' * (threads > 1)}"
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"CPU, threads: {torch.get_num_threads()}"
     return {
         "python": platform.python_version(),
         "device": device,
