@@ -122,7 +122,7 @@ def test_a_sweep_two_jobs_at_a_time(tmp_path):
     assert len(list(tmp_path.glob("out/wandb/offline-run-*"))) == 1
     ids = [path.name for path in tmp_path.glob("out/*/wandb/offline-run-*")]
     assert len(ids) == len({name.rpartition("-")[2] for name in ids}) == 3
-    assert '"CPU, 1 threads"' in next(tmp_path.glob("out/*bs28*/metrics.json")).read_text()
+    assert '"CPU, threads: 1"' in next(tmp_path.glob("out/*bs28*/metrics.json")).read_text()
 
 
 def test_two_sweeps_started_at_once_stay_apart(tmp_path):
