@@ -170,6 +170,7 @@ def train(rank: int | None, folder: Path) -> None:
         options = [*TINY, *loss.split(), *(FACENET if "timm" not in loss else ()), *(TWO if rank is not None else ())]
         options += ["logger=none", "~callbacks", "trainer.callbacks=[]", f"hydra.runtime.output_dir={folder}"]
         options += ["trainer.limit_train_batches=3", "trainer.limit_val_batches=0", "trainer.max_epochs=1"]
+        options.append("+trainer.enable_checkpointing=false")  # these trainings are not one: they would share its files
         with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
             cfg = compose("train", options, return_hydra_config=True)
         HydraConfig.instance().set_config(cfg)
