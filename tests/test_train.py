@@ -121,20 +121,20 @@ def test_a_failed_job_is_in_the_table_and_the_others_run(tmp_path):
         (["classifier.k=0"], "classifier.k=0"),
     ],
 )
-def test_mistakes_get_one_sentence(tmp_path, arguments, words):
-    done = command("train.py", *arguments, cwd=tmp_path)
-    assert done.returncode == 1
-    assert words in done.stderr
-    assert "Traceback" not in done.stderr
+def test_mistakes_get_one_sentence(run_here, arguments, words):
+    done = run_here("train.py", *arguments)
+    assert done.code == 1
+    assert words in done.text
+    assert "Traceback" not in done.text
 
 
 @pytest.mark.parametrize("content", [b"", b"not a checkpoint"])
-def test_damaged_checkpoint_is_named(tmp_path, content):
+def test_damaged_checkpoint_is_named(tmp_path, run_here, content):
     (tmp_path / "bad.ckpt").write_bytes(content)
-    done = command("eval.py", "checkpoint=bad.ckpt", *SMALL, cwd=tmp_path)
-    assert done.returncode == 1
-    assert "bad.ckpt" in done.stderr
-    assert "Traceback" not in done.stderr
+    done = run_here("eval.py", "checkpoint=bad.ckpt", *SMALL)
+    assert done.code == 1
+    assert "bad.ckpt" in done.text
+    assert "Traceback" not in done.text
 
 
 def test_workers_do_not_change_the_pictures(make_cfg):
