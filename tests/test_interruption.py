@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -33,8 +34,8 @@ OPTIONS = (
 ENVIRONMENT = {**os.environ, "WANDB_MODE": "offline", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
 
 
-def test_sigterm_leaves_a_run_that_the_printed_command_goes_on_with(tmp_path):
-    arguments = [*OPTIONS, "logger=wandb", "trainer.max_epochs=1000", "hydra.run.dir=my run"]
+def stopped(tmp_path: Path, arguments: list[str], send: Callable[[subprocess.Popen], None]) -> str:
+    """Train in a group of processes of its own, send it a signal after two epochs, and return what was printed."""
     with subprocess.Popen(
         [sys.executable, str(ROOT / "train.py"), *arguments],
         cwd=tmp_path,
@@ -42,15 +43,22 @@ def test_sigterm_leaves_a_run_that_the_printed_command_goes_on_with(tmp_path):
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        start_new_session=True,
     ) as process:
         output = ""
         for line in process.stdout:
             output += line
             if line.startswith("epoch 2/"):
-                process.send_signal(signal.SIGTERM)
+                send(process)
         code = process.wait(timeout=60)
     assert code == 143, output
     assert "Traceback" not in output
+    return output
+
+
+def test_sigterm_leaves_a_run_that_the_printed_command_goes_on_with(tmp_path):
+    arguments = [*OPTIONS, "logger=wandb", "trainer.max_epochs=1000", "hydra.run.dir=my run"]
+    output = stopped(tmp_path, arguments, lambda process: process.send_signal(signal.SIGTERM))
     folder = tmp_path / "my run"
     step = load(str(folder / "checkpoints/last.ckpt"), "resume_from")["global_step"]
     noted = json.loads((folder / "metrics.json").read_text())
@@ -83,23 +91,7 @@ def test_sigterm_leaves_a_run_that_the_printed_command_goes_on_with(tmp_path):
 def test_sigterm_to_every_process_of_a_run(tmp_path):
     """As Slurm sends it: also to those that prepare batches, which may not have begun yet."""
     arguments = [*OPTIONS, "data.num_workers=2", "trainer.max_epochs=1000", "hydra.run.dir=run"]
-    with subprocess.Popen(
-        [sys.executable, str(ROOT / "train.py"), *arguments],
-        cwd=tmp_path,
-        env=ENVIRONMENT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    ) as process:
-        output = ""
-        for line in process.stdout:
-            output += line
-            if line.startswith("epoch 2/"):
-                os.killpg(process.pid, signal.SIGTERM)
-        code = process.wait(timeout=60)
-    assert code == 143, output
-    assert "Traceback" not in output
+    stopped(tmp_path, arguments, lambda process: os.killpg(process.pid, signal.SIGTERM))
     assert json.loads((tmp_path / "run/metrics.json").read_text())["status"] == "interrupted"
 
 
