@@ -126,9 +126,7 @@ def repeatable(overrides: list[str], source: Path) -> list[str]:
     for override in overrides:
         if "_target_" in override or "${" in override:
             raise UserError(f"{source} carries the option {override!r}, which could run code: not repeated")
-    return [
-        o for o in overrides if _key(o).partition(".")[0] not in ("resume_from", "hparams_search", "hydra", "sweep")
-    ]
+    return [override for override in overrides if _key(override).partition(".")[0] not in PASSING]
 
 
 def is_sweep(folder: Path) -> bool:
