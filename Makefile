@@ -22,12 +22,12 @@ train: install  ## Train and test on the embedded faces
 	$(BIN)/python train.py
 
 audit: install  ## Look at the faces of DATA=<folder, zip or csv> before anything is trained
-	$(BIN)/python -m fer_lightning.audit data.root=$(DATA)
+	$(BIN)/python -m fer_lightning.launch.audit data.root=$(DATA)
 
 paper-tables: install  ## Run the paper's tables 4 and 6 on DATA, honest and leaky; hours on a CPU (OPTIONS="..." to shorten)
 	$(BIN)/python train.py experiment=paper_table4 data.root=$(DATA) hydra.sweep.dir=logs/paper_tables/table4 $(OPTIONS)
 	$(BIN)/python train.py experiment=paper_table6 data.root=$(DATA) hydra.sweep.dir=logs/paper_tables/table6 $(OPTIONS)
-	$(BIN)/python -m fer_lightning.paper_tables logs/paper_tables
+	$(BIN)/python -m fer_lightning.report.paper_tables logs/paper_tables
 
 test: install  ## Run the tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not real_faces and not browser and not kill and not slurm"

@@ -4,9 +4,9 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-import fer_lightning.resolvers  # noqa: F401  registers what conf/ computes
-from fer_lightning.checks import check, run
-from fer_lightning.environment import rank
+import fer_lightning.launch.resolvers  # noqa: F401  registers what conf/ computes
+from fer_lightning.launch.checks import check, run
+from fer_lightning.launch.environment import rank
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="eval")
@@ -16,7 +16,7 @@ def main(cfg: DictConfig) -> float:
 
     import lightning  # here, so that --help, completion and refusals answer without waiting for torch
 
-    from fer_lightning.checkpoints import read_overrides
+    from fer_lightning.runs.checkpoints import read_overrides
 
     # The checkpoint's own settings first, then what this command line says.
     overrides = [*read_overrides(cfg.checkpoint), *HydraConfig.get().overrides.task]

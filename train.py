@@ -5,10 +5,10 @@ import logging
 import hydra
 from omegaconf import DictConfig, OmegaConf
 
-import fer_lightning.resolvers  # noqa: F401  registers what conf/ computes
-from fer_lightning.checks import check, run
-from fer_lightning.environment import rank
-from fer_lightning.resume import finished, resumed
+import fer_lightning.launch.resolvers  # noqa: F401  registers what conf/ computes
+from fer_lightning.launch.checks import check, run
+from fer_lightning.launch.environment import rank
+from fer_lightning.launch.resume import finished, resumed
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +22,7 @@ def main(cfg: DictConfig) -> float:
 
     import lightning  # here, so that --help, completion and refusals answer without waiting for torch
 
-    from fer_lightning.checkpoints import take_weights
+    from fer_lightning.runs.checkpoints import take_weights
 
     checkpoint = resumed(cfg)
     if rank() == 0:

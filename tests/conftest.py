@@ -20,7 +20,7 @@ from hydra.core.hydra_config import HydraConfig
 from lightning.fabric.utilities.warnings import PossibleUserWarning
 from omegaconf import DictConfig
 
-import fer_lightning.resolvers  # noqa: F401
+import fer_lightning.launch.resolvers  # noqa: F401
 from fer_lightning.data.faces import Faces, fingerprint
 
 ROOT = Path(__file__).parents[1]

@@ -1,10 +1,10 @@
 """Every file under conf/ composes, and every class it names can be made of it."""
 
 import pytest
-from conftest import ROOT
 from hydra.utils import instantiate
 
-from fer_lightning.resolvers import run_name
+from fer_lightning.launch.resolvers import run_name
+from tests.conftest import ROOT
 
 NAMES = (
     *("data", "protocol", "augmentation", "embedder", "loss", "miner", "classifier", "optimizer", "scheduler"),

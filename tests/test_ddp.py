@@ -16,16 +16,16 @@ import lightning
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT, SMALL
 from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 
-import fer_lightning.resolvers  # noqa: F401
-from fer_lightning.checkpoints import load
-from fer_lightning.data.sampler import ClassSampler, OrderedSampler
+import fer_lightning.launch.resolvers  # noqa: F401
+from fer_lightning.data.samplers import ClassSampler, OrderedSampler
 from fer_lightning.errors import UserError
-from fer_lightning.runs import read_run
+from fer_lightning.runs.checkpoints import load
+from fer_lightning.runs.record import read_run
+from tests.conftest import ROOT, SMALL
 
 TINY = (
     *SMALL,
@@ -123,7 +123,7 @@ def test_exception_in_the_main_process_ends_one_that_is_busy(tmp_path):
 def started() -> Callable[..., list[multiprocessing.Process]]:
     """Start a function in one process and in two that train together, none of which need import everything anew."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["test_ddp", "fer_lightning.module", "fer_lightning.resumption"])
+    context.set_forkserver_preload(["test_ddp", "fer_lightning.models.module", "fer_lightning.callbacks.resumption"])
 
     def begin(task: Callable, *arguments: object, ranks: tuple[int | None, ...]) -> list[multiprocessing.Process]:
         with socket.socket() as free:

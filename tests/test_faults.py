@@ -16,17 +16,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT, SMALL
 from lightning.pytorch import LightningModule
 from PIL import Image
 
-from fer_lightning import environment, resolvers, watch
-from fer_lightning.checkpoints import load
+from fer_lightning.callbacks import watch
 from fer_lightning.data.datamodule import TrainingPictures
 from fer_lightning.data.faces import CLASSES
-from fer_lightning.diagnosis import diagnose
 from fer_lightning.errors import UserError
-from fer_lightning.module import ExpressionModule
+from fer_lightning.launch import environment, resolvers
+from fer_lightning.launch.messages import diagnose
+from fer_lightning.models.module import ExpressionModule
+from fer_lightning.runs.checkpoints import load
+from tests.conftest import ROOT, SMALL
 
 TINY = (*SMALL, "trainer.max_epochs=1", "trainer.limit_train_batches=2", "trainer.log_every_n_steps=1")
 FAST = (*SMALL, "debug=fast")

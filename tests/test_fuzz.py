@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import ROOT, SMALL
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
@@ -21,11 +20,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from fer_lightning.checks import check, explain
 from fer_lightning.data.faces import CLASSES, Faces
 from fer_lightning.data.readers import read_faces
 from fer_lightning.errors import UserError
-from fer_lightning.overrides import allowed
+from fer_lightning.launch.checks import check, explain
+from fer_lightning.runs.overrides import allowed
+from tests.conftest import ROOT, SMALL
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "0"))
 FEW = 25

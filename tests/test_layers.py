@@ -1,39 +1,58 @@
-"""Imports point down: a module may import only what stands before it here."""
+"""Imports point down: a room may import only from the rooms before it (docs/architecture.md)."""
 
 import ast
+from pathlib import Path
 
-from conftest import ROOT
+import pytest
 
-LAYERS = [
-    "errors files statistics progress processes",
-    "data.faces",
-    "data.twins data.augmentation data.sampler data.demo data.cache",
-    "data.readers data.protocols data.audit",
-    "data.datamodule knn embedders batchnorm telemetry resolvers figures pages runs wandb_logger overrides environment",
-    "loggers weights slurm",
-    "diagnosis",
-    "module callbacks checkpoints results media doctor compare watch guard",
-    "resume",
-    "checks folders sweep search",
-    "resumption",
-    "audit paper_tables leaderboard",
-    "report",
-    "dashboard",
-    "jobs",
-]
-RANK = {f"fer_lightning.{name}": rank for rank, names in enumerate(LAYERS) for name in names.split()}
+from tests.conftest import ROOT
+
+ROOMS = ["errors", "data", "models", "runs", "report", "loggers plugins callbacks", "launch", "__main__"]
+RANK = {name: rank for rank, names in enumerate(ROOMS) for name in names.split()}
+FILES = sorted(path for path in (ROOT / "fer_lightning").rglob("*.py") if path != ROOT / "fer_lightning/__init__.py")
 
 
-def test_imports_point_down():
-    files = [p for p in (ROOT / "fer_lightning").rglob("*.py") if p.name != "__init__.py"]
-    assert len(files) == len(RANK)
-    for file in files:
-        own = ".".join(file.relative_to(ROOT).with_suffix("").parts)
-        for node in ast.walk(ast.parse(file.read_text())):
-            if isinstance(node, ast.ImportFrom) and node.module in RANK:
-                assert RANK[node.module] < RANK[own], f"{own} imports {node.module}"
+def imported(tree: ast.Module) -> set[str]:
+    """Return the rooms that a module imports, in whatever form and at whatever depth it does."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    rooms = {name.split(".")[1] for name in found if name.startswith("fer_lightning.")}
+    return rooms & RANK.keys()
+
+
+def room(file: Path) -> str:
+    return file.relative_to(ROOT / "fer_lightning").parts[0].removesuffix(".py")
+
+
+def test_every_module_stands_in_a_room():
+    assert {room(file) for file in FILES} <= RANK.keys()
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.relative_to(ROOT / "fer_lightning").as_posix())
+def test_imports_point_down(file):
+    upward = {name for name in imported(ast.parse(file.read_text())) if RANK[name] > RANK[room(file)]}
+    assert not upward
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "from fer_lightning import launch",
+        "import fer_lightning.launch",
+        "from fer_lightning.launch import entry",
+        "from fer_lightning.launch.entry import run",
+        "def f():\n    import fer_lightning.launch.entry",
+    ],
+)
+def test_every_form_of_import_is_seen(line):
+    assert imported(ast.parse(line)) == {"launch"}
 
 
 def test_only_one_module_knows_albumentations():
-    users = [p.name for p in (ROOT / "fer_lightning").rglob("*.py") if "import albumentations" in p.read_text()]
+    users = [path.name for path in FILES if "import albumentations" in path.read_text()]
     assert users == ["augmentation.py"]

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import ROOT, SMALL
 from hydra import compose, initialize_config_dir
 from packaging.requirements import Requirement
 
-from fer_lightning.checkpoints import KEY, load, read_overrides
 from fer_lightning.errors import UserError
-from fer_lightning.overrides import CONF, DEFINING, RUN_ONLY, allowed
+from fer_lightning.runs.checkpoints import KEY, load, read_overrides
+from fer_lightning.runs.overrides import CONF, DEFINING, RUN_ONLY, allowed
+from tests.conftest import ROOT, SMALL
 
 TINY = (*SMALL, "trainer.max_epochs=1", "trainer.limit_train_batches=2")
 

@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT, SMALL
 from hydra.utils import instantiate
+
+from tests.conftest import ROOT, SMALL
 
 
 def command(script: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess:

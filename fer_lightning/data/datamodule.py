@@ -16,12 +16,12 @@ from torch.utils.data import DataLoader, Dataset
 from fer_lightning.data.audit import Audit, audit
 from fer_lightning.data.augmentation import Augmentation
 from fer_lightning.data.faces import CLASSES, Faces
+from fer_lightning.data.progress import track
 from fer_lightning.data.protocols import Partition
 from fer_lightning.data.readers import read_faces, scan_line
-from fer_lightning.data.sampler import ClassSampler, OrderedSampler
+from fer_lightning.data.samplers import ClassSampler, OrderedSampler
 from fer_lightning.data.twins import Twins
 from fer_lightning.errors import UserError
-from fer_lightning.progress import track
 
 log = logging.getLogger(__name__)
 

@@ -11,9 +11,9 @@ import numpy as np
 
 from fer_lightning.data.augmentation import Chain
 from fer_lightning.data.faces import Faces
+from fer_lightning.data.progress import track
 from fer_lightning.data.twins import Twins
 from fer_lightning.errors import UserError
-from fer_lightning.progress import track
 
 
 @dataclass(frozen=True)

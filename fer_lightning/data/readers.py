@@ -28,8 +28,8 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from fer_lightning.data.cache import load_arrays, save_arrays
 from fer_lightning.data.demo import draw_faces
 from fer_lightning.data.faces import CLASSES, IMAGE_SIZE, Faces, fingerprint
+from fer_lightning.data.progress import track
 from fer_lightning.errors import UserError
-from fer_lightning.progress import track
 
 log = logging.getLogger(__name__)
 

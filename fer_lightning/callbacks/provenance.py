@@ -1,0 +1,51 @@
+"""What made a checkpoint, written into it."""
+
+import logging
+from collections.abc import Sequence
+
+import lightning
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.trainer.states import TrainerFn
+
+import fer_lightning
+from fer_lightning.runs.checkpoints import KEY, check_weights
+from fer_lightning.runs.record import code_fingerprint
+
+log = logging.getLogger(__name__)
+
+
+class Provenance(Callback):
+    """Write into each checkpoint what made it: plain strings, nothing that loading could call.
+
+    Args:
+        overrides: The command line's overrides; composing them again gives the run's configuration.
+    """
+
+    def __init__(self, overrides: Sequence[str]) -> None:
+        self.overrides = [str(override) for override in overrides]
+
+    def on_save_checkpoint(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, checkpoint: dict
+    ) -> None:
+        """Add the record."""
+        faces = trainer.datamodule.faces
+        checkpoint[KEY] = {
+            "version": fer_lightning.__version__,
+            "code": code_fingerprint(),
+            "overrides": self.overrides,
+            "data": faces.source,
+            "data_fingerprint": faces.fingerprint,
+        }
+
+    def on_load_checkpoint(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, checkpoint: dict
+    ) -> None:
+        """Refuse the weights of another network before torch does so at length; say so where the faces are others."""
+        check_weights(pl_module, checkpoint["state_dict"], "the checkpoint")
+        faces, record = trainer.datamodule.faces, checkpoint[KEY]
+        if trainer.state.fn == TrainerFn.FITTING and record["data_fingerprint"] != faces.fingerprint:
+            log.warning(
+                "resumed on other faces (%s, now %s), so not what one uninterrupted run gives",
+                record["data"],
+                faces.source,
+            )

@@ -1,0 +1,42 @@
+"""The audit as a command: options as for train.py."""
+
+import logging
+from pathlib import Path
+
+import hydra
+from omegaconf import DictConfig
+
+import fer_lightning.launch.resolvers  # noqa: F401  registers what conf/ computes
+from fer_lightning.data.faces import CLASSES
+from fer_lightning.launch.checks import check, run
+from fer_lightning.report.audit import show, worst, write_files
+from fer_lightning.report.html import write_page
+from fer_lightning.runs.files import write_json
+from fer_lightning.runs.overrides import CONF
+
+log = logging.getLogger(__name__)
+
+
+@hydra.main(version_base="1.3", config_path=str(CONF), config_name="audit")
+def main(cfg: DictConfig) -> None:
+    """Audit the faces and write audit.json, audit.html and audit.csv."""
+    check(cfg, "audit")
+    datamodule = hydra.utils.instantiate(cfg.data)
+    datamodule.read()
+    audit, folder = datamodule.audit, Path(cfg.paths.output_dir)
+    report = audit.report()
+    show(audit)
+    write_json(folder / "audit.json", report)
+    write_files(folder / "audit.csv", audit)
+    write_page(
+        folder / "audit.html", "audit.html", title="Audit", report=report, classes=CLASSES, sections=worst(audit)
+    )
+    for logger in hydra.utils.instantiate(cfg.logger).values():
+        logger.log_hyperparams({"audit": report})
+        logger.log_metrics(audit.figures())
+        logger.finalize("success")
+    log.info("written: %s/audit.html, audit.json, audit.csv", folder)
+
+
+if __name__ == "__main__":
+    run(main, "audit")

@@ -1,0 +1,70 @@
+"""Where a run happens: what must hold of the machine before torch is imported, the processes."""
+
+import os
+import shutil
+import sys
+from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path
+
+from packaging.requirements import Requirement
+
+from fer_lightning.errors import UserError
+
+ROOM = 2**30  # bytes; checkpoints, logs and figures of a run of FaceNet take about a third of it
+
+
+def rank() -> int:
+    """Return which process of a training this is; 0 is the main one, which alone writes and speaks.
+
+    Said by torchrun (RANK), Lightning's launcher (LOCAL_RANK, on the node NODE_RANK) or Slurm's srun (SLURM_PROCID).
+    """
+    for names in (("RANK",), ("LOCAL_RANK", "NODE_RANK"), ("SLURM_PROCID",)):
+        if names[0] in os.environ:
+            return sum(int(os.environ.get(name, 0)) for name in names)  # of a node and its child: both are not 0
+    return 0
+
+
+def started_processes() -> int:
+    """Return how many processes torchrun or srun has started for this training; 1 where neither has."""
+    return int(os.environ.get("WORLD_SIZE") or os.environ.get("SLURM_STEP_NUM_TASKS") or 1)
+
+
+def check_python() -> None:
+    """Refuse a Python that Hydra fails on.
+
+    Raises:
+        UserError: On Python 3.14 or later.
+    """
+    if sys.version_info >= (3, 14):
+        raise UserError(
+            f"Python {sys.version_info[0]}.{sys.version_info[1]} is too new for Hydra 1.3: use 3.11 to 3.13"
+        )
+
+
+def check_packages() -> None:
+    """Refuse a torchvision that was built for another torch: importing Lightning would fail.
+
+    Raises:
+        UserError: Naming both versions and the command that mends them.
+    """
+    try:
+        torch, needed = version("torch"), [Requirement(text) for text in requires("torchvision") or ()]
+    except PackageNotFoundError:  # pip refuses such an environment; importing says so
+        return
+    if not all(one.specifier.contains(torch, prereleases=True) for one in needed if one.name == "torch"):
+        raise UserError(torchvision_mismatch())
+
+
+def torchvision_mismatch() -> str:
+    """Return what is wrong with torch and torchvision, and the remedy."""
+    needed = next((text for text in requires("torchvision") or () if Requirement(text).name == "torch"), "torch")
+    return (
+        f"torchvision {version('torchvision')} needs {needed} of the same build (CPU or CUDA), and torch is "
+        f"{version('torch')}: pip install --force-reinstall torch torchvision --constraint constraints.txt"
+    )
+
+
+def low_room(folder: Path) -> str | None:
+    """Return a warning where the disk of a folder is nearly full, else None."""
+    free = shutil.disk_usage(folder).free
+    return f"only {free / 2**20:,.0f} MiB are free at {folder}; a run may need more" if free < ROOM else None

@@ -1,0 +1,64 @@
+"""What is measured: the triplets of a batch, and how well faces are classified."""
+
+import torch
+from pytorch_metric_learning.utils import loss_and_miner_utils as mining
+from torch import Tensor
+from torchmetrics import Accuracy, ClasswiseWrapper, F1Score, MetricCollection, Precision, Recall
+
+from fer_lightning.data.faces import CLASSES
+
+
+@torch.no_grad()
+def triplet_telemetry(
+    embeddings: Tensor, labels: Tensor, mined: tuple[Tensor, ...] | None, margin: float
+) -> dict[str, Tensor]:
+    """Return the state of one batch.
+
+    Args:
+        embeddings: (B, D) float32, norm 1.
+        labels: (B,) int64.
+        mined: What the miner chose: T triplets, pairs, or None for every triplet.
+        margin: Of the triplet loss, squared Euclidean; 0 for losses without one.
+
+    Returns:
+        ``triplets``: number T handed to the loss. ``active_triplets``: those among them whose negative is not
+        farther than the positive by ``margin``. ``active_share``: active ones over all valid triplets of the batch.
+        ``positive_distance``, ``negative_distance``: mean Euclidean distance of equal and of different labels, in
+        [0, 2]. ``spread``: root mean square distance from the mean embedding, 0 when all are equal, at most 1.
+    """
+    squared = torch.cdist(embeddings, embeddings, compute_mode="donot_use_mm_for_euclid_dist").square()  # (B, B)
+    anchors, positives, negatives = mining.convert_to_triplets(mined, labels, t_per_anchor="all")
+    active = (squared[anchors, positives] + margin > squared[anchors, negatives]).sum()
+    same = labels.unsqueeze(0) == labels.unsqueeze(1)
+    other = ~same
+    same.fill_diagonal_(False)
+    valid = (same.sum(1) * other.sum(1)).sum()
+    distances = squared.sqrt()
+    return {
+        "triplets": torch.tensor(float(len(anchors)), device=labels.device),
+        "active_triplets": active.float(),
+        "active_share": active / valid.clamp(min=1),
+        "positive_distance": (distances * same).sum() / same.sum().clamp(min=1),
+        "negative_distance": (distances * other).sum() / other.sum().clamp(min=1),
+        "spread": (1 - embeddings.mean(dim=0).square().sum()).clamp(min=0).sqrt(),
+    }
+
+
+def classification_metrics(num_classes: int) -> MetricCollection:
+    """Return the multiclass metrics: over all faces, as mean over the classes, and per class."""
+    options = {"task": "multiclass", "num_classes": num_classes}
+    per_class = {
+        name: ClasswiseWrapper(metric(average="none", **options), labels=list(CLASSES), prefix=f"{name}_")
+        for name, metric in (("precision", Precision), ("recall", Recall), ("f1", F1Score))
+    }
+    return MetricCollection(
+        {
+            "accuracy": Accuracy(average="micro", **options),
+            "balanced_accuracy": Accuracy(average="macro", **options),
+            "macro_precision": Precision(average="macro", **options),
+            "macro_recall": Recall(average="macro", **options),
+            "macro_f1": F1Score(average="macro", **options),
+            **per_class,
+        },
+        compute_groups=False,
+    )

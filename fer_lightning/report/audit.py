@@ -1,0 +1,127 @@
+"""What the audit shows: tables on the console, audit.csv, the worst cases of its page."""
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from fer_lightning.data.audit import Audit
+from fer_lightning.data.faces import CLASSES
+from fer_lightning.data.twins import flat
+from fer_lightning.report.html import png
+from fer_lightning.runs.files import write_text
+
+GROUPS = 8  # of a kind on the page
+PICTURES = 12  # of a group on the page
+
+
+def show(audit: Audit) -> None:
+    """Print the audit's page on the console."""
+    report = audit.report()
+    table = Table("split", *CLASSES, "all", title=f"{report['data']}: faces per class")
+    for split, counts in report["counts"].items():
+        table.add_row(split, *(f"{counts[name]:,}" for name in CLASSES), f"{sum(counts.values()):,}")
+        if published := report["published_counts"].get(split):
+            row = (f"{published[name]:,}" for name in CLASSES)
+            table.add_row("  published", *row, f"{sum(published.values()):,}", style="dim")
+    found = Table("finding", "number", title="findings")
+    for name, number in audit.figures().items():
+        share = name.endswith("in_training")
+        found.add_row(name.removeprefix("audit/").replace("_", " "), f"{number:.1%}" if share else f"{number:,.0f}")
+    copies = report["augmented_copies"]
+    found.add_row("augmented copies among sampled held-out faces", f"{copies['found']} of {copies['sampled']}")
+    console = Console()
+    console.width = max(console.width, 100)  # every column whole where there is no terminal
+    console.print(table, found)
+    for line in (*report["differences"], *(f"alarm: {alarm}" for alarm in report["alarms"])):
+        console.print(line, soft_wrap=True, highlight=False)
+
+
+def write_files(path: Path, audit: Audit) -> None:
+    """Write one row per file and finding."""
+    faces, twins = audit.faces, audit.twins
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["file", "split", "label", "finding", "detail"])
+    writer.writerows([name, "", "", "unreadable", reason] for name, reason in faces.unreadable)
+
+    def write(rows: np.ndarray, finding: str, details: np.ndarray) -> None:
+        for row, detail in zip(rows, details, strict=True):
+            writer.writerow([faces.names[row], faces.splits[row], CLASSES[faces.labels[row]], finding, detail])
+
+    rows = np.flatnonzero(flat(faces.images))
+    write(rows, "flat", [f"tones {faces.images[row].min()} to {faces.images[row].max()}" for row in rows])
+    for finding, groups in (("identical twins", twins.identical), ("twins", twins.near)):
+        rows = np.flatnonzero(np.bincount(groups, minlength=len(groups))[groups] > 1)
+        write(rows, f"one of {finding}", faces.names[groups[rows]])  # named after the group's first picture
+        rows = np.flatnonzero(audit.contradictory(groups))
+        write(rows, f"{finding} with contradictory labels", faces.names[groups[rows]])
+        rows = np.flatnonzero(audit.in_training(groups))
+        write(rows, f"held out, with {finding} in training", faces.names[groups[rows]])
+    copied = audit.copies >= 0
+    write(audit.sample[copied], "held out, copy of a training face", faces.names[audit.copies[copied]])
+    write_text(path, text.getvalue())
+
+
+def worst(audit: Audit) -> list[dict]:
+    """Return the pictures of the worst cases for the page."""
+    faces, twins = audit.faces, audit.twins
+    groups = twins.near
+    across = np.isin(groups, groups[audit.in_training(groups)])
+    mirrored = twins.pairs[twins.kinds == "mirrored"]
+    unlike = twins.pairs[np.isin(twins.kinds, ("rescaled", "rotated"))]
+    beyond = (audit.copies >= 0) & ~audit.in_training(groups)[audit.sample]
+    sections = (
+        (
+            "Twins with contradictory labels",
+            "The same photograph under different labels.",
+            _largest(groups, audit.contradictory(groups)),
+        ),
+        ("Twins on both sides of the split", "Whoever trains on one has seen the other.", _largest(groups, across)),
+        ("Mirrored twins", "One is the other's mirror image.", _some(mirrored)),
+        ("Rescaled and rotated twins", "One is a part of the other, or turned.", _some(unlike)),
+        (
+            "Copies beyond near twins",
+            "A sampled held-out face and the training face that it was made of.",
+            _some(np.stack([audit.sample, audit.copies], axis=1)[beyond]),
+        ),
+        ("Flat pictures", "They show nothing.", [np.flatnonzero(flat(faces.images))]),
+    )
+    return [
+        {"title": title, "text": text, "groups": [list(_pictures(audit, rows)) for rows in found if len(rows)]}
+        for title, text, found in sections
+    ]
+
+
+def _largest(groups: np.ndarray, chosen: np.ndarray) -> list[np.ndarray]:
+    """Return the rows of the largest groups among the chosen rows."""
+    heads, sizes = np.unique(groups[chosen], return_counts=True)
+    return [np.flatnonzero(groups == head) for head in heads[np.argsort(-sizes, kind="stable")][:GROUPS]]
+
+
+def _some(pairs: np.ndarray) -> np.ndarray:
+    """Return a few pairs, spread over all of them."""
+    return pairs[:: max(1, len(pairs) // GROUPS)][:GROUPS]
+
+
+def _pictures(audit: Audit, rows: np.ndarray) -> Iterator[dict[str, str]]:
+    """Yield what the page shows of some faces, one of each label and split before a second one."""
+    faces = audit.faces
+    seen = Counter()
+    turns = []
+    for row in rows:
+        kind = (faces.labels[row], faces.splits[row])
+        turns.append(seen[kind])
+        seen[kind] += 1
+    for row in rows[np.argsort(turns, kind="stable")][:PICTURES]:
+        yield {
+            "png": png(faces.images[row]),
+            "label": CLASSES[faces.labels[row]],
+            "split": str(faces.splits[row]),
+            "name": str(faces.names[row]).rsplit("/", 1)[-1],
+        }

@@ -1,0 +1,73 @@
+"""Compare two runs on the same test faces: python -m fer_lightning.report.comparison RUN RUN."""
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from fer_lightning.errors import UserError
+from fer_lightning.report.statistics import compare
+from fer_lightning.runs.record import Run
+
+
+def compare_runs(one: Run, other: Run) -> dict[str, float]:
+    """Return what ``statistics.compare`` says of two runs, with the ``accuracies`` of both and the number of ``faces``.
+
+    Raises:
+        UserError: If a run has no predictions, or the two do not report on the same faces and labels.
+    """
+    for run in (one, other):
+        if not run.predictions or "twins" not in run.predictions[0]:
+            raise UserError(f"{run.folder}/predictions.csv is missing: score the run's checkpoint with eval.py first")
+    first, second = ({row["file"]: row for row in run.predictions} for run in (one, other))
+    differing = first.keys() ^ second.keys()
+    if differing or any(first[file]["label"] != second[file]["label"] for file in first):
+        raise UserError(
+            f"{one.folder} and {other.folder} cannot be compared: they report on different faces or labels "
+            f"({len(differing):,} files in one only); use runs of the same data.root, protocol and fold"
+        )
+    right = [np.array([run[file]["label"] == run[file]["prediction"] for file in first]) for run in (first, second)]
+    groups = np.array([int(row["twins"]) for row in first.values()])
+    return {
+        **compare(*right, groups),
+        "accuracies": [float(hits.mean()) for hits in right],
+        "faces": len(first),
+    }
+
+
+def differs(result: dict[str, float]) -> bool:
+    """Return whether the faces tell the two runs apart, by the interval and by the test."""
+    return result["p"] < 0.05 and result["low"] * result["high"] > 0
+
+
+def in_words(result: dict[str, float]) -> str:
+    """Return the comparison as one clause."""
+    return (
+        f"{100 * result['difference']:+.2f} points (95 % interval {100 * result['low']:+.2f} to "
+        f"{100 * result['high']:+.2f}, McNemar's exact test p = {result['p']:.2g})"
+    )
+
+
+def main() -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(prog="python -m fer_lightning.report.comparison", description=__doc__)
+    parser.add_argument("runs", nargs=2, type=Path, metavar="RUN", help="folder of a run")
+    arguments = parser.parse_args()
+    one, other = (Run(folder, {}) for folder in arguments.runs)
+    try:
+        result = compare_runs(one, other)
+    except UserError as error:
+        sys.exit(f"error: {error}")
+    better = one if result["difference"] > 0 else other
+    verdict = f"{better.folder} is better on these faces" if differs(result) else "these faces do not tell them apart"
+    print(f"{result['faces']:,} test faces")
+    for run, accuracy in zip((one, other), result["accuracies"], strict=True):
+        print(f"test/accuracy {accuracy:.2%}  {run.folder}")
+    print(f"difference {in_words(result)}")
+    print(f"{result['only_first']:,} faces only the first has right, {result['only_second']:,} only the second")
+    print(f"{verdict}; the spread over seeds is not in this test")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,72 @@
+"""The training doctor: what a person would want to know of a run, and what to try, one line each."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from fer_lightning.data.faces import CLASSES
+from fer_lightning.runs.record import Run
+
+LATEST = 20  # logged steps that count as the end of a training
+COLLAPSED = 0.5  # spread; healthy trainings stay above 0.9, the collapsed ones that were measured fell to 0.2 to 0.5
+DEAD = 0.002  # share of active triplets
+GAP = 0.2  # accuracy, between training and test faces
+IMPROVING = 0.005  # accuracy, gained in the last epoch
+
+
+def diagnose(run: Run) -> list[str]:
+    """Return the findings about a run that has ended; none where nothing is wrong."""
+    return [*_embeddings(run), *_triplets(run), *_classes(run), *_gap(run), *_end(run)]
+
+
+def _embeddings(run: Run) -> Iterator[str]:
+    spread, loss = (_latest(run, f"train/{name}") for name in ("spread", "loss"))
+    if spread is not None and spread < COLLAPSED:
+        yield (
+            f"the embeddings collapse (spread {spread:.2f}, loss {loss:.3f}): try miner=semihard or lower optimizer.lr"
+        )
+
+
+def _triplets(run: Run) -> Iterator[str]:
+    share = _latest(run, "train/active_share")
+    if share is not None and share < DEAD:
+        yield (
+            f"only {share:.2%} of the triplets are still active, little is learned from the rest: try a larger "
+            "data.batch_size, a larger loss.margin or miner=hard"
+        )
+
+
+def _classes(run: Run) -> Iterator[str]:
+    if not run.predictions:
+        return
+    true, predicted = run.confusion.sum(axis=1), run.confusion.sum(axis=0)
+    missing = [name for name, label, guess in zip(CLASSES, true, predicted, strict=True) if label and not guess]
+    if missing:
+        yield f"never predicted: {', '.join(missing)}; train longer (trainer.max_epochs) or lower classifier.k"
+
+
+def _gap(run: Run) -> Iterator[str]:
+    training, test = (run.metrics.get(f"{part}/accuracy") for part in ("train", "test"))
+    if training is not None and test is not None and training - test > GAP:
+        yield (
+            f"training faces are classified at {training:.1%}, test faces at {test:.1%}: the network learns faces by "
+            "heart; try augmentation.online=true, a higher embedder.dropout or optimizer.weight_decay"
+        )
+
+
+def _end(run: Run) -> Iterator[str]:
+    if "val/accuracy" not in run.history:
+        return
+    values = run.history["val/accuracy"][1]
+    if len(values) > 1 and values[-1] == values.max() and values[-1] - values[-2] > IMPROVING:
+        yield (
+            f"still improving when it ended (val/accuracy {values[-2]:.1%} to {values[-1]:.1%} in the last epoch): "
+            "raise trainer.max_epochs"
+        )
+
+
+def _latest(run: Run, metric: str) -> float | None:
+    """Return the mean of a metric's last logged values."""
+    if metric not in run.history:
+        return None
+    return float(np.mean(run.history[metric][1][-LATEST:]))

@@ -1,0 +1,38 @@
+"""Pages that need nothing but themselves: templates filled, pictures inside."""
+
+import base64
+from pathlib import Path
+
+import cv2
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from fer_lightning.runs.files import write_text
+
+TEMPLATES = Environment(
+    loader=PackageLoader("fer_lightning.report"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+
+
+def write_page(path: Path, template: str, **content: object) -> None:
+    """Fill a template of ``fer_lightning/report/templates`` and write it."""
+    write_text(path, TEMPLATES.get_template(template).render(content))
+
+
+def png(image: np.ndarray) -> str:
+    """Return a picture (H, W) uint8 as base64 of a PNG."""
+    return base64.b64encode(cv2.imencode(".png", image)[1].tobytes()).decode()
+
+
+def unpng(text: str) -> np.ndarray:
+    """Return the picture (H, W) uint8 that ``png`` was given."""
+    return cv2.imdecode(np.frombuffer(base64.b64decode(text), np.uint8), cv2.IMREAD_GRAYSCALE)
+
+
+def embed(path: Path) -> str:
+    """Return a PNG file as the address of an image inside a page."""
+    return f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"

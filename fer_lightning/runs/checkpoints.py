@@ -1,0 +1,120 @@
+"""What a checkpoint says of itself, and reading it safely."""
+
+import logging
+import re
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from packaging.version import Version
+from torch import Tensor, nn
+
+import fer_lightning
+from fer_lightning.errors import UserError
+from fer_lightning.runs.overrides import allowed
+
+log = logging.getLogger(__name__)
+
+KEY = "fer_lightning"
+
+
+def newest(folder: Path) -> Path:
+    """Return the valid checkpoint of a run that has trained longest.
+
+    Raises:
+        UserError: If there is none.
+    """
+    steps = {}
+    for path in sorted((folder / "checkpoints").glob("*.ckpt")):
+        try:
+            steps[path] = (load(str(path), "resume_from")["global_step"], path.stat().st_mtime)
+        except UserError as error:
+            log.warning("passed over: %s", error)
+    if not steps:
+        raise UserError(f"{folder} holds no valid checkpoint: start the run anew in another folder")
+    return max(steps, key=steps.get)
+
+
+def take_weights(model: nn.Module, path: str) -> None:
+    """Give a model the embedder's weights of a checkpoint and nothing else of it.
+
+    Raises:
+        UserError: If they are another network's.
+    """
+    prefix = "embedder."
+    saved = load(path, "init_from")["state_dict"]
+    weights = {name.removeprefix(prefix): tensor for name, tensor in saved.items() if name.startswith(prefix)}
+    check_weights(model.embedder, weights, f"init_from={path}")
+    model.embedder.load_state_dict(weights)
+    log.info("starts from the embedder's weights in %s", path)
+
+
+def check_weights(model: nn.Module, weights: Mapping[str, Tensor], source: str) -> None:
+    """Refuse weights of another network.
+
+    Raises:
+        UserError: Listing what differs.
+    """
+    own = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items() if "classifier." not in name}
+    saved = {name: tuple(tensor.shape) for name, tensor in weights.items() if "classifier." not in name}
+    lines = [
+        f"{name} saved {saved.get(name, 'not at all')}, configured {own.get(name, 'not at all')}"
+        for name in sorted(own.keys() | saved.keys())
+        if own.get(name) != saved.get(name)
+    ]
+    if lines:
+        raise UserError(
+            f"{source} holds another network ({'; '.join(lines[:3])}{f'; and {len(lines) - 3} more' * (len(lines) > 3)}"
+            "): give the embedder and loss options that it was trained with"
+        )
+
+
+def load(path: str, option: str) -> dict:
+    """Return what a checkpoint of ours holds, on the CPU; nothing that it names is imported or called.
+
+    Args:
+        path: The file.
+        option: That gave it, for messages.
+
+    Raises:
+        UserError: If the file is missing, damaged, no checkpoint of ours, of a newer version, or names code to run.
+    """
+    file = Path(path)
+    if not file.is_file():
+        raise UserError(f"{option}={path} does not exist: {_others(file)}")
+    try:
+        with zipfile.ZipFile(file) as archive:  # torch packs nothing, so what is packed is a bomb
+            packed = [member.filename for member in archive.infolist() if member.compress_type != zipfile.ZIP_STORED]
+        if packed:
+            raise ValueError(f"compressed member {packed[0]!r}")
+        checkpoint = torch.load(file, map_location="cpu", weights_only=True)
+        checkpoint[KEY]["overrides"]
+        version = Version(checkpoint[KEY]["version"])
+    except Exception as error:
+        code = re.search(r"GLOBAL (\S+)", str(error))  # in torch's refusal to unpickle
+        reason = f"names code to run ({code[1]})" if code else "is damaged or no fer_lightning checkpoint"
+        raise UserError(
+            f"{option}={path} ({file.stat().st_size:,} bytes) {reason} ({type(error).__name__}): {_others(file)}"
+        ) from error
+    if version > Version(fer_lightning.__version__):
+        raise UserError(
+            f"{option}={path} was written by fer_lightning {version}, and this is {fer_lightning.__version__}: "
+            "update it"
+        )
+    return checkpoint
+
+
+def read_overrides(path: str) -> list[str]:
+    """Return the overrides that define a checkpoint's faces and network, for composing our own ``conf/`` again.
+
+    Raises:
+        UserError: As ``load``; or if an override does more than choose a file of ``conf/`` or set a plain value.
+    """
+    return allowed(load(path, "checkpoint")[KEY]["overrides"], f"checkpoint={path}")
+
+
+def _others(file: Path) -> str:
+    """Return the remedy: other checkpoints beside one that cannot be used."""
+    others = sorted(other.name for other in file.parent.glob("*.ckpt") if other.name != file.name)
+    return f"beside it are {', '.join(others[:5])}" if others else "give logs/.../checkpoints/best.ckpt"

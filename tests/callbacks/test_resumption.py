@@ -1,0 +1,306 @@
+"""A run that was stopped goes on to the weights, and the CSV, of one that was not."""
+
+import json
+import signal
+from pathlib import Path
+
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.utils import instantiate
+from lightning import seed_everything
+from lightning.pytorch.callbacks import Callback
+from omegaconf import open_dict
+
+from fer_lightning import __version__
+from fer_lightning.errors import Interrupted, NotFiniteError, UserError
+from fer_lightning.launch.resume import resume_arguments, resumed
+from fer_lightning.plugins import AtomicCheckpointIO
+from fer_lightning.runs.checkpoints import load, newest, take_weights
+from tests.conftest import ROOT, SMALL
+
+# Online augmentation and dropout; four batches of 28 an epoch, three epochs.
+OPTIONS = (
+    *("augmentation=occlusion", "augmentation.copies=1", "augmentation.keep_original=false", "embedder.dropout=0.3"),
+    *("loss=supcon", "data.batch_size=28", "data.classes_per_batch=7", "trainer.max_epochs=3", "optimizer.lr=1e-3"),
+    *("embedder.stages=[[[8,8,16,4,8,8]],[[8,8,16,4,8,8]]]", "embedder.stem_channels=8", "embedder.hidden_size=32"),
+    *("trainer.limit_train_batches=4", "trainer.log_every_n_steps=1", "callbacks.quick_validation.every_n_steps=1"),
+)
+
+
+class Signal(Callback):
+    """Note a signal at a step, in training or in the validation after it."""
+
+    def __init__(self, step: int, hook: str) -> None:
+        self.step = step
+        setattr(self, hook, self.note)
+
+    def note(self, trainer, *args, **kwargs) -> None:
+        if trainer.global_step == self.step:
+            (resumption,) = (c for c in trainer.callbacks if hasattr(c, "received"))
+            resumption.received = signal.SIGTERM
+
+
+def train(make_cfg, folder: Path, *options: str, checkpoint: Path | None = None, stop: Signal | None = None):
+    """Return the module and optimizer state after training, or None where a signal ended it."""
+    cfg = make_cfg(*OPTIONS, *options, f"hydra.runtime.output_dir={folder}")
+    seed_everything(cfg.seed, verbose=False)
+    datamodule, model, trainer = instantiate(cfg.data), instantiate(cfg.model), instantiate(cfg.trainer)
+    if stop:
+        trainer.callbacks.insert(0, stop)
+        with pytest.raises(Interrupted) as info:
+            trainer.fit(model, datamodule)
+        assert info.value.code == 143
+        return None
+    if checkpoint:
+        seed_everything(99, verbose=False)  # as in another process: nothing of the streams is left
+    trainer.fit(model, datamodule, ckpt_path=checkpoint, weights_only=True)
+    score = trainer.checkpoint_callback.best_model_score
+    return model.state_dict(), trainer.optimizers[0].state_dict(), score, (folder / "metrics.csv").read_text()
+
+
+def assert_same(first: object, second: object) -> None:
+    if isinstance(first, dict):
+        assert first.keys() == second.keys()
+        for key in first:
+            assert_same(first[key], second[key])
+    elif isinstance(first, torch.Tensor):
+        assert torch.equal(first, second)
+    elif isinstance(first, list | tuple):
+        assert len(first) == len(second)
+        for a, b in zip(first, second, strict=True):
+            assert_same(a, b)
+    else:
+        assert first == second
+
+
+PLACES = {
+    "mid-epoch": (6, "on_train_batch_end"),
+    "validation": (8, "on_validation_start"),
+    "first batch of an epoch": (4, "on_train_epoch_start"),
+}
+
+
+@pytest.fixture(scope="module")
+def uninterrupted() -> dict:
+    """What uninterrupted runs gave, by their options."""
+    return {}
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "scheduler", "place", "workers"),
+    [
+        ("adam", "constant", "mid-epoch", 0),
+        ("adam", "constant", "mid-epoch", 2),
+        ("sgd", "constant", "mid-epoch", 0),
+        ("rmsprop", "constant", "mid-epoch", 0),
+        ("adam", "constant", "end of an epoch", 0),
+        ("adam", "constant", "end of an epoch", 2),
+        ("sgd", "plateau", "end of an epoch", 0),
+        ("sgd", "plateau", "validation", 0),
+        ("sgd", "plateau", "first batch of an epoch", 0),
+        ("rmsprop", "cosine", "end of an epoch", 0),
+    ],
+)
+def test_resumed_weights_are_those_of_the_uninterrupted_run(
+    make_cfg, tmp_path, uninterrupted, optimizer, scheduler, place, workers
+):
+    options = [f"optimizer={optimizer}", f"scheduler={scheduler}"]
+    if scheduler == "plateau":
+        options += ["scheduler.patience=0", "scheduler.mode=min"]  # moves whenever the score rises
+    key = tuple(options)
+    if key not in uninterrupted:
+        uninterrupted[key] = train(make_cfg, tmp_path / "whole", *options)
+    options.append(f"data.num_workers={workers}")
+    folder = tmp_path / "parts"
+    if place == "end of an epoch":  # a process that was killed in its third epoch left the end of its second
+        keep = Copy(folder / "second.ckpt")
+        cfg = make_cfg(*OPTIONS, *options, f"hydra.runtime.output_dir={folder}")
+        seed_everything(cfg.seed, verbose=False)
+        trainer = instantiate(cfg.trainer)
+        trainer.callbacks.insert(0, keep)
+        with pytest.raises(RuntimeError, match="killed"):
+            trainer.fit(instantiate(cfg.model), instantiate(cfg.data))
+        checkpoint = keep.path
+    else:
+        train(make_cfg, folder, *options, stop=Signal(*PLACES[place]))
+        checkpoint = newest(folder)
+    assert_same(train(make_cfg, folder, *options, checkpoint=checkpoint), uninterrupted[key])
+
+
+class Copy(Callback):
+    """Keep the checkpoint of the second epoch's end, and fail in the third."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def on_train_batch_end(self, trainer, *args) -> None:
+        if trainer.global_step == 10:
+            self.path.write_bytes((self.path.parent / "checkpoints" / "last.ckpt").read_bytes())
+            raise RuntimeError("killed")
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory) -> Path:
+    """The checkpoint of one epoch of Adam, away from its run."""
+    folder = tmp_path_factory.mktemp("adam")
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        options = [*SMALL, *OPTIONS, "trainer.max_epochs=1", f"hydra.runtime.output_dir={folder}"]
+        cfg = compose("train", options, return_hydra_config=True)
+    HydraConfig.instance().set_config(cfg)
+    instantiate(cfg.trainer).fit(instantiate(cfg.model), instantiate(cfg.data))
+    return (folder / "checkpoints" / "last.ckpt").rename(folder / "last.ckpt")
+
+
+def resume(make_cfg, *options: str) -> str:
+    """Return what an entry point would go on from."""
+    cfg = make_cfg(*OPTIONS, *options)
+    with open_dict(cfg):
+        del cfg["hydra"]
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        return resumed(cfg)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["optimizer=rmsprop"], "optimizer._target_ was torch.optim.Adam, is torch.optim.RMSprop.*init_from="),
+        (["optimizer.lr=1e-2"], "optimizer.lr was 0.001, is 0.01"),
+        (["scheduler=cosine"], "scheduler._target_ was .*CosineAnnealingLR"),
+        (["trainer.max_epochs=0"], "trainer.max_epochs=0 is too low"),
+    ],
+)
+def test_what_a_checkpoint_cannot_take_over_is_refused(make_cfg, checkpoint, options, words):
+    with pytest.raises(UserError, match=words):
+        resume(make_cfg, *options, f"resume_from={checkpoint}")
+
+
+def test_changed_settings_are_listed(make_cfg, checkpoint, caplog):
+    assert resume(make_cfg, f"resume_from={checkpoint}") == str(checkpoint)
+    assert "other settings" not in caplog.text
+    resume(make_cfg, "data.batch_size=56", "seed=3", f"resume_from={checkpoint}")
+    assert "data.batch_size was 28, is 56" in caplog.text
+    assert "seed was 0, is 3" in caplog.text
+
+
+def test_nothing_left_to_train_is_said(make_cfg, checkpoint, caplog):
+    resume(make_cfg, "trainer.max_epochs=1", f"resume_from={checkpoint}")
+    assert "nothing left to train" in caplog.text
+
+
+def test_init_from_takes_the_embedders_weights_alone(make_cfg, checkpoint):
+    weights = load(str(checkpoint), "init_from")["state_dict"]
+    model = instantiate(make_cfg(*OPTIONS, "optimizer=sgd", "loss=arcface").model)
+    take_weights(model, str(checkpoint))
+    for name, tensor in model.embedder.state_dict().items():
+        assert torch.equal(tensor, weights[f"embedder.{name}"])
+    assert len(model.classifier.gallery) == 0
+    with pytest.raises(UserError, match=r"holds another network.*saved \(128, 32\), configured \(64, 32\)"):
+        take_weights(instantiate(make_cfg(*OPTIONS, "embedder.embedding_size=64").model), str(checkpoint))
+
+
+def test_the_newest_valid_checkpoint_of_a_folder_is_chosen(checkpoint, tmp_path, caplog):
+    folder = tmp_path / "checkpoints"
+    folder.mkdir()
+    content = checkpoint.read_bytes()
+    (folder / "best.ckpt").write_bytes(content)
+    (folder / "last.ckpt").write_bytes(content[: len(content) // 2])
+    (folder / ".last.ckpt.part").write_bytes(b"")
+    assert newest(tmp_path) == folder / "best.ckpt"
+    assert "last.ckpt" in caplog.text
+    (folder / "best.ckpt").unlink()
+    with pytest.raises(UserError, match="no valid checkpoint"):
+        newest(tmp_path)
+
+
+def test_a_checkpoint_of_a_newer_version_is_refused_with_both(checkpoint, tmp_path):
+    content = torch.load(checkpoint, weights_only=True)
+    content["fer_lightning"]["version"] = "99.1"
+    torch.save(content, tmp_path / "newer.ckpt")
+    with pytest.raises(UserError, match=rf"written by fer_lightning 99\.1, and this is {__version__}: update it"):
+        load(str(tmp_path / "newer.ckpt"), "resume_from")
+
+
+def test_a_command_line_that_resumes_repeats_the_runs_own_options(tmp_path, checkpoint):
+    folder = tmp_path / "a run"
+    (folder / ".hydra").mkdir(parents=True)
+    (folder / "config.yaml").touch()
+    (folder / ".hydra" / "overrides.yaml").write_text("- optimizer=sgd\n- seed=3\n- resume_from=x.ckpt\n")
+    found = resume_arguments([f"resume_from='{folder}'", "trainer.max_epochs=9", "seed=4"])
+    place = f"'{folder}'"
+    assert found == [
+        *("optimizer=sgd", f"hydra.run.dir={place}", "hydra.mode=RUN"),
+        *("trainer.max_epochs=9", "seed=4", f"resume_from={place}"),
+    ]
+    alone = resume_arguments([f"resume_from={checkpoint}"])
+    assert "data.batch_size=28" in alone
+    assert not any(option.startswith("hydra.run.dir") for option in alone)
+    (folder / ".hydra" / "overrides.yaml").write_text("- loss._target_=os.system\n")
+    with pytest.raises(UserError, match="could run code"):
+        resume_arguments([f"resume_from='{folder}'"])
+    for arguments, words in (
+        (["-m", f"resume_from='{folder}'"], "leave -m out"),
+        (["resume_from=http://a/b.ckpt"], "is an address"),
+        (["resume_from=/nowhere"], "does not exist"),
+        ([f"resume_from={tmp_path}"], "holds no run"),
+    ):
+        with pytest.raises(UserError, match=words):
+            resume_arguments(arguments)
+
+
+class Poison(Callback):
+    """Make a weight, or a gradient, infinite before a step."""
+
+    def __init__(self, place: str) -> None:
+        self.place = place
+
+    def on_train_batch_start(self, trainer, pl_module, *args) -> None:
+        if trainer.global_step == 6 and self.place == "embedding":
+            with torch.no_grad():
+                pl_module.embedder.head[-1].bias[0] = torch.nan
+
+    def on_after_backward(self, trainer, pl_module) -> None:
+        if trainer.global_step == 6 and self.place == "gradient":
+            pl_module.embedder.head[-1].bias.grad[0] = torch.inf
+
+    def on_validation_end(self, trainer, pl_module) -> None:
+        if trainer.global_step == 8 and self.place == "weight":
+            with torch.no_grad():
+                pl_module.embedder.head[-1].bias[0] = torch.nan
+
+
+@pytest.mark.parametrize(
+    ("place", "words"), [("embedding", "an embedding"), ("gradient", "gradient"), ("weight", "is not written")]
+)
+def test_not_finite_numbers_end_the_run_and_spare_its_checkpoints(make_cfg, tmp_path, place, words):
+    cfg = make_cfg(*OPTIONS)
+    trainer = instantiate(cfg.trainer)
+    trainer.callbacks.insert(0, Poison(place))
+    with pytest.raises(NotFiniteError, match=words):
+        trainer.fit(instantiate(cfg.model), instantiate(cfg.data))
+    for path in (tmp_path / "checkpoints").glob("*.ckpt"):
+        checkpoint = load(str(path), "resume_from")
+        assert checkpoint["global_step"] == 4
+        assert all(torch.isfinite(tensor).all() for tensor in checkpoint["state_dict"].values())
+    record = json.loads((tmp_path / "not_finite.json").read_text())
+    assert record["learning_rate"] == 1e-3
+    assert len(record["batch_rows"]) == len(record["batch_files"]) == 28
+    assert record["step"] == (8 if place == "weight" else 6)
+
+
+def test_a_full_disk_costs_no_checkpoint(tmp_path, monkeypatch):
+    path = tmp_path / "last.ckpt"
+    io = AtomicCheckpointIO()
+    io.save_checkpoint({"state_dict": {}, "number": 1}, path)
+
+    def full(*args: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(UserError, match=r"last.ckpt cannot be written .*No space left.* bytes free"):
+        io.save_checkpoint({"state_dict": {}, "number": 2}, path)
+    assert torch.load(path, weights_only=True)["number"] == 1
+    assert [file.name for file in tmp_path.iterdir()] == ["last.ckpt"]

@@ -1,0 +1,160 @@
+"""Several processes at once: one cache, the files of one sweep, the jobs of a launcher."""
+
+import csv
+import multiprocessing
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hydra.types import RunMode
+from omegaconf import OmegaConf
+
+import fer_lightning.report.wandb
+from fer_lightning.data.readers import read_faces
+from fer_lightning.launch.jobs import Reports
+from fer_lightning.report.table import tabulate
+from fer_lightning.runs.files import write_json
+from tests.callbacks.test_interruption import ENVIRONMENT
+from tests.conftest import ROOT
+from tests.data.test_readers import make_tree, write_folder
+from tests.launch.test_sweep import TINY
+
+NUMBER = 4
+
+
+def wait_for(barrier) -> None:
+    """Give a process the place where all of them meet before each round."""
+    global meet
+    meet = barrier
+
+
+def together(function, *arguments) -> list:
+    """Return what the function gives in each of four processes, which all enter it at the same moment."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.launch.test_processes"])
+    with context.Pool(NUMBER, wait_for, [context.Barrier(NUMBER)]) as pool:
+        found = pool.starmap(function, [(number, *arguments) for number in range(NUMBER)], chunksize=1)
+        pool.close()
+        pool.join()
+    return found
+
+
+def read(number: int, root: Path, cache: Path) -> list[str]:
+    found = []
+    for k in range(6):
+        meet.wait(60)
+        if k % 2 and number == 0:  # every other time it is damaged when they come
+            for path in cache.iterdir():
+                path.write_bytes(path.read_bytes()[:5000])
+        meet.wait(60)
+        faces = read_faces(str(root), str(cache), {})
+        found.append((faces.fingerprint, faces.images.tobytes(), faces.labels.tobytes(), faces.names.tobytes()))
+    return found
+
+
+def test_four_processes_fill_one_cache(tmp_path):
+    root = write_folder(make_tree("train", "test", faces=20), tmp_path / "faces")
+    results = together(read, root, tmp_path / "cache")
+    first = read_faces(str(root), str(tmp_path / "other"), {})
+    assert len(first.labels) == 280
+    table = (first.fingerprint, first.images.tobytes(), first.labels.tobytes(), first.names.tobytes())
+    assert all(found == table for result in results for found in result)
+    left = [path.name for path in (tmp_path / "cache").iterdir()]
+    assert left in ([], [path.name for path in (tmp_path / "other").iterdir()])  # whole or absent, no half-written one
+
+
+def end_job(number: int, sweep: Path, reports: Reports) -> None:
+    fer_lightning.report.wandb.log_sweep = closing_run
+    for k in range(5):
+        folder = sweep / f"{k}" / f"job{number}"
+        folder.mkdir(parents=True)
+        config = OmegaConf.create({"objective": "val/accuracy", "logger": {"wandb": {}}})
+        config.trainer = {"fast_dev_run": False}
+        config.hydra = {"mode": RunMode.MULTIRUN, "sweep": {"dir": str(folder.parent)}}
+        config.hydra.runtime = {"output_dir": str(folder)}
+        meet.wait(60)
+        write_json(folder / "metrics.json", {"status": "completed", "val/accuracy": number / 8, "overrides": ""})
+        tabulate(folder.parent, config.objective)
+        reports._publish(config)
+
+
+def closing_run(folder: Path, config) -> None:
+    with (folder / "closing_runs").open("a") as file:
+        file.write("one\n")
+    (folder / "wandb").mkdir(exist_ok=True)
+
+
+def test_jobs_that_end_at_once_lose_no_row_and_close_the_sweep_once(tmp_path):
+    reports = Reports()
+    reports.jobs = NUMBER
+    together(end_job, tmp_path, reports)
+    for sweep in tmp_path.iterdir():
+        assert len(list(sweep.glob("*/metrics.json"))) == NUMBER
+        with (sweep / "sweep.csv").open() as file:
+            rows = list(csv.DictReader(file))
+        assert [(row["job"], row["val/accuracy"]) for row in rows] == [
+            ("mean of 4 runs: ", "0.1875"),
+            *[(f"job{k}", f"{k / 8}") for k in (3, 2, 1, 0)],
+        ]
+        assert (sweep / "sweep.md").read_text().count("| job") == 1 + NUMBER
+        assert (sweep / "closing_runs").read_text() == "one\n"
+
+
+def command(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, *arguments], cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, check=False
+    )
+
+
+def test_a_sweep_two_jobs_at_a_time(tmp_path):
+    pytest.importorskip("hydra_plugins.hydra_joblib_launcher", reason="needs the extra joblib")
+    launcher = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
+    done = command(tmp_path, str(ROOT / "train.py"), "-m", *TINY, *launcher, "logger=wandb", "data.batch_size=28,21,30")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("error: data.batch_size=30")
+    assert "Traceback" not in done.stderr
+    assert "job 3 of 3" in done.stdout
+    with (tmp_path / "out/sweep.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["status"] for row in rows] == ["completed", "completed", "failed"]
+    assert "data.batch_size=30" in rows[2]["error"]
+    assert len(list(tmp_path.glob("out/wandb/offline-run-*"))) == 1
+    ids = [path.name for path in tmp_path.glob("out/*/wandb/offline-run-*")]
+    assert len(ids) == len({name.rpartition("-")[2] for name in ids}) == 3
+    assert '"CPU, threads: 1"' in next(tmp_path.glob("out/*bs28*/metrics.json")).read_text()
+
+
+def test_two_sweeps_started_at_once_stay_apart(tmp_path):
+    sweeps = [
+        subprocess.Popen(
+            [sys.executable, str(ROOT / "train.py"), "-m", *TINY[:-1], "debug=fast", f"optimizer={first},{second}"],
+            cwd=tmp_path,
+            env=ENVIRONMENT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for first, second in (("adam", "sgd"), ("rmsprop", "adamw"))
+    ]
+    for process in sweeps:
+        output, _ = process.communicate(timeout=240)
+        assert process.returncode == 0, output
+    found = []
+    for folder in (tmp_path / "logs/train/multiruns").iterdir():
+        with (folder / "sweep.csv").open() as file:
+            found.append({row["job"].split("-")[0]: row["status"] for row in csv.DictReader(file)})
+    assert sorted(sorted(rows) for rows in found) == [["adam", "sgd"], ["adamw", "rmsprop"]]
+    assert {status for rows in found for status in rows.values()} == {"completed"}
+
+
+@pytest.mark.parametrize(
+    ("option", "extra"),
+    [("hydra/launcher=joblib", "joblib"), ("hydra/launcher=slurm", "slurm"), ("hparams_search=optuna", "optuna")],
+)
+def test_missing_extra_is_named(tmp_path, option, extra):
+    code = "import sys, runpy; sys.modules['hydra_plugins'] = None; runpy.run_path(sys.argv.pop(1), None, '__main__')"
+    done = command(tmp_path, "-c", code, str(ROOT / "train.py"), "-m", option)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert f"pip install 'fer_lightning[{extra}]'" in line

@@ -1,0 +1,169 @@
+"""A sweep that goes on: what is completed is skipped, what is half-done goes on, what failed runs again."""
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from filelock import FileLock
+from omegaconf import OmegaConf
+
+from fer_lightning.launch import resume
+from fer_lightning.models.module import ExpressionModule
+from fer_lightning.runs.checkpoints import load
+from fer_lightning.runs.record import ASIDE
+from tests.conftest import ROOT, SMALL
+
+TINY = (
+    *SMALL,
+    *("data.batch_size=28", "data.classes_per_batch=7", "loss=supcon", "trainer.max_epochs=2"),
+    *("embedder.stages=[[[8,8,16,4,8,8]],[[8,8,16,4,8,8]]]", "embedder.stem_channels=8", "embedder.hidden_size=32"),
+    *("trainer.log_every_n_steps=1", "~callbacks.media", "hydra.sweep.dir=out"),
+)
+QUIET = (*TINY, "~hydra.callbacks.reports")  # pages and pictures are tried elsewhere
+
+
+def table(folder: Path) -> dict[str, dict[str, str]]:
+    """Return the rows of sweep.csv by the start of the job's name."""
+    with (folder / "sweep.csv").open() as file:
+        return {row["job"].split("-")[0]: row for row in csv.DictReader(file)}
+
+
+def weights(folder: Path, job: str) -> dict[str, torch.Tensor]:
+    (path,) = folder.glob(f"{job}-*/checkpoints/last.ckpt")
+    return load(str(path), "resume_from")["state_dict"]
+
+
+@pytest.fixture
+def steps(monkeypatch) -> dict:
+    """Count the training steps of each optimizer; ``steps["at"] = (optimizer, step, what)`` does something at one."""
+    seen: dict = {"at": (None, None, None)}
+    step = ExpressionModule.training_step
+
+    def training_step(self, batch, batch_idx):
+        name = type(self.trainer.optimizers[0]).__name__
+        seen[name] = seen.get(name, 0) + 1
+        optimizer, number, action = seen["at"]
+        if (optimizer, number) == (name, seen[name]):
+            action()
+        return step(self, batch, batch_idx)
+
+    monkeypatch.setattr(ExpressionModule, "training_step", training_step)
+    return seen
+
+
+def test_an_interrupted_sweep_goes_on_to_what_an_uninterrupted_one_gives(tmp_path, run_here, steps):
+    assert run_here("train.py", "-m", "optimizer=adam,sgd,rmsprop", *QUIET, "hydra.sweep.dir=whole").code == 0
+    each = steps["Adam"]
+    steps.clear()
+    steps["at"] = ("SGD", each // 2 + 2, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    done = run_here("train.py", "-m", "optimizer=adam,sgd,rmsprop", *QUIET)
+    assert done.code == 143
+    assert f"to go on: python train.py sweep.resume={tmp_path / 'out'}" in done.text
+    rows = table(tmp_path / "out")
+    assert {name: row["status"] for name, row in rows.items()} == {"adam": "completed", "sgd": "interrupted"}
+    assert steps == {"at": steps["at"], "Adam": each, "SGD": each // 2 + 2}
+    steps["at"] = (None, None, None)
+
+    done = run_here("train.py", "sweep.resume=out")
+    assert done.code == 0, done.text
+    assert done.text.count("completed before, skipped") == 1
+    assert f"last.ckpt, step {each // 2 + 2}" in done.text
+    assert "other settings" not in done.text
+    assert (steps["Adam"], steps["SGD"], steps["RMSprop"]) == (each, each, each)
+    rows, whole = table(tmp_path / "out"), table(tmp_path / "whole")
+    for name in ("adam", "sgd", "rmsprop"):
+        assert rows[name]["status"] == "completed"
+        assert rows[name]["overrides"] == whole[name]["overrides"]
+        assert rows[name]["test/accuracy"] == whole[name]["test/accuracy"]
+        ours, theirs = weights(tmp_path / "out", name), weights(tmp_path / "whole", name)
+        assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
+    assert len(list((tmp_path / "out").glob("*/metrics.json"))) == 3
+
+    done = run_here("train.py", "sweep.resume=out", "optimizer=adam", "seed=0,1")  # more of the same
+    assert done.code == 0, done.text
+    assert done.text.count("completed before, skipped") == 1
+    assert len(list((tmp_path / "out").glob("*/metrics.json"))) == 4
+
+
+def test_a_failed_job_runs_again_and_one_of_other_code_too(tmp_path, run_here, steps, monkeypatch):
+    def fail():
+        raise torch.OutOfMemoryError("out of memory")
+
+    steps["at"] = ("SGD", 3, fail)
+    done = run_here("train.py", "-m", "optimizer=sgd,adam", *QUIET)
+    assert done.code == 1
+    rows = table(tmp_path / "out")
+    assert (rows["sgd"]["status"], rows["adam"]["status"]) == ("failed", "completed")
+    assert "data.batch_size" in rows["sgd"]["error"]
+
+    done = run_here("train.py", "-m", "sweep.resume=out")
+    assert done.code == 0, done.text
+    rows = table(tmp_path / "out")
+    assert (rows["sgd"]["status"], rows["sgd"]["error"]) == ("completed", "")
+    assert len(list((tmp_path / "out" / ASIDE).iterdir())) == 1  # it had logged steps and saved none
+
+    monkeypatch.setattr(resume, "code_fingerprint", lambda: "another")
+    before = rows["adam"]["test/accuracy"]
+    done = run_here("train.py", "sweep.resume=out", "optimizer=adam")
+    assert done.code == 0, done.text
+    assert "completed before, but with other code" in done.text
+    assert len(list((tmp_path / "out" / ASIDE).glob("adam-*/metrics.json"))) == 1
+    assert table(tmp_path / "out")["adam"]["test/accuracy"] == before
+
+
+def test_a_search_goes_on_from_its_study(tmp_path, run_here, steps):
+    optuna = pytest.importorskip("optuna", reason="needs the extra optuna")
+    options = (*QUIET, "hparams_search=optuna", "hydra.sweeper.n_trials=4", "loss=triplet", "data.batch_size=28")
+    assert run_here("train.py", "-m", *options[:-2], "loss=triplet", "data.root=nowhere").code == 1
+    steps["at"] = ("Adam", 14, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    options = [option for option in options if not option.startswith("hydra.sweep.dir")]
+    done = run_here("train.py", "-m", *options, "hydra.sweep.dir=search")
+    assert done.code == 143, done.text
+    steps["at"] = (None, None, None)
+    done = run_here("train.py", "sweep.resume=search")
+    assert done.code == 0, done.text
+    assert "goes on from" in done.text
+    study = optuna.load_study(study_name="fer_lightning", storage=f"sqlite:///{tmp_path}/search/study.db")
+    completed = [trial for trial in study.trials if trial.state.name == "COMPLETE"]
+    assert [trial.state.name for trial in study.trials].count("FAIL") == 1  # the interrupted one, asked for again
+    assert len(completed) == len({str(trial.params) for trial in completed}) == 4
+    with (tmp_path / "search" / "sweep.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert sorted(float(row["val/accuracy"]) for row in rows) == sorted(trial.value for trial in completed)
+    done = run_here("train.py", "sweep.resume=search")  # nothing is left
+    assert done.code == 0, done.text
+    assert len(list((tmp_path / "search").glob("*/metrics.json"))) == 4
+
+
+def test_folders_are_not_mixed(tmp_path, run_here):
+    fast = (*SMALL, "debug=fast")
+    assert run_here("train.py", "-m", "seed=0", *fast, "hydra.sweep.dir=out").code == 0
+    done = run_here("train.py", "-m", "seed=1", *fast, "hydra.sweep.dir=out")
+    assert done.code == 1
+    assert "out holds a sweep already: go on with it by sweep.resume=out" in done.text
+    with FileLock(tmp_path / "out" / ".lock"):
+        command = [sys.executable, ROOT / "train.py", "sweep.resume=out"]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "another process runs the sweep in" in done.stderr
+    assert len(list((tmp_path / "out").glob("*/metrics.json"))) == 1
+    (tmp_path / "empty").mkdir()
+    for place, words in (("empty", "holds no sweep"), ("nowhere", "does not exist")):
+        done = run_here("train.py", f"sweep.resume={place}")
+        assert done.code == 1
+        assert f"sweep.resume={place} {words}" in done.text
+
+
+def test_a_refused_command_leaves_a_completed_run_as_it_is(tmp_path, run_here):
+    assert run_here("train.py", *SMALL, "debug=fast", "hydra.run.dir=run").code == 0
+    before = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    done = run_here("train.py", *SMALL, "debug=fast", "hydra.run.dir=run", "seed=3")
+    assert done.code == 1
+    assert "holds a run already" in done.text
+    assert {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()} == before
+    assert OmegaConf.load(tmp_path / "run/.hydra/config.yaml").seed == 0

@@ -1,0 +1,99 @@
+import math
+import subprocess
+import sys
+
+import pytest
+import torch
+from torch.nn.functional import normalize
+
+from fer_lightning.models.classifiers import KNNClassifier
+
+
+def angles(*degrees: float) -> torch.Tensor:
+    return torch.tensor([[math.cos(math.radians(d)), math.sin(math.radians(d))] for d in degrees])
+
+
+def classifier(k: int, weights: str = "uniform", temperature: float = 0.1) -> KNNClassifier:
+    knn = KNNClassifier(k, weights, temperature, num_classes=3, embedding_size=2)
+    knn.fit(angles(0, 10, 20, 90, 100), torch.tensor([0, 1, 1, 2, 2]))
+    return knn
+
+
+def test_five_points_by_hand():
+    # A query at 2 degrees is 2, 8, 18, 88 and 98 degrees away from the five.
+    query = angles(2)
+    assert classifier(1)(query)[0].tolist() == [0]
+    prediction, votes = classifier(3)(query)
+    assert prediction.tolist() == [1]
+    assert torch.allclose(votes, torch.tensor([[1 / 3, 2 / 3, 0]]))
+    assert classifier(3).neighbours(query).indices.tolist() == [[0, 1, 2]]
+
+
+def test_similarity_votes_by_hand():
+    weights = [math.exp(math.cos(math.radians(d)) / 0.1) for d in (2, 8, 18)]
+    _, votes = classifier(3, "similarity")(angles(2))
+    expected = torch.tensor([[weights[0], weights[1] + weights[2], 0]]) / sum(weights)
+    assert torch.allclose(votes, expected, atol=1e-4)  # similarities lie on a grid of 2**-20
+
+
+def test_ties_go_to_the_earlier_face_and_the_nearer_class():
+    knn = KNNClassifier(1, "uniform", 0.1, num_classes=3, embedding_size=2)
+    knn.fit(angles(10, -10, 10), torch.tensor([2, 1, 0]))  # all equally near to 0 degrees
+    assert knn(angles(0))[0].tolist() == [2]
+    assert classifier(2)(angles(2))[0].tolist() == [0]  # one vote each for 0 and 1; 0 is nearer
+    assert classifier(4)(angles(96))[0].tolist() == [2]
+
+
+def test_large_k_lets_all_vote_and_an_empty_gallery_is_refused():
+    knn = classifier(50)
+    assert knn.neighbours(angles(2)).indices.shape == (1, 5)
+    with pytest.raises(RuntimeError, match="gallery is empty"):
+        KNNClassifier(1, "uniform", 0.1, 3, 2)(angles(0))
+
+
+def test_chunks_agree_with_brute_force(monkeypatch):
+    torch.manual_seed(0)
+    gallery, queries = (normalize(torch.randn(n, 16)) for n in (300, 50))
+    labels = torch.randint(0, 3, (300,))
+    knn = KNNClassifier(7, "uniform", 0.1, 3, 16)
+    knn.fit(gallery, labels)
+    whole = knn.neighbours(queries)
+    expected = (queries.double() @ gallery.double().T).topk(7).indices
+    assert torch.equal(whole.indices, expected)
+    monkeypatch.setattr("fer_lightning.models.classifiers.QUERIES", 3)
+    monkeypatch.setattr("fer_lightning.models.classifiers.ROWS", 5)  # fewer than k
+    assert torch.equal(knn.neighbours(queries).indices, whole.indices)
+
+
+def test_state_dict_brings_its_gallery():
+    knn, other = classifier(3), KNNClassifier(3, "uniform", 0.1, 3, 2)
+    other.load_state_dict(knn.state_dict())
+    assert torch.equal(other.gallery, knn.gallery)
+    assert torch.equal(other(angles(2))[1], knn(angles(2))[1])
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+def test_cuda_agrees_with_cpu():
+    torch.manual_seed(0)
+    knn = KNNClassifier(30, "similarity", 0.1, 7, 128)
+    knn.fit(normalize(torch.randn(5000, 128)), torch.randint(0, 7, (5000,)))
+    queries = normalize(torch.randn(500, 128))
+    expected = knn.neighbours(queries).indices
+    assert torch.equal(knn.cuda().neighbours(queries.cuda()).indices.cpu(), expected)
+
+
+def test_memory_stays_within_64_mib():
+    code = """
+import resource, torch
+from fer_lightning.models.classifiers import KNNClassifier
+torch.set_num_threads(1)
+peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # KiB
+knn = KNNClassifier(30, "similarity", 0.1, 7, 128)
+knn.fit(torch.nn.functional.normalize(torch.randn(28821, 128)), torch.randint(0, 7, (28821,)))
+queries = torch.nn.functional.normalize(torch.randn(1000, 128))
+before = peak()
+knn(queries)
+print(peak() - before)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 64 * 1024

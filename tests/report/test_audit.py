@@ -1,0 +1,132 @@
+"""The audit: exact counts on faces made for it, its files, and its silence on clean faces."""
+
+import csv
+import json
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hydra.utils import instantiate
+
+from fer_lightning.data.audit import PUBLISHED, audit, ceiling, compare_with_published
+from fer_lightning.data.demo import draw_faces
+from fer_lightning.data.faces import fingerprint
+from fer_lightning.data.protocols import multiply
+from fer_lightning.data.readers import read_faces
+from tests.conftest import ROOT
+
+ARCHIVE = ROOT.parent / "shared/fer2013/face-expression-recognition-dataset.zip"
+
+
+def test_counts_are_exact(faces, tmp_path):
+    images, labels = faces.images.copy(), faces.labels.copy()
+    images[50:52] = 7  # two empty pictures, under labels 1 and 2
+    images[60] = 9
+    images[60, 0, 0] = 10
+    labels[73] = 6
+    images[73] = images[4]  # a held-out twin, labelled 6 instead of 4
+    faces = replace(faces, images=images, labels=labels, fingerprint="f" * 64, unreadable=(("x.png", "empty file"),))
+    report = audit(faces, str(tmp_path)).report()
+    assert report["faces"] == 140
+    assert (report["flat"], report["empty"], report["unreadable"]) == (3, 2, 1)
+    assert report["identical_twins"] == {"groups": 6, "pictures": 12, "contradictory_groups": 2}
+    assert report["near_twins"]["groups"] == 6
+    assert report["held_out"] == {
+        "test": {"faces": 70, "identical_twin_in_training": 0.057143, "twin_in_training": 0.057143}
+    }
+    assert report["alarms"] == [
+        "5.7% of the held-out faces have a twin among the training faces (5.7% an identical one): protocol=honest "
+        "leaves those training faces out"
+    ]
+    assert audit(faces, str(tmp_path)).report() == report  # from the cache
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_published_counts_are_recognised_and_differences_named():
+    kaggle = PUBLISHED["Kaggle's face expression recognition dataset"]
+    name, differences = compare_with_published(kaggle)
+    assert name == "Kaggle's face expression recognition dataset"
+    assert differences == ["train/sad: the paper's table 1 prints 4,983 for these 4,938"]
+    fewer = {**kaggle, "validation": [959, *kaggle["validation"][1:]]}
+    assert compare_with_published(fewer)[1][-1] == "validation/angry: 959 faces, published are 960"
+    assert compare_with_published(PUBLISHED["FER2013"]) == ("FER2013", [])
+    assert compare_with_published({"train": [1] * 7}) == (None, [])
+    assert sum(map(sum, kaggle.values())) == sum(map(sum, PUBLISHED["FER2013"].values())) == 35_887
+
+
+def test_labels_of_identical_pictures_limit_the_accuracy(faces):
+    limit, reason = ceiling(faces, np.array([0, 0, 0, 3, 4]), np.array([1, 1, 2, 5, 6]))
+    assert limit == pytest.approx(0.8)  # of three identical pictures under two labels one must be wrong
+    assert "different labels" in reason
+    assert ceiling(replace(faces, best_possible=0.7), np.arange(5), np.arange(5))[0] == 0.7
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_no_false_alarm_on_clean_faces(seed, tmp_path, make_cfg):
+    faces = draw_faces(400, 0.1, seed)
+    found = audit(faces, str(tmp_path))
+    assert found.alarms() == []
+    for protocol in ("honest", "kfold"):
+        parts = instantiate(make_cfg(f"protocol={protocol}").protocol)(faces, found.twins)
+        assert parts.leaks() == ()
+        assert not parts.seen(parts.test).any()
+
+
+def test_an_archive_augmented_before_its_split_is_noticed(make_cfg, tmp_path):
+    chains = instantiate(make_cfg("protocol=paper").protocol).keywords["pictures"]
+    table = multiply(draw_faces(200, 0.1, 0), chains)
+    test = np.random.default_rng(0).random(len(table)) < 0.2
+    splits = np.where(test, "test", "train")
+    mixed = replace(table, splits=splits, fingerprint=fingerprint(table.images, table.labels, splits))
+    alarms = audit(mixed, str(tmp_path)).alarms()
+    assert any("augmented before they were split" in alarm for alarm in alarms)
+
+
+def test_faces_of_one_split_are_audited_too(faces, tmp_path):
+    alone = replace(faces, splits=np.full(140, "train"), fingerprint="a" * 64)
+    report = audit(alone, str(tmp_path)).report()
+    assert report["held_out"] == {}
+    assert report["alarms"] == []
+
+
+def test_command_writes_page_numbers_and_files(tmp_path):
+    command = [
+        sys.executable,
+        "-m",
+        "fer_lightning.report.audit",
+        "data.drawn.count=200",
+        "logger=csv",
+        "hydra.run.dir=out",
+    ]
+    done = subprocess.run(
+        command, cwd=tmp_path, env={"PYTHONPATH": str(ROOT), "PATH": ""}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "written: " in done.stdout
+    report = json.loads((tmp_path / "out/audit.json").read_text())
+    assert report["faces"] == 200
+    assert sum(sum(counts.values()) for counts in report["counts"].values()) == 200
+    page = (tmp_path / "out/audit.html").read_text()
+    assert "Audit of drawn faces" in page
+    assert "http" not in page.split("</head>")[1]
+    with (tmp_path / "out/audit.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len([row for row in rows if row["finding"] == "one of twins"]) == report["near_twins"]["pictures"]
+    with (tmp_path / "out/metrics.csv").open() as file:
+        assert float(next(csv.DictReader(file))["audit/faces"]) == 200
+
+
+@pytest.mark.real_faces
+@pytest.mark.skipif(not ARCHIVE.is_file(), reason=f"the real faces are not at {ARCHIVE}")
+def test_audit_of_the_real_faces(tmp_path):
+    report = audit(read_faces(str(ARCHIVE), str(tmp_path), {}), str(tmp_path)).report()
+    assert report["differences"] == ["train/sad: the paper's table 1 prints 4,983 for these 4,938"]
+    assert (report["flat"], report["empty"]) == (13, 12)
+    assert report["identical_twins"] == {"groups": 1458, "pictures": 3241, "contradictory_groups": 53}
+    assert report["held_out"]["validation"]["identical_twin_in_training"] == pytest.approx(537 / 7066, abs=1e-6)
+    # Correlation of small pictures alone, unaligned, finds 1,717 groups and 9.1 % of the validation faces.
+    assert report["near_twins"]["groups"] > 3000
+    assert 0.2 < report["held_out"]["validation"]["twin_in_training"] < 0.25
+    assert len(report["alarms"]) == 1

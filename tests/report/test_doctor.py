@@ -1,0 +1,45 @@
+"""Each diagnosis from a run made to have it, and none from a healthy one."""
+
+import pytest
+
+from fer_lightning.data.faces import CLASSES
+from fer_lightning.report.doctor import diagnose
+from fer_lightning.runs.record import Run
+
+HEALTHY = {"train/loss": 0.1, "train/spread": 0.95, "train/active_share": 0.05}
+
+
+def make(tmp_path, training=HEALTHY, validation=(0.3, 0.4, 0.4), predicted=CLASSES, **metrics) -> Run:
+    lines = ["step,epoch,train/loss,train/spread,train/active_share,val/accuracy"]
+    lines += [f"{step},0,{','.join(str(training[name]) for name in HEALTHY)}," for step in range(10)]
+    lines += [f"{step},0,,,,{value}" for step, value in enumerate(validation, start=10)]
+    (tmp_path / "metrics.csv").write_text("\n".join(lines) + "\n")
+    rows = [
+        f"{name}.png,{name},{guess},1,{i},0" for i, (name, guess) in enumerate(zip(CLASSES, predicted, strict=True))
+    ]
+    (tmp_path / "predictions.csv").write_text("\n".join(["file,label,prediction,vote,twins,twin_in_training", *rows]))
+    return Run(tmp_path, {"train/accuracy": 0.5, "test/accuracy": 0.4, **metrics})
+
+
+def test_a_healthy_run_gets_no_line(tmp_path):
+    assert diagnose(make(tmp_path)) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"training": {**HEALTHY, "train/spread": 0.2}}, "embeddings collapse (spread 0.20, loss 0.100): try miner="),
+        ({"training": {**HEALTHY, "train/active_share": 0.0005}}, "only 0.05% of the triplets are still active"),
+        ({"predicted": ["happy"] * 7}, "never predicted: angry, disgust, fear, neutral, sad, surprise"),
+        ({"train/accuracy": 0.9}, "training faces are classified at 90.0%, test faces at 40.0%"),
+        ({"validation": (0.3, 0.35, 0.4)}, "still improving when it ended (val/accuracy 35.0% to 40.0%"),
+    ],
+)
+def test_findings(tmp_path, options, words):
+    (line,) = diagnose(make(tmp_path, **options))
+    assert words in line
+    assert ": " in line or "; " in line  # what to try comes after what is wrong
+
+
+def test_a_run_without_files_is_no_reason_to_fail(tmp_path):
+    assert diagnose(Run(tmp_path, {})) == []

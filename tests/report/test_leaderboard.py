@@ -1,0 +1,127 @@
+"""Which run is best, by how much, and whether it means anything: on runs made up to have an answer."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from fer_lightning.data.faces import CLASSES
+from fer_lightning.report.leaderboard import behind, contenders, leading, markdown, order, verdict
+from fer_lightning.report.page import command, write_report
+from fer_lightning.report.statistics import paired
+from fer_lightning.runs.record import read_runs
+
+FACES = 700
+
+
+@pytest.fixture
+def make(tmp_path):
+    """Make the folder of a run that has so many of 700 faces right; an even share of each class."""
+
+    def make(name, overrides, right=0, val=None, **metrics):
+        folder = tmp_path / name
+        (folder / ".hydra").mkdir(parents=True)
+        (folder / ".hydra/overrides.yaml").write_text("".join(f"- {override}\n" for override in overrides))
+        noted = {"status": "completed", "overrides": " ".join(overrides), "objective": "val/accuracy", **metrics}
+        if val is not None:
+            noted |= {"val/accuracy": val, "test/accuracy": right / FACES, "test_faces": FACES, "proves": "little"}
+            noted |= {"test/accuracy_low": right / FACES - 0.03, "test/accuracy_high": right / FACES + 0.03}
+            with (folder / "predictions.csv").open("w", newline="") as file:
+                writer = csv.writer(file)
+                writer.writerow(["file", "label", "prediction", "vote", "twins", "twin_in_training"])
+                for face in range(FACES):
+                    label, guess = CLASSES[face % 7], CLASSES[(face + (face >= right)) % 7]
+                    writer.writerow([f"{face}.png", label, guess, 1, face, 0])
+        (folder / "metrics.json").write_text(json.dumps(noted))
+
+    return make
+
+
+def entries(tmp_path):
+    return contenders(order(read_runs(tmp_path), "val/accuracy"), "val/accuracy")
+
+
+def test_paired_t_test_by_hand():
+    result = paired(np.array([0.01, 0.02, 0.03]))
+    assert result["difference"] == pytest.approx(0.02)
+    assert result["low"] == pytest.approx(0.02 - 4.30265 * 0.01 / 3**0.5, abs=1e-6)
+    assert result["p"] == pytest.approx(0.0742, abs=1e-4)
+    assert paired(np.array([0.1, 0.1]))["p"] == 0
+
+
+def test_two_runs_on_the_same_faces(make, tmp_path):
+    make("a", ["optimizer=adam", "logger=csv"], right=400, val=0.6)
+    make("b", ["optimizer=sgd", "logger=csv"], right=300, val=0.5)
+    best, score, ahead, meaning = verdict(entries(tmp_path), "val/accuracy")
+    assert (best.answer, score.answer) == ("optimizer=adam", "57.14%")
+    assert "always answering angry scores 14.29%" in score.note
+    assert ahead.answer == "+14.29 points"
+    assert "optimizer=sgd; 95 % interval +11." in ahead.note
+    assert meaning.answer == "Yes"
+    assert behind(entries(tmp_path), "val/accuracy")[1][0] == "-14.29"
+
+
+def test_difference_that_means_nothing(make, tmp_path):
+    make("a", ["optimizer=adam"], right=303, val=0.6)
+    make("b", ["optimizer=sgd"], right=300, val=0.5)
+    assert verdict(entries(tmp_path), "val/accuracy")[3].answer == "No"
+    assert behind(entries(tmp_path), "val/accuracy")[1][0] == "≈ -0.43"
+
+
+def test_best_of_runs_that_learned_nothing(make, tmp_path):
+    make("a", ["optimizer=adam"], right=110, val=0.2)
+    make("b", ["optimizer=sgd"], right=90, val=0.1)
+    assert (
+        "not above chance: always answering angry scores 14.29%" in verdict(entries(tmp_path), "val/accuracy")[1].note
+    )
+
+
+def test_experiments_are_compared_by_the_seeds_they_share_and_not_by_their_luckiest(make, tmp_path):
+    for seed, (adam, sgd) in enumerate(((400, 380), (410, 392), (420, 398))):
+        make(f"a{seed}", ["optimizer=adam", f"seed={seed}"], right=adam, val=0.6)
+        make(f"b{seed}", ["optimizer=sgd", f"seed={seed}"], right=sgd, val=0.59)
+    make("lucky", ["optimizer=rmsprop", "seed=0"], right=500, val=0.9)
+    best, score, ahead, meaning = verdict(entries(tmp_path), "val/accuracy")
+    assert best.answer == "mean of 3: optimizer=adam"
+    assert "standard deviation 1.43" in score.note
+    assert ahead.answer == "+2.86 points"
+    assert (meaning.answer, "paired t-test over 3, p = 0.0033" in meaning.note) == ("Yes", True)
+
+
+def test_two_seeds_are_too_few(make, tmp_path):
+    for seed in (0, 1):
+        make(f"a{seed}", ["optimizer=adam", f"seed={seed}"], right=400 + seed, val=0.6)
+        make(f"b{seed}", ["optimizer=sgd", f"seed={seed}"], right=300 + seed, val=0.59)
+    assert verdict(entries(tmp_path), "val/accuracy")[3].answer == "Too early to say"
+    assert behind(entries(tmp_path), "val/accuracy")[1][0] == "≈ -14.29"
+
+
+def test_leaky_and_failed_runs_never_lead(make, tmp_path):
+    make("leaky", ["protocol=paper"], right=690, val=0.99, leaks="siblings")
+    make("failed", ["protocol=kfold"], status="failed", error="UserError: no")
+    assert leading(entries(tmp_path), "val/accuracy") == []
+    assert verdict(entries(tmp_path), "val/accuracy") == []
+    make("honest", ["protocol=honest"], right=300, val=0.4)
+    cards = verdict(entries(tmp_path), "val/accuracy")
+    assert [card.answer for card in cards] == ["protocol=honest", "42.86%"]
+    assert [entry.label for entry in entries(tmp_path)] == ["protocol=honest", "protocol=paper", "protocol=kfold"]
+    table = markdown(entries(tmp_path), "val/accuracy")
+    assert "(leaky)" in table
+    assert "kfold" not in table
+
+
+def test_a_sweep_of_which_nothing_was_scored_has_a_page(make, tmp_path):
+    make("one", ["optimizer=adam"], status="failed", error="UserError: a | b")
+    make("two", ["optimizer=sgd"], status="running")
+    write_report(tmp_path, read_runs(tmp_path))
+    page = (tmp_path / "report.html").read_text()
+    assert "No run has been tested yet" in page
+    assert "UserError: a | b" in page
+
+
+def test_command_repeats_one_job_of_an_experiment_that_sweeps(make, tmp_path):
+    make("a", ["experiment=paper_table4", "optimizer=sgd", "data.root=my faces.zip", "hydra.sweep.dir=out", "seed=1"])
+    (run,) = read_runs(tmp_path)
+    expected = "python train.py experiment=paper_table4 optimizer=sgd 'data.root=my faces.zip' seed=1 hydra.mode=RUN"
+    assert command(run) == expected

@@ -1,0 +1,337 @@
+"""What people look at after a sweep: W&B offline files, report.html, sweep.md, figures; read back and compared."""
+
+import csv
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from fer_lightning.data.faces import CLASSES
+from fer_lightning.report.figures import COLORS, MARKERS
+from fer_lightning.report.page import write_report
+from fer_lightning.runs.record import read_runs
+from tests.conftest import ROOT, SMALL
+
+FIGURES = ("confusion_matrix", "per_class", "augmentation", "embeddings_pca", "embeddings_tsne")
+SWEEP_FIGURES = ("scores", "training_graphs", "options", "confusion_matrices", "per_class")
+CHROMIUM = Path("/usr/bin/chromium")
+
+
+@pytest.fixture(scope="module")
+def sweep(tmp_path_factory) -> Path:
+    """The folder of a sweep of four jobs, one of which fails."""
+    cwd = tmp_path_factory.mktemp("sweep")
+    options = ("optimizer=adam,sgd", "data.batch_size=16,18", "trainer.max_epochs=2", "trainer.limit_train_batches=12")
+    done = subprocess.run(
+        [sys.executable, ROOT / "train.py", "-m", *SMALL[:-1], *options, "hydra.sweep.dir=out"],
+        cwd=cwd,
+        env={**os.environ, "WANDB_MODE": "offline", "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
+    assert done.returncode == 1  # 18 cannot hold four classes
+    assert "job 1 of 4: optimizer=adam data.batch_size=16\n" in done.stdout
+    assert re.search(r"job 4 of 4: .*; about \d+ (s|min) left", done.stdout)
+    assert re.search(r"\nBest: optimizer=(adam|sgd) data.batch_size=16, val/accuracy 0\.", done.stdout)
+    assert re.search(r"\nDoes that mean anything\? (Yes|No), these faces ", done.stdout)
+    return cwd / "out"
+
+
+def inspect(path: Path) -> dict:
+    """Return what W&B's own reader finds in an offline run."""
+    wandb = Path(sys.executable).with_name("wandb")
+    command = [wandb, "leet", "inspect", "--summary", "--json", path]
+    return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+
+def records(path: Path, kind: str) -> list[dict]:
+    """Return the records of a kind in an offline run, again by W&B's own reader."""
+    wandb = Path(sys.executable).with_name("wandb")
+    done = subprocess.run([wandb, "leet", "inspect", "--json", path], capture_output=True, text=True, check=True)
+    return [record[kind] for line in done.stdout.splitlines() if (record := json.loads(line))["type"] == kind]
+
+
+def documented() -> list[re.Pattern]:
+    text = (ROOT / "docs/dashboard.md").read_text()
+    names = re.findall(r"`([a-z_]+/[a-z0-9_/<>]+|epoch|trainer/global_step)`", text)
+    return [re.compile(name.replace("<class>", f"({'|'.join(CLASSES)})").replace("<option>", ".+")) for name in names]
+
+
+def test_every_key_of_a_run_is_there_and_documented(sweep):
+    (run,) = sweep.glob("adam-bs16-*/wandb/offline-run-*")
+    found = inspect(run)
+    summary = {name: value for name, value in found["summary"].items() if not name.startswith("_")}
+    patterns = documented()
+    assert [name for name in summary if not any(pattern.fullmatch(name) for pattern in patterns)] == []
+    expected = {
+        *(f"media/{name}" for name in FIGURES),
+        *(f"tables/{name}" for name in ("mistakes", "per_class", "confusion", "audit")),
+        *("train/loss", "train/active_share", "train/spread", "train/learning_rate", "train/positive_distance"),
+        *("val/accuracy", "val/macro_f1", "test/accuracy", "test/accuracy_low", "test/accuracy_without_twins"),
+        *(f"test/f1_{name}" for name in CLASSES),
+    }
+    assert expected <= set(summary)
+    assert summary["media/failures"] == 0
+    metrics = json.loads((run.parents[1] / "metrics.json").read_text())
+    assert summary["test/accuracy"] == pytest.approx(metrics["test/accuracy"])
+    config = json.dumps(found["config"])
+    assert metrics["data_fingerprint"] in config
+    assert metrics["proves"] in config
+
+
+def test_curves_follow_the_step_and_media_come_once_at_the_end(sweep):
+    (folder,) = sweep.glob("adam-bs16-*/wandb/offline-run-*")
+    (run,) = records(folder, "run")
+    assert (run["run_group"], run["job_type"], run["project"]) == ("out", "train", "fer_lightning")
+    assert run["display_name"].startswith("adam-bs16-ep2-s0-drawn")
+    history = [record["item"] for record in records(folder, "history")]
+    steps = [row["trainer/global_step"] for row in history if "train/loss" in row]
+    assert len(steps) == len(set(steps)) > 1
+    assert sum("val/accuracy" in row for row in history) == 2  # epochs
+    media = [number for number, row in enumerate(history) if any(key.startswith("media/") for key in row)]
+    assert media == [len(history) - 1]
+
+
+def test_tables_and_configuration_are_whole(sweep):
+    (folder,) = sweep.glob("adam-bs16-*/wandb/offline-run-*")
+    (table,) = (folder / "files/media/table/tables").glob("mistakes_*.table.json")
+    table = json.loads(table.read_text())
+    faces = ["face", *(f"neighbour {number}" for number in range(1, 6))]
+    assert [name for name in table["columns"] if name in faces] == faces
+    assert {row[table["columns"].index(name)] for row in table["data"] for name in faces} == {"Image"}
+    (table,) = (folder / "files/media/table/tables").glob("confusion_*.table.json")
+    assert len(json.loads(table.read_text())["data"]) == len(CLASSES) ** 2
+    config = inspect(folder)["config"]
+    assert config["optimizer"]["lr"] == 1e-4
+    assert (
+        config["audit"]["data_fingerprint"]
+        == json.loads((folder.parents[1] / "metrics.json").read_text())["data_fingerprint"]
+    )
+    assert "${" not in json.dumps(config)
+
+
+def test_broken_figure_is_counted_and_the_chosen_checkpoint_uploaded(run_here, tmp_path, monkeypatch):
+    monkeypatch.setenv("WANDB_DATA_DIR", str(tmp_path / "staged"))
+    monkeypatch.setenv("WANDB_CACHE_DIR", str(tmp_path / "cached"))
+    options = ("trainer.max_epochs=1", "trainer.limit_train_batches=2", "logger.wandb.log_model=true")
+    broken = "callbacks.media.maps.tsne.perplexity=1000"  # more than there are faces
+    done = run_here("train.py", *SMALL[:-1], *options, broken, "hydra.run.dir=run")
+    assert done.code == 0
+    assert "embeddings_tsne could not be made (ValueError: perplexity (1000) must be less than" in done.text
+    assert "figures and tables that this run lacks: 1; its metrics are whole" in done.text
+    (run,) = (tmp_path / "run").glob("wandb/offline-run-*")
+    summary = inspect(run)["summary"]
+    assert summary["media/failures"] == 1
+    assert {f"media/{name}" for name in FIGURES} - set(summary) == {"media/embeddings_tsne"}
+    models = [artifact for artifact in records(run, "artifact") if artifact["type"] == "model"]
+    assert [json.loads(model["metadata"])["original_filename"] for model in models] == ["best.ckpt"]
+
+
+def test_a_closing_run_holds_the_sweep(sweep):
+    (run,) = sweep.glob("wandb/offline-run-*")
+    summary = inspect(run)["summary"]
+    assert summary["sweep/jobs"] == 4
+    assert summary["sweep/failed"] == 2
+    assert {"sweep/leaderboard", "best/val/accuracy", "best/test/accuracy", "sweep/by_optimizer_table"} <= set(summary)
+    assert {f"sweep/{name}" for name in SWEEP_FIGURES} <= set(summary)
+    (record,) = records(run, "run")
+    assert (record["run_group"], record["job_type"]) == ("out", "sweep")
+    with (sweep / "sweep.csv").open() as file:
+        best = max(float(row["val/accuracy"]) for row in csv.DictReader(file) if row["val/accuracy"])
+    assert summary["best/val/accuracy"] == pytest.approx(best)
+
+
+def test_figures_lie_in_the_folder_in_two_formats(sweep):
+    (folder,) = sweep.glob("sgd-bs16-*")
+    for name in FIGURES:
+        assert (folder / "figures" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+        assert "<svg" in (folder / "figures" / f"{name}.svg").read_text()
+    for name in SWEEP_FIGURES:
+        assert (sweep / "figures" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+        assert "<svg" in (sweep / "figures" / f"{name}.svg").read_text()
+    mistakes = json.loads((folder / "mistakes.json").read_text())["mistakes"]
+    assert 0 < len(mistakes) <= 24
+    assert all(mistake["label"] != mistake["prediction"] for mistake in mistakes)
+    assert all(len(mistake["neighbours"]) == 5 for mistake in mistakes)
+    similarities = [near["similarity"] for near in mistakes[0]["neighbours"]]
+    assert similarities == sorted(similarities, reverse=True)
+
+
+class Table(HTMLParser):
+    """The leaderboard's cells."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows: list[list[str]] = []
+        self.inside = False
+
+    def handle_starttag(self, tag, attributes):
+        if tag == "table":
+            self.inside = ("id", "leaderboard") in attributes
+        elif self.inside and tag == "tr":
+            self.rows.append([])
+        elif self.inside and tag in ("td", "th"):
+            self.rows[-1].append("")
+
+    def handle_endtag(self, tag):
+        if tag == "table":
+            self.inside = False
+
+    def handle_data(self, data):
+        if self.inside and self.rows and self.rows[-1]:
+            self.rows[-1][-1] += data
+
+
+def numbers(page: str) -> set[tuple[str, ...]]:
+    table = Table()
+    table.feed(page)
+    header, *rows = ([" ".join(cell.split()) for cell in row] for row in table.rows)
+    at = [header.index(name) for name in ("val/accuracy", "test accuracy", "test macro F1")]
+    return {tuple(row[place].split(" ")[0] if len(row) == len(header) else "" for place in at) for row in rows}
+
+
+def test_the_report_shows_the_sweeps_numbers(sweep):
+    page = (sweep / "report.html").read_text()
+    assert len(page) < 5_000_000
+    with (sweep / "sweep.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    names = ("val/accuracy", "test/accuracy", "test/macro_f1")
+    assert numbers(page) == {tuple(f"{float(row[n]):.4f}" if row[n] else "" for n in names) for row in rows}
+    assert "data.batch_size=18" in page  # the failed job's error
+    assert "python train.py" in page
+    assert "http" not in page.split("</head>")[1]
+    text = (sweep / "sweep.md").read_text()
+    best = max(rows, key=lambda row: float(row["val/accuracy"] or 0))
+    assert f"{float(best['test/accuracy']):.4f} ({float(best['test/accuracy_low']):.4f} to" in text
+
+
+def test_reports_over_several_folders(sweep, tmp_path):
+    (run,) = sweep.glob("adam-bs16-*")
+    command = [sys.executable, "-m", "fer_lightning.report.page", run, sweep, "--output", tmp_path]
+    assert subprocess.run(command, cwd=ROOT, check=False).returncode == 0
+    page = (tmp_path / "report.html").read_text()
+    assert len(numbers(page)) >= 2
+    assert "<h1>4 runs on drawn faces</h1>" in page  # the first is one of the sweep's
+    command = [sys.executable, "-m", "fer_lightning.report.page", tmp_path / "none"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, "holds no run" in done.stderr) == (1, True)
+
+
+def test_classes_have_colours_and_markers_of_their_own():
+    assert len(set(COLORS.values())) == len(set(MARKERS.values())) == len(CLASSES)
+
+
+@pytest.mark.filterwarnings("ignore:.*@validator:DeprecationWarning")  # wandb-workspaces 0.4 on pydantic 2
+@pytest.mark.filterwarnings("ignore:.*deprecated.*:DeprecationWarning")
+def test_the_dashboard_is_built_from_code():
+    pytest.importorskip("wandb_workspaces", reason="needs the extra dashboard")
+    from wandb_workspaces.expr import expr_to_filters
+
+    from fer_lightning.report.wandb import saved_view, sweep_report
+
+    view = saved_view("me", "fer_lightning", "2026-01-01")
+    panels = [panel for section in view.sections for panel in section.panels]
+    assert len(panels) == 15
+    (found,) = view._to_model().spec.section.run_sets[0].filters["filters"]
+    assert (found["key"]["name"], found["op"], found["value"]) == ("group", "=", "2026-01-01")
+    blocks = sweep_report("me", "fer_lightning", "2026-01-01").blocks
+    board, runs = (block.runsets[0] for block in blocks[1::2])
+    in_words = [  # as W&B's own parser reads them
+        [f"{one.key.name} {one.op} {one.value}" for one in filters_of(expr_to_filters(runset.filters))]
+        for runset in (board, runs)
+    ]
+    assert in_words == [["group = 2026-01-01", "jobType = sweep"], ["group = 2026-01-01"]]
+    assert blocks[1].panels[0].table_name == "sweep/leaderboard"
+
+
+def filters_of(tree) -> list:
+    """Return the leaves of a tree of W&B filters."""
+    return [leaf for child in tree.filters for leaf in filters_of(child)] if tree.filters else [tree]
+
+
+@pytest.fixture(scope="module")
+def pages(sweep, tmp_path_factory) -> dict[str, Path]:
+    """The page of a sweep, of a run and of an audit."""
+    folder = tmp_path_factory.mktemp("audit")
+    command = [sys.executable, "-m", "fer_lightning.launch.audit", "logger=none"]
+    subprocess.run([*command, f"hydra.run.dir={folder}"], cwd=ROOT, capture_output=True, check=True)
+    long = tmp_path_factory.mktemp("long") / "out"  # a sweep over faces that lie far away
+    shutil.copytree(sweep, long)
+    for number, path in enumerate(long.glob("*/.hydra/overrides.yaml")):
+        path.write_text(f"- data.root=/srv/{'averylongname' * 8}/faces{number}.zip\n- seed=0\n")
+    write_report(long, read_runs(long))
+    (run,) = sweep.glob("adam-bs16-*/report.html")
+    return {"sweep": sweep / "report.html", "run": run, "audit": folder / "audit.html", "long": long / "report.html"}
+
+
+# What is wider than the page and neither scrolls nor lies inside something that does.
+STICKS_OUT = """[...document.body.querySelectorAll("*")].filter(one => !one.closest(".scroll, .wide")
+    && one.getBoundingClientRect().right > innerWidth + 1).map(one => one.outerHTML.slice(0, 200))"""
+
+
+@pytest.fixture
+def open_page(request):
+    """Open a page in headless Chromium and see that it asks for nothing, complains of nothing and fits."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs the extra browser")
+    with playwright.sync_playwright() as engine:
+        browser = engine.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+
+        def show(path: Path, width: int):
+            page = browser.new_page(viewport={"width": width, "height": 900})
+            asked, errors = [], []
+            page.on("request", lambda request: asked.append(request.url))
+            page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+            page.goto(path.as_uri())
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+            assert page.evaluate(STICKS_OUT) == []
+            assert page.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
+            assert [url for url in asked if url != path.as_uri() and not url.startswith("data:")] == []
+            assert errors == []
+            return page
+
+        yield show
+        browser.close()
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(not CHROMIUM.exists(), reason=f"needs {CHROMIUM}")
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("name", ["sweep", "run", "audit", "long"])
+def test_pages_fit_and_ask_for_nothing(pages, open_page, name, width):
+    page = open_page(pages[name], width)
+    assert page.locator("h1").count() == 1
+    assert page.locator("img").count() > (10 if name != "audit" else 0)
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(not CHROMIUM.exists(), reason=f"needs {CHROMIUM}")
+def test_the_page_shows_the_numbers_of_sweep_csv_and_leads_to_its_runs(sweep, open_page):
+    page = open_page(sweep / "report.html", 1280)
+    with (sweep / "sweep.csv").open() as file:
+        rows = [row for row in csv.DictReader(file) if row["status"] == "completed"]
+    header = page.locator("#leaderboard thead th").all_inner_texts()
+    columns = ("val/accuracy", "test/accuracy", "test/balanced_accuracy", "test/macro_f1", "test/one_vs_rest_accuracy")
+    at = [
+        header.index(
+            name.replace("test/", "test ")
+            .replace("one_vs_rest", "one-vs-rest")
+            .replace("_", " ")
+            .replace("macro f1", "macro F1")
+        )
+        for name in columns
+    ]
+    cells = [row.locator("td").all_inner_texts() for row in page.locator("#leaderboard tbody tr").all()]
+    shown = [[row[place].split()[0] for place in at] for row in cells if len(row) == len(header)]
+    assert shown == [[f"{float(row[name]):.4f}" for name in columns] for row in rows]
+    assert page.locator("#leaderboard tr.failed").count() == 2
+    assert "%" in page.locator("#verdict").inner_text()
+    page.locator("#leaderboard a").first.click()
+    assert page.locator("h1").inner_text().startswith("1 run on drawn faces")

@@ -1,0 +1,104 @@
+"""Intervals and comparisons against numbers known by other means."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import binom
+from torchmetrics.functional.classification import multiclass_accuracy, multiclass_f1_score
+
+from fer_lightning.errors import UserError
+from fer_lightning.report.comparison import compare_runs, differs, in_words
+from fer_lightning.report.statistics import compare, intervals, one_vs_rest, scores
+from fer_lightning.runs.record import Run
+from tests.conftest import ROOT
+
+
+@pytest.mark.parametrize("classes", [7, 5])  # with 5, two classes are absent
+def test_scores_are_those_of_torchmetrics(classes):
+    random = np.random.default_rng(0)
+    labels, predictions = random.integers(0, classes, (2, 200))
+    confusion = np.zeros((7, 7))
+    np.add.at(confusion, (labels, predictions), 1)
+    found = scores(confusion)
+    pair = torch.from_numpy(predictions), torch.from_numpy(labels)
+    assert found["accuracy"] == pytest.approx(multiclass_accuracy(*pair, 7, average="micro").item())
+    assert found["balanced_accuracy"] == pytest.approx(multiclass_accuracy(*pair, 7, average="macro").item())
+    assert found["macro_f1"] == pytest.approx(multiclass_f1_score(*pair, 7, average="macro").item())
+
+
+def test_interval_of_independent_faces_is_the_binomial_one():
+    random = np.random.default_rng(0)
+    labels = random.integers(0, 7, 1000)
+    predictions = np.where(np.arange(1000) < 700, labels, (labels + 1) % 7)
+    low, high = intervals(labels, predictions, np.arange(1000), 7)["accuracy"]
+    assert (low, high) == pytest.approx(binom(1000, 0.7).ppf([0.025, 0.975]) / 1000, abs=0.006)
+
+
+def test_twins_count_as_one_observation():
+    labels = np.zeros(1000, np.int64)
+    predictions = np.repeat(np.arange(100) < 70, 10).astype(np.int64)  # ten twins of each of 100 faces
+    alone = intervals(labels, predictions, np.arange(1000), 7)["accuracy"]
+    together = intervals(labels, predictions, np.repeat(np.arange(100), 10), 7)["accuracy"]
+    assert (together[1] - together[0]) / (alone[1] - alone[0]) == pytest.approx(10**0.5, rel=0.15)
+
+
+def test_mcnemar_and_difference():
+    first = np.array([True] * 70 + [False] * 30)
+    second = first.copy()
+    second[:2], second[70:80] = False, True  # 2 only the first, 10 only the second
+    found = compare(first, second, np.arange(100))
+    assert (found["only_first"], found["only_second"]) == (2, 10)
+    assert found["difference"] == pytest.approx(-0.08)
+    assert found["p"] == pytest.approx(2 * binom(12, 0.5).cdf(2))
+    assert found["low"] < -0.08 < found["high"] < 0
+    assert compare(first, first, np.arange(100))["p"] == 1.0
+
+
+def test_equation_1_flatters():
+    # 65 % of seven classes reads as 90 %: by hand, 35 of 100 faces are wrong for two of seven classes each.
+    assert one_vs_rest(0.65, 7) == pytest.approx(1 - 70 / 700)
+
+
+def write_run(folder, rows):
+    folder.mkdir()
+    lines = ["file,label,prediction,vote,twins,twin_in_training", *(",".join(map(str, row)) for row in rows)]
+    (folder / "predictions.csv").write_text("\n".join(lines) + "\n")
+    return Run(folder, {})
+
+
+def test_runs_are_compared_face_by_face(tmp_path):
+    good = [(f"{i}.png", "happy", "happy", 1, i, 0) for i in range(40)]
+    bad = [(f"{i}.png", "happy", "happy" if i < 20 else "sad", 1, i, 0) for i in reversed(range(40))]
+    result = compare_runs(write_run(tmp_path / "a", good), write_run(tmp_path / "b", bad))
+    assert (result["only_first"], result["only_second"], result["faces"]) == (20, 0, 40)
+    assert result["accuracies"] == [1.0, 0.5]
+    assert differs(result)
+    assert in_words(result).startswith("+50.00 points")
+
+
+def test_runs_on_different_faces_are_refused(tmp_path):
+    one = write_run(tmp_path / "a", [("1.png", "happy", "sad", 1, 1, 0)])
+    other = write_run(tmp_path / "b", [("2.png", "happy", "sad", 1, 1, 0)])
+    with pytest.raises(UserError, match="different faces"):
+        compare_runs(one, other)
+    with pytest.raises(UserError, match="is missing"):
+        compare_runs(one, Run(tmp_path / "c", {}))
+
+
+def test_compare_as_a_command(tmp_path):
+    rows = [("1.png", "happy", "sad", 1, 1, 0), ("2.png", "sad", "sad", 1, 2, 0)]
+    for name in "ab":
+        write_run(tmp_path / name, rows)
+    command = [sys.executable, "-m", "fer_lightning.report.comparison", "a", "b"]
+    environment = {"PYTHONPATH": str(ROOT), "PATH": ""}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert "difference +0.00 points" in done.stdout
+    assert "do not tell them apart" in done.stdout
+    done = subprocess.run(
+        [*command[:-1], "c"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: c/predictions.csv is missing")
