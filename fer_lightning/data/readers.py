@@ -29,7 +29,7 @@ from fer_lightning.data.cache import load_arrays, save_arrays
 from fer_lightning.data.demo import draw_faces
 from fer_lightning.data.faces import CLASSES, IMAGE_SIZE, Faces, fingerprint
 from fer_lightning.data.progress import track
-from fer_lightning.errors import UserError
+from fer_lightning.errors import UserError, install_command
 
 log = logging.getLogger(__name__)
 
@@ -115,7 +115,7 @@ def _download() -> Path:
     try:
         import kagglehub
     except ImportError as error:
-        raise UserError("data.root=kaggle needs kagglehub: pip install 'fer_lightning[kaggle]'.") from error
+        raise UserError(f"data.root=kaggle needs kagglehub: {install_command('kaggle')}") from error
     try:
         return Path(kagglehub.dataset_download(KAGGLE))
     except Exception as error:  # kagglehub's own, of requests or of the file system: the remedy is the same

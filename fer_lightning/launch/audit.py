@@ -38,5 +38,6 @@ def main(cfg: DictConfig) -> None:
     log.info("written: %s/audit.html, audit.json, audit.csv", folder)
 
 
-if __name__ == "__main__":
+def audit() -> None:
+    """Run the audit with the options of the command line."""
     run(main, "audit")

@@ -20,7 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 import fer_lightning.launch.resolvers  # noqa: F401  here too: the processes of a launcher import this module, not train.py
-from fer_lightning.errors import UserError
+from fer_lightning.errors import UserError, install_command
 from fer_lightning.launch.environment import check_packages, check_python, low_room, rank, started_processes
 from fer_lightning.launch.messages import diagnose
 from fer_lightning.launch.resume import resume_arguments
@@ -119,7 +119,7 @@ def _explain_hydra(error: Exception, config_name: str) -> str:
     if match := re.search(r"Could not override '([^']+)'", text):
         return f"{match[1]} is no option{_meant(match[1], _known_keys(config_name))}"
     if (match := re.search(r"Could not (?:find|load) '([\w/]+)'", text)) and match[1] in EXTRAS:
-        return f"{match[1]} is not installed: pip install 'fer_lightning[{EXTRAS[match[1]]}]'"
+        return f"{match[1]} is not installed: {install_command(EXTRAS[match[1]])}"
     if match := re.search(r"Could not find '([\w/]+)/([^'/]+)'", text):
         return _no_choice(match[1], match[2])
     if isinstance(error, OverrideParseException):
@@ -139,7 +139,7 @@ def _explain_hydra(error: Exception, config_name: str) -> str:
     if match := re.search(r"Interpolation key '([^']+)' not found", text):
         return f"{match[1]} is missing: with another loss than triplet use miner=none or miner=batch_hard"
     if "Error locating target 'umap." in text:
-        return "callbacks=umap needs umap-learn: pip install 'fer_lightning[umap]'"
+        return f"callbacks=umap needs umap-learn: {install_command('umap')}"
     if match := re.search(
         r"Error in call to target '[^']+':\s*\w+\((['\"])(.*)\1\)\s*full_key: (\S+)", text, re.DOTALL
     ):

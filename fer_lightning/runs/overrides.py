@@ -13,7 +13,8 @@ from hydra.errors import HydraException
 
 from fer_lightning.errors import UserError
 
-CONF = Path(__file__).parents[2] / "conf"
+PACKAGE = Path(__file__).parents[1]
+CONF = PACKAGE / "conf" if (PACKAGE / "conf").is_dir() else PACKAGE.parent / "conf"  # in a wheel; in a checkout
 # Nodes that say which faces and which network a checkpoint belongs to.
 DEFINING = (
     *("data", "protocol", "augmentation", "embedder", "loss", "miner", "classifier", "optimizer", "scheduler"),

@@ -349,7 +349,7 @@ def test_kaggle(tmp_path, read, monkeypatch):
     with pytest.raises(UserError, match=r"could not be downloaded \(403\).*KAGGLE_KEY.*point data\.root at it"):
         read("kaggle")
     monkeypatch.setitem(sys.modules, "kagglehub", None)
-    with pytest.raises(UserError, match=r"pip install 'fer_lightning\[kaggle\]'"):
+    with pytest.raises(UserError, match=r"pip install -e '\.\[kaggle\]'"):
         read("kaggle")
 
 

@@ -157,4 +157,4 @@ def test_missing_extra_is_named(tmp_path, option, extra):
     done = command(tmp_path, "-c", code, str(ROOT / "train.py"), "-m", option)
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
-    assert f"pip install 'fer_lightning[{extra}]'" in line
+    assert f"pip install -e '.[{extra}]'" in line
