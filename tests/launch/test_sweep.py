@@ -24,7 +24,7 @@ TINY = (
     *("embedder.stages=[[[8,8,16,4,8,8]],[[8,8,16,4,8,8]]]", "embedder.stem_channels=8", "embedder.hidden_size=32"),
     *("trainer.log_every_n_steps=1", "~callbacks.media", "hydra.sweep.dir=out"),
 )
-QUIET = (*TINY, "~hydra.callbacks.reports")  # pages and pictures are tried elsewhere
+QUIET = (*TINY, "hydra.callbacks.jobs.report=false")  # pages and pictures are tried elsewhere
 
 
 def table(folder: Path) -> dict[str, dict[str, str]]:
