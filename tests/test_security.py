@@ -14,9 +14,9 @@ from packaging.requirements import Requirement
 from fer_lightning.errors import UserError
 from fer_lightning.runs.checkpoints import KEY, load, read_overrides
 from fer_lightning.runs.overrides import allowed
-from tests.conftest import ROOT, SMALL
+from tests.conftest import ROOT, SMALL, options
 
-TINY = (*SMALL, "trainer.max_epochs=1", "trainer.limit_train_batches=2")
+TINY = options("small", "brief")
 
 
 class Poison:
@@ -194,7 +194,7 @@ SECRETS = {
 def test_no_secret_of_the_environment_is_written_down(tmp_path, run_here, monkeypatch):
     for name, value in SECRETS.items():
         monkeypatch.setenv(name, value)
-    done = run_here("train.py", *TINY[:-3], "logger=wandb", *TINY[-2:], "hydra.run.dir=run")
+    done = run_here("train.py", *options(*TINY, "logger=wandb"), "hydra.run.dir=run")
     assert done.code == 0, done.text
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     names = {path.suffix for path in files}

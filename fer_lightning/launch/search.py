@@ -6,6 +6,8 @@ import warnings
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, read_write
 
+from fer_lightning.runs.command import key
+
 
 def count_jobs(config: DictConfig) -> int:
     """Return how many jobs a sweep has."""
@@ -20,12 +22,12 @@ def swept(config: DictConfig) -> dict[str, int]:
     """
     params = config.hydra.sweeper.get("params") or {}
     overrides = OverridesParser.create().parse_overrides(
-        [*(f"{key}={value}" for key, value in params.items()), *config.hydra.overrides.task]
+        [*(f"{option}={value}" for option, value in params.items()), *config.hydra.overrides.task]
     )
-    last = {override.get_key_element(): override for override in overrides}  # as the sweeper: the last one counts
+    last = {key(str(override.input_line)): override for override in overrides}  # as the sweeper: the last one counts
     return {
-        key: len(list(override.sweep_string_iterator())) if override.is_discrete_sweep() else 1
-        for key, override in last.items()
+        option: len(list(override.sweep_string_iterator())) if override.is_discrete_sweep() else 1
+        for option, override in last.items()
         if override.is_sweep_override()
     }
 
