@@ -121,20 +121,14 @@ def test_a_sweep_two_jobs_at_a_time(tmp_path):
 def test_two_sweeps_started_at_once_stay_apart(tmp_path):
     sweeps = [
         subprocess.Popen(
-            [
-                sys.executable,
-                str(ROOT / "train.py"),
-                "-m",
-                *options("small", "debug=fast"),
-                f"optimizer={first},{second}",
-            ],
+            [sys.executable, ROOT / "train.py", "-m", *options("small", "debug=fast", f"optimizer={names}")],
             cwd=tmp_path,
             env=ENVIRONMENT,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
         )
-        for first, second in (("adam", "sgd"), ("rmsprop", "adamw"))
+        for names in ("adam,sgd", "rmsprop,adamw")
     ]
     for process in sweeps:
         output, _ = process.communicate(timeout=240)

@@ -10,22 +10,12 @@ from fer_lightning.launch.search import count_jobs, swept
     ("params", "overrides", "expected", "jobs"),
     [
         ({}, ["optimizer=adam,sgd,rmsprop", "seed=0,1", "data.root=null"], {"optimizer": 3, "seed": 2}, 6),
-        (
-            {},
-            ["protocol.fold=range(5)", "+optimizer.eps=choice(1e-6,1e-8)"],
-            {"protocol.fold": 5, "+optimizer.eps": 2},
-            10,
-        ),
+        ({}, ["protocol.fold=range(5)", "+optimizer.eps=1e-6,1e-8"], {"protocol.fold": 5, "optimizer.eps": 2}, 10),
         ({}, ["data.drawn={count:[1,2]}", "embedder.stages=[[8,8]]"], {}, 1),  # commas that sweep over nothing
         ({"optimizer": "adam,sgd", "protocol": "honest,paper"}, ["seed=3"], {"optimizer": 2, "protocol": 2}, 4),
         ({"optimizer": "adam,sgd"}, ["optimizer=sgd"], {}, 1),  # the command line counts, not the sweep's file
         ({"optimizer": "adam,sgd"}, ["optimizer=adam,sgd,adamw"], {"optimizer": 3}, 3),
-        (
-            {"optimizer.lr": "interval(1e-5,1e-2)", "classifier.k": "choice(5,15)"},
-            [],
-            {"optimizer.lr": 1, "classifier.k": 2},
-            2,
-        ),
+        ({"optimizer.lr": "interval(1e-5,1e-2)", "seed": "choice(5,15)"}, [], {"optimizer.lr": 1, "seed": 2}, 2),
     ],
 )
 def test_options_and_jobs_of_a_sweep(params, overrides, expected, jobs):

@@ -19,16 +19,12 @@ pytestmark = [
     pytest.mark.skipif(shutil.which("sinfo") is None, reason="Slurm is not there: make test-slurm"),
 ]
 TINY = options("small", "tiny", "sweep")
-SLURM = ("-m", "hydra/launcher=slurm", "hydra.launcher.cpus_per_task=1")
+SLURM = ("hydra.mode=MULTIRUN", "hydra/launcher=slurm", "hydra.launcher.cpus_per_task=1")
 
 
 def start(tmp_path: Path, *arguments: str) -> subprocess.Popen:
     return subprocess.Popen(
-        [
-            sys.executable,
-            str(ROOT / "train.py"),
-            *sorted(options(*TINY, *arguments), key=lambda argument: argument != "-m"),
-        ],
+        [sys.executable, ROOT / "train.py", *options(*TINY, *arguments)],
         cwd=tmp_path,
         env=ENVIRONMENT,
         stdout=subprocess.PIPE,
