@@ -33,7 +33,7 @@ def test_facenet_refuses_other_sizes(make_cfg):
 
 
 def test_timm_backbone_gives_unit_vectors():
-    embedder = TimmEmbedder("test_resnet", 128, 48, pretrained=False, checkpoint_path="")
+    embedder = TimmEmbedder("test_resnet", 128, 48, pretrained=False, checkpoint_path="", dropout=0.0)
     vectors = embedder(torch.randn(2, 1, 48, 48))
     assert vectors.shape == (2, 128)
     assert torch.allclose(vectors.norm(dim=1), torch.ones(2), atol=1e-5)
@@ -42,4 +42,4 @@ def test_timm_backbone_gives_unit_vectors():
 @pytest.mark.parametrize(("name", "words"), [("resnetx", "unknown to timm"), ("inception_v3", "does not fit 48")])
 def test_timm_models_that_cannot_be_used_are_named(name, words):
     with pytest.raises(UserError, match=words):
-        TimmEmbedder(name, 128, 48, pretrained=False, checkpoint_path="")
+        TimmEmbedder(name, 128, 48, pretrained=False, checkpoint_path="", dropout=0.0)
