@@ -7,6 +7,7 @@ from typing import Any
 
 import lightning
 import numpy as np
+import torch
 import wandb
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import WandbLogger
@@ -46,28 +47,14 @@ class Media(Callback):
         self.mistakes = mistakes
         self.neighbours = neighbours
         self.seed = seed
-        self.outputs: list[dict] = []
         self.failures = 0
-
-    def on_test_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Forget what an earlier test left."""
-        self.outputs = []
-
-    def on_test_batch_end(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: dict, batch: object, idx: int
-    ) -> None:
-        """Keep the predictions."""
-        self.outputs.append(outputs)
 
     def on_test_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Draw and log everything, unless the run was a trial of one batch."""
         if trainer.fast_dev_run or not trainer.is_global_zero:
             return
         datamodule = trainer.datamodule
-        columns = {
-            name: np.concatenate([output[name].cpu().numpy() for output in self.outputs]) for name in self.outputs[0]
-        }
-        self.outputs = []
+        columns = pl_module.test_outputs
         title = f"{datamodule.faces.source}, protocol {datamodule.protocol.func.__name__}"
         confusion = np.zeros((len(CLASSES), len(CLASSES)))
         np.add.at(confusion, (columns["labels"], columns["predictions"]), 1)
@@ -119,7 +106,7 @@ class Media(Callback):
     def _worst(
         self, columns: dict[str, np.ndarray], datamodule: lightning.LightningDataModule, module: Any
     ) -> Iterator[dict[str, Any]]:
-        """Yield the worst mistakes with their nearest gallery faces."""
+        """Yield the worst mistakes with the gallery faces that decided, where single faces did."""
         partition = datamodule.partition
         faces = partition.faces
         votes = np.where(columns["labels"] != columns["predictions"], columns["votes"].max(axis=1), -1.0)
@@ -127,11 +114,12 @@ class Media(Callback):
         worst = worst[votes[worst] >= 0]
         if not len(worst):
             return
-        queries = module.classifier.gallery.new_tensor(columns["embeddings"][worst])
-        found = module.classifier.neighbours(queries)
-        for at, indices, similarities in zip(
-            worst, found.indices.cpu().numpy(), found.similarities.cpu().numpy(), strict=True
-        ):
+        found = module.classifier.explain(torch.from_numpy(columns["embeddings"][worst]).to(module.device))
+        if found is None:  # no single faces decided
+            indices, similarities = np.empty((len(worst), 0), dtype=int), np.empty((len(worst), 0))
+        else:
+            indices, similarities = (values[:, : self.neighbours].cpu().numpy() for values in found)
+        for at, known_rows, nearness in zip(worst, partition.gallery[indices], similarities, strict=True):
             row = columns["rows"][at]
             yield {
                 "file": str(faces.names[row]),
@@ -146,9 +134,7 @@ class Media(Callback):
                         "similarity": round(float(similarity), 4),
                         "png": png(faces.images[known]),
                     }
-                    for known, similarity in zip(
-                        partition.gallery[indices[: self.neighbours]], similarities, strict=False
-                    )
+                    for known, similarity in zip(known_rows, nearness, strict=True)
                 ],
             }
 
