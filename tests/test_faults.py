@@ -375,7 +375,7 @@ def test_validation_metrics_are_never_nan(make_cfg):
     """Fault 52: not even with classes that nobody showed or predicted."""
     from hydra.utils import instantiate
 
-    metrics = instantiate(make_cfg().model).metrics["val"]
+    metrics = instantiate(make_cfg().model).val_metrics
     metrics.update(torch.zeros(5, dtype=torch.int64), torch.full((5,), 3))
     assert all(value.isfinite() for value in metrics.compute().values())
 

@@ -61,19 +61,19 @@ def _refusal(override: Override) -> str | None:
         if value is not None and not (re.fullmatch(r"\w[\w-]*", name) and (CONF / key / f"{name}.yaml").is_file()):
             return f"which chooses no file of conf/{key}"
         return None
-    if not re.fullmatch(r"[A-Za-z]\w*(\.[A-Za-z0-9]\w*)*", key) or not _plain(value):
+    if not re.fullmatch(r"[A-Za-z]\w*(\.[A-Za-z0-9]\w*)*", key) or not plain(value):
         return "which could run code"
     if isinstance(value, dict) and any(name.startswith(f"{key}.") for name in NODES):
         return "which replaces a whole node"
     return None
 
 
-def _plain(value: object) -> bool:
+def plain(value: object) -> bool:
     """Return whether a value is made of numbers and texts alone: no interpolation, no key of ``instantiate``'s."""
     if isinstance(value, str):
         return "${" not in value
     if isinstance(value, list):
-        return all(map(_plain, value))
+        return all(map(plain, value))
     if isinstance(value, dict):
-        return all(not str(key).startswith("_") and _plain(key) and _plain(item) for key, item in value.items())
+        return all(not str(key).startswith("_") and plain(key) and plain(item) for key, item in value.items())
     return value is None or isinstance(value, (bool, int, float))
