@@ -8,7 +8,8 @@ from omegaconf import DictConfig
 
 import fer_lightning.launch.resolvers  # noqa: F401  registers what conf/ computes
 from fer_lightning.data.faces import CLASSES
-from fer_lightning.launch.checks import check, run
+from fer_lightning.launch.checks import check
+from fer_lightning.launch.entry import run
 from fer_lightning.report.audit import show, worst, write_files
 from fer_lightning.report.html import write_page
 from fer_lightning.runs.files import write_json

@@ -20,11 +20,7 @@ KEY = "fer_lightning"
 
 
 def newest(folder: Path) -> Path:
-    """Return the valid checkpoint of a run that has trained longest.
-
-    Raises:
-        UserError: If there is none.
-    """
+    """Return the valid checkpoint of a run that has trained longest; refuse a run without one."""
     steps = {}
     for path in sorted((folder / "checkpoints").glob("*.ckpt")):
         try:
@@ -33,29 +29,22 @@ def newest(folder: Path) -> Path:
             log.warning("passed over: %s", error)
     if not steps:
         raise UserError(f"{folder} holds no valid checkpoint: start the run anew in another folder")
-    return max(steps, key=steps.get)
+    return max(steps, key=lambda path: steps[path])
 
 
 def take_weights(model: nn.Module, path: str) -> None:
-    """Give a model the embedder's weights of a checkpoint and nothing else of it.
-
-    Raises:
-        UserError: If they are another network's.
-    """
+    """Give a model the embedder's weights of a checkpoint and nothing else of it; refuse another network's."""
     prefix = "embedder."
     saved = load(path, "init_from")["state_dict"]
     weights = {name.removeprefix(prefix): tensor for name, tensor in saved.items() if name.startswith(prefix)}
-    check_weights(model.embedder, weights, f"init_from={path}")
-    model.embedder.load_state_dict(weights)
+    embedder = model.get_submodule("embedder")
+    check_weights(embedder, weights, f"init_from={path}")
+    embedder.load_state_dict(weights)
     log.info("starts from the embedder's weights in %s", path)
 
 
 def check_weights(model: nn.Module, weights: Mapping[str, Tensor], source: str) -> None:
-    """Refuse weights of another network.
-
-    Raises:
-        UserError: Listing what differs.
-    """
+    """Refuse weights of another network and list what differs."""
     own = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items() if "classifier." not in name}
     saved = {name: tuple(tensor.shape) for name, tensor in weights.items() if "classifier." not in name}
     lines = [
@@ -75,7 +64,7 @@ def load(path: str, option: str) -> dict:
 
     Args:
         path: The file.
-        option: That gave it, for messages.
+        option: Name of the option that gave it, for messages.
 
     Raises:
         UserError: If the file is missing, damaged, no checkpoint of ours, of a newer version, or names code to run.
