@@ -18,7 +18,7 @@ import torch
 from lightning.pytorch import LightningModule
 from PIL import Image
 
-from fer_lightning.callbacks import watch
+from fer_lightning.callbacks.health import Health
 from fer_lightning.data.datamodule import TrainingPictures
 from fer_lightning.data.faces import CLASSES
 from fer_lightning.errors import UserError
@@ -342,7 +342,7 @@ def test_epoch_without_a_triplet(run_here):
 def test_epoch_whose_triplets_all_keep_the_margin_is_no_fault(monkeypatch, caplog):
     trainer = namedtuple("Trainer", "current_epoch fast_dev_run")(0, False)
     module = namedtuple("Module", "margin log")(0.2, lambda name, value: logged.append((name, value)))
-    logged, callback = [], watch.Watch()
+    logged, callback = [], Health("")
     outputs = {"loss": torch.tensor(0.0), "embeddings": torch.eye(4).repeat(2, 1), "labels": torch.arange(4).repeat(2)}
     callback.on_train_epoch_start(trainer, module)
     for step in range(3):
