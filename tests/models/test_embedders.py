@@ -28,7 +28,7 @@ def test_inception_concatenates_four_branches():
 
 
 def test_facenet_refuses_other_sizes(make_cfg):
-    with pytest.raises(ValueError, match="48"):
+    with pytest.raises(ValueError, match=r"images are \(2, 1, 64, 64\), not \(B, 1, 48, 48\)"):
         instantiate(make_cfg().embedder)(torch.randn(2, 1, 64, 64))
 
 
