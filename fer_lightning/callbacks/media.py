@@ -68,7 +68,7 @@ class Media(Callback):
             name: np.concatenate([output[name].cpu().numpy() for output in self.outputs]) for name in self.outputs[0]
         }
         self.outputs = []
-        title = f"{datamodule.faces.source}, protocol {datamodule.protocol.func.__name__}"
+        title = f"{datamodule.faces.source}, protocol {datamodule.partition.protocol}"
         confusion = np.zeros((len(CLASSES), len(CLASSES)))
         np.add.at(confusion, (columns["labels"], columns["predictions"]), 1)
         logged: dict[str, Any] = {}

@@ -133,7 +133,7 @@ class Results(Callback):
             "data": faces.source,
             "data_fingerprint": faces.fingerprint,
             "labels_allow": limit,
-            "protocol": datamodule.protocol.func.__name__,
+            "protocol": partition.protocol,
             "proves": partition.proves,
             "leaks": "; ".join(partition.leaks()),
             "train_faces": len(partition.train),

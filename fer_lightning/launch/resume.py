@@ -158,7 +158,7 @@ def finished(cfg: DictConfig) -> float | None:
         "settings": _settings(before) == _settings(OmegaConf.to_container(cfg, resolve=True)),
         "code": noted.get("code") == code_fingerprint(),
         "faces": noted.get("data_fingerprint")
-        == read_faces(cfg.data.root, cfg.data.cache_dir, cfg.data.drawn).fingerprint,
+        == read_faces(cfg.data.root, cfg.data.cache_dir, cfg.data.drawn, cfg.data.image_size).fingerprint,
     }
     if changed := [name for name, equal in same.items() if not equal]:
         log.warning("completed before, but with other %s", " and ".join(changed))

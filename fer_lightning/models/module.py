@@ -10,8 +10,8 @@ from pytorch_metric_learning.losses import TripletMarginLoss
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from fer_lightning.data.datamodule import Batch
 from fer_lightning.data.faces import CLASSES
+from fer_lightning.data.pictures import Batch
 from fer_lightning.errors import NotFiniteError, UserError
 from fer_lightning.models.classifiers import KNNClassifier
 from fer_lightning.models.distributed import gather

@@ -48,7 +48,7 @@ def read(number: int, root: Path, cache: Path) -> list[str]:
             for path in cache.iterdir():
                 path.write_bytes(path.read_bytes()[:5000])
         meet.wait(60)
-        faces = read_faces(str(root), str(cache), {})
+        faces = read_faces(str(root), str(cache), {}, 48)
         found.append((faces.fingerprint, faces.images.tobytes(), faces.labels.tobytes(), faces.names.tobytes()))
     return found
 
@@ -56,7 +56,7 @@ def read(number: int, root: Path, cache: Path) -> list[str]:
 def test_four_processes_fill_one_cache(tmp_path):
     root = write_folder(make_tree("train", "test", faces=20), tmp_path / "faces")
     results = together(read, root, tmp_path / "cache")
-    first = read_faces(str(root), str(tmp_path / "other"), {})
+    first = read_faces(str(root), str(tmp_path / "other"), {}, 48)
     assert len(first.labels) == 280
     table = (first.fingerprint, first.images.tobytes(), first.labels.tobytes(), first.names.tobytes())
     assert all(found == table for result in results for found in result)
