@@ -23,7 +23,6 @@ def main(cfg: DictConfig) -> None:
     """Audit the faces and write audit.json, audit.html and audit.csv."""
     check(cfg, "audit")
     datamodule = hydra.utils.instantiate(cfg.data)
-    datamodule.read()
     found, folder = datamodule.audit, Path(cfg.paths.output_dir)
     report = found.report()
     show(found)

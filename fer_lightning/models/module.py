@@ -11,8 +11,8 @@ from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
 from torch.nn.functional import pad
 
-from fer_lightning.data.datamodule import Batch
 from fer_lightning.data.faces import CLASSES
+from fer_lightning.data.pictures import Batch
 from fer_lightning.errors import UserError
 from fer_lightning.models.classifiers import Classifier
 from fer_lightning.models.distributed import gather

@@ -63,7 +63,7 @@ def test_labels_of_identical_pictures_limit_the_accuracy(faces):
 
 @pytest.mark.parametrize("seed", range(10))
 def test_no_false_alarm_on_clean_faces(seed, tmp_path, make_cfg):
-    faces = draw_faces(400, 0.1, seed)
+    faces = draw_faces(400, 0.1, seed, 48)
     found = audit(faces, str(tmp_path))
     assert found.alarms() == []
     for protocol in ("honest", "kfold"):
@@ -74,7 +74,7 @@ def test_no_false_alarm_on_clean_faces(seed, tmp_path, make_cfg):
 
 def test_an_archive_augmented_before_its_split_is_noticed(make_cfg, tmp_path):
     chains = instantiate(make_cfg("protocol=paper").protocol).keywords["pictures"]
-    table = multiply(draw_faces(200, 0.1, 0), chains)
+    table = multiply(draw_faces(200, 0.1, 0, 48), chains)
     test = np.random.default_rng(0).random(len(table)) < 0.2
     splits = np.where(test, "test", "train")
     mixed = replace(table, splits=splits, fingerprint=fingerprint(table.images, table.labels, splits))
@@ -110,7 +110,7 @@ def test_command_writes_page_numbers_and_files(run_here, tmp_path):
 @pytest.mark.real_faces
 @pytest.mark.skipif(not ARCHIVE.is_file(), reason=f"the real faces are not at {ARCHIVE}")
 def test_audit_of_the_real_faces(tmp_path):
-    report = audit(read_faces(str(ARCHIVE), str(tmp_path), {}), str(tmp_path)).report()
+    report = audit(read_faces(str(ARCHIVE), str(tmp_path), {}, 48), str(tmp_path)).report()
     assert report["differences"] == ["train/sad: the paper's table 1 prints 4,983 for these 4,938"]
     assert (report["flat"], report["empty"]) == (13, 12)
     assert report["identical_twins"] == {"groups": 1458, "pictures": 3241, "contradictory_groups": 53}
