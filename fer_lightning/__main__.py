@@ -1,5 +1,6 @@
-"""The command line of all that is no training: python -m fer_lightning VERB, or fer-lightning VERB."""
+"""The command line: python -m fer_lightning VERB, or fer-lightning VERB. In a checkout train.py and eval.py train."""
 
+import runpy
 import sys
 from argparse import ArgumentParser
 from collections.abc import Mapping, Sequence
@@ -15,19 +16,22 @@ class Verb(NamedTuple):
     """One thing that the command line does.
 
     Attributes:
-        function: Module and function that do it; imported when it is asked for, and given the arguments by name.
+        place: Module that does it and its function, imported when it is asked for, and given the arguments by name. A
+            module alone is run as a script, and the rest of the line is Hydra's.
         help: What it does, in one line.
-        arguments: Name -> options of ``add_argument``; None where the rest of the line is Hydra's.
+        arguments: Name -> options of ``add_argument``.
     """
 
-    function: str
+    place: str
     help: str
-    arguments: Mapping[str, Mapping[str, Any]] | None
+    arguments: Mapping[str, Mapping[str, Any]] = {}
 
 
 FOLDERS = {"nargs": "+", "type": Path, "metavar": "FOLDER"}
 VERBS = {
-    "audit": Verb("launch.audit:audit", "look at the faces before a training; options as of train.py", None),
+    "audit": Verb("launch.audit", "look at the faces before a training; takes options as train does"),
+    "train": Verb("launch.train", "train and test: train.py, where there is no checkout"),
+    "eval": Verb("launch.eval", "score a checkpoint again: eval.py, where there is no checkout"),
     "report": Verb(
         "report.page:report",
         "write report.html and figures/ of runs and sweeps again",
@@ -59,21 +63,22 @@ VERBS = {
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a verb; a user's mistake ends with one sentence and exit code 1."""
-    parser = ArgumentParser(prog="fer-lightning", description=__doc__, allow_abbrev=False)
+    parser = ArgumentParser(prog="fer-lightning", description=__doc__)
     parser.add_argument("--version", action="version", version=f"fer_lightning {__version__}")
     verbs = parser.add_subparsers(title="verbs", dest="verb", metavar="VERB", required=True)
     for name, verb in VERBS.items():
-        own = verbs.add_parser(name, help=verb.help, description=verb.help, add_help=verb.arguments is not None)
-        for argument, options in (verb.arguments or {}).items():
+        own = verbs.add_parser(name, help=verb.help, description=verb.help, add_help=bool(verb.arguments))
+        for argument, options in verb.arguments.items():
             own.add_argument(argument, **options)
     given, rest = parser.parse_known_args(arguments)
     values = vars(given)
-    verb = VERBS[values.pop("verb")]
-    if verb.arguments is None:
+    module, _, function = VERBS[values.pop("verb")].place.partition(":")
+    if not function:
         sys.argv[1:] = rest
-    elif rest:
+        runpy.run_module(f"fer_lightning.{module}", run_name="__main__", alter_sys=True)
+        return
+    if rest:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
-    module, function = verb.function.split(":")
     try:
         getattr(import_module(f"fer_lightning.{module}"), function)(**values)
     except UserError as error:

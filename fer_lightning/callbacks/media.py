@@ -112,10 +112,10 @@ class Media(Callback):
         for number, at in enumerate(worst):
             near = []
             if found is not None:
-                rows = partition.gallery[found.indices[number, : self.neighbours].cpu().numpy()]
+                indices, similarities = (values[number, : self.neighbours].cpu().numpy() for values in found)
                 near = [
                     {**_face(partition, row), "similarity": round(float(similarity), 4)}
-                    for row, similarity in zip(rows, found.similarities[number].tolist(), strict=False)
+                    for row, similarity in zip(partition.gallery[indices], similarities, strict=True)
                 ]
             yield {
                 **_face(partition, outputs["rows"][at]),

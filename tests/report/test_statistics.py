@@ -111,5 +111,5 @@ def test_compare_as_a_command(tmp_path, monkeypatch, capsys):
     said = capsys.readouterr().out
     assert "2 test faces\ntest/accuracy 50.00%  a\ntest/accuracy 50.00%  b\ndifference +0.00 points" in said
     assert "do not tell them apart" in said
-    with pytest.raises(SystemExit, match="^error: c/predictions.csv is missing"):
+    with pytest.raises(SystemExit, match=r"^error: c/predictions\.csv is missing"):
         main(["compare", "a", "c"])
