@@ -1,4 +1,6 @@
-"""The one exception for mistakes a user can mend."""
+"""The exceptions for mistakes a user can mend, and the remedy that many of them name."""
+
+from pathlib import Path
 
 
 class UserError(Exception):
@@ -17,3 +19,9 @@ class Interrupted(SystemExit):
 
     def __init__(self, signum: int) -> None:
         super().__init__(128 + signum)  # what a shell reports of a process that the signal ended
+
+
+def install_command(extra: str) -> str:
+    """Return the command that installs an extra where the reader is: in a checkout, or beside an installed wheel."""
+    checkout = (Path(__file__).parents[1] / "pyproject.toml").is_file()
+    return f"pip install -e '.[{extra}]'" if checkout else f"pip install 'fer_lightning[{extra}]'"

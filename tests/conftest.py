@@ -5,6 +5,7 @@ import fer_lightning  # noqa: I001  sets the environment before torch is importe
 import logging
 import os
 import runpy
+import subprocess
 import sys
 import warnings
 from collections.abc import Callable
@@ -18,21 +19,55 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from lightning.fabric.utilities.warnings import PossibleUserWarning
-from omegaconf import DictConfig
+from PIL import Image
+from omegaconf import DictConfig, OmegaConf
 
 import fer_lightning.launch.resolvers  # noqa: F401
-from fer_lightning.data.faces import Faces, fingerprint
+from fer_lightning.data.faces import CLASSES, Faces, fingerprint
+from fer_lightning.launch.environment import NOTICES
 
 ROOT = Path(__file__).parents[1]
-SMALL = (
-    "data.drawn.count=200",
-    "data.eval_batch_size=64",
-    "trainer.accelerator=cpu",
-    "trainer.enable_progress_bar=false",
-    "logger=csv",
-)
+ENVIRONMENT = {**os.environ, "WANDB_MODE": "offline", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
 
 torch.set_num_threads(1)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Leave out of "warnings are errors" what our commands leave out; it stands in one list, each with its reason."""
+    for notice in NOTICES:
+        config.addinivalue_line("filterwarnings", f"ignore:{notice}")
+
+
+def options(*wanted: str) -> list[str]:
+    """Return the options of some files of tests/conf/test/ and further ones; the last of each key counts."""
+    found = {}
+    for one in wanted:
+        file = ROOT / "tests" / "conf" / "test" / f"{one}.yaml"
+        for option in OmegaConf.load(file) if file.is_file() else [one]:
+            found[option.lstrip("+~").partition("=")[0]] = option
+    return list(found.values())
+
+
+SMALL = tuple(options("small"))
+
+
+def command(cwd: Path, *arguments: str | Path) -> subprocess.CompletedProcess:
+    """Run Python in a process of its own."""
+    return subprocess.run(
+        [sys.executable, *arguments], cwd=cwd, env=ENVIRONMENT, capture_output=True, text=True, timeout=280, check=False
+    )
+
+
+def make_tree(root: Path, faces: int = 6) -> Path:
+    """Write a folder of random faces, ``faces`` of each class and split."""
+    random = np.random.default_rng(0)
+    for split in ("train", "test"):
+        for name in CLASSES:
+            (root / split / name).mkdir(parents=True, exist_ok=True)
+            for k in range(faces):
+                image = random.integers(256, size=(48, 48), dtype=np.uint8)
+                Image.fromarray(image).save(root / split / name / f"{k}.png")
+    return root
 
 
 @pytest.fixture
@@ -53,7 +88,7 @@ def make_cfg(tmp_path: Path) -> Callable[..., DictConfig]:
     return make
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def faces() -> Faces:
     """140 random faces: 70 train, 70 held out, ten a class; three held-out ones have a twin in training."""
     random = np.random.default_rng(0)

@@ -1,6 +1,6 @@
 """The catalogue of faults: each is built, a command runs into it, and its exit code and words are asserted.
 
-What each of the 72 does here and where it is tested stands in docs/faults.md; a test below holds that table complete.
+What each does here and where it is tested stands in docs/faults.md; a test below holds that table complete.
 """
 
 import errno
@@ -13,13 +13,12 @@ import tomllib
 from collections import namedtuple
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from lightning.pytorch import LightningModule
 from PIL import Image
 
-from fer_lightning.callbacks import watch
+from fer_lightning.callbacks.health import Health
 from fer_lightning.data.datamodule import TrainingPictures
 from fer_lightning.data.faces import CLASSES
 from fer_lightning.errors import UserError
@@ -27,22 +26,10 @@ from fer_lightning.launch import environment, resolvers
 from fer_lightning.launch.messages import diagnose
 from fer_lightning.models.module import ExpressionModule
 from fer_lightning.runs.checkpoints import load
-from tests.conftest import ROOT, SMALL
+from tests.conftest import ROOT, make_tree, options
 
-TINY = (*SMALL, "trainer.max_epochs=1", "trainer.limit_train_batches=2", "trainer.log_every_n_steps=1")
-FAST = (*SMALL, "debug=fast")
-
-
-def make_tree(root: Path, splits=("train", "test"), faces=6) -> Path:
-    """Write a folder of random faces, ``faces`` a class."""
-    random = np.random.default_rng(0)
-    for split in splits:
-        for name in CLASSES:
-            (root / split / name).mkdir(parents=True, exist_ok=True)
-            for k in range(faces):
-                image = random.integers(256, size=(48, 48), dtype=np.uint8)
-                Image.fromarray(image).save(root / split / name / f"{k}.png")
-    return root
+TINY = options("small", "brief")
+FAST = options("small", "debug=fast")
 
 
 @pytest.mark.parametrize(
@@ -71,6 +58,7 @@ def make_tree(root: Path, splits=("train", "test"), faces=6) -> Path:
         (69, ["data.batch_size=abc"], ["data.batch_size=abc", "a number"]),
         (69, ["data.num_workers=-1"], ["data.num_workers=-1", "0 or more"]),
         (69, ["seed=[[["], ["seed=[[[", "quote"]),
+        (69, ["~optimizer.lr"], ["optimizer.lr is missing", "give optimizer.lr=... a value"]),
     ],
 )
 def test_option_is_refused_in_one_sentence(run_here, number, arguments, words):
@@ -354,7 +342,7 @@ def test_epoch_without_a_triplet(run_here):
 def test_epoch_whose_triplets_all_keep_the_margin_is_no_fault(monkeypatch, caplog):
     trainer = namedtuple("Trainer", "current_epoch fast_dev_run")(0, False)
     module = namedtuple("Module", "margin log")(0.2, lambda name, value: logged.append((name, value)))
-    logged, callback = [], watch.Watch()
+    logged, callback = [], Health("")
     outputs = {"loss": torch.tensor(0.0), "embeddings": torch.eye(4).repeat(2, 1), "labels": torch.arange(4).repeat(2)}
     callback.on_train_epoch_start(trainer, module)
     for step in range(3):
@@ -387,7 +375,7 @@ def test_validation_metrics_are_never_nan(make_cfg):
     """Fault 52: not even with classes that nobody showed or predicted."""
     from hydra.utils import instantiate
 
-    metrics = instantiate(make_cfg().model).metrics["val"]
+    metrics = instantiate(make_cfg().model).val_metrics
     metrics.update(torch.zeros(5, dtype=torch.int64), torch.full((5,), 3))
     assert all(value.isfinite() for value in metrics.compute().values())
 
@@ -405,7 +393,7 @@ def test_damaged_checkpoint_is_named_with_its_neighbours(tmp_path, run_here):
             load(str(folder / f"{name}.ckpt"), "checkpoint")
         assert ("bytes) is damaged or no fer_lightning checkpoint" in str(refusal.value)) == (name != "missing")
     for place in ("checkpoints/cut.ckpt", "http://127.0.0.1/best.ckpt"):
-        done = run_here("eval.py", f"checkpoint='{place}'", *SMALL)
+        done = run_here("eval.py", f"checkpoint='{place}'", *options("small"))
         assert done.code == 1
         assert f"error: checkpoint={place}" in done.text
 
@@ -431,7 +419,7 @@ def test_wandb_that_dies_does_not_end_the_training(tmp_path, run_here, monkeypat
     from wandb.sdk.wandb_run import Run
 
     monkeypatch.setattr(Run, "_log", raises(BrokenPipeError("the service is gone")))
-    done = run_here("train.py", *TINY[:-4], "logger=wandb", *TINY[-3:], "hydra.run.dir=run")
+    done = run_here("train.py", *options("small", "brief", "logger=wandb"), "hydra.run.dir=run")
     assert done.code == 0, done.text
     assert done.text.count("W&B failed (BrokenPipeError: the service is gone)") == 1
     assert "wandb sync" in done.text
@@ -444,7 +432,7 @@ def test_wandb_environment(run_here, monkeypatch):
     with pytest.raises(UserError, match=r"WANDB_MODE=of-line .*use online, offline"):
         resolvers.wandb_mode()
     before = dict(os.environ)
-    assert run_here("train.py", *FAST, "logger=wandb").code == 0
+    assert run_here("train.py", *options("small", "debug=fast", "logger=wandb")).code == 0
     assert dict(os.environ) == before | {"WANDB_MODE": "offline"}
 
 
@@ -457,12 +445,9 @@ def test_a_bug_keeps_its_traceback(run_here, monkeypatch):
 
 def test_the_table_of_faults_is_complete_and_names_tests_that_exist():
     rows = re.findall(r"^\| (\d+) \|(.*)\|(.*)\|$", (ROOT / "docs" / "faults.md").read_text(), re.MULTILINE)
-    assert [int(number) for number, *_ in rows] == list(range(1, 73))
+    assert [int(number) for number, *_ in rows] == list(range(1, len(rows) + 1))
+    files = {path: path.read_text() for path in (ROOT / "tests").rglob("test_*.py")}
     for number, _, tests in rows:
-        for name in re.findall(r"`(test_\w+)`", tests):
-            files = [
-                path
-                for path in (ROOT / "tests").glob("test_*.py")
-                if path.stem == name or f"def {name}(" in path.read_text()
-            ]
-            assert files, f"fault {number} names {name}"
+        for name in re.findall(r"`([\w/.]+)`", tests):
+            found = ROOT / name in files or any(path.stem == name or f"def {name}(" in files[path] for path in files)
+            assert found, f"fault {number} names {name}"

@@ -23,7 +23,8 @@ from PIL import Image
 from fer_lightning.data.faces import CLASSES, Faces
 from fer_lightning.data.readers import read_faces
 from fer_lightning.errors import UserError
-from fer_lightning.launch.checks import check, explain
+from fer_lightning.launch.checks import check
+from fer_lightning.launch.messages import explain
 from fer_lightning.runs.overrides import allowed
 from tests.conftest import ROOT, SMALL
 
@@ -131,7 +132,7 @@ def read(name: str, data: bytes) -> Faces | None:
         path = Path(folder) / name
         path.write_bytes(data)
         try:
-            faces = read_faces(str(path), f"{folder}/cache", {})
+            faces = read_faces(str(path), f"{folder}/cache", {}, 48)
         except UserError as error:
             assert_sentence(str(error), name)
             return None

@@ -9,15 +9,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
 from packaging.requirements import Requirement
 
 from fer_lightning.errors import UserError
 from fer_lightning.runs.checkpoints import KEY, load, read_overrides
-from fer_lightning.runs.overrides import CONF, DEFINING, RUN_ONLY, allowed
-from tests.conftest import ROOT, SMALL
+from fer_lightning.runs.overrides import allowed
+from tests.conftest import ROOT, SMALL, options
 
-TINY = (*SMALL, "trainer.max_epochs=1", "trainer.limit_train_batches=2")
+TINY = options("small", "brief")
 
 
 class Poison:
@@ -150,16 +149,6 @@ def test_honest_overrides_are_kept_and_those_of_the_run_or_machine_dropped():
     assert allowed([*dropped, *defining], "x") == defining
 
 
-def test_every_node_of_the_configuration_is_either_a_definition_or_the_runs_own():
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        nodes = {
-            node for name in ("train", "eval") for node in compose(name, overrides=["checkpoint=x"][: name == "eval"])
-        }
-    nodes |= {path.name for path in CONF.iterdir() if path.is_dir()}
-    assert nodes - {"init_from", "sweep"} <= set(DEFINING) | set(RUN_ONLY)
-    assert not set(DEFINING) & set(RUN_ONLY)
-
-
 @pytest.mark.parametrize("name", ["hf-hub:evil/model", "hf_hub:evil/model", "local-dir:/tmp", "resnet10t@evil"])
 def test_model_names_that_fetch_are_unknown(make_cfg, name):
     from hydra.errors import InstantiationException
@@ -205,7 +194,7 @@ SECRETS = {
 def test_no_secret_of_the_environment_is_written_down(tmp_path, run_here, monkeypatch):
     for name, value in SECRETS.items():
         monkeypatch.setenv(name, value)
-    done = run_here("train.py", *TINY[:-3], "logger=wandb", *TINY[-2:], "hydra.run.dir=run")
+    done = run_here("train.py", *options(*TINY, "logger=wandb"), "hydra.run.dir=run")
     assert done.code == 0, done.text
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     names = {path.suffix for path in files}

@@ -1,8 +1,5 @@
 """What a run measures: metrics.json, predictions.csv, audit.json."""
 
-import copy
-import csv
-import io
 import json
 import logging
 import platform
@@ -10,33 +7,32 @@ import time
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any, cast
 
 import lightning
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 
 import fer_lightning
 from fer_lightning.data.audit import ceiling
 from fer_lightning.data.faces import CLASSES
-from fer_lightning.models.classifiers import KNNClassifier
+from fer_lightning.models.module import ExpressionModule
 from fer_lightning.report.statistics import intervals, one_vs_rest
-from fer_lightning.runs.files import write_json, write_text
+from fer_lightning.runs.files import write_csv, write_json
 from fer_lightning.runs.record import code_fingerprint
 
 log = logging.getLogger(__name__)
 
-SAMPLE = 1000  # training faces that are classified for the gap between training and test
 
-
-class Results(Callback):
+class Predictions(Callback):
     """Write the results of a test into the run's folder and name them on the console.
 
     Args:
         output_dir: The run's folder.
         objective: Metric that chose the checkpoint.
         settings: What the tables of several runs compare by: optimizer, learning rate, batch size, epochs, seed.
-        checkpoint: The one that is scored again, or None in a training.
+        checkpoint: Path of the checkpoint that is scored again, or None in a training.
     """
 
     def __init__(self, output_dir: str, objective: str, settings: Mapping, checkpoint: str | None) -> None:
@@ -45,14 +41,14 @@ class Results(Callback):
         self.settings = dict(settings)
         self.checkpoint = checkpoint
         self.training: dict[str, float] = {}
-        self.outputs: list[dict] = []
         self.pictures = 0
         self.earlier_seconds = 0.0
         self.start = time.monotonic()
 
     def setup(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, stage: str) -> None:
         """Hand the loggers what is known of the faces before anything is trained."""
-        partition = trainer.datamodule.partition
+        datamodule = trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it
+        partition = datamodule.partition
         known = {
             "faces": {
                 "proves": partition.proves,
@@ -62,7 +58,7 @@ class Results(Callback):
                 "test": len(partition.test),
                 "left_out": partition.left_out,
             },
-            "audit": trainer.datamodule.audit.report(),
+            "audit": datamodule.audit.report(),
         }
         for logger in trainer.loggers:
             logger.log_hyperparams(known)
@@ -82,7 +78,7 @@ class Results(Callback):
         self.earlier_seconds, self.pictures = state_dict["seconds"], state_dict["pictures"]
 
     def on_train_batch_end(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: dict, batch: object, idx: int
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: object, idx: int
     ) -> None:
         """Count the pictures."""
         self.pictures += len(outputs["labels"])
@@ -90,7 +86,8 @@ class Results(Callback):
     def on_fit_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Note how long training took, validation included, and what the chosen checkpoint scored."""
         seconds = time.monotonic() - self.start
-        score = trainer.checkpoint_callback and trainer.checkpoint_callback.best_model_score
+        chosen = trainer.checkpoint_callback
+        score = chosen.best_model_score if isinstance(chosen, ModelCheckpoint) else None
         if score is None:  # fast_dev_run writes no checkpoint
             score = trainer.callback_metrics[self.objective]
         self.training = {
@@ -101,26 +98,20 @@ class Results(Callback):
 
     def on_test_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Start the clock of an evaluation."""
-        self.outputs = []
         self.start = time.monotonic()
-
-    def on_test_batch_end(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: dict, batch: object, idx: int
-    ) -> None:
-        """Keep the predictions."""
-        self.outputs.append({name: values.cpu().numpy() for name, values in outputs.items()})
 
     def on_test_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Write everything; every process has all of it, the main one writes."""
         if not trainer.is_global_zero:
             return
-        datamodule = trainer.datamodule
+        module = cast(ExpressionModule, pl_module)
+        datamodule = trainer.datamodule  # type: ignore[attr-defined]
         faces, partition = datamodule.faces, datamodule.partition
-        columns = {name: np.concatenate([output[name] for output in self.outputs]) for name in self.outputs[0]}
+        columns = module.test_outputs
         rows, labels, predictions = columns["rows"], columns["labels"], columns["predictions"]
         groups, seen = partition.groups[rows], partition.seen(rows)
         unseen = self._uncertainty(labels, predictions, groups, seen)
-        unseen["train/accuracy"] = training_accuracy(pl_module.classifier)
+        unseen["train/accuracy"] = module.classifier.held_in_accuracy()
         limit, reason = ceiling(faces, partition.twins.identical[partition.origins[rows]], labels)
         metrics = {
             **{name: value.item() for name, value in trainer.callback_metrics.items() if name.startswith("test/")},
@@ -133,7 +124,7 @@ class Results(Callback):
             "data": faces.source,
             "data_fingerprint": faces.fingerprint,
             "labels_allow": limit,
-            "protocol": datamodule.protocol.func.__name__,
+            "protocol": partition.protocol,
             "proves": partition.proves,
             "leaks": "; ".join(partition.leaks()),
             "train_faces": len(partition.train),
@@ -153,9 +144,9 @@ class Results(Callback):
         write_json(self.folder / "metrics.json", metrics)
         write_json(self.folder / "audit.json", datamodule.audit.report())
         if faces.unreadable:
-            _write_csv(self.folder / "bad_images.csv", ["file", "reason"], faces.unreadable)
+            write_csv(self.folder / "bad_images.csv", ["file", "reason"], faces.unreadable)
         votes = columns["votes"].max(axis=1)
-        _write_csv(
+        write_csv(
             self.folder / "predictions.csv",
             ["file", "label", "prediction", "vote", "twins", "twin_in_training"],
             [
@@ -228,20 +219,3 @@ def environment() -> dict[str, str]:
         "device": device,
         **{package: version(package) for package in packages},
     }
-
-
-def training_accuracy(classifier: KNNClassifier) -> float:
-    """Return how many of up to ``SAMPLE`` gallery faces the rest of the gallery classifies rightly."""
-    size = len(classifier.gallery)
-    sample = torch.zeros(size, dtype=torch.bool, device=classifier.gallery.device)
-    sample[torch.from_numpy(np.random.default_rng(0).permutation(size)[: min(SAMPLE, size // 4)])] = True
-    rest = copy.deepcopy(classifier)
-    rest.fit(classifier.gallery[~sample], classifier.gallery_labels[~sample])
-    predictions, _ = rest(classifier.gallery[sample])
-    return (predictions == classifier.gallery_labels[sample]).float().mean().item()
-
-
-def _write_csv(path: Path, header: list[str], rows: list) -> None:
-    text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\n").writerows([header, *rows])
-    write_text(path, text.getvalue())

@@ -1,6 +1,7 @@
 """The quick score between exact ones."""
 
 import logging
+from typing import Any
 
 import lightning
 import numpy as np
@@ -8,7 +9,7 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
-from fer_lightning.models.classifiers import KNNClassifier
+from fer_lightning.models.classifiers import Classifier
 
 log = logging.getLogger(__name__)
 
@@ -16,20 +17,18 @@ log = logging.getLogger(__name__)
 class QuickValidation(Callback):
     """Score a fixed sample of the validation faces every few steps, at a bounded cost.
 
-    The sample is stratified by class and classified by k-NN against the latest training embeddings, kept as
+    The sample is stratified by class, and the classifier is fitted on the latest training embeddings, kept as
     training left them. It is a rough curve (``val/accuracy_quick``), never what chooses the checkpoint.
 
     Args:
         every_n_steps: Training steps between two scores; the paper's validation frequency is 30.
         sample_size: Validation faces to score.
-        bank_size: Latest training embeddings to search.
-        classifier: Of the embeddings; its gallery is replaced by the bank.
-        seed: Of the sample.
+        bank_size: Latest training embeddings to fit the classifier on.
+        classifier: The run's kind of classifier, one of this callback's own.
+        seed: Decides which faces are in the sample.
     """
 
-    def __init__(
-        self, every_n_steps: int, sample_size: int, bank_size: int, classifier: KNNClassifier, seed: int
-    ) -> None:
+    def __init__(self, every_n_steps: int, sample_size: int, bank_size: int, classifier: Classifier, seed: int) -> None:
         self.every_n_steps = every_n_steps
         self.sample_size = sample_size
         self.bank_size = bank_size
@@ -47,7 +46,7 @@ class QuickValidation(Callback):
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Draw the sample."""
-        datamodule = trainer.datamodule
+        datamodule = trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it
         rows = datamodule.partition.validation
         labels = datamodule.partition.faces.labels[rows]
         random = np.random.default_rng(self.seed)
@@ -64,7 +63,7 @@ class QuickValidation(Callback):
         log.info("val/accuracy_quick: %d validation faces every %d steps", len(sample), self.every_n_steps)
 
     def on_train_batch_end(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: dict, batch: object, idx: int
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: object, idx: int
     ) -> None:
         """Remember the batch; score when it is time."""
         self.bank.append((outputs["embeddings"], outputs["labels"]))
@@ -74,13 +73,13 @@ class QuickValidation(Callback):
         embeddings, labels = zip(*self.bank, strict=True)
         self.classifier.fit(torch.cat(embeddings), torch.cat(labels))
         pl_module.eval()
-        right = []
+        hits = []
         with torch.no_grad():
             for sample in self.loader:
                 images = trainer.precision_plugin.convert_input(sample.images.to(pl_module.device))
                 predictions, _ = self.classifier(pl_module(images))
-                right.append(predictions == sample.labels.to(pl_module.device))
-        right = torch.cat(right)
+                hits.append(predictions == sample.labels.to(pl_module.device))
+        right = torch.cat(hits)
         counts = torch.tensor([right.sum(), len(right)], device=pl_module.device)
         correct, count = trainer.strategy.reduce(counts, reduce_op="sum").tolist()
         pl_module.train()

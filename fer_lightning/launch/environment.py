@@ -1,8 +1,9 @@
-"""Where a run happens: what must hold of the machine before torch is imported, the processes."""
+"""Where a run happens: what must hold of the machine before torch is imported, its processes, its warnings."""
 
 import os
 import shutil
 import sys
+import warnings
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
@@ -11,6 +12,23 @@ from packaging.requirements import Requirement
 from fer_lightning.errors import UserError
 
 ROOM = 2**30  # bytes; checkpoints, logs and figures of a run of FaceNet take about a third of it
+# Warnings of libraries that say nothing about a run, each with the reason.
+NOTICES = (
+    ".*does not have many workers",  # batches come out of one array in memory
+    "The `srun` command is available",  # also said where Slurm is not meant
+    ".*LeafSpec.* is deprecated",  # Lightning 2.6 on torch 2.15
+    ".*your dataloader is not resumable",  # its sampler starts where training stopped
+    "It is recommended to use .self.log.*sync_dist",  # every process logs the same number
+    "The dirpath has changed from",  # an evaluation writes into a folder of its own
+    ".*exists and is not empty",  # the CSV logger and the checkpoints of a run that goes on
+)
+
+
+def quiet() -> None:
+    """Silence what libraries say of every run; take for an error what albumentations would ignore with a warning."""
+    for notice in NOTICES:
+        warnings.filterwarnings("ignore", notice)
+    warnings.filterwarnings("error", "Argument.* not valid", UserWarning)
 
 
 def rank() -> int:
@@ -30,11 +48,7 @@ def started_processes() -> int:
 
 
 def check_python() -> None:
-    """Refuse a Python that Hydra fails on.
-
-    Raises:
-        UserError: On Python 3.14 or later.
-    """
+    """Refuse a Python that Hydra fails on."""
     if sys.version_info >= (3, 14):
         raise UserError(
             f"Python {sys.version_info[0]}.{sys.version_info[1]} is too new for Hydra 1.3: use 3.11 to 3.13"
@@ -42,11 +56,7 @@ def check_python() -> None:
 
 
 def check_packages() -> None:
-    """Refuse a torchvision that was built for another torch: importing Lightning would fail.
-
-    Raises:
-        UserError: Naming both versions and the command that mends them.
-    """
+    """Refuse a torchvision that was built for another torch: importing Lightning would fail."""
     try:
         torch, needed = version("torch"), [Requirement(text) for text in requires("torchvision") or ()]
     except PackageNotFoundError:  # pip refuses such an environment; importing says so

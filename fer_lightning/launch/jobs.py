@@ -1,89 +1,162 @@
-"""What is said and written around each job: progress, the doctor's findings, reports, a sweep's closing W&B run."""
+"""What stands around each task: folders claimed before it; its state, table and reports written after it."""
 
+import gc
 import logging
 import math
+import os
+import sys
 import time
+import traceback
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.utils import JobReturn
+from filelock import FileLock, Timeout
+from hydra.core.utils import JobReturn, JobStatus
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
-from fer_lightning.report.table import collect, writing
+from fer_lightning.errors import UserError
+from fer_lightning.launch.environment import quiet
+from fer_lightning.launch.messages import diagnose
+from fer_lightning.launch.search import continue_search, count_jobs, swept
+from fer_lightning.report.table import collect, show_table, tabulate, writing
+from fer_lightning.runs.command import OPTIONS, is_sweep, key
+from fer_lightning.runs.files import write_text
+from fer_lightning.runs.record import NAME, Status, read_record, read_run, read_runs, write_record
 
 log = logging.getLogger(__name__)
 
 
-class Reports(Callback):
-    """Say which job of how many is running; after each one write its report and the sweep's.
+class Jobs(Callback):
+    """Hydra's one callback. What it refuses ends the process: Hydra turns every other exception here into a warning.
 
-    Stands before the ledger in ``hydra.callbacks``: Hydra calls them in order before a job, in reverse after it.
+    Args:
+        claim: Whether the folder of an earlier run or sweep, or of a sweep that another process runs, is refused.
+        ledger: Whether each job's state is written into its metrics.json, and each sweep's table.
+        report: Whether the reports of runs and sweeps are written.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, claim: bool, ledger: bool, report: bool) -> None:
+        self.claim, self.ledger, self.report = claim, ledger, report
+        self.process = os.getpid()
+        self.lock: FileLock | None = None
         self.sweep: DictConfig | None = None
-        self.jobs: int | None = None
-        self.swept: set[str] = set()
         self.start = time.time()  # not monotonic: the jobs may run on other machines
-        self.earlier: int | None = None  # when the job at hand, completed before, was last written
+
+    def __getstate__(self) -> dict:
+        """Leave out the lock: it is this process that holds the sweep, not those that a launcher sends its jobs to."""
+        return {**self.__dict__, "lock": None}
+
+    def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Look at the folder of a single run."""
+        folder, place = Path(config.hydra.run.dir), config.get("resume_from")
+        goes_on = place is not None and Path(place).absolute().is_relative_to(folder.absolute())
+        if self.claim and (folder / "config.yaml").exists() and not goes_on:
+            raise SystemExit(f"error: {folder} holds a run already: choose another hydra.run.dir, or delete it")
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Keep the sweep's configuration; the jobs are counted when the first one starts and all has been said."""
-        self.sweep = config
-        self.start = time.time()
+        """Claim the folder of a sweep and note the options that make it; put a search's study in order."""
+        self.sweep, self.start = config, time.time()
+        folder = Path(config.hydra.sweep.dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        self.lock = FileLock(folder / ".lock", is_singleton=True)  # the system lets go of it with the process
+        try:
+            self.lock.acquire(timeout=0)
+        except Timeout:
+            raise SystemExit(
+                f"error: another process runs the sweep in {folder}: wait for it, or choose another hydra.sweep.dir"
+            ) from None
+        goes_on = OmegaConf.select(config, "sweep.resume") is not None
+        if is_sweep(folder) and not goes_on:
+            raise SystemExit(
+                f"error: {folder} holds a sweep already: go on with it by sweep.resume={folder}, or choose another "
+                "hydra.sweep.dir"
+            )
+        options = [*config.hydra.overrides.task, *config.hydra.overrides.hydra]
+        own = [option for option in options if key(option) not in ("hydra.sweep.dir", "hydra.mode", "sweep.resume")]
+        (folder / OPTIONS).parent.mkdir(exist_ok=True)
+        write_text(folder / OPTIONS, OmegaConf.to_yaml(OmegaConf.create(own)))
+        if goes_on and "study_name" in config.hydra.sweeper:
+            continue_search(config)
 
     def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Say which job this is and how long the rest may take."""
-        self.earlier = _written(config)
+        """Say which job of a sweep this is and how long the rest may take."""
+        quiet()  # here, where a launcher's processes pass too
         if self.sweep is None:
             return
-        self.jobs, self.swept = count_jobs(self.sweep), set(swept(self.sweep))
-        left = ""
+        jobs, left = count_jobs(self.sweep), ""
         ended = self._ended(Path(config.hydra.sweep.dir))
         if done := sum(ended.values()):
-            seconds = (time.time() - self.start) / done * max(0, self.jobs - len(ended))
+            seconds = (time.time() - self.start) / done * max(0, jobs - len(ended))
             left = f"; about {math.ceil(seconds / 60)} min left" if seconds > 60 else f"; about {seconds:.0f} s left"
-        own = [option for option in config.hydra.overrides.task if option.lstrip("+").partition("=")[0] in self.swept]
-        log.info("job %d of %d: %s%s", config.hydra.job.num + 1, self.jobs, " ".join(own), left)
+        own = " ".join(option for option in config.hydra.overrides.task if key(option) in swept(self.sweep))
+        log.info("job %d of %d: %s%s", config.hydra.job.num + 1, jobs, own, left)
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
-        """Write the reports; whatever fails here costs no more than the report."""
-        try:
-            self._publish(config)
-        except Exception as error:
-            log.warning("the report could not be written (%s: %s)", type(error).__name__, error)
+        """Diagnose what ended the job, write down its state, then what can be told from it."""
+        error = None
+        if job_return.status == JobStatus.FAILED:
+            job_return.return_value = error = self._diagnosed(job_return._return_value, config)
+        if self.ledger:
+            _close(config, error)
+        if self.report:
+            try:
+                self.publish(config)
+            except Exception as error:  # costs no more than the report
+                log.warning("the report could not be written (%s: %s)", type(error).__name__, error)
 
-    def _publish(self, config: DictConfig) -> None:
-        from fer_lightning.report.doctor import (
-            diagnose,  # matplotlib and wandb load long: only when there is something to say
-        )
+    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
+        """End a search with exit code 1 if one of its jobs failed; a grid has ended so before this."""
+        folder = Path(config.hydra.sweep.dir)
+        failed = sum(job["status"] == Status.FAILED for job in collect(folder, "")) if self.ledger else 0
+        if failed:
+            raise SystemExit(f"error: {failed} jobs failed: {folder}/sweep.csv says why, sweep.resume={folder} retries")
+
+    def _diagnosed(self, error: Exception, config: DictConfig) -> Exception:
+        """Return the diagnosis of what ended a job, or the error itself; free the memory that its frames hold."""
+        diagnosis = error
+        if sentence := diagnose(error, config):
+            diagnosis = UserError(sentence)
+            diagnosis.__cause__ = error
+        elif os.getpid() != self.process:  # a launcher's: the exception travels back without its traceback
+            error.add_note("".join(traceback.format_tb(error.__traceback__)))
+        traceback.clear_frames(error.__traceback__)
+        gc.collect()
+        if (torch := sys.modules.get("torch")) and torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        return diagnosis
+
+    def publish(self, config: DictConfig) -> None:
+        """Write the report of a job that has results, and that of its sweep; with its last job close the sweep."""
+        from fer_lightning.report.doctor import diagnose as examine  # these load long: only when there is something
         from fer_lightning.report.leaderboard import contenders, order, verdict
         from fer_lightning.report.page import write_report
-        from fer_lightning.runs.record import read_run, read_runs
 
         folder = Path(config.hydra.runtime.output_dir)
         run = read_run(folder)
-        if run.predictions and _written(config) != self.earlier:
-            for line in diagnose(run):
+        if run.predictions and _outdated(folder / "report.html", [folder / NAME]):
+            for line in examine(run):
                 log.warning("doctor: %s", line)
             write_report(folder, [run])
             log.info("results: %s (report.html, figures/, metrics.json, predictions.csv)", folder)
-        if config.hydra.mode.name == "MULTIRUN":
-            sweep = Path(config.hydra.sweep.dir)
-            with writing(sweep):
-                runs = read_runs(sweep)
-                write_report(sweep, runs)
-                ended = len(self._ended(sweep)) == self.jobs
-                if ended and "wandb" in config.logger and not (config.trainer.fast_dev_run or _closed(sweep)):
-                    from fer_lightning.report.wandb import log_sweep
+        if self.sweep is None:
+            return
+        sweep = Path(config.hydra.sweep.dir)
+        with writing(sweep):
+            runs = read_runs(sweep)
+            write_report(sweep, runs)
+            ended = len(self._ended(sweep)) == count_jobs(self.sweep)
+            if ended and "wandb" in config.logger and not config.trainer.fast_dev_run:
+                from fer_lightning.report.wandb import log_sweep
 
+                if _outdated(sweep / "wandb", sweep.glob(f"*/{NAME}")):  # else another job has done so
                     log_sweep(sweep, config)
-            if ended:
-                for card in verdict(contenders(order(runs, config.objective), config.objective), config.objective):
-                    log.info("%s", card)
-            log.info("sweep: %s (report.html, sweep.csv, sweep.md)", sweep)
+        if ended:
+            for card in verdict(contenders(order(runs, config.objective), config.objective), config.objective):
+                log.info("%s", card)
+        log.info("sweep: %s (report.html, sweep.csv, sweep.md)", sweep)
 
     def _ended(self, sweep: Path) -> dict[str, bool]:
         """Return the jobs that have ended, in whatever process, and of each whether it was since the sweep started.
@@ -92,43 +165,27 @@ class Reports(Callback):
         """
         ended = {}
         for job in collect(sweep, ""):
-            now = (sweep / job["job"] / "metrics.json").stat().st_mtime > self.start
-            if job["status"] == "completed" or (job["status"] == "failed" and now):
+            now = (sweep / job["job"] / NAME).stat().st_mtime > self.start
+            if job["status"] == Status.COMPLETED or (job["status"] == Status.FAILED and now):
                 ended[job["job"]] = now
         return ended
 
 
-def _closed(sweep: Path) -> bool:
-    """Return whether the closing W&B run of a sweep is newer than all results, so was logged by another job."""
-    closing = sweep / "wandb"
-    newest = max(path.stat().st_mtime for path in sweep.glob("*/metrics.json"))
-    return closing.is_dir() and closing.stat().st_mtime > newest
+def _close(config: DictConfig, error: Exception | None) -> None:
+    """Write a job's true state on disk and into W&B; in a sweep rewrite and print the table."""
+    folder = Path(config.hydra.runtime.output_dir)
+    record = read_record(folder)
+    if record.status != Status.COMPLETED:  # what failed before it began leaves a completed run as it is
+        options = " ".join(option for option in config.hydra.overrides.task if not option.startswith("sweep."))
+        line = None if error is None else " ".join(f"{type(error).__name__}: {error}".split())
+        status = Status.COMPLETED if error is None else Status.FAILED
+        write_record(folder, replace(record, status=status, overrides=options, error=line))
+    if wandb := sys.modules.get("wandb"):
+        wandb.finish(exit_code=int(error is not None))
+    if config.hydra.mode.name == "MULTIRUN":
+        show_table(tabulate(Path(config.hydra.sweep.dir), config.objective), config.objective)
 
 
-def _written(config: DictConfig) -> int | None:
-    """Return when the results of the job at hand were written, None where there are none."""
-    path = Path(config.hydra.runtime.output_dir) / "metrics.json"
-    return path.stat().st_mtime_ns if path.is_file() else None
-
-
-def count_jobs(config: DictConfig) -> int | None:
-    """Return how many jobs a sweep has, or None where its sweeper does not say."""
-    sweeper = config.hydra.sweeper
-    return int(sweeper.n_trials) if "n_trials" in sweeper else math.prod(swept(config).values())
-
-
-def swept(config: DictConfig) -> dict[str, int]:
-    """Return the options that differ between the jobs of a sweep, and the number of choices of each.
-
-    What a sweeper draws out of a range counts as one choice.
-    """
-    params = config.hydra.sweeper.get("params") or {}
-    overrides = OverridesParser.create().parse_overrides(
-        [*(f"{key}={value}" for key, value in params.items()), *config.hydra.overrides.task]
-    )
-    last = {override.get_key_element(): override for override in overrides}  # as the sweeper: the last one counts
-    return {
-        key: len(list(override.sweep_string_iterator())) if override.is_discrete_sweep() else 1
-        for key, override in last.items()
-        if override.is_sweep_override()
-    }
+def _outdated(path: Path, sources: Iterable[Path]) -> bool:
+    """Return whether what was made of some files is missing or older than one of them."""
+    return not path.exists() or path.stat().st_mtime <= max(source.stat().st_mtime for source in sources)

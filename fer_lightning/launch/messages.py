@@ -1,23 +1,33 @@
-"""Failures that are nobody's bug (memory, disk, drivers, settings that a library refuses) as one sentence each."""
+"""Errors as one sentence each: options that cannot be, and failures that are nobody's bug (memory, disk, drivers)."""
 
 import errno
-import gc
 import inspect
-import os
 import re
 import shutil
 import sys
 import traceback
+from collections.abc import Iterator
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
 
-from hydra.core.utils import JobReturn, JobStatus
-from hydra.experimental.callback import Callback
-from omegaconf import DictConfig
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException, OverrideParseException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
-from fer_lightning.errors import UserError
+from fer_lightning.errors import UserError, install_command
 from fer_lightning.launch.environment import torchvision_mismatch
+from fer_lightning.runs.overrides import CONF
 
+COMMANDS = {"train": "python train.py", "eval": "python eval.py", "audit": "python -m fer_lightning audit"}
+# Functions of Hydra's that run a job, take its result from another process, or send it there.
+STARTED = {"run_job", "return_value", "launch"}
+EXTRAS = {  # plugins of Hydra's that are not there -> what to install
+    "hydra/launcher/joblib": "joblib",
+    "hydra/launcher/submitit_slurm": "slurm",
+    "hydra/sweeper/optuna": "optuna",
+}
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 CLOSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG)
 # What a library says -> what to do about it; {} takes what the pattern's group found.
@@ -47,29 +57,6 @@ REMEDIES = (
     ),
     (r"(`?val_check_interval`? .*)", "trainer.val_check_interval: {}"),
 )
-
-
-class Diagnosis(Callback):
-    """Replace what ended a job by its diagnosis, for the console and for the table of a sweep alike."""
-
-    def __init__(self) -> None:
-        self.process = os.getpid()
-
-    def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
-        """Replace the exception; the original one stays its cause."""
-        if job_return.status != JobStatus.FAILED:
-            return
-        error = job_return._return_value
-        if sentence := diagnose(error, config):
-            diagnosis = UserError(sentence)
-            diagnosis.__cause__ = error
-            job_return.return_value = diagnosis
-            traceback.clear_frames(error.__traceback__)  # the frames hold the model, hence the memory that ran out
-            gc.collect()
-            if (torch := sys.modules.get("torch")) and torch.cuda.is_available():
-                torch.cuda.empty_cache()
-        elif os.getpid() != self.process:  # a launcher's: the exception travels back without its traceback
-            error.add_note("".join(traceback.format_tb(error.__traceback__)))
 
 
 def diagnose(error: BaseException, cfg: DictConfig | None = None) -> str | None:
@@ -107,3 +94,87 @@ def diagnose(error: BaseException, cfg: DictConfig | None = None) -> str | None:
     if type(error).__name__ == "MisconfigurationException":  # Lightning's, of its own arguments
         return f"trainer: {text}"
     return None
+
+
+def explain(error: Exception, config_name: str) -> str | None:
+    """Return an error as one line, with what was probably meant; None for what can only be a bug."""
+    sentence = _sentence(error, config_name)
+    return None if sentence is None else " ".join(sentence.split())  # what was typed may hold line breaks
+
+
+def _sentence(error: Exception, config_name: str) -> str | None:
+    if isinstance(error, UserError):
+        return str(error)
+    if sentence := diagnose(error):
+        return sentence
+    if isinstance(error, HydraException | OmegaConfBaseException):
+        return _explain_hydra(error, config_name)
+    for key, _, value in (argument.partition("=") for argument in sys.argv[1:]):
+        if (CONF / key).is_dir() and "must be a string" in str(error):  # optimizer=3
+            return _no_choice(key, value)
+    if STARTED.isdisjoint(frame.name for frame in traceback.extract_tb(error.__traceback__)):
+        # Hydra was still reading the command line: whatever its parser stumbles over was written there.
+        return f"the options cannot be read ({type(error).__name__}: {error})"
+    return None
+
+
+def _explain_hydra(error: Exception, config_name: str) -> str:
+    """Return Hydra's complaint as one sentence."""
+    text = str(error)
+    if match := re.search(r"Could not override '([^']+)'", text):
+        return f"{match[1]} is no option{meant(match[1], _known_keys(config_name), config_name)}"
+    if (match := re.search(r"Could not (?:find|load) '([\w/]+)'", text)) and match[1] in EXTRAS:
+        return f"{match[1]} is not installed: {install_command(EXTRAS[match[1]])}"
+    if match := re.search(r"Could not find '([\w/]+)/([^'/]+)'", text):
+        return _no_choice(match[1], match[2])
+    if isinstance(error, OverrideParseException):
+        return (
+            f"the option {error.override} cannot be read ({text.splitlines()[0]}): quote what holds = , : or braces, "
+            f"such as 'data.root=\"a=b.zip\"'"
+        )
+    if "No supported gpu backend" in text:
+        torch = sys.modules["torch"]
+        build = f"for CUDA {torch.version.cuda}" if torch.version.cuda else "without CUDA"
+        return (
+            "trainer.accelerator=gpu finds no CUDA device: use trainer=cpu or trainer=auto; torch "
+            f"{torch.__version__} is built {build}{', so a driver is missing or too old' * bool(torch.version.cuda)}"
+        )
+    if match := re.search(r"Missing mandatory value: (\S+)", text):
+        return f"{match[1]} is missing: add {match[1]}=..."
+    if match := re.search(r"Interpolation key '([^']+)' not found", text):
+        if match[1].startswith("loss."):
+            return f"{match[1]} is missing: with another loss than triplet use miner=none or miner=batch_hard"
+        return f"{match[1]} is missing, and other options take their value from it: give {match[1]}=... a value"
+    if "Error locating target 'umap." in text:
+        return f"callbacks=umap needs umap-learn: {install_command('umap')}"
+    if match := re.search(
+        r"Error in call to target '[^']+':\s*\w+\((['\"])(.*)\1\)\s*full_key: (\S+)", text, re.DOTALL
+    ):
+        return f"{match[3]}: {match[2]} (HYDRA_FULL_ERROR=1 shows where)"
+    return text
+
+
+def keys(node: DictConfig, prefix: str = "") -> Iterator[str]:
+    """Yield every option of a configuration; what points to another node has none of its own."""
+    for key in map(str, node):
+        yield f"{prefix}{key}"
+        if not OmegaConf.is_interpolation(node, key) and OmegaConf.is_dict(child := node.get(key)):
+            yield from keys(child, f"{prefix}{key}.")
+
+
+def meant(key: str, known: list[str], config_name: str) -> str:
+    """Return what to say after an option that does not exist: those that come close."""
+    close = get_close_matches(key, known, n=3)
+    close += [name for name in known if name.endswith(f".{key.rsplit('.', 1)[-1]}") and name not in close]
+    return f": did you mean {' or '.join(close[:3])}?" if close else f": see {COMMANDS[config_name]} --help"
+
+
+def _known_keys(config_name: str) -> list[str]:
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return list(keys(compose(config_name)))
+
+
+def _no_choice(group: str, name: str) -> str:
+    choices = sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+    return f"{group}={name} does not exist: use one of {', '.join(choices)}"

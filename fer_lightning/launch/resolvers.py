@@ -1,4 +1,4 @@
-"""Values that a configuration computes: run_name, sweep_name, wandb_mode, on_terminal.
+"""Values that a configuration computes: run_name, sweep_name, wandb_mode, on_terminal, num_classes.
 
 Imported by the entry points before Hydra composes, so it stays light: no torch, no wandb.
 """
@@ -18,14 +18,14 @@ from uuid import uuid4
 
 from omegaconf import DictConfig, OmegaConf
 
+from fer_lightning.data.faces import CLASSES
 from fer_lightning.errors import UserError
+from fer_lightning.runs.nodes import Kind, kind
 
 LONGEST = 120  # characters of a name; folders of 255 fit a file system, but not beside others in a path
 MODES = ("online", "offline", "disabled", "shared")
-SILENT = (
-    *("hydra.", "paths.", "logger", "callbacks.", "resume_from", "init_from", "checkpoint"),
-    *("sweep.", "hparams_search", "data.root"),
-)
+# Options that every name holds, in its first parts.
+NAMED = ("optimizer", "data.batch_size", "trainer.max_epochs", "seed", "data.root")
 
 
 def run_name(overrides: Sequence[str], *, _root_: DictConfig) -> str:
@@ -43,11 +43,10 @@ def run_name(overrides: Sequence[str], *, _root_: DictConfig) -> str:
         "drawn" if root is None else Path(str(root)).stem,
     ]
     lost = False
-    named = ("optimizer", "data.batch_size", "trainer.max_epochs", "seed")
     for override in overrides:
-        key, _, value = override.lstrip("+~").partition("=")
-        if key not in named and not key.startswith(SILENT):
-            parts.append(f"{key}-{value}")
+        option, _, value = override.lstrip("+~").partition("=")
+        if option not in NAMED and kind(option) <= Kind.MACHINE:
+            parts.append(f"{option}-{value}")
             lost |= re.fullmatch(r"[\w./-]+", parts[-1]) is None
     name = "-".join(re.sub(r"[^A-Za-z0-9._]+", "-", part).strip("-") for part in parts)
     if lost or len(name) > LONGEST:
@@ -61,18 +60,14 @@ def sweep_name(mode: str, sweep_dir: str) -> str | None:
 
 
 def wandb_mode() -> str:
-    """Return WANDB_MODE where it is set; else "online" with a W&B key and its server at hand, "offline" without.
-
-    Raises:
-        UserError: If WANDB_MODE is none that W&B knows.
-    """
+    """Return WANDB_MODE where it is set; else "online" with a W&B key and its server at hand, "offline" without."""
     if mode := os.environ.get("WANDB_MODE"):
         if mode not in MODES:
             raise UserError(f"WANDB_MODE={mode} in the environment is unknown to W&B: use {', '.join(MODES)}")
         return mode
     server = urlsplit(os.environ.get("WANDB_BASE_URL") or "https://api.wandb.ai")
     try:
-        key = os.environ.get("WANDB_API_KEY") or netrc.netrc().authenticators(server.hostname)
+        key = os.environ.get("WANDB_API_KEY") or netrc.netrc().authenticators(server.hostname or "")
     except (FileNotFoundError, netrc.NetrcParseError):
         key = None
     return "online" if key and _reachable(server) else "offline"
@@ -107,3 +102,4 @@ OmegaConf.register_new_resolver("run_name", run_name, replace=True)
 OmegaConf.register_new_resolver("sweep_name", sweep_name, replace=True)
 OmegaConf.register_new_resolver("wandb_mode", wandb_mode, replace=True)
 OmegaConf.register_new_resolver("on_terminal", on_terminal, replace=True)
+OmegaConf.register_new_resolver("num_classes", lambda: len(CLASSES), replace=True)

@@ -1,7 +1,6 @@
 """Going on with a run or a sweep: its command line again, its newest valid checkpoint, and what has changed since."""
 
 import logging
-from collections.abc import Iterator
 from pathlib import Path
 
 import hydra
@@ -11,79 +10,57 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from fer_lightning.errors import UserError
-from fer_lightning.runs.command import OPTIONS, is_sweep, quoted
-from fer_lightning.runs.files import write_text
-from fer_lightning.runs.record import ASIDE, code_fingerprint, read_run
+from fer_lightning.runs.command import OPTIONS, is_sweep, key, quoted, read_options
+from fer_lightning.runs.nodes import Kind, differences, kind
+from fer_lightning.runs.record import ASIDE, Status, code_fingerprint, read_record
 
 log = logging.getLogger(__name__)
 
-# What the state of an optimizer or scheduler holds: a new value would be replaced by the saved one.
-HELD = ("optimizer.", "scheduler.")
-FREE = ("trainer.max_epochs", "trainer.enable_progress_bar", "data.num_workers", "data.cache_dir")
-PASSING = ("resume_from", "hparams_search", "hydra", "sweep")  # nodes that say how a run was started, not what it is
-CONSOLE = ("callbacks", "logger", "default_root_dir", "enable_progress_bar")  # of the trainer
-PLACES = ("callbacks", "logger", "paths", "job_type", "run_name", "run_id", "resume_from", "init_from", "sweep")
+# Option -> Hydra's option for the folder, and its mode. Hydra takes what it composes from sys.argv and nowhere else.
+GOES_ON = {"sweep.resume": ("hydra.sweep.dir", "MULTIRUN"), "resume_from": ("hydra.run.dir", "RUN")}
 
 
 def resume_arguments(arguments: list[str]) -> list[str]:
-    """Put the options that a run or sweep began with before those of a command line that goes on with it.
-
-    Args:
-        arguments: Of the command line; without ``resume_from=`` and ``sweep.resume=`` they come back as they are.
+    """Return a command line, headed by the options of the run or sweep that it goes on with.
 
     Raises:
         UserError: If there is nothing to go on with, or the command line of a run is a sweep's.
     """
-    if "--help" in arguments or "-h" in arguments:
+    option = next((option for option in GOES_ON if option in map(key, arguments)), None)
+    if option is None or {"-h", "--help"} & set(arguments):
         return arguments
-    if (place := _place(arguments, "sweep.resume")) is not None:
-        return _sweep_arguments(arguments, place)
-    if (place := _place(arguments, "resume_from")) is None:
+    place = OverridesParser.create().parse_override([one for one in arguments if key(one) == option][-1]).value()
+    if place is None:
         return arguments
-    if {"-m", "--multirun"} & set(arguments):
+    path = located(str(place), option)
+    if option == "sweep.resume":
+        folder: Path | None = path
+        if not is_sweep(path):
+            raise UserError(f"sweep.resume={place} holds no sweep: give the folder that holds its jobs and sweep.csv")
+        earlier = read_options(path)
+        arguments = [argument for argument in arguments if argument not in ("-m", "--multirun")]
+    elif {"-m", "--multirun"} & set(arguments):
         raise UserError("resume_from= goes on with one run, and -m starts several: leave -m out, or use sweep.resume=")
-    path = located(place, "resume_from")
-    folder = run_folder(path)
-    if folder is None:  # a checkpoint away from its run: a new run goes on from it
+    elif (folder := run_folder(path)) is None:  # a checkpoint away from its run: a new run goes on from it
         from fer_lightning.runs.checkpoints import read_overrides
 
-        earlier, own_folder = read_overrides(str(path)), []
+        earlier = read_overrides(str(path))
+    elif not (folder / OPTIONS).is_file():
+        raise UserError(
+            f"{folder / OPTIONS} is missing: give the options of the run again, and one of its checkpoints by itself"
+        )
     else:
-        earlier, own_folder = began_with(folder), [f"hydra.run.dir={quoted(folder)}", "hydra.mode=RUN"]
-    own = [argument for argument in arguments if _key(argument) != "resume_from"]
-    taken = {_key(argument) for argument in own}
-    own_folder = [option for option in own_folder if _key(option) not in taken]
-    return [*_without(earlier, taken), *own_folder, *own, f"resume_from={quoted(path)}"]
-
-
-def _sweep_arguments(arguments: list[str], place: str) -> list[str]:
-    """Put the options that a sweep began with before those of a command line that goes on with it."""
-    folder = located(place, "sweep.resume")
-    if not is_sweep(folder):
-        raise UserError(f"sweep.resume={place} holds no sweep: give the folder that holds its jobs and sweep.csv")
-    own = [argument for argument in arguments if _key(argument) not in ("sweep.resume", "-m", "--multirun")]
-    earlier = _without(_options(folder), {_key(argument) for argument in own})
-    own_folder = [f"hydra.sweep.dir={quoted(folder)}", "hydra.mode=MULTIRUN"]
-    return [*earlier, *own, *own_folder, f"sweep.resume={quoted(folder)}"]
-
-
-def _place(arguments: list[str], option: str) -> str | None:
-    """Return the path that an option of the command line gives, or None."""
-    given = [argument for argument in arguments if _key(argument) == option]
-    value = OverridesParser.create().parse_override(given[-1]).value() if given else None
-    return None if value is None else str(value)
-
-
-def _without(options: list[str], taken: set[str]) -> list[str]:
-    return [option for option in options if _key(option) not in taken]
+        earlier = repeatable(read_options(folder), folder / OPTIONS)
+    own = [argument for argument in arguments if key(argument) != option]
+    if folder is not None:
+        directory, mode = GOES_ON[option]
+        earlier += [f"{directory}={quoted(folder)}", f"hydra.mode={mode}"]
+    taken = {option, *map(key, own)}
+    return [*(one for one in earlier if key(one) not in taken), *own, f"{option}={quoted(path)}"]
 
 
 def located(place: str, option: str) -> Path:
-    """Return the absolute path of a folder or checkpoint that an option gave.
-
-    Raises:
-        UserError: If there is none.
-    """
+    """Return the absolute path of a folder or checkpoint that an option gave; refuse one that is not there."""
     if "://" in place:
         raise UserError(f"{option}={place} is an address: download the checkpoint first and give its path")
     path = Path(place).absolute()
@@ -102,41 +79,12 @@ def run_folder(path: Path) -> Path | None:
     return None
 
 
-def began_with(folder: Path) -> list[str]:
-    """Return the options that the run in a folder began with.
-
-    Raises:
-        UserError: If they could run code, or are missing.
-    """
-    path = folder / OPTIONS
-    if not path.is_file():
-        raise UserError(f"{path} is missing: give the options of the run again, and one of its checkpoints by itself")
-    return repeatable(_options(folder), path)
-
-
 def repeatable(overrides: list[str], source: Path) -> list[str]:
-    """Return the options that belong to a run wherever it is started from.
-
-    Raises:
-        UserError: If one could run code.
-    """
+    """Return the options that made a run; refuse one that could run code."""
     for override in overrides:
         if "_target_" in override or "${" in override:
             raise UserError(f"{source} carries the option {override!r}, which could run code: not repeated")
-    return [override for override in overrides if _key(override).partition(".")[0] not in PASSING]
-
-
-def note_sweep(folder: Path, overrides: DictConfig) -> None:
-    """Write down the options that a sweep is made of, those of Hydra's included, for going on with it."""
-    placing = ("hydra.sweep.dir", "hydra.mode", "sweep.resume")
-    options = [option for option in [*overrides.task, *overrides.hydra] if _key(option) not in placing]
-    (folder / OPTIONS).parent.mkdir(exist_ok=True)
-    write_text(folder / OPTIONS, OmegaConf.to_yaml(OmegaConf.create(options)))
-
-
-def job_options() -> list[str]:
-    """Return the overrides that make the job at hand, wherever it is started from."""
-    return [option for option in HydraConfig.get().overrides.task if not option.startswith("sweep.")]
+    return overrides
 
 
 def finished(cfg: DictConfig) -> float | None:
@@ -146,33 +94,22 @@ def finished(cfg: DictConfig) -> float | None:
     aside.
     """
     folder = Path(cfg.paths.output_dir)
-    if HydraConfig.get().mode != RunMode.MULTIRUN or not (folder / "metrics.json").is_file():
-        return None
-    noted = read_run(folder).metrics
-    if noted.get("status") != "completed":
+    if HydraConfig.get().mode != RunMode.MULTIRUN or (noted := read_record(folder)).status != Status.COMPLETED:
         return None
     from fer_lightning.data.readers import read_faces
 
-    before = OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))
-    same = {
-        "settings": _settings(before) == _settings(OmegaConf.to_container(cfg, resolve=True)),
-        "code": noted.get("code") == code_fingerprint(),
-        "faces": noted.get("data_fingerprint")
-        == read_faces(cfg.data.root, cfg.data.cache_dir, cfg.data.drawn).fingerprint,
+    faces = read_faces(cfg.data.root, cfg.data.cache_dir, cfg.data.drawn, cfg.data.image_size)
+    others = {
+        "settings": differences(OmegaConf.load(folder / "config.yaml"), cfg),
+        "code": noted.code != code_fingerprint(),
+        "faces": noted.data_fingerprint != faces.fingerprint,
     }
-    if changed := [name for name, equal in same.items() if not equal]:
+    if changed := [name for name, differ in others.items() if differ]:
         log.warning("completed before, but with other %s", " and ".join(changed))
         set_aside(folder)
         return None
     log.info("completed before, skipped: %s", folder)
-    return noted[cfg.objective]
-
-
-def _settings(config: dict) -> dict:
-    """Return what of a resolved configuration decides how a training ends, up to the last digit."""
-    own = {name: node for name, node in config.items() if name not in PLACES or name == "init_from"}
-    trainer = {name: value for name, value in own["trainer"].items() if name not in CONSOLE}
-    return {**own, "trainer": trainer, "data": {**own["data"], "cache_dir": None}}
+    return noted.metrics[cfg.objective]
 
 
 def set_aside(folder: Path) -> None:
@@ -195,29 +132,25 @@ def resumed(cfg: DictConfig) -> str | None:
     Raises:
         UserError: If no checkpoint is valid, or its optimizer or scheduler is another than the configuration's.
     """
-    from fer_lightning.runs.checkpoints import load, newest
+    from fer_lightning.runs.checkpoints import KEY, load, newest
 
+    path = None
     if cfg.resume_from is not None:
         path = located(cfg.resume_from, "resume_from")
-        if path.is_dir():
-            path = newest(path)
+        path = newest(path) if path.is_dir() else path
     elif HydraConfig.get().mode == RunMode.MULTIRUN and (Path(cfg.paths.output_dir) / "config.yaml").is_file():
         path = _left_by_job(Path(cfg.paths.output_dir))
-    else:
-        path = None
     if path is None:
         return None
     checkpoint = load(str(path), "resume_from")
-    earlier = repeatable(checkpoint["fer_lightning"]["overrides"], path)
-    changed = list(differences(hydra.compose("train", overrides=earlier), cfg))
-    if held := [line for key, line in changed if key.startswith(HELD)]:
+    changed = differences(hydra.compose("train", repeatable(checkpoint[KEY]["overrides"], path)), cfg)
+    if held := [line for name, line in changed.items() if kind(name) == Kind.STATE]:
         raise UserError(
             f"{path} holds the state of another optimizer or scheduler ({'; '.join(held[:3])}): resume with the same "
             "settings, or take its weights alone with init_from="
         )
-    others = [line for key, line in changed if not key.startswith(FREE)]
-    if checkpoint["fer_lightning"].get("code") != code_fingerprint():
-        others.append("the code or conf/ has changed")
+    changed.pop("trainer.max_epochs", None)  # to train on is what one resumes for
+    others = [*changed.values(), *["the code has changed"] * (checkpoint[KEY].get("code") != code_fingerprint())]
     if others:
         log.warning("resumed with other settings, so not what one uninterrupted run gives: %s", "; ".join(others))
     epochs = checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"]
@@ -240,36 +173,3 @@ def _left_by_job(folder: Path) -> Path | None:
         if (folder / "metrics.csv").is_file():  # else it had not begun to train
             set_aside(folder)
         return None
-
-
-def differences(before: DictConfig, after: DictConfig) -> Iterator[tuple[str, str]]:
-    """Yield each changed value's key, and a line that says what it was and what it is."""
-    old, new = dict(_leaves(before)), dict(_leaves(after))
-    for key in sorted(old.keys() | new.keys()):
-        if old.get(key) != new.get(key):
-            yield key, f"{key} was {old.get(key)}, is {new.get(key)}"
-
-
-def _leaves(node: DictConfig, prefix: str = "") -> Iterator[tuple[str, object]]:
-    """Yield every value that is not a copy of another node's, without places and names."""
-    for key in node:
-        name = f"{prefix}{key}"
-        if name in PLACES:
-            continue
-        value, pointer = node[key], node._get_node(key)._is_interpolation()
-        if OmegaConf.is_dict(value):
-            if not pointer:
-                yield from _leaves(value, f"{name}.")
-        elif OmegaConf.is_list(value):
-            if not pointer and name not in ("trainer.callbacks", "trainer.logger"):
-                yield name, OmegaConf.to_container(value, resolve=True)
-        else:
-            yield name, value
-
-
-def _options(folder: Path) -> list[str]:
-    return OmegaConf.to_container(OmegaConf.load(folder / OPTIONS))
-
-
-def _key(override: str) -> str:
-    return override.lstrip("+~").partition("=")[0].partition("@")[0]

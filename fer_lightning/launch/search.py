@@ -1,36 +1,56 @@
-"""A search for hyperparameters that goes on from the study in its sweep's folder."""
+"""What jobs a sweep is made of, and a search for hyperparameters that goes on from the study in its sweep's folder."""
 
+import math
 import warnings
-from typing import Any
 
-from hydra.experimental.callback import Callback
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, read_write
 
+from fer_lightning.runs.command import key
 
-class Continue(Callback):
+
+def count_jobs(config: DictConfig) -> int:
+    """Return how many jobs a sweep has."""
+    sweeper = config.hydra.sweeper
+    return int(sweeper.n_trials) if "n_trials" in sweeper else math.prod(swept(config).values())
+
+
+def swept(config: DictConfig) -> dict[str, int]:
+    """Return the options that differ between the jobs of a sweep, and the number of choices of each.
+
+    What a sweeper draws out of a range counts as one choice.
+    """
+    params = config.hydra.sweeper.get("params") or {}
+    overrides = OverridesParser.create().parse_overrides(
+        [*(f"{option}={value}" for option, value in params.items()), *config.hydra.overrides.task]
+    )
+    last = {key(str(override.input_line)): override for override in overrides}  # as the sweeper: the last one counts
+    return {
+        option: len(list(override.sweep_string_iterator())) if override.is_discrete_sweep() else 1
+        for option, override in last.items()
+        if override.is_sweep_override()
+    }
+
+
+def continue_search(config: DictConfig) -> None:
     """Let a resumed search ask for the trials that are still to run: half-done and failed ones first, then new ones."""
+    import optuna
+    from optuna.trial import TrialState
 
-    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Put the study in order before the sweeper opens it."""
-        if config.sweep.resume is None:
-            return
-        import optuna
-        from optuna.trial import TrialState
-
-        sweeper = config.hydra.sweeper
-        study = optuna.create_study(
-            study_name=sweeper.study_name, storage=sweeper.storage, direction=sweeper.direction, load_if_exists=True
-        )
-        completed = [trial.params for trial in study.trials if trial.state == TrialState.COMPLETE]
-        again = []
-        for trial in study.trials:
-            if trial.state == TrialState.RUNNING:  # its process has ended, else the sweep's folder were not ours
-                study.tell(trial.number, state=TrialState.FAIL)
-            if trial.state in (TrialState.RUNNING, TrialState.FAIL) and trial.params not in [*completed, *again]:
-                again.append(trial.params)
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # as it is up to Optuna 4
-                    study.enqueue_trial(trial.params)
-        with read_write(config.hydra):
-            sweeper.n_trials = max(0, sweeper.n_trials - len(completed))
-            sweeper.sampler.seed += len(study.trials)  # else it would draw what it drew first again
+    sweeper = config.hydra.sweeper
+    study = optuna.create_study(
+        study_name=sweeper.study_name, storage=sweeper.storage, direction=sweeper.direction, load_if_exists=True
+    )
+    completed = [trial.params for trial in study.trials if trial.state == TrialState.COMPLETE]
+    again: list[dict] = []
+    for trial in study.trials:
+        if trial.state == TrialState.RUNNING:  # its process has ended, else the sweep's folder were not ours
+            study.tell(trial.number, state=TrialState.FAIL)
+        if trial.state in (TrialState.RUNNING, TrialState.FAIL) and trial.params not in [*completed, *again]:
+            again.append(trial.params)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # as it is up to Optuna 4
+                study.enqueue_trial(trial.params)
+    with read_write(config.hydra):
+        sweeper.n_trials = max(0, sweeper.n_trials - len(completed))
+        sweeper.sampler.seed += len(study.trials)  # else it would draw what it drew first again

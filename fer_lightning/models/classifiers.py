@@ -1,16 +1,21 @@
-"""Exact k-nearest-neighbour classifier on unit vectors, with its gallery inside."""
+"""Classifiers: embeddings (B, D) become classes and votes. Their contract, and exact k-NN."""
 
 import logging
-from typing import Literal, NamedTuple
+from abc import ABC, abstractmethod
+from typing import Any, Literal, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
+
+from fer_lightning.errors import UserError
 
 log = logging.getLogger(__name__)
 
 GRID = 2**20  # similarities closer than 1 / GRID count as equal: float32 rounding is finer, faces differ by more
 QUERIES, ROWS = 128, 4096  # of one block of similarities: 4 MiB, whatever the size of the gallery
+HELD_IN = 1000  # gallery faces that the k-NN classifier finds the class of among the rest
 
 
 class Neighbours(NamedTuple):
@@ -20,7 +25,92 @@ class Neighbours(NamedTuple):
     similarities: Tensor  # (B, K) float64, cosine
 
 
-class KNNClassifier(nn.Module):
+class Classifier(nn.Module, ABC):
+    """What stands behind the embedder: fitted on embeddings of known faces, asked about others.
+
+    A classifier keeps all that it has learnt in buffers that are empty until it is fitted; their first dimension is
+    the data's, so a state dict brings its own. A new head is a class here that has ``learn``, ``classify`` and
+    ``held_in_accuracy``, and a YAML in conf/classifier.
+
+    Args:
+        num_classes: Number of classes C.
+        embedding_size: D, length of the unit vectors.
+    """
+
+    def __init__(self, num_classes: int, embedding_size: int) -> None:
+        super().__init__()
+        self.num_classes = num_classes
+        self.embedding_size = embedding_size
+        self.register_load_state_dict_pre_hook(_take_saved_lengths)
+
+    def fit(self, embeddings: Tensor, labels: Tensor) -> None:
+        """Learn from known faces, and forget what was learnt before.
+
+        Args:
+            embeddings: (N, D) floating, norm 1.
+            labels: (N,) int64.
+
+        Raises:
+            ValueError: If the shapes are others, or N is 0.
+        """
+        self._check(embeddings)
+        if labels.shape != embeddings.shape[:1] or not len(labels):
+            raise ValueError(f"{tuple(labels.shape)} labels do not go with {tuple(embeddings.shape)} embeddings")
+        self.learn(embeddings.detach().float(), labels.detach())
+
+    @torch.no_grad()
+    def forward(self, queries: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the winning class (B,) int64 and the share of the vote per class (B, C) float32.
+
+        Args:
+            queries: (B, D) floating, norm 1.
+
+        Raises:
+            RuntimeError: If nothing was fitted.
+            ValueError: If the shape is another.
+        """
+        self._check(queries)
+        if not all(len(buffer) for buffer in self.buffers()):
+            raise RuntimeError(f"{type(self).__name__} knows no face: call fit(embeddings, labels) first")
+        return self.classify(queries)
+
+    def explain(self, queries: Tensor) -> Neighbours | None:
+        """Return the fitted faces, by their rows, that decided about queries (B, D); None where no single faces do."""
+        return None
+
+    @abstractmethod
+    def learn(self, embeddings: Tensor, labels: Tensor) -> None:
+        """Fill the buffers from checked embeddings (N, D) float32 and labels (N,)."""
+
+    @abstractmethod
+    def classify(self, queries: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what ``forward`` does, for checked queries."""
+
+    @abstractmethod
+    def held_in_accuracy(self) -> float:
+        """Return the accuracy on the fitted faces themselves, for the gap between training and test."""
+
+    def _check(self, embeddings: Tensor) -> None:
+        if embeddings.dim() != 2 or embeddings.shape[1] != self.embedding_size:
+            raise ValueError(f"embeddings are {tuple(embeddings.shape)}, not (N, {self.embedding_size})")
+
+
+def _take_saved_lengths(classifier: nn.Module, state_dict: dict[str, Tensor], prefix: str, *_: Any) -> None:
+    """Give each buffer the length of the saved one: it is data, not architecture."""
+    saved = {name for name in state_dict if name.startswith(prefix)}
+    own = {prefix + name for name, _ in classifier.named_buffers()}
+    if saved and saved != own:
+        raise UserError(
+            f"the checkpoint's classifier is no {type(classifier).__name__}: give the classifier= that it was trained "
+            "with"
+        )
+    for name, buffer in list(classifier.named_buffers()):
+        tensor = state_dict.get(prefix + name)
+        if tensor is not None and tensor.shape[1:] == buffer.shape[1:] and tensor.dim() == buffer.dim():
+            setattr(classifier, name, torch.empty_like(tensor, device=buffer.device))
+
+
+class KNNClassifier(Classifier):
     """Vote among the ``k`` gallery faces that are most similar to the query.
 
     Search is exact and gives the same answer on every device. Its rules for ties: faces whose cosine
@@ -36,8 +126,8 @@ class KNNClassifier(nn.Module):
         embedding_size: D, length of the unit vectors.
     """
 
-    gallery: Tensor
-    gallery_labels: Tensor
+    gallery: Tensor  # (N, D) float32
+    gallery_labels: Tensor  # (N,) int64
 
     def __init__(
         self,
@@ -47,63 +137,45 @@ class KNNClassifier(nn.Module):
         num_classes: int,
         embedding_size: int,
     ) -> None:
-        super().__init__()
+        super().__init__(num_classes, embedding_size)
         if weights not in ("uniform", "similarity"):
-            raise ValueError(f"classifier.weights={weights} is unknown: use uniform or similarity")
+            raise UserError(f"classifier.weights={weights} is unknown: use uniform or similarity")
         if k < 1 or temperature <= 0:
-            raise ValueError(f"classifier.k={k} and classifier.temperature={temperature} must be positive")
+            raise UserError(f"classifier.k={k} and classifier.temperature={temperature} must be positive")
         self.k = k
         self.weights = weights
         self.temperature = temperature
-        self.num_classes = num_classes
         self.register_buffer("gallery", torch.empty(0, embedding_size))
         self.register_buffer("gallery_labels", torch.empty(0, dtype=torch.int64))
 
-    def fit(self, embeddings: Tensor, labels: Tensor) -> None:
-        """Take embeddings (N, D) float32 of norm 1 and labels (N,) int64 as the gallery."""
-        self.gallery = embeddings.detach().float()
-        self.gallery_labels = labels.detach()
+    def learn(self, embeddings: Tensor, labels: Tensor) -> None:
+        """Take the faces as the gallery."""
+        self.gallery, self.gallery_labels = embeddings, labels
         if self.k > len(labels):
             log.warning("classifier.k=%d exceeds the gallery of %d faces: all of them vote", self.k, len(labels))
 
     @torch.no_grad()
-    def neighbours(self, queries: Tensor) -> Neighbours:
-        """Return the nearest gallery faces of queries (B, D) float32 of norm 1.
+    def explain(self, queries: Tensor) -> Neighbours:
+        """Return the nearest gallery faces of queries (B, D) of norm 1."""
+        return _nearest(queries, self.gallery, min(self.k, len(self.gallery)))
 
-        Raises:
-            RuntimeError: If the gallery is empty.
-        """
-        size = len(self.gallery)
-        if size == 0:
-            raise RuntimeError("the k-NN gallery is empty: call fit(embeddings, labels) first")
-        k = min(self.k, size)
-        # One integer holds (similarity on the grid, earlier row first): keys are distinct, so no device is free
-        # to order ties in its own way. float64: the sums of CPU and GPU agree far below 1 / GRID.
-        row_keys = torch.arange(size - 1, -1, -1, device=self.gallery.device)
-        keys = []
-        for chunk in queries.split(QUERIES):
-            best = row_keys.new_empty(len(chunk), 0)
-            for block, block_keys in zip(self.gallery.split(ROWS), row_keys.split(ROWS), strict=True):
-                grid = (chunk.double() @ block.double().T).mul_(GRID).round_().long()  # (b, ROWS)
-                best = torch.cat([best, grid.mul_(size).add_(block_keys)], dim=1)
-                best = best.topk(min(k, best.shape[1]), dim=1).values
-            keys.append(best)
-        key = torch.cat(keys)  # (B, K)
-        similarities = key.div(size, rounding_mode="floor").double() / GRID
-        return Neighbours(size - 1 - key.remainder(size), similarities)
+    def classify(self, queries: Tensor) -> tuple[Tensor, Tensor]:
+        """Count the votes of the neighbours."""
+        return self._vote(_nearest(queries, self.gallery, min(self.k, len(self.gallery))), self.gallery_labels)
 
     @torch.no_grad()
-    def forward(self, queries: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the winning class (B,) int64 and the share of the vote per class (B, C) float32.
+    def held_in_accuracy(self) -> float:
+        """Return how many of up to ``HELD_IN`` gallery faces the rest of the gallery classifies rightly."""
+        size = len(self.gallery)
+        sample = torch.zeros(size, dtype=torch.bool, device=self.gallery.device)
+        sample[torch.from_numpy(np.random.default_rng(0).permutation(size)[: min(HELD_IN, size // 4)])] = True
+        rest, labels = self.gallery[~sample], self.gallery_labels[~sample]
+        predictions, _ = self._vote(_nearest(self.gallery[sample], rest, min(self.k, len(rest))), labels)
+        return (predictions == self.gallery_labels[sample]).float().mean().item()
 
-        Args:
-            queries: (B, D) float32, norm 1.
-
-        Raises:
-            RuntimeError: If the gallery is empty.
-        """
-        indices, similarities = self.neighbours(queries)
-        labels = self.gallery_labels[indices]  # (B, K)
+    def _vote(self, neighbours: Neighbours, gallery_labels: Tensor) -> tuple[Tensor, Tensor]:
+        similarities = neighbours.similarities
+        labels = gallery_labels[neighbours.indices]  # (B, K)
         if self.weights == "uniform":
             weights = torch.ones_like(similarities)
         else:  # relative to the nearest face, so that no exponential overflows
@@ -114,10 +186,21 @@ class KNNClassifier(nn.Module):
         winner = labels.gather(1, leads.int().argmax(dim=1, keepdim=True)).squeeze(1)
         return winner, (votes / weights.sum(dim=1, keepdim=True)).float()
 
-    def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: object) -> None:
-        # The gallery's length is data, not architecture: take the saved one, whatever this one's is.
-        for name in ("gallery", "gallery_labels"):
-            saved = state_dict.get(prefix + name)
-            if saved is not None and saved.shape[1:] == getattr(self, name).shape[1:]:
-                setattr(self, name, torch.empty_like(saved, device=getattr(self, name).device))
-        super()._load_from_state_dict(state_dict, prefix, *args)
+
+def _nearest(queries: Tensor, gallery: Tensor, k: int) -> Neighbours:
+    """Return the k rows of a gallery (N, D) that are most similar to each of queries (B, D), all of norm 1."""
+    size = len(gallery)
+    # One integer holds (similarity on the grid, earlier row first): keys are distinct, so no device is free
+    # to order ties in its own way. float64: the sums of CPU and GPU agree far below 1 / GRID.
+    row_keys = torch.arange(size - 1, -1, -1, device=gallery.device)
+    keys = []
+    for chunk in queries.split(QUERIES):
+        best = row_keys.new_empty(len(chunk), 0)
+        for block, block_keys in zip(gallery.split(ROWS), row_keys.split(ROWS), strict=True):
+            grid = (chunk.double() @ block.double().T).mul_(GRID).round_().long()  # (b, ROWS)
+            best = torch.cat([best, grid.mul_(size).add_(block_keys)], dim=1)
+            best = best.topk(min(k, best.shape[1]), dim=1).values
+        keys.append(best)
+    key = torch.cat(keys)  # (B, K)
+    similarities = key.div(size, rounding_mode="floor").double() / GRID
+    return Neighbours(size - 1 - key.remainder(size), similarities)

@@ -9,10 +9,12 @@ from torch.nn.functional import normalize
 from fer_lightning.errors import UserError
 
 
-def convolution(in_channels: int, out_channels: int, kernel_size: int, **options: int) -> nn.Sequential:
+def convolution(
+    in_channels: int, out_channels: int, kernel_size: int, stride: int = 1, padding: int = 0
+) -> nn.Sequential:
     """Return convolution, batch norm and ReLU, in the order of the paper's section 2 and Inception-v2."""
     return nn.Sequential(
-        nn.Conv2d(in_channels, out_channels, kernel_size, bias=False, **options),  # batch norm brings the bias
+        nn.Conv2d(in_channels, out_channels, kernel_size, stride, padding, bias=False),  # batch norm brings the bias
         nn.BatchNorm2d(out_channels),
         nn.ReLU(inplace=True),
     )
@@ -65,6 +67,9 @@ class FaceNet(nn.Module):
             the map between two stages.
         hidden_size: Width of the fully connected layer before the embedding.
         dropout: Share of that layer's inputs that are zeroed while training.
+
+    Raises:
+        UserError: If the network does not fit the faces.
     """
 
     def __init__(
@@ -77,6 +82,10 @@ class FaceNet(nn.Module):
         dropout: float,
     ) -> None:
         super().__init__()
+        if image_size < 16 or image_size % 16:
+            raise UserError(
+                f"data.image_size={image_size} does not fit embedder=facenet: use a multiple of 16, such as 48"
+            )
         self.image_size = image_size
         layers: list[nn.Module] = [
             convolution(1, stem_channels, 7, stride=2, padding=3),  # 48 -> 24
@@ -121,18 +130,25 @@ class TimmEmbedder(nn.Module):
     """Any timm backbone that fits the faces, with the same embedding layer and normalisation.
 
     Args:
-        model_name: Of ``timm.create_model``.
-        embedding_size: D.
+        model_name: A name that ``timm.create_model`` knows.
+        embedding_size: D, the length of the vector.
         image_size: Height and width of the faces, pixels.
         pretrained: Whether to load timm's weights from its hub.
         checkpoint_path: Local file of weights, or "".
+        dropout: Share of the backbone's pooled features that are zeroed while training; some models take only 0.
 
     Raises:
         UserError: If timm does not know the model, cannot get its weights, or the model does not fit the faces.
     """
 
     def __init__(
-        self, model_name: str, embedding_size: int, image_size: int, pretrained: bool, checkpoint_path: str
+        self,
+        model_name: str,
+        embedding_size: int,
+        image_size: int,
+        pretrained: bool,
+        checkpoint_path: str,
+        dropout: float,
     ) -> None:
         super().__init__()
         import timm  # slow, and brings torchvision
@@ -142,7 +158,12 @@ class TimmEmbedder(nn.Module):
             raise UserError(f"embedder.model_name={model_name} is unknown to timm: try {close}")
         try:
             self.backbone = timm.create_model(
-                model_name, pretrained=pretrained, checkpoint_path=checkpoint_path, in_chans=1, num_classes=0
+                model_name,
+                pretrained=pretrained,
+                checkpoint_path=checkpoint_path,
+                in_chans=1,
+                num_classes=0,
+                drop_rate=dropout or None,  # None is not handed on: not every model knows it
             )
         except (OSError, RuntimeError) as error:
             raise UserError(

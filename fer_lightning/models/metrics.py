@@ -1,5 +1,7 @@
 """What is measured: the triplets of a batch, and how well faces are classified."""
 
+from typing import Any
+
 import torch
 from pytorch_metric_learning.utils import loss_and_miner_utils as mining
 from torch import Tensor
@@ -18,7 +20,7 @@ def triplet_telemetry(
         embeddings: (B, D) float32, norm 1.
         labels: (B,) int64.
         mined: What the miner chose: T triplets, pairs, or None for every triplet.
-        margin: Of the triplet loss, squared Euclidean; 0 for losses without one.
+        margin: Squared Euclidean distance that the loss asks for; 0 for a loss without one.
 
     Returns:
         ``triplets``: number T handed to the loss. ``active_triplets``: those among them whose negative is not
@@ -46,7 +48,7 @@ def triplet_telemetry(
 
 def classification_metrics(num_classes: int) -> MetricCollection:
     """Return the multiclass metrics: over all faces, as mean over the classes, and per class."""
-    options = {"task": "multiclass", "num_classes": num_classes}
+    options: dict[str, Any] = {"task": "multiclass", "num_classes": num_classes}
     per_class = {
         name: ClasswiseWrapper(metric(average="none", **options), labels=list(CLASSES), prefix=f"{name}_")
         for name, metric in (("precision", Precision), ("recall", Recall), ("f1", F1Score))

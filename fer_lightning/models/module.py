@@ -1,64 +1,94 @@
-"""The LightningModule: mine, loss, log; then classify with k-NN and score."""
+"""The LightningModule: mine, loss, log; then classify and score."""
 
-from collections.abc import Callable
-from functools import partial
+from typing import Any, Literal, NamedTuple
 
 import lightning
+import numpy as np
 import torch
+from hydra.errors import InstantiationException
+from hydra.utils import instantiate
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
-from pytorch_metric_learning.losses import TripletMarginLoss
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import pad
 
-from fer_lightning.data.datamodule import Batch
 from fer_lightning.data.faces import CLASSES
-from fer_lightning.errors import NotFiniteError, UserError
-from fer_lightning.models.classifiers import KNNClassifier
+from fer_lightning.data.pictures import Batch
+from fer_lightning.errors import UserError
+from fer_lightning.models.classifiers import Classifier
 from fer_lightning.models.distributed import gather
 from fer_lightning.models.metrics import classification_metrics, triplet_telemetry
 
-Miner = Callable[[Tensor, Tensor], tuple[Tensor, ...] | None]
+Config = dict[str, Any]  # what hydra.utils.instantiate takes: _target_ and its arguments, plain values alone
+
+
+class Prediction(NamedTuple):
+    """What is said of B faces."""
+
+    labels: Tensor  # (B,) int64
+    votes: Tensor  # (B, C) float32, shares of the vote
+    embeddings: Tensor  # (B, D) float32, norm 1
 
 
 class ExpressionModule(lightning.LightningModule):
-    """Embedder trained by metric learning, k-NN classifier fitted at each validation.
+    """Embedder trained by metric learning, classifier fitted at each validation.
 
     Several processes embed a share of each batch and gather the embeddings, so that every one of them mines, loses,
     searches and logs what one process would.
 
     Args:
-        embedder: (B, 1, H, W) float32 in [-1, 1] -> (B, D) unit vectors.
-        loss: A loss of pytorch-metric-learning; weights of its own are trained along.
-        miner: A miner of pytorch-metric-learning, or ``no_miner``.
-        classifier: Fitted on the training faces at each validation and saved with the weights.
-        optimizer: Partial of a torch optimizer, lacking its parameters.
-        scheduler: Partial of a torch scheduler, lacking its optimizer; moves once an epoch.
+        embedder: Configuration of a network (B, 1, H, W) float32 in [-1, 1] -> (B, D) unit vectors.
+        classifier: Configuration of a ``Classifier``; it is fitted on the training faces at each validation and saved
+            with the weights.
+        loss: Configuration of a loss of pytorch-metric-learning, whose own weights are trained along; None for a
+            network that only predicts.
+        miner: Configuration of a miner of pytorch-metric-learning, or of ``no_miner``; None as for the loss.
+        optimizer: Configuration of a torch optimizer, partial: its parameters are missing.
+        scheduler: Configuration of a torch scheduler, partial: its optimizer is missing. It moves once an epoch.
+        triplet_margin: Squared Euclidean distance by which the loss wants a negative to be farther than the positive.
+        objective: Metric that a scheduler such as ReduceLROnPlateau watches.
+
+    Attributes:
+        test_outputs: ``rows``, ``labels``, ``predictions``, ``votes`` and ``embeddings`` of the last test's faces.
     """
 
     def __init__(
         self,
-        embedder: nn.Module,
-        loss: nn.Module,
-        miner: Miner,
-        classifier: KNNClassifier,
-        optimizer: partial,
-        scheduler: partial,
+        embedder: Config,
+        classifier: Config,
+        loss: Config | None,
+        miner: Config | None,
+        optimizer: Config | None,
+        scheduler: Config | None,
+        triplet_margin: float,
+        objective: str,
     ) -> None:
         super().__init__()
+        self.save_hyperparameters(logger=False)  # train.py hands the loggers the whole configuration
+        self.configure_networks(embedder, classifier)
+        self.configure_losses(loss, miner, triplet_margin)
+        self.configure_metrics()
+
+    def configure_networks(self, embedder: Config, classifier: Config) -> None:
+        """Make what predicts."""
         # A training step on the CPU is 1.2 to 1.8 times faster on channels-last weights (benchmarks/train_step.py).
-        self.embedder = embedder.to(memory_format=torch.channels_last)
-        self.loss = loss
-        self.miner = miner
-        self.classifier = classifier
-        self.optimizer = optimizer
-        self.scheduler = scheduler
-        # Losses without a distance margin count a triplet as active while its negative is nearer than its positive.
-        self.margin = loss.margin if isinstance(loss, TripletMarginLoss) else 0.0
+        self.embedder = build("embedder", embedder).to(memory_format=torch.channels_last)
+        self.classifier: Classifier = build("classifier", classifier)
+        self.gallery: list[tuple[Tensor, Tensor]] = []  # embeddings and labels of the training faces, until fitted
+        # Every process has fitted the whole classifier: DDP would send it round again before each step.
+        self._ddp_params_and_buffers_to_ignore = [f"classifier.{name}" for name, _ in self.classifier.named_buffers()]
+
+    def configure_losses(self, loss: Config | None, miner: Config | None, triplet_margin: float) -> None:
+        """Make what trains."""
+        self.loss: Any = loss and build("loss", loss)
+        self.miner: Any = miner and build("miner", miner)
+        self.margin = triplet_margin
+
+    def configure_metrics(self) -> None:
+        """Make what scores."""
         metrics = classification_metrics(len(CLASSES))
-        self.metrics = nn.ModuleDict({stage: metrics.clone(prefix=f"{stage}/") for stage in ("val", "test")})
-        self._gallery: list[tuple[Tensor, Tensor]] = []
-        # Every process has the whole gallery: DDP would send it round again before each step.
-        self._ddp_params_and_buffers_to_ignore = ["classifier.gallery", "classifier.gallery_labels"]
+        self.val_metrics, self.test_metrics = metrics.clone(prefix="val/"), metrics.clone(prefix="test/")
+        self.test_batches: list[dict[str, np.ndarray]] = []
+        self.test_outputs: dict[str, np.ndarray] = {}
 
     def on_fit_start(self) -> None:
         """Let the processes draw different dropout."""
@@ -71,62 +101,64 @@ class ExpressionModule(lightning.LightningModule):
         return embeddings.to(torch.promote_types(embeddings.dtype, torch.float32))
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
-        """Mine and lose in float32 at least, whatever the precision of the embedder.
-
-        Raises:
-            NotFiniteError: If an embedding or the loss is not finite; the weights are still those of the step before.
-        """
+        """Mine and lose in float32 at least, whatever the precision of the embedder."""
         embeddings, labels = self.gather(self(batch.images)), self.gather(batch.labels)  # (B, D), (B,)
-        if not torch.isfinite(embeddings).all():  # a miner would pass over them in silence
-            raise NotFiniteError(
-                f"an embedding is not finite at step {self.global_step}: lower optimizer.lr or use trainer.precision=32"
-            )
         with torch.autocast(self.device.type, enabled=False):  # half precision overflows in the distances
             mined = self.miner(embeddings, labels)
             loss = self.loss(embeddings, labels, mined)
-        if not torch.isfinite(loss):
-            raise NotFiniteError(
-                f"the loss is {loss.item()} at step {self.global_step}: lower optimizer.lr or use trainer.precision=32"
-            )
         telemetry = triplet_telemetry(embeddings.detach(), labels, mined, self.margin)
         self.log("train/loss", loss, prog_bar=True)
-        self.log("train/learning_rate", self.optimizers().param_groups[0]["lr"])
+        self.log("train/learning_rate", self.trainer.optimizers[0].param_groups[0]["lr"])
         self.log_dict({f"train/{name}": number for name, number in telemetry.items()})
         return {"loss": loss, "embeddings": embeddings.detach(), "labels": labels}
 
     def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int) -> None:
-        """Collect the gallery from the first loader, classify the faces of the second against it."""
+        """Collect the gallery from the first loader, fit the classifier, let it classify the faces of the second."""
         embeddings = self(batch.images)
         if dataloader_idx == 0:
-            self._gallery.append((self.gather(embeddings), self.gather(batch.labels)))
+            self.gallery.append((self.gather(embeddings), self.gather(batch.labels)))
             return
-        self._fit_classifier()
+        if self.gallery:
+            known, labels = zip(*self.gallery, strict=True)
+            self.gallery = []
+            self.classifier.fit(torch.cat(known), torch.cat(labels))
         predictions, _ = self.classifier(embeddings)
-        self.metrics["val"].update(predictions, batch.labels)
+        self.val_metrics.update(predictions, batch.labels)
 
     def on_validation_epoch_end(self) -> None:
         """Log the exact metrics of the validation faces."""
-        self.log_dict(self.metrics["val"].compute())
-        self.metrics["val"].reset()
+        self.log_dict(self.val_metrics.compute())
+        self.val_metrics.reset()
 
-    def test_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
-        """Classify against the gallery that was saved with the weights; return the batch of all processes."""
+    def predict_step(self, batch: Batch, batch_idx: int) -> Prediction:
+        """Classify faces by what was saved with the weights."""
         embeddings = self(batch.images)
-        predictions, votes = self.classifier(embeddings)
-        self.metrics["test"].update(predictions, batch.labels)
-        outputs = {
+        labels, votes = self.classifier(embeddings)
+        return Prediction(labels, votes, embeddings)
+
+    def on_test_start(self) -> None:
+        """Forget an earlier test."""
+        self.test_batches, self.test_outputs = [], {}
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        """Classify a batch and keep what all processes found."""
+        labels, votes, embeddings = self.predict_step(batch, batch_idx)
+        self.test_metrics.update(labels, batch.labels)
+        found = {
             "rows": batch.rows,
             "labels": batch.labels,
-            "predictions": predictions,
+            "predictions": labels,
             "votes": votes,
             "embeddings": embeddings,
         }
-        return {name: self.gather(values) for name, values in outputs.items()}
+        self.test_batches.append({name: self.gather(values).cpu().numpy() for name, values in found.items()})
 
     def on_test_epoch_end(self) -> None:
-        """Log the metrics of the test faces."""
-        self.log_dict(self.metrics["test"].compute())
-        self.metrics["test"].reset()
+        """Log the metrics of the test faces; keep their outputs as one."""
+        self.log_dict(self.test_metrics.compute())
+        self.test_metrics.reset()
+        batches, self.test_batches = self.test_batches, []
+        self.test_outputs = {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
 
     def gather(self, share: Tensor) -> Tensor:
         """Return the batch (B, ...) of all processes from this one's share (b, ...), in the order of the sampler.
@@ -144,9 +176,10 @@ class ExpressionModule(lightning.LightningModule):
         whole = gather(padded).transpose(0, 1).flatten(0, 1)  # row i is process i % world's
         return whole if self.training else whole[: int(sizes.sum())]
 
-    def metric_names(self, stage: str) -> list[str]:
+    def metric_names(self, stage: Literal["val", "test"]) -> list[str]:
         """Return what ``stage`` logs, found out on one made-up face per class."""
-        metrics, classes = self.metrics[stage].clone(), torch.arange(len(CLASSES), device=self.device)
+        metrics = (self.val_metrics if stage == "val" else self.test_metrics).clone()
+        classes = torch.arange(len(CLASSES), device=self.device)
         metrics.update(classes, classes)
         return list(metrics.compute())
 
@@ -157,17 +190,26 @@ class ExpressionModule(lightning.LightningModule):
             UserError: If torch refuses an argument of theirs.
         """
         try:
-            optimizer = self.optimizer(self.parameters())
-            scheduler = self.scheduler(optimizer)
+            optimizer = build("optimizer", self.hparams["optimizer"])(self.parameters())
+            scheduler = build("scheduler", self.hparams["scheduler"])(optimizer)
         except (TypeError, ValueError) as error:
             raise UserError(f"optimizer or scheduler: {error}") from error
         return {
             "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": scheduler, "interval": "epoch", "monitor": "val/accuracy"},
+            "lr_scheduler": {"scheduler": scheduler, "interval": "epoch", "monitor": self.hparams["objective"]},
         }
 
-    def _fit_classifier(self) -> None:
-        if self._gallery:
-            embeddings, labels = zip(*self._gallery, strict=True)
-            self.classifier.fit(torch.cat(embeddings), torch.cat(labels))
-            self._gallery = []
+
+def build(node: str, config: Config) -> Any:
+    """Return what the configuration of a node names.
+
+    Raises:
+        UserError: Naming the node, if an argument is refused.
+    """
+    try:
+        return instantiate(config, _convert_="all")
+    except InstantiationException as error:  # what it wraps says more
+        cause = error.__cause__ or error
+        if isinstance(cause, TypeError | ValueError):
+            raise UserError(f"{node}: {cause}") from cause
+        raise cause from cause.__cause__

@@ -5,14 +5,17 @@ import re
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
+from omegaconf import OmegaConf
 from packaging.version import Version
 from torch import Tensor, nn
 
 import fer_lightning
 from fer_lightning.errors import UserError
-from fer_lightning.runs.overrides import allowed
+from fer_lightning.models.module import ExpressionModule
+from fer_lightning.runs.overrides import CONF, allowed, plain
 
 log = logging.getLogger(__name__)
 
@@ -20,11 +23,7 @@ KEY = "fer_lightning"
 
 
 def newest(folder: Path) -> Path:
-    """Return the valid checkpoint of a run that has trained longest.
-
-    Raises:
-        UserError: If there is none.
-    """
+    """Return the valid checkpoint of a run that has trained longest; refuse a run without one."""
     steps = {}
     for path in sorted((folder / "checkpoints").glob("*.ckpt")):
         try:
@@ -33,29 +32,72 @@ def newest(folder: Path) -> Path:
             log.warning("passed over: %s", error)
     if not steps:
         raise UserError(f"{folder} holds no valid checkpoint: start the run anew in another folder")
-    return max(steps, key=steps.get)
+    return max(steps, key=lambda path: steps[path])
 
 
 def take_weights(model: nn.Module, path: str) -> None:
-    """Give a model the embedder's weights of a checkpoint and nothing else of it.
-
-    Raises:
-        UserError: If they are another network's.
-    """
+    """Give a model the embedder's weights of a checkpoint and nothing else of it; refuse another network's."""
     prefix = "embedder."
     saved = load(path, "init_from")["state_dict"]
     weights = {name.removeprefix(prefix): tensor for name, tensor in saved.items() if name.startswith(prefix)}
-    check_weights(model.embedder, weights, f"init_from={path}")
-    model.embedder.load_state_dict(weights)
+    embedder = model.get_submodule("embedder")
+    check_weights(embedder, weights, f"init_from={path}")
+    embedder.load_state_dict(weights)
     log.info("starts from the embedder's weights in %s", path)
 
 
-def check_weights(model: nn.Module, weights: Mapping[str, Tensor], source: str) -> None:
-    """Refuse weights of another network.
+def load_model(checkpoint: str | Path) -> ExpressionModule:
+    """Return the network of a checkpoint, on the CPU and ready to predict, rebuilt from the checkpoint alone.
+
+    Args:
+        checkpoint: Path of the file; a stranger's may be given.
 
     Raises:
-        UserError: Listing what differs.
+        UserError: If it cannot be read (see ``load``), or names anything but an embedder and a classifier of ours.
     """
+    saved = load(str(checkpoint), "checkpoint")
+    embedder, classifier = (own_part(node, saved, checkpoint) for node in ("embedder", "classifier"))
+    try:
+        model = ExpressionModule(
+            embedder,
+            classifier,
+            loss=None,
+            miner=None,
+            optimizer=None,
+            scheduler=None,
+            triplet_margin=0.0,
+            objective="",
+        )
+        weights = saved["state_dict"].items()
+        model.load_state_dict(
+            {name: tensor for name, tensor in weights if name.startswith(("embedder.", "classifier."))}
+        )
+    except Exception as error:  # whatever a stranger's numbers do to a network
+        raise UserError(f"checkpoint={checkpoint} makes no network: {error!s:.300}") from error
+    return model.eval()
+
+
+def own_part(node: str, saved: Mapping, checkpoint: str | Path) -> dict[str, Any]:
+    """Return a part's configuration out of a checkpoint, if it names a class of conf/NODE and gives it plain values.
+
+    Raises:
+        UserError: If it does more than that.
+    """
+    settings = saved.get("hyper_parameters")
+    config = settings.get(node) if isinstance(settings, dict) else None
+    if not isinstance(config, dict):
+        raise UserError(f"checkpoint={checkpoint} does not say what its {node} is: python eval.py can still score it")
+    target, own = config.get("_target_"), [OmegaConf.load(path) for path in (CONF / node).glob("*.yaml")]
+    arguments = {name: value for name, value in config.items() if name != "_target_"}
+    if not plain(target) or target not in [choice.get("_target_") for choice in own] or not plain(arguments):
+        raise UserError(f"checkpoint={checkpoint} says of its {node} what could run code: not loaded")
+    # The weights are the checkpoint's: nothing is fetched, no other file is read.
+    elsewhere = {"pretrained": False, "checkpoint_path": ""}
+    return config | {name: value for name, value in elsewhere.items() if name in config}
+
+
+def check_weights(model: nn.Module, weights: Mapping[str, Tensor], source: str) -> None:
+    """Refuse weights of another network and list what differs."""
     own = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items() if "classifier." not in name}
     saved = {name: tuple(tensor.shape) for name, tensor in weights.items() if "classifier." not in name}
     lines = [
@@ -75,7 +117,7 @@ def load(path: str, option: str) -> dict:
 
     Args:
         path: The file.
-        option: That gave it, for messages.
+        option: Name of the option that gave it, for messages.
 
     Raises:
         UserError: If the file is missing, damaged, no checkpoint of ours, of a newer version, or names code to run.

@@ -1,8 +1,10 @@
-"""The command line that goes on with a run or a sweep."""
+"""The command line that goes on with a run or a sweep, and the options that it began with."""
 
 import shlex
 import sys
 from pathlib import Path
+
+from omegaconf import OmegaConf
 
 OPTIONS = Path(".hydra", "overrides.yaml")  # what a run or sweep began with
 
@@ -12,12 +14,24 @@ def is_sweep(folder: Path) -> bool:
     return (folder / OPTIONS).is_file() and not (folder / "config.yaml").is_file()
 
 
+def read_options(folder: Path) -> list[str]:
+    """Return the options that the run or sweep in a folder began with."""
+    return [str(option) for option in OmegaConf.load(folder / OPTIONS)]
+
+
+def key(option: str) -> str:
+    """Return what an option sets, such as ``optimizer.lr`` of ``+optimizer.lr=1e-3``."""
+    return option.lstrip("+~").partition("=")[0].partition("@")[0]
+
+
 def command(folder: Path) -> str:
     """Return the command line that goes on with the run in a folder, or with the sweep that it is a job of."""
     option = f"sweep.resume={quoted(folder.parent)}" if is_sweep(folder.parent) else f"resume_from={quoted(folder)}"
     readable = not set(option) & set('"$`\\!')
     shown = option if "'" not in option else f'"{option}"' if readable else shlex.quote(option)
-    return f"python {Path(sys.argv[0]).name} {shown}"
+    script = Path(sys.argv[0])
+    ours = script.absolute().is_relative_to(Path(__file__).parents[1])  # started with python -m
+    return f"python {f'-m fer_lightning.launch.{script.stem}' if ours else script.name} {shown}"
 
 
 def quoted(path: Path) -> str:

@@ -1,8 +1,10 @@
 """Files that other processes may be reading: written whole or not at all."""
 
+import csv
+import io
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 
@@ -16,3 +18,10 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, content: Mapping) -> None:
     """Write a JSON file."""
     write_text(path, json.dumps(content, indent=2) + "\n")
+
+
+def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence]) -> None:
+    """Write a CSV file."""
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\n").writerows([header, *rows])
+    write_text(path, text.getvalue())

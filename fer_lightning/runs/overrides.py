@@ -1,7 +1,7 @@
 """Overrides that a stranger may have written: what of a checkpoint's is composed over our own ``conf/``.
 
-An allow list. What is composed chooses files of ``conf/`` and sets plain values; nothing in it can name code, read the
-environment, or say where this machine reads and writes.
+What is composed chooses files of ``conf/`` and sets plain values; nothing in it can name code, read the environment, or
+say where this machine reads and writes.
 """
 
 import re
@@ -12,34 +12,18 @@ from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
 from fer_lightning.errors import UserError
+from fer_lightning.runs.nodes import NODES, Kind, kind
 
-CONF = Path(__file__).parents[2] / "conf"
-# Nodes that say which faces and which network a checkpoint belongs to.
-DEFINING = (
-    *("data", "protocol", "augmentation", "embedder", "loss", "miner", "classifier", "optimizer", "scheduler"),
-    *("model", "table6", "experiment", "seed", "objective"),
-)
-# Nodes of one run alone; none of a checkpoint's is ever composed.
-RUN_ONLY = (
-    *("trainer", "logger", "callbacks", "paths", "hydra", "hparams_search", "debug"),
-    *("run_id", "run_name", "job_type", "resume_from", "init_from", "checkpoint", "sweep"),
-)
-# Values of the machine, not of the network; a checkpoint's own weights stand in for the last two.
-MACHINE = (
-    "data.cache_dir",
-    "data.num_workers",
-    "data.worker_timeout",
-    "embedder.pretrained",
-    "embedder.checkpoint_path",
-)
+PACKAGE = Path(__file__).parents[1]
+CONF = next(path for path in (PACKAGE / "conf", PACKAGE.parent / "conf") if path.is_dir())  # in a wheel, in a checkout
 
 
 def allowed(overrides: object, source: str) -> list[str]:
     """Return those of a checkpoint's overrides that define its faces and network.
 
     Args:
-        overrides: As the checkpoint holds them.
-        source: The checkpoint, for messages.
+        overrides: What the checkpoint holds.
+        source: Name of the checkpoint in messages.
 
     Raises:
         UserError: Naming the first override that is more than a file of ``conf/`` or a plain value.
@@ -51,24 +35,24 @@ def allowed(overrides: object, source: str) -> list[str]:
     for text in overrides:
         try:
             override = parser.parse_override(text)
-            node = re.split("[./]", override.key_or_group)[0]
-            if node in RUN_ONLY:
-                continue
-            reason = _refusal(node, override)
+            reason = _refusal(override)
+            if reason is None and kind(override.key_or_group) <= Kind.RESULT:
+                kept.append(text)
         except (HydraException, RecursionError) as error:
             raise UserError(f"{source} carries the override {text!r:.200}, which cannot be read: not loaded") from error
         if reason:
             raise UserError(f"{source} carries the override {text!r:.200}, {reason}: not loaded")
-        if override.key_or_group not in MACHINE:
-            kept.append(text)
     return kept
 
 
-def _refusal(node: str, override: Override) -> str | None:
-    """Return why an override is not composed, or None."""
+def _refusal(override: Override) -> str | None:
+    """Return why an override is not composed, or None; what defines no result is dropped, whatever it says."""
     key = override.key_or_group
-    if node not in DEFINING:
+    node = re.split("[./]", key)[0]
+    if node not in NODES:
         return "which is no option"
+    if NODES[node] > Kind.RESULT:
+        return None
     if override.is_delete() or override.is_sweep_override() or override.package is not None:
         return "which does more than set a value"
     value = override.value()
@@ -77,19 +61,19 @@ def _refusal(node: str, override: Override) -> str | None:
         if value is not None and not (re.fullmatch(r"\w[\w-]*", name) and (CONF / key / f"{name}.yaml").is_file()):
             return f"which chooses no file of conf/{key}"
         return None
-    if not re.fullmatch(r"[A-Za-z]\w*(\.[A-Za-z0-9]\w*)*", key) or not _plain(value):
+    if not re.fullmatch(r"[A-Za-z]\w*(\.[A-Za-z0-9]\w*)*", key) or not plain(value):
         return "which could run code"
-    if isinstance(value, dict) and any(name.startswith(f"{key}.") for name in MACHINE):
+    if isinstance(value, dict) and any(name.startswith(f"{key}.") for name in NODES):
         return "which replaces a whole node"
     return None
 
 
-def _plain(value: object) -> bool:
+def plain(value: object) -> bool:
     """Return whether a value is made of numbers and texts alone: no interpolation, no key of ``instantiate``'s."""
     if isinstance(value, str):
         return "${" not in value
     if isinstance(value, list):
-        return all(map(_plain, value))
+        return all(map(plain, value))
     if isinstance(value, dict):
-        return all(not str(key).startswith("_") and _plain(key) and _plain(item) for key, item in value.items())
+        return all(not str(key).startswith("_") and plain(key) and plain(item) for key, item in value.items())
     return value is None or isinstance(value, (bool, int, float))

@@ -12,13 +12,11 @@ from omegaconf import OmegaConf
 
 import fer_lightning.report.wandb
 from fer_lightning.data.readers import read_faces
-from fer_lightning.launch.jobs import Reports
+from fer_lightning.errors import install_command
+from fer_lightning.launch.jobs import Jobs
 from fer_lightning.report.table import tabulate
 from fer_lightning.runs.files import write_json
-from tests.callbacks.test_interruption import ENVIRONMENT
-from tests.conftest import ROOT
-from tests.data.test_readers import make_tree, write_folder
-from tests.launch.test_sweep import TINY
+from tests.conftest import ENVIRONMENT, ROOT, command, make_tree, options
 
 NUMBER = 4
 
@@ -48,15 +46,15 @@ def read(number: int, root: Path, cache: Path) -> list[str]:
             for path in cache.iterdir():
                 path.write_bytes(path.read_bytes()[:5000])
         meet.wait(60)
-        faces = read_faces(str(root), str(cache), {})
+        faces = read_faces(str(root), str(cache), {}, 48)
         found.append((faces.fingerprint, faces.images.tobytes(), faces.labels.tobytes(), faces.names.tobytes()))
     return found
 
 
 def test_four_processes_fill_one_cache(tmp_path):
-    root = write_folder(make_tree("train", "test", faces=20), tmp_path / "faces")
+    root = make_tree(tmp_path / "faces", faces=20)
     results = together(read, root, tmp_path / "cache")
-    first = read_faces(str(root), str(tmp_path / "other"), {})
+    first = read_faces(str(root), str(tmp_path / "other"), {}, 48)
     assert len(first.labels) == 280
     table = (first.fingerprint, first.images.tobytes(), first.labels.tobytes(), first.names.tobytes())
     assert all(found == table for result in results for found in result)
@@ -64,7 +62,7 @@ def test_four_processes_fill_one_cache(tmp_path):
     assert left in ([], [path.name for path in (tmp_path / "other").iterdir()])  # whole or absent, no half-written one
 
 
-def end_job(number: int, sweep: Path, reports: Reports) -> None:
+def end_job(number: int, sweep: Path, jobs: Jobs) -> None:
     fer_lightning.report.wandb.log_sweep = closing_run
     for k in range(5):
         folder = sweep / f"{k}" / f"job{number}"
@@ -76,7 +74,7 @@ def end_job(number: int, sweep: Path, reports: Reports) -> None:
         meet.wait(60)
         write_json(folder / "metrics.json", {"status": "completed", "val/accuracy": number / 8, "overrides": ""})
         tabulate(folder.parent, config.objective)
-        reports._publish(config)
+        jobs.publish(config)
 
 
 def closing_run(folder: Path, config) -> None:
@@ -86,9 +84,9 @@ def closing_run(folder: Path, config) -> None:
 
 
 def test_jobs_that_end_at_once_lose_no_row_and_close_the_sweep_once(tmp_path):
-    reports = Reports()
-    reports.jobs = NUMBER
-    together(end_job, tmp_path, reports)
+    jobs = Jobs(claim=False, ledger=True, report=True)
+    jobs.sweep = OmegaConf.create({"hydra": {"sweeper": {"n_trials": NUMBER}}})
+    together(end_job, tmp_path, jobs)
     for sweep in tmp_path.iterdir():
         assert len(list(sweep.glob("*/metrics.json"))) == NUMBER
         with (sweep / "sweep.csv").open() as file:
@@ -101,16 +99,11 @@ def test_jobs_that_end_at_once_lose_no_row_and_close_the_sweep_once(tmp_path):
         assert (sweep / "closing_runs").read_text() == "one\n"
 
 
-def command(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, *arguments], cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, check=False
-    )
-
-
 def test_a_sweep_two_jobs_at_a_time(tmp_path):
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher", reason="needs the extra joblib")
     launcher = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
-    done = command(tmp_path, str(ROOT / "train.py"), "-m", *TINY, *launcher, "logger=wandb", "data.batch_size=28,21,30")
+    swept = options("small", "tiny", "sweep", "logger=wandb", "data.batch_size=28,21,30")
+    done = command(tmp_path, ROOT / "train.py", "-m", *swept, *launcher)
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith("error: data.batch_size=30")
     assert "Traceback" not in done.stderr
@@ -128,14 +121,14 @@ def test_a_sweep_two_jobs_at_a_time(tmp_path):
 def test_two_sweeps_started_at_once_stay_apart(tmp_path):
     sweeps = [
         subprocess.Popen(
-            [sys.executable, str(ROOT / "train.py"), "-m", *TINY[:-1], "debug=fast", f"optimizer={first},{second}"],
+            [sys.executable, ROOT / "train.py", "-m", *options("small", "debug=fast", f"optimizer={names}")],
             cwd=tmp_path,
             env=ENVIRONMENT,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
         )
-        for first, second in (("adam", "sgd"), ("rmsprop", "adamw"))
+        for names in ("adam,sgd", "rmsprop,adamw")
     ]
     for process in sweeps:
         output, _ = process.communicate(timeout=240)
@@ -148,13 +141,26 @@ def test_two_sweeps_started_at_once_stay_apart(tmp_path):
     assert {status for rows in found for status in rows.values()} == {"completed"}
 
 
-@pytest.mark.parametrize(
-    ("option", "extra"),
-    [("hydra/launcher=joblib", "joblib"), ("hydra/launcher=slurm", "slurm"), ("hparams_search=optuna", "optuna")],
-)
-def test_missing_extra_is_named(tmp_path, option, extra):
-    code = "import sys, runpy; sys.modules['hydra_plugins'] = None; runpy.run_path(sys.argv.pop(1), None, '__main__')"
-    done = command(tmp_path, "-c", code, str(ROOT / "train.py"), "-m", option)
-    assert done.returncode == 1
-    (line,) = done.stderr.splitlines()
-    assert f"pip install 'fer_lightning[{extra}]'" in line
+PLUGINS = {"hydra/launcher=joblib": "joblib", "hydra/launcher=slurm": "slurm", "hparams_search=optuna": "optuna"}
+WITHOUT_PLUGINS = """
+import runpy, sys
+sys.modules["hydra_plugins"] = None
+from hydra.core.global_hydra import GlobalHydra
+script, *wanted = sys.argv[1:]
+for option in wanted:
+    GlobalHydra.instance().clear()
+    sys.argv = [script, "-m", option]
+    try:
+        runpy.run_path(script, None, "__main__")
+    except SystemExit as stop:
+        print(stop.code)
+"""
+
+
+def test_missing_extra_is_named(tmp_path):
+    done = command(tmp_path, "-c", WITHOUT_PLUGINS, ROOT / "train.py", *PLUGINS)
+    lines = done.stdout.splitlines()
+    assert len(lines) == len(PLUGINS), done.stderr
+    for line, extra in zip(lines, PLUGINS.values(), strict=True):
+        assert line.startswith("error: ")
+        assert install_command(extra) in line

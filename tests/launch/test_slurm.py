@@ -12,20 +12,19 @@ import pytest
 import torch
 
 from fer_lightning.runs.checkpoints import load
-from tests.callbacks.test_interruption import ENVIRONMENT
-from tests.conftest import ROOT
-from tests.launch.test_sweep import TINY
+from tests.conftest import ENVIRONMENT, ROOT, options
 
 pytestmark = [
     pytest.mark.slurm,
     pytest.mark.skipif(shutil.which("sinfo") is None, reason="Slurm is not there: make test-slurm"),
 ]
-SLURM = ("-m", "hydra/launcher=slurm", "hydra.launcher.cpus_per_task=1")
+TINY = options("small", "tiny", "sweep")
+SLURM = ("hydra.mode=MULTIRUN", "hydra/launcher=slurm", "hydra.launcher.cpus_per_task=1")
 
 
 def start(tmp_path: Path, *arguments: str) -> subprocess.Popen:
     return subprocess.Popen(
-        [sys.executable, str(ROOT / "train.py"), *sorted([*TINY, *arguments], key=lambda argument: argument != "-m")],
+        [sys.executable, ROOT / "train.py", *options(*TINY, *arguments)],
         cwd=tmp_path,
         env=ENVIRONMENT,
         stdout=subprocess.PIPE,
@@ -81,8 +80,8 @@ def test_a_sweep_of_three_jobs_of_which_one_fails(tmp_path):
     ],
 )
 def test_a_job_that_lost_its_place_goes_on_as_if_it_had_not(tmp_path, partition, name):
-    options = ("trainer.max_epochs=60", "augmentation=occlusion")
-    process = start(tmp_path, *SLURM, *options, f"hydra.launcher.partition={partition}", "logger=wandb")
+    longer = ("trainer.max_epochs=60", "augmentation=occlusion")
+    process = start(tmp_path, *SLURM, *longer, f"hydra.launcher.partition={partition}", "logger=wandb")
     out = tmp_path / "out"
     until(lambda: "epoch 3/" in said(out), process)
     job = slurm("squeue", "--noheader", "--format=%A", f"--partition={partition}").strip()
@@ -100,7 +99,7 @@ def test_a_job_that_lost_its_place_goes_on_as_if_it_had_not(tmp_path, partition,
     assert "other settings" not in said(out)
     assert [row["status"] for row in rows(out)] == ["completed"]
 
-    whole = start(tmp_path, *options, "hydra.run.dir=whole")
+    whole = start(tmp_path, *longer, "hydra.run.dir=whole")
     output, _ = whole.communicate(timeout=240)
     assert whole.returncode == 0, output
     folders = (next(out.glob("adam-*")), tmp_path / "whole")

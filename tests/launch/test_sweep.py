@@ -3,8 +3,6 @@
 import csv
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -16,15 +14,9 @@ from fer_lightning.launch import resume
 from fer_lightning.models.module import ExpressionModule
 from fer_lightning.runs.checkpoints import load
 from fer_lightning.runs.record import ASIDE
-from tests.conftest import ROOT, SMALL
+from tests.conftest import options
 
-TINY = (
-    *SMALL,
-    *("data.batch_size=28", "data.classes_per_batch=7", "loss=supcon", "trainer.max_epochs=2"),
-    *("embedder.stages=[[[8,8,16,4,8,8]],[[8,8,16,4,8,8]]]", "embedder.stem_channels=8", "embedder.hidden_size=32"),
-    *("trainer.log_every_n_steps=1", "~callbacks.media", "hydra.sweep.dir=out"),
-)
-QUIET = (*TINY, "~hydra.callbacks.reports")  # pages and pictures are tried elsewhere
+QUIET = options("small", "tiny", "sweep", "hydra.callbacks.jobs.report=false")  # pages are tried elsewhere
 
 
 def table(folder: Path) -> dict[str, dict[str, str]]:
@@ -57,7 +49,7 @@ def steps(monkeypatch) -> dict:
 
 
 def test_an_interrupted_sweep_goes_on_to_what_an_uninterrupted_one_gives(tmp_path, run_here, steps):
-    assert run_here("train.py", "-m", "optimizer=adam,sgd,rmsprop", *QUIET, "hydra.sweep.dir=whole").code == 0
+    assert run_here("train.py", "-m", "optimizer=adam,sgd,rmsprop", *options(*QUIET, "hydra.sweep.dir=whole")).code == 0
     each = steps["Adam"]
     steps.clear()
     steps["at"] = ("SGD", each // 2 + 2, lambda: os.kill(os.getpid(), signal.SIGTERM))
@@ -118,11 +110,10 @@ def test_a_failed_job_runs_again_and_one_of_other_code_too(tmp_path, run_here, s
 
 def test_a_search_goes_on_from_its_study(tmp_path, run_here, steps):
     optuna = pytest.importorskip("optuna", reason="needs the extra optuna")
-    options = (*QUIET, "hparams_search=optuna", "hydra.sweeper.n_trials=4", "loss=triplet", "data.batch_size=28")
-    assert run_here("train.py", "-m", *options[:-2], "loss=triplet", "data.root=nowhere").code == 1
+    search = options(*QUIET, "hparams_search=optuna", "hydra.sweeper.n_trials=4", "loss=triplet")
+    assert run_here("train.py", "-m", *search, "data.root=nowhere").code == 1
     steps["at"] = ("Adam", 14, lambda: os.kill(os.getpid(), signal.SIGTERM))
-    options = [option for option in options if not option.startswith("hydra.sweep.dir")]
-    done = run_here("train.py", "-m", *options, "hydra.sweep.dir=search")
+    done = run_here("train.py", "-m", *options(*search, "hydra.sweep.dir=search"))
     assert done.code == 143, done.text
     steps["at"] = (None, None, None)
     done = run_here("train.py", "sweep.resume=search")
@@ -141,16 +132,15 @@ def test_a_search_goes_on_from_its_study(tmp_path, run_here, steps):
 
 
 def test_folders_are_not_mixed(tmp_path, run_here):
-    fast = (*SMALL, "debug=fast")
+    fast = options("small", "debug=fast")
     assert run_here("train.py", "-m", "seed=0", *fast, "hydra.sweep.dir=out").code == 0
     done = run_here("train.py", "-m", "seed=1", *fast, "hydra.sweep.dir=out")
     assert done.code == 1
     assert "out holds a sweep already: go on with it by sweep.resume=out" in done.text
     with FileLock(tmp_path / "out" / ".lock"):
-        command = [sys.executable, ROOT / "train.py", "sweep.resume=out"]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert "another process runs the sweep in" in done.stderr
+        done = run_here("train.py", "sweep.resume=out")
+    assert done.code == 1
+    assert "another process runs the sweep in" in done.text
     assert len(list((tmp_path / "out").glob("*/metrics.json"))) == 1
     (tmp_path / "empty").mkdir()
     for place, words in (("empty", "holds no sweep"), ("nowhere", "does not exist")):
@@ -160,9 +150,10 @@ def test_folders_are_not_mixed(tmp_path, run_here):
 
 
 def test_a_refused_command_leaves_a_completed_run_as_it_is(tmp_path, run_here):
-    assert run_here("train.py", *SMALL, "debug=fast", "hydra.run.dir=run").code == 0
+    fast = options("small", "debug=fast", "hydra.run.dir=run")
+    assert run_here("train.py", *fast).code == 0
     before = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
-    done = run_here("train.py", *SMALL, "debug=fast", "hydra.run.dir=run", "seed=3")
+    done = run_here("train.py", *fast, "seed=3")
     assert done.code == 1
     assert "holds a run already" in done.text
     assert {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()} == before

@@ -2,11 +2,14 @@ import math
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
 from torch.nn.functional import normalize
 
-from fer_lightning.models.classifiers import KNNClassifier
+from fer_lightning.errors import UserError
+from fer_lightning.models.classifiers import Classifier, KNNClassifier
+from fer_lightning.models.linear_classifiers import LinearClassifier, PrototypeClassifier
 
 
 def angles(*degrees: float) -> torch.Tensor:
@@ -26,7 +29,7 @@ def test_five_points_by_hand():
     prediction, votes = classifier(3)(query)
     assert prediction.tolist() == [1]
     assert torch.allclose(votes, torch.tensor([[1 / 3, 2 / 3, 0]]))
-    assert classifier(3).neighbours(query).indices.tolist() == [[0, 1, 2]]
+    assert classifier(3).explain(query).indices.tolist() == [[0, 1, 2]]
 
 
 def test_similarity_votes_by_hand():
@@ -46,8 +49,8 @@ def test_ties_go_to_the_earlier_face_and_the_nearer_class():
 
 def test_large_k_lets_all_vote_and_an_empty_gallery_is_refused():
     knn = classifier(50)
-    assert knn.neighbours(angles(2)).indices.shape == (1, 5)
-    with pytest.raises(RuntimeError, match="gallery is empty"):
+    assert knn.explain(angles(2)).indices.shape == (1, 5)
+    with pytest.raises(RuntimeError, match="knows no face"):
         KNNClassifier(1, "uniform", 0.1, 3, 2)(angles(0))
 
 
@@ -57,19 +60,88 @@ def test_chunks_agree_with_brute_force(monkeypatch):
     labels = torch.randint(0, 3, (300,))
     knn = KNNClassifier(7, "uniform", 0.1, 3, 16)
     knn.fit(gallery, labels)
-    whole = knn.neighbours(queries)
+    whole = knn.explain(queries)
     expected = (queries.double() @ gallery.double().T).topk(7).indices
     assert torch.equal(whole.indices, expected)
     monkeypatch.setattr("fer_lightning.models.classifiers.QUERIES", 3)
     monkeypatch.setattr("fer_lightning.models.classifiers.ROWS", 5)  # fewer than k
-    assert torch.equal(knn.neighbours(queries).indices, whole.indices)
+    assert torch.equal(knn.explain(queries).indices, whole.indices)
 
 
-def test_state_dict_brings_its_gallery():
-    knn, other = classifier(3), KNNClassifier(3, "uniform", 0.1, 3, 2)
-    other.load_state_dict(knn.state_dict())
-    assert torch.equal(other.gallery, knn.gallery)
-    assert torch.equal(other(angles(2))[1], knn(angles(2))[1])
+def heads(num_classes: int = 3) -> list[Classifier]:
+    return [
+        KNNClassifier(3, "uniform", 0.1, num_classes, 2),
+        PrototypeClassifier(0.1, num_classes, 2),
+        LinearClassifier(10.0, 1000, num_classes, 2),
+    ]
+
+
+@pytest.mark.parametrize("head", range(3))
+def test_every_head_keeps_the_contract(head):
+    known, other, empty = heads()[head], heads()[head], heads()[head]
+    with pytest.raises(RuntimeError, match="knows no face"):
+        empty(angles(0))
+    for embeddings, labels in ((torch.ones(4, 3), torch.ones(4)), (angles(1, 2), torch.ones(3)), (angles(), angles())):
+        with pytest.raises(ValueError, match=r"not \(N, 2\)|do not go with"):
+            empty.fit(embeddings, labels.long())
+    other.fit(angles(5, 95), torch.tensor([2, 0]))
+    known.fit(angles(0, 10, 20, 90, 100), torch.tensor([0, 1, 1, 2, 2]))
+    queries = angles(-1, 14, 97)
+    labels, votes = known(queries)
+    assert votes.dtype == torch.float32
+    assert torch.allclose(votes.sum(dim=1), torch.ones(3))
+    assert torch.equal(other(queries)[1], votes) is False
+    for fresh in (other, empty):  # whatever they have learnt before
+        fresh.load_state_dict(known.state_dict())
+        assert torch.equal(fresh(queries)[0], labels)
+        assert torch.equal(fresh(queries)[1], votes)
+        assert fresh.held_in_accuracy() == known.held_in_accuracy()
+    with pytest.raises(UserError, match="is no"):
+        known.load_state_dict(heads()[0 if head else 1].state_dict())
+
+
+def test_prototypes_by_hand():
+    prototype = PrototypeClassifier(0.5, num_classes=4, embedding_size=2)
+    prototype.fit(angles(0, 80, 100, 190, 170), torch.tensor([0, 0, 1, 2, 2]))  # means at 40, 100 and 180 degrees
+    labels, votes = prototype(angles(69, 71, 139, 141, -90))
+    assert labels.tolist() == [0, 1, 1, 2, 2]  # at -90 the class without a face, similarity 0, is no answer
+    expected = [math.exp(math.cos(math.radians(distance)) / 0.5) for distance in (29, 31, 111)]
+    assert torch.allclose(votes[0], torch.tensor([*expected, 0]) / sum(expected), atol=1e-5)
+    assert prototype.held_in_accuracy() == pytest.approx(0.8)  # the face at 80 is nearer to 100 than to 40
+    assert prototype.explain(angles(0)) is None
+
+
+@pytest.mark.parametrize("classes", [[4], [1, 4], [0, 1, 4]])
+def test_linear_head_is_the_librarys_regression(classes):
+    from sklearn.linear_model import LogisticRegression
+
+    torch.manual_seed(0)
+    embeddings, labels = normalize(torch.randn(60, 8)), torch.tensor(classes).repeat(60 // len(classes))
+    head = LinearClassifier(2.0, 1000, num_classes=6, embedding_size=8)
+    head.fit(embeddings, labels)
+    _, votes = head(embeddings)
+    if len(classes) == 1:
+        expected = torch.ones(60, 1)
+    else:
+        regression = LogisticRegression(C=2.0, max_iter=1000).fit(embeddings.double().numpy(), labels.numpy())
+        expected = torch.from_numpy(regression.predict_proba(embeddings.double().numpy())).float()
+        assert head.held_in_accuracy() == pytest.approx(regression.score(embeddings.double().numpy(), labels.numpy()))
+    assert torch.allclose(votes[:, classes], expected, atol=1e-5)
+    assert votes.sum().item() == pytest.approx(60, abs=1e-3)
+
+
+def test_held_in_accuracy_asks_the_rest_of_the_gallery():
+    torch.manual_seed(0)
+    gallery, labels = normalize(torch.randn(200, 4)), torch.randint(0, 3, (200,))
+    knn = KNNClassifier(1, "uniform", 0.1, num_classes=3, embedding_size=4)
+    knn.fit(gallery, labels)
+    assert torch.equal(knn(gallery)[0], labels)  # each face is its own nearest
+    sample = np.random.default_rng(0).permutation(200)[:50]
+    rest = np.setdiff1d(np.arange(200), sample)
+    nearest = rest[(gallery[sample] @ gallery[rest].T).argmax(dim=1).numpy()]
+    expected = (labels[nearest] == labels[sample]).float().mean().item()
+    assert 0.2 < expected < 0.6
+    assert knn.held_in_accuracy() == pytest.approx(expected)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
@@ -78,8 +150,8 @@ def test_cuda_agrees_with_cpu():
     knn = KNNClassifier(30, "similarity", 0.1, 7, 128)
     knn.fit(normalize(torch.randn(5000, 128)), torch.randint(0, 7, (5000,)))
     queries = normalize(torch.randn(500, 128))
-    expected = knn.neighbours(queries).indices
-    assert torch.equal(knn.cuda().neighbours(queries.cuda()).indices.cpu(), expected)
+    expected = knn.explain(queries).indices
+    assert torch.equal(knn.cuda().explain(queries.cuda()).indices.cpu(), expected)
 
 
 def test_memory_stays_within_64_mib():

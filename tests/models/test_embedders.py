@@ -6,10 +6,10 @@ from fer_lightning.errors import UserError
 from fer_lightning.models.embedders import FaceNet, Inception, TimmEmbedder
 
 
-@pytest.mark.parametrize("size", [128, 512])
-def test_facenet_gives_unit_vectors(make_cfg, size):
-    embedder = instantiate(make_cfg(f"embedder.embedding_size={size}").embedder)
-    vectors = embedder(torch.randn(3, 1, 48, 48))
+@pytest.mark.parametrize(("size", "pixels"), [(128, 48), (512, 48), (128, 64)])
+def test_facenet_gives_unit_vectors(make_cfg, size, pixels):
+    cfg = make_cfg(f"embedder.embedding_size={size}", f"embedder.image_size={pixels}")
+    vectors = instantiate(cfg.embedder)(torch.randn(3, 1, pixels, pixels))
     assert vectors.shape == (3, size)
     assert torch.allclose(vectors.norm(dim=1), torch.ones(3), atol=1e-5)
 
@@ -28,18 +28,31 @@ def test_inception_concatenates_four_branches():
 
 
 def test_facenet_refuses_other_sizes(make_cfg):
-    with pytest.raises(ValueError, match="48"):
+    with pytest.raises(ValueError, match=r"images are \(2, 1, 64, 64\), not \(B, 1, 48, 48\)"):
         instantiate(make_cfg().embedder)(torch.randn(2, 1, 64, 64))
+    for size in (0, 44, 50):
+        node = {**make_cfg().embedder, "image_size": size}
+        node.pop("_target_")
+        with pytest.raises(UserError, match=f"data.image_size={size} .* multiple of 16"):
+            FaceNet(**node)
 
 
 def test_timm_backbone_gives_unit_vectors():
-    embedder = TimmEmbedder("test_resnet", 128, 48, pretrained=False, checkpoint_path="")
+    embedder = TimmEmbedder("test_resnet", 128, 48, pretrained=False, checkpoint_path="", dropout=0.0)
     vectors = embedder(torch.randn(2, 1, 48, 48))
     assert vectors.shape == (2, 128)
     assert torch.allclose(vectors.norm(dim=1), torch.ones(2), atol=1e-5)
 
 
+def test_dropout_of_a_timm_backbone_is_its_own():
+    torch.manual_seed(0)
+    embedder, images = TimmEmbedder("test_resnet", 128, 48, False, "", dropout=0.9), torch.randn(2, 1, 48, 48)
+    assert not torch.equal(embedder(images), embedder(images))
+    embedder.backbone.drop_rate = 0.0
+    assert torch.equal(embedder(images), embedder(images))
+
+
 @pytest.mark.parametrize(("name", "words"), [("resnetx", "unknown to timm"), ("inception_v3", "does not fit 48")])
 def test_timm_models_that_cannot_be_used_are_named(name, words):
     with pytest.raises(UserError, match=words):
-        TimmEmbedder(name, 128, 48, pretrained=False, checkpoint_path="")
+        TimmEmbedder(name, 128, 48, pretrained=False, checkpoint_path="", dropout=0.0)

@@ -1,0 +1,110 @@
+"""Classifiers whose score of a class is linear in the embedding: nearest class mean, logistic regression."""
+
+from abc import abstractmethod
+
+import torch
+from torch import Tensor
+from torch.nn.functional import linear, normalize
+
+from fer_lightning.errors import UserError
+from fer_lightning.models.classifiers import Classifier
+
+NEVER = torch.finfo(torch.float32).min  # score of a class without a face: finite, so that it can be saved
+
+
+class ScoringClassifier(Classifier):
+    """Score each class linearly; the votes are the softmax of the scores.
+
+    Args:
+        num_classes: Number of classes C.
+        embedding_size: D, length of the unit vectors.
+    """
+
+    weight: Tensor  # (C, D) float32
+    bias: Tensor  # (C,) float32
+    held_in: Tensor  # (1,) float32, accuracy on the faces that were fitted
+
+    def __init__(self, num_classes: int, embedding_size: int) -> None:
+        super().__init__(num_classes, embedding_size)
+        self.register_buffer("weight", torch.empty(0, embedding_size))
+        self.register_buffer("bias", torch.empty(0))
+        self.register_buffer("held_in", torch.empty(0))
+
+    @abstractmethod
+    def solve(self, embeddings: Tensor, labels: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
+        """Return weights (P, D) and biases (P,) for the P classes that have a face, ``present`` in rising order."""
+
+    def learn(self, embeddings: Tensor, labels: Tensor) -> None:
+        """Keep the scores' weights, and how well they do on the faces that they come from."""
+        present = labels.unique()
+        weight, bias = self.solve(embeddings, labels, present)
+        self.weight = embeddings.new_zeros(self.num_classes, self.embedding_size)
+        self.bias = embeddings.new_full((self.num_classes,), NEVER)
+        self.weight[present], self.bias[present] = weight.to(embeddings), bias.to(embeddings)
+        predictions, _ = self.classify(embeddings)
+        self.held_in = (predictions == labels).float().mean().reshape(1)
+
+    def classify(self, queries: Tensor) -> tuple[Tensor, Tensor]:
+        """Take the class with the highest score."""
+        scores = linear(queries.to(self.weight), self.weight, self.bias)  # (B, C)
+        return scores.argmax(dim=1), scores.softmax(dim=1)
+
+    def held_in_accuracy(self) -> float:
+        """Return the accuracy on the faces that were fitted, as it was found then."""
+        return self.held_in.item()
+
+
+class PrototypeClassifier(ScoringClassifier):
+    """Take the class whose mean embedding is most similar, by the cosine.
+
+    Args:
+        temperature: Divisor of the cosine similarity in the votes.
+        num_classes: Number of classes C.
+        embedding_size: D, length of the unit vectors.
+    """
+
+    def __init__(self, temperature: float, num_classes: int, embedding_size: int) -> None:
+        super().__init__(num_classes, embedding_size)
+        if temperature <= 0:
+            raise UserError(f"classifier.temperature={temperature} must be positive")
+        self.temperature = temperature
+
+    def solve(self, embeddings: Tensor, labels: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the direction of each class's mean."""
+        means = torch.stack([embeddings[labels == label].mean(dim=0) for label in present])  # (P, D)
+        return normalize(means, dim=1) / self.temperature, means.new_zeros(len(present))
+
+
+class LinearClassifier(ScoringClassifier):
+    """Classify by multinomial logistic regression on the embeddings, scikit-learn's.
+
+    Args:
+        inverse_regularization: scikit-learn's ``C``; smaller means smaller weights.
+        max_iter: Steps of its solver, at most.
+        num_classes: Number of classes C.
+        embedding_size: D, length of the unit vectors.
+    """
+
+    def __init__(self, inverse_regularization: float, max_iter: int, num_classes: int, embedding_size: int) -> None:
+        super().__init__(num_classes, embedding_size)
+        if inverse_regularization <= 0 or max_iter < 1:
+            raise UserError(
+                f"classifier.inverse_regularization={inverse_regularization} and classifier.max_iter={max_iter} must "
+                "be positive"
+            )
+        self.inverse_regularization = inverse_regularization
+        self.max_iter = max_iter
+
+    def solve(self, embeddings: Tensor, labels: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the weights of the regression."""
+        from sklearn.linear_model import LogisticRegression  # slow to import
+
+        weight, bias = embeddings.new_zeros(len(present), self.embedding_size), embeddings.new_zeros(len(present))
+        if len(present) == 1:  # nothing to tell apart
+            return weight, bias
+        regression = LogisticRegression(C=self.inverse_regularization, max_iter=self.max_iter)
+        regression.fit(embeddings.double().cpu().numpy(), labels.cpu().numpy())
+        first = len(present) - len(regression.coef_)  # of two classes it keeps the second's weights alone
+        weight[first:] = torch.from_numpy(regression.coef_)
+        bias[first:] = torch.from_numpy(regression.intercept_)
+        return weight, bias

@@ -1,0 +1,74 @@
+"""metrics.json through its one reader and writer; what the fingerprint of the code covers."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import fer_lightning
+from fer_lightning.errors import UserError
+from fer_lightning.runs import record
+from fer_lightning.runs.files import write_csv
+from fer_lightning.runs.record import Record, Status, code_fingerprint, read_record, read_run, write_record
+
+
+def test_a_record_is_read_as_it_was_written(tmp_path):
+    written = Record(
+        status=Status.FAILED,
+        error="x",
+        metrics={"test/accuracy": 0.5, "val/accuracy": 1.0},
+        settings={"seed": 3},
+        leaks="",
+    )
+    write_record(tmp_path, written)
+    assert read_record(tmp_path) == written
+    content = {"test/accuracy": 0.5, "val/accuracy": 1.0, "status": "failed", "error": "x", "settings": {"seed": 3}}
+    assert json.loads((tmp_path / "metrics.json").read_text()) == {**content, "leaks": ""}
+    assert read_run(tmp_path).metrics == {**content, "leaks": ""}
+
+
+def test_files_of_other_versions_are_read_and_keep_what_is_unknown(tmp_path):
+    assert read_record(tmp_path) == Record()
+    (tmp_path / "metrics.json").write_text('{"test/accuracy": 0.5, "data": "drawn faces", "new": {"a": 1}}')
+    noted = read_record(tmp_path)
+    assert (noted.status, noted.data, noted.metrics, noted.more) == (
+        Status.RUNNING,
+        "drawn faces",
+        {"test/accuracy": 0.5},
+        {"new": {"a": 1}},
+    )
+    write_record(tmp_path, replace(noted, status=Status.COMPLETED))
+    assert json.loads((tmp_path / "metrics.json").read_text())["new"] == {"a": 1}
+    (tmp_path / "metrics.json").write_text("{")
+    for read in (read_record, read_run):
+        with pytest.raises(UserError, match=r"metrics\.json is damaged"):
+            read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("file", "decides"),
+    [
+        ("data/samplers.py", True),
+        ("models/metrics.py", True),
+        ("models/new.py", True),
+        ("report/figures.py", False),
+        ("launch/jobs.py", False),
+        ("conf/loss/new.yaml", False),
+    ],
+)
+def test_fingerprint_covers_what_decides_a_result(tmp_path, monkeypatch, file, decides):
+    package = tmp_path / "fer_lightning"
+    shutil.copytree(Path(fer_lightning.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(record, "__file__", str(package / "runs" / "record.py"))
+    before = code_fingerprint.__wrapped__()
+    (package / file).parent.mkdir(parents=True, exist_ok=True)
+    with (package / file).open("a") as source:
+        source.write("# a comment\n")
+    assert (code_fingerprint.__wrapped__() != before) == decides
+
+
+def test_csv_is_quoted_and_ends_lines_with_a_line_feed(tmp_path):
+    write_csv(tmp_path / "x.csv", ["a", "b"], [[1, "x, y"], [2.5, None]])
+    assert (tmp_path / "x.csv").read_bytes() == b'a,b\n1,"x, y"\n2.5,\n'
