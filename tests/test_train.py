@@ -166,3 +166,10 @@ def test_bfloat16_and_a_short_epoch(make_cfg, tmp_path):
     trainer, model, datamodule = (instantiate(node) for node in (cfg.trainer, cfg.model, cfg.data))
     trainer.fit(model, datamodule)
     assert torch.isfinite(trainer.callback_metrics["train/loss"])
+
+
+def test_overfitting_works_with_every_embedder(make_cfg):
+    """Its options are those of both networks."""
+    for embedder in ("facenet", "timm"):
+        model = instantiate(make_cfg("debug=overfit", f"embedder={embedder}").model)
+        assert model.hparams["embedder"]["dropout"] == 0.0
