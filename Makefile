@@ -22,12 +22,12 @@ train: install  ## Train and test on the embedded faces
 	$(BIN)/python train.py
 
 audit: install  ## Look at the faces of DATA=<folder, zip or csv> before anything is trained
-	$(BIN)/python -m fer_lightning.launch.audit data.root=$(DATA)
+	$(BIN)/python -m fer_lightning audit data.root=$(DATA)
 
 paper-tables: install  ## Run the paper's tables 4 and 6 on DATA, honest and leaky; hours on a CPU (OPTIONS="..." to shorten)
 	$(BIN)/python train.py experiment=paper_table4 data.root=$(DATA) hydra.sweep.dir=logs/paper_tables/table4 $(OPTIONS)
 	$(BIN)/python train.py experiment=paper_table6 data.root=$(DATA) hydra.sweep.dir=logs/paper_tables/table6 $(OPTIONS)
-	$(BIN)/python -m fer_lightning.report.paper_tables logs/paper_tables
+	$(BIN)/python -m fer_lightning tables logs/paper_tables
 
 test: install  ## Run the tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not real_faces and not browser and not kill and not slurm"
@@ -50,14 +50,15 @@ test-slurm: install  ## Run sweeps and preemptions on a Slurm that it sets up he
 fuzz: install  ## Try 2,000 random inputs on every reader and on the command line; minutes
 	FUZZ_EXAMPLES=2000 $(BIN)/python -m pytest -m fuzz
 
-lint: install  ## Check style and formatting
+lint: install  ## Check style, formatting and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 format: install  ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 clean:  ## Delete .venv, caches and build files; logs/ stays
-	rm -rf .venv .cache .pytest_cache .ruff_cache build *.egg-info
+	rm -rf .venv .cache .pytest_cache .ruff_cache .mypy_cache build *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

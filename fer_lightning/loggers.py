@@ -3,62 +3,99 @@
 import csv
 import io
 import logging
-from collections.abc import Callable, Mapping
+from argparse import Namespace
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from pathlib import Path
 from typing import Any
 
-from lightning.fabric.loggers.logger import rank_zero_experiment
 from lightning.pytorch.callbacks import ModelCheckpoint
-from lightning.pytorch.loggers import CSVLogger, WandbLogger
-from lightning.pytorch.loggers.csv_logs import ExperimentWriter
+from lightning.pytorch.core.saving import save_hparams_to_yaml
+from lightning.pytorch.loggers import WandbLogger
+from lightning.pytorch.loggers.logger import Logger
+from lightning.pytorch.utilities import rank_zero_only
 
 from fer_lightning.runs.files import write_text
 
 log = logging.getLogger(__name__)
 
 
-class ContinuedCSVLogger(CSVLogger):
-    """Lightning's CSV logger, which would delete the earlier rows of a run that goes on."""
+class ContinuedCSVLogger(Logger):
+    """Keep metrics.csv and hparams.yaml of a run; Lightning's own deletes the earlier rows of a run that goes on.
+
+    Rows are added to those of the file, which is replaced whole when a column is added.
+
+    Args:
+        save_dir: The run's folder.
+        buffer_size: Rows that are kept in memory at most.
+    """
+
+    name = version = ""
+
+    def __init__(self, save_dir: str, buffer_size: int) -> None:
+        super().__init__()
+        self.folder = Path(save_dir)
+        self.path = self.folder / "metrics.csv"
+        self.buffer_size = buffer_size
+        self.buffer: list[dict[str, Any]] = []
+        self.columns = list(self._read().fieldnames or [])
+        self.hyperparameters: dict[str, Any] = {}
 
     @property
-    @rank_zero_experiment
-    def experiment(self) -> ExperimentWriter:
-        """The writer, made when it is first used."""
-        if self._experiment is None:
-            self._experiment = ContinuedWriter(self.log_dir)
-        return self._experiment
+    def save_dir(self) -> str:
+        """The run's folder, where a profiler writes too."""
+        return str(self.folder)
 
+    @rank_zero_only
+    def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
+        """Write them beside those that are known."""
+        self.hyperparameters |= vars(params) if isinstance(params, Namespace) else params
+        self.folder.mkdir(parents=True, exist_ok=True)
+        save_hparams_to_yaml(self.folder / "hparams.yaml", self.hyperparameters)
 
-class ContinuedWriter(ExperimentWriter):
-    """Rows are added to those of the file, and the file is replaced whole when a column is added."""
+    @rank_zero_only
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        """Take a row."""
+        self.buffer.append({**metrics, "step": step})
+        if len(self.buffer) >= self.buffer_size:
+            self.save()
 
+    @rank_zero_only
+    def save(self) -> None:
+        """Write the rows that are not on disk."""
+        if not self.buffer:
+            return
+        columns = sorted({*self.columns, *(name for row in self.buffer for name in row)})
+        if columns != self.columns:
+            self._replace(columns, list(self._read()))
+        with self.path.open("a", newline="", encoding="utf-8") as file:
+            csv.DictWriter(file, columns).writerows(self.buffer)
+        self.buffer = []
+
+    def finalize(self, status: str) -> None:
+        """Write the rest."""
+        self.save()
+
+    @rank_zero_only
     def keep_until(self, step: int) -> None:
         """Drop the rows from a step on, and what a killed process left unfinished: they come again."""
-        path = Path(self.metrics_file_path)
-        if path.is_file():
-            with path.open(newline="", encoding="utf-8") as file:
-                rows = [
-                    row for row in csv.DictReader(file) if (row["step"] or "").isdigit() and int(row["step"]) < step
-                ]
-            self._replace(rows)
+        rows = [row for row in self._read() if (row["step"] or "").isdigit() and int(row["step"]) < step]
+        if self.columns:
+            self._replace(self.columns, rows)
 
-    def _check_log_dir_exists(self) -> None:
-        path = Path(self.metrics_file_path)
-        if path.is_file():
-            with path.open(newline="", encoding="utf-8") as file:
-                self.metrics_keys = list(csv.DictReader(file).fieldnames or [])
+    def _read(self) -> csv.DictReader:
+        """Return the rows on disk."""
+        text = self.path.read_text(encoding="utf-8") if self.path.is_file() else ""
+        return csv.DictReader(io.StringIO(text, newline=""))
 
-    def _rewrite_with_new_header(self, fieldnames: list[str]) -> None:
-        with Path(self.metrics_file_path).open(newline="", encoding="utf-8") as file:
-            self._replace(list(csv.DictReader(file)))
-
-    def _replace(self, rows: list[Mapping[str, str]]) -> None:
+    def _replace(self, columns: list[str], rows: Sequence[Mapping[str, Any]]) -> None:
+        self.columns = columns
         text = io.StringIO(newline="")
-        writer = csv.DictWriter(text, self.metrics_keys, extrasaction="ignore")
+        writer = csv.DictWriter(text, columns, extrasaction="ignore")
         writer.writeheader()
         writer.writerows(rows)
-        write_text(Path(self.metrics_file_path), text.getvalue())
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_text(self.path, text.getvalue())
 
 
 def patient(method: Callable) -> Callable:
@@ -97,6 +134,16 @@ class PatientWandbLogger(WandbLogger):
         """Leave ``last.ckpt`` out of what ``log_model`` uploads: it would take ``best`` from the chosen one."""
         if checkpoint_callback.monitor:
             super().after_save_checkpoint(checkpoint_callback)
+
+    @patient
+    def log_media(self, media: Mapping[str, Any]) -> None:
+        """Add figures and tables, which wandb's own types hold."""
+        self.experiment.log(dict(media))
+
+    @patient
+    def log_summary(self, summary: Mapping[str, Any]) -> None:
+        """Set what the run's row in W&B's table shows."""
+        self.experiment.summary.update(dict(summary))
 
     @patient
     def interrupted(self, code: int) -> None:

@@ -88,7 +88,7 @@ def make_cfg(tmp_path: Path) -> Callable[..., DictConfig]:
     return make
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def faces() -> Faces:
     """140 random faces: 70 train, 70 held out, ten a class; three held-out ones have a twin in training."""
     random = np.random.default_rng(0)

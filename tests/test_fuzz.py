@@ -132,7 +132,7 @@ def read(name: str, data: bytes) -> Faces | None:
         path = Path(folder) / name
         path.write_bytes(data)
         try:
-            faces = read_faces(str(path), f"{folder}/cache", {})
+            faces = read_faces(str(path), f"{folder}/cache", {}, 48)
         except UserError as error:
             assert_sentence(str(error), name)
             return None

@@ -3,8 +3,8 @@
 import logging
 import time
 from collections.abc import Sequence
+from typing import Any
 
-import lightning
 from lightning.pytorch.callbacks import Callback
 
 log = logging.getLogger(__name__)
@@ -21,15 +21,13 @@ class EpochLines(Callback):
         self.metrics = metrics
         self.start = 0.0
 
-    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         """Start the clock."""
         self.start = time.monotonic()
 
-    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+    def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         """Log the line; the epoch's validation is already done."""
-        found = {
-            name: trainer.callback_metrics[name].item() for name in self.metrics if name in trainer.callback_metrics
-        }
-        figures = "  ".join(f"{name} {number:.4f}" for name, number in found.items())
-        seconds = time.monotonic() - self.start
-        log.info("epoch %d/%d  %s  %.0f s", trainer.current_epoch + 1, trainer.max_epochs, figures, seconds)
+        numbers = trainer.callback_metrics
+        figures = "  ".join(f"{name} {numbers[name].item():.4f}" for name in self.metrics if name in numbers)
+        figures += f"  {time.monotonic() - self.start:.0f} s"
+        log.info("epoch %d/%d  %s", trainer.current_epoch + 1, trainer.max_epochs, figures)

@@ -2,30 +2,36 @@
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-import lightning
 import numpy as np
 import torch
-import wandb
 from lightning.pytorch.callbacks import Callback
-from lightning.pytorch.loggers import WandbLogger
+from matplotlib.figure import Figure
 
+from fer_lightning.data.datamodule import FacesDataModule
 from fer_lightning.data.faces import CLASSES
 from fer_lightning.data.progress import track
+from fer_lightning.data.protocols import Partition
+from fer_lightning.loggers import PatientWandbLogger
 from fer_lightning.report import figures
-from fer_lightning.report.html import png, unpng
-from fer_lightning.report.statistics import f1_per_class
+from fer_lightning.report.html import png
+from fer_lightning.report.plots import board, plots
+from fer_lightning.report.statistics import confusion_matrix
+from fer_lightning.report.style import save
 from fer_lightning.runs.files import write_json
+from fer_lightning.runs.record import read_run
 
 log = logging.getLogger(__name__)
 
 KINDS = 6  # pictures of each class in the grid of augmented faces
+Made = TypeVar("Made")
 
 
 class Media(Callback):
-    """Draw everything once, after the test. A figure that cannot be made is counted and ends nothing.
+    """Draw everything once, after the test and its results. A figure that cannot be made is counted and ends nothing.
 
     Leaves ``figures/*.png`` and ``*.svg`` and ``mistakes.json`` in the run's folder, and the same in W&B.
 
@@ -35,7 +41,7 @@ class Media(Callback):
         map_faces: Test faces on a map, at most.
         mistakes: Worst mistakes to show: wrong, with the highest vote for the wrong class.
         neighbours: Gallery faces to show beside each.
-        seed: Of the sample on the maps.
+        seed: Seed of the sample on the maps.
     """
 
     def __init__(
@@ -49,101 +55,103 @@ class Media(Callback):
         self.seed = seed
         self.failures = 0
 
-    def on_test_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+    def on_test_end(self, trainer: Any, pl_module: Any) -> None:
         """Draw and log everything, unless the run was a trial of one batch."""
         if trainer.fast_dev_run or not trainer.is_global_zero:
             return
-        datamodule = trainer.datamodule
-        columns = pl_module.test_outputs
-        title = f"{datamodule.faces.source}, protocol {datamodule.protocol.func.__name__}"
-        confusion = np.zeros((len(CLASSES), len(CLASSES)))
-        np.add.at(confusion, (columns["labels"], columns["predictions"]), 1)
-        logged: dict[str, Any] = {}
-
-        def draw(name: str, make: Callable[[], Any]) -> None:
-            try:
-                figures.save(make(), self.folder / "figures" / name)
-                logged[f"media/{name}"] = wandb.Image(str(self.folder / "figures" / f"{name}.png"))
-            except Exception as error:  # whatever it is, the run's numbers are worth more than its pictures
-                self._failed(name, error)
-
-        draw("confusion_matrix", lambda: figures.confusion({title: confusion}))
-        draw("per_class", lambda: figures.per_class({title: f1_per_class(confusion)}, "F1"))
-        draw("augmentation", lambda: augmentation_grid(datamodule))
-        sample = np.random.default_rng(self.seed).permutation(len(columns["labels"]))[: self.map_faces]
-        labels = columns["labels"][sample]
-        log.info("drawing the maps of %d embeddings: %s", len(sample), ", ".join(self.maps))
-        for name, reducer in track(self.maps.items(), "drawing the maps of the embeddings"):
-            draw(
-                f"embeddings_{name}",
-                lambda reducer=reducer, name=name: figures.embedding_map(
-                    reducer.fit_transform(columns["embeddings"][sample]),
-                    labels,
-                    f"{len(sample):,} test embeddings, {name}; {title}",
-                ),
-            )
-        try:
-            logged["tables/per_class"] = per_class_table(confusion)
-            logged["tables/confusion"] = confusion_table(confusion)
-            logged["tables/audit"] = wandb.Table(
-                ["finding", "number"], [[name, number] for name, number in datamodule.audit.figures().items()]
-            )
-            mistakes = list(self._worst(columns, datamodule, pl_module))
-            write_json(self.folder / "mistakes.json", {"mistakes": mistakes})
-            logged["tables/mistakes"] = mistakes_table(mistakes, self.neighbours)
-        except Exception as error:
-            self._failed("mistakes", error)
+        datamodule, outputs = trainer.datamodule, pl_module.test_outputs
+        pictures = []
+        for name, draw in self._figures(datamodule, outputs):
+            path = self.folder / "figures" / f"{name}.png"
+            if picture := self._attempt(name, partial(_save, draw, path)):
+                pictures.append(picture)
+        mistakes = self._attempt("mistakes", lambda: self._write_mistakes(outputs, datamodule.partition, pl_module))
         for logger in trainer.loggers:
-            if isinstance(logger, WandbLogger):
-                try:
-                    logger.experiment.log(logged)
-                except Exception as error:
-                    self._failed("upload to W&B", error)
-                logger.experiment.summary["media/failures"] = self.failures
+            if isinstance(logger, PatientWandbLogger):
+                from fer_lightning.report.wandb import run_media  # here: the others need not wait for wandb
+
+                confusion = confusion_matrix(outputs["labels"], outputs["predictions"], len(CLASSES))
+                findings = datamodule.audit.figures()
+                content = (pictures, confusion, findings, mistakes or [], self.neighbours)
+                logger.log_media(self._attempt("media of W&B", partial(run_media, *content)) or {})
+                logger.log_summary({"media/failures": self.failures})
         if self.failures:
             log.warning("figures and tables that this run lacks: %d; its metrics are whole", self.failures)
 
-    def _worst(
-        self, columns: dict[str, np.ndarray], datamodule: lightning.LightningDataModule, module: Any
-    ) -> Iterator[dict[str, Any]]:
-        """Yield the worst mistakes with the gallery faces that decided, where single faces did."""
-        partition = datamodule.partition
-        faces = partition.faces
-        votes = np.where(columns["labels"] != columns["predictions"], columns["votes"].max(axis=1), -1.0)
+    def _figures(
+        self, datamodule: FacesDataModule, outputs: Mapping[str, np.ndarray]
+    ) -> Iterator[tuple[str, Callable[[], Figure]]]:
+        """Yield the name of each figure, and what draws it: those of every report, then those that need the faces."""
+        results = self._attempt("figures of the results", lambda: plots(board([read_run(self.folder)])))
+        for plot in results or []:
+            yield plot.name, plot.draw
+        yield "augmentation", partial(augmentation_grid, datamodule)
+        sample = np.random.default_rng(self.seed).permutation(len(outputs["labels"]))[: self.map_faces]
+        faces, partition = datamodule.faces, datamodule.partition
+        log.info("drawing the maps of %d embeddings: %s", len(sample), ", ".join(self.maps))
+        for name, reducer in track(self.maps.items(), "drawing the maps of the embeddings"):
+            title = f"{len(sample):,} test embeddings, {name}; {faces.source}, protocol {partition.protocol}"
+            yield f"embeddings_{name}", partial(embedding_map, reducer, outputs, sample, title)
+
+    def _write_mistakes(
+        self, outputs: Mapping[str, np.ndarray], partition: Partition, module: Any
+    ) -> list[dict[str, Any]]:
+        """Write mistakes.json and return its content."""
+        mistakes = list(self._worst(outputs, partition, module))
+        write_json(self.folder / "mistakes.json", {"mistakes": mistakes})
+        return mistakes
+
+    def _worst(self, outputs: Mapping[str, np.ndarray], partition: Partition, module: Any) -> Iterator[dict[str, Any]]:
+        """Yield the worst mistakes, with the nearest gallery faces where the classifier has any."""
+        votes = np.where(outputs["labels"] != outputs["predictions"], outputs["votes"].max(axis=1), -1.0)
         worst = np.argsort(-votes, kind="stable")[: self.mistakes]
         worst = worst[votes[worst] >= 0]
         if not len(worst):
             return
-        found = module.classifier.explain(torch.from_numpy(columns["embeddings"][worst]).to(module.device))
-        if found is None:  # no single faces decided
-            indices, similarities = np.empty((len(worst), 0), dtype=int), np.empty((len(worst), 0))
-        else:
-            indices, similarities = (values[:, : self.neighbours].cpu().numpy() for values in found)
-        for at, known_rows, nearness in zip(worst, partition.gallery[indices], similarities, strict=True):
-            row = columns["rows"][at]
+        found = module.classifier.explain(torch.from_numpy(outputs["embeddings"][worst]).to(module.device))
+        for number, at in enumerate(worst):
+            near = []
+            if found is not None:
+                indices, similarities = (values[number, : self.neighbours].cpu().numpy() for values in found)
+                near = [
+                    {**_face(partition, row), "similarity": round(float(similarity), 4)}
+                    for row, similarity in zip(partition.gallery[indices], similarities, strict=True)
+                ]
             yield {
-                "file": str(faces.names[row]),
-                "label": CLASSES[columns["labels"][at]],
-                "prediction": CLASSES[columns["predictions"][at]],
+                **_face(partition, outputs["rows"][at]),
+                "prediction": CLASSES[outputs["predictions"][at]],
                 "vote": round(float(votes[at]), 4),
-                "png": png(faces.images[row]),
-                "neighbours": [
-                    {
-                        "file": str(faces.names[known]),
-                        "label": CLASSES[faces.labels[known]],
-                        "similarity": round(float(similarity), 4),
-                        "png": png(faces.images[known]),
-                    }
-                    for known, similarity in zip(known_rows, nearness, strict=True)
-                ],
+                "neighbours": near,
             }
 
-    def _failed(self, name: str, error: Exception) -> None:
-        self.failures += 1
-        log.warning("%s could not be made (%s: %s)", name, type(error).__name__, error)
+    def _attempt(self, name: str, make: Callable[[], Made]) -> Made | None:
+        """Return what is made, or None if that fails: the run's numbers are worth more than its pictures."""
+        try:
+            return make()
+        except Exception as error:
+            self.failures += 1
+            log.warning("%s could not be made (%s: %s)", name, type(error).__name__, error)
+            return None
 
 
-def augmentation_grid(datamodule: lightning.LightningDataModule) -> Any:
+def _save(draw: Callable[[], Figure], path: Path) -> Path:
+    """Draw a figure and write its files; return the PNG."""
+    return save(draw(), path)
+
+
+def _face(partition: Partition, row: int) -> dict[str, Any]:
+    """Return what mistakes.json holds of a face."""
+    faces = partition.faces
+    return {"file": str(faces.names[row]), "label": CLASSES[faces.labels[row]], "png": png(faces.images[row])}
+
+
+def embedding_map(reducer: Any, outputs: Mapping[str, np.ndarray], sample: np.ndarray, title: str) -> Figure:
+    """Return a map of some test embeddings."""
+    points = reducer.fit_transform(outputs["embeddings"][sample])
+    return figures.embedding_map(points, outputs["labels"][sample], title)
+
+
+def augmentation_grid(datamodule: FacesDataModule) -> Figure:
     """Return a face of each class as it is and as training sees it (figures 2 and 7 of the paper)."""
     partition, augmentation = datamodule.partition, datamodule.augmentation
     faces, chain = partition.faces, augmentation.chain
@@ -167,40 +175,3 @@ def augmentation_grid(datamodule: lightning.LightningDataModule) -> Any:
     augmented = len(chain) or len(partition.origins) > len(np.unique(partition.origins))
     first, others = ("original", "augmented") if augmented else ("as it is", "others")
     return figures.pictures(rows, names, [first, others, *[""] * (KINDS - 2)])
-
-
-def mistakes_table(mistakes: list[dict[str, Any]], neighbours: int) -> wandb.Table:
-    """Return the worst mistakes as a W&B table: face, label, prediction, vote, neighbours."""
-    columns = ["file", "face", "label", "prediction", "vote"]
-    columns += [f"neighbour {number}" for number in range(1, neighbours + 1)]
-    rows = []
-    for mistake in mistakes:
-        near = [
-            wandb.Image(unpng(near["png"]), caption=f"{near['label']} {near['similarity']:.3f}")
-            for near in mistake["neighbours"]
-        ]
-        row = [mistake["file"], wandb.Image(unpng(mistake["png"])), mistake["label"], mistake["prediction"]]
-        rows.append([*row, mistake["vote"], *near, *[None] * (neighbours - len(near))])
-    return wandb.Table(columns, rows)
-
-
-def per_class_table(confusion: np.ndarray) -> wandb.Table:
-    """Return precision, recall, F1 and number of faces per class."""
-    right, true, predicted = np.diag(confusion), confusion.sum(axis=1), confusion.sum(axis=0)
-    precision, recall = right / np.maximum(predicted, 1), right / np.maximum(true, 1)
-    rows = zip(CLASSES, precision, recall, f1_per_class(confusion), true, strict=True)
-    return wandb.Table(
-        ["class", "precision", "recall", "f1", "faces"], [[row[0], *map(float, row[1:])] for row in rows]
-    )
-
-
-def confusion_table(confusion: np.ndarray) -> wandb.Table:
-    """Return the confusion matrix as rows: label, prediction, faces, share of the label."""
-    shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
-    return wandb.Table(
-        ["label", "prediction", "faces", "share"],
-        [
-            [CLASSES[label], CLASSES[prediction], int(count), float(shares[label, prediction])]
-            for (label, prediction), count in np.ndenumerate(confusion)
-        ],
-    )

@@ -124,7 +124,7 @@ class Predictions(Callback):
             "data": faces.source,
             "data_fingerprint": faces.fingerprint,
             "labels_allow": limit,
-            "protocol": datamodule.protocol.func.__name__,
+            "protocol": partition.protocol,
             "proves": partition.proves,
             "leaks": "; ".join(partition.leaks()),
             "train_faces": len(partition.train),

@@ -2,8 +2,8 @@
 
 import logging
 from collections.abc import Sequence
+from typing import Any
 
-import lightning
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.trainer.states import TrainerFn
 
@@ -24,9 +24,7 @@ class Provenance(Callback):
     def __init__(self, overrides: Sequence[str]) -> None:
         self.overrides = [str(override) for override in overrides]
 
-    def on_save_checkpoint(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, checkpoint: dict
-    ) -> None:
+    def on_save_checkpoint(self, trainer: Any, pl_module: Any, checkpoint: dict[str, Any]) -> None:
         """Add the record."""
         faces = trainer.datamodule.faces
         checkpoint[KEY] = {
@@ -37,15 +35,12 @@ class Provenance(Callback):
             "data_fingerprint": faces.fingerprint,
         }
 
-    def on_load_checkpoint(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, checkpoint: dict
-    ) -> None:
+    def on_load_checkpoint(self, trainer: Any, pl_module: Any, checkpoint: dict[str, Any]) -> None:
         """Refuse the weights of another network before torch does so at length; say so where the faces are others."""
         check_weights(pl_module, checkpoint["state_dict"], "the checkpoint")
         faces, record = trainer.datamodule.faces, checkpoint[KEY]
         if trainer.state.fn == TrainerFn.FITTING and record["data_fingerprint"] != faces.fingerprint:
             log.warning(
                 "resumed on other faces (%s, now %s), so not what one uninterrupted run gives",
-                record["data"],
-                faces.source,
+                *(record["data"], faces.source),
             )

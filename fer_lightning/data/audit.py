@@ -80,7 +80,8 @@ class Audit:
             "counts": {split: dict(zip(CLASSES, counts, strict=True)) for split, counts in faces.counts().items()},
             "published": name,
             "published_counts": {
-                split: dict(zip(CLASSES, counts, strict=True)) for split, counts in PUBLISHED.get(name, {}).items()
+                split: dict(zip(CLASSES, counts, strict=True))
+                for split, counts in (PUBLISHED[name] if name else {}).items()
             },
             "differences": differences,
             "unreadable": len(faces.unreadable),

@@ -1,14 +1,13 @@
 """Augmentation of training faces; the only module that knows albumentations."""
 
 import random
-import warnings
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import albumentations
 import numpy as np
 
-# albumentations only warns of an argument that it does not know, and then ignores it.
-warnings.filterwarnings("error", message="Argument.* not valid", category=UserWarning)
+Transform: TypeAlias = albumentations.BasicTransform | albumentations.BaseCompose
 
 
 class Chain:
@@ -16,10 +15,15 @@ class Chain:
 
     Args:
         transforms: albumentations transforms, applied in order.
-        seed: Of every stream.
+        seed: Decides every stream.
+
+    Raises:
+        ValueError: If a transform was given an argument that it does not know.
     """
 
-    def __init__(self, transforms: Sequence[albumentations.BasicTransform], seed: int) -> None:
+    def __init__(self, transforms: Sequence[Transform], seed: int) -> None:
+        for transform in transforms:
+            _check_arguments(transform)
         self.transforms = albumentations.Compose(list(transforms))
         self.seed = seed
 
@@ -57,12 +61,12 @@ class Augmentation:
         copies: Pictures of each face in an epoch.
         keep_original: Whether the first picture stays as it is.
         online: Whether augmented pictures are drawn anew each epoch.
-        seed: Of every stream.
+        seed: Decides every stream.
     """
 
     def __init__(
         self,
-        transforms: Sequence[albumentations.BasicTransform],
+        transforms: Sequence[Transform],
         copies: int,
         keep_original: bool,
         online: bool,
@@ -73,3 +77,13 @@ class Augmentation:
         self.online = online
         # Pictures stand copy by copy, so these many copies come before the first augmented one.
         self.plain_copies = (1 if keep_original else 0) if len(self.chain) else copies
+
+
+def _check_arguments(transform: Transform) -> None:
+    """Refuse what albumentations itself only warns of, and then ignores."""
+    if isinstance(transform, albumentations.BaseCompose):  # OneOf and the like
+        for part in transform.transforms:
+            _check_arguments(part)
+    elif transform.invalid_args:
+        names = ", ".join(transform.invalid_args)
+        raise ValueError(f"Argument(s) '{names}' are not valid for transform {type(transform).__name__}")

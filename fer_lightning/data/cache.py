@@ -18,7 +18,7 @@ def save_arrays(path: Path, **arrays: np.ndarray) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", suffix=".part", delete=False) as file:
             temporary = file.name
-            np.savez(file, **arrays)
+            np.savez(file, **arrays)  # type: ignore[arg-type]  # none of them is called allow_pickle
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-IMAGE_SIZE = 48  # pixels: FER2013 and the paper's input layer (Table 5)
 CLASSES = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
 SPLITS = ("train", "validation", "test")
 
@@ -15,7 +14,7 @@ class Faces:
     """N grey faces with their labels, in a fixed order.
 
     Attributes:
-        images: (N, 48, 48) uint8.
+        images: (N, H, W) uint8, all of one size.
         labels: (N,) int64, positions in ``CLASSES``.
         names: (N,) str, the path of each face inside its source; unique.
         splits: (N,) str, one of ``SPLITS``: the part of the data set that the source puts the face in.

@@ -1,85 +1,20 @@
 """Protocols: which faces train, which choose the checkpoint, which are reported on. Pure functions.
 
-Each takes the table of faces and its twins and returns a ``Partition``, which measures by itself what leaks from its
-training side into its test side: a protocol of yours is labelled as ours are.
+Each takes the table of faces and its twins and returns a ``Partition`` that carries the protocol's name and measures by
+itself what leaks from its training side into its test side: a protocol of yours is labelled as ours are.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from fer_lightning.data.augmentation import Chain
 from fer_lightning.data.faces import Faces
+from fer_lightning.data.partition import Partition
 from fer_lightning.data.progress import track
 from fer_lightning.data.twins import Twins
 from fer_lightning.errors import UserError
-
-
-@dataclass(frozen=True)
-class Partition:
-    """Rows of a table of pictures, ascending.
-
-    Attributes:
-        faces: The table: that of the source, or the pictures that a protocol made of it.
-        origins: (N,) int64, the row of the source's table that each picture shows.
-        twins: Of the source's table.
-        train: Rows to learn from.
-        gallery: Rows that the k-NN classifier searches.
-        validation: Rows that choose the checkpoint.
-        test: Rows that are reported on.
-        proves: One sentence on what a score under this protocol shows.
-        left_out: Training faces dropped because a twin is held out.
-    """
-
-    faces: Faces
-    origins: np.ndarray
-    twins: Twins
-    train: np.ndarray
-    gallery: np.ndarray
-    validation: np.ndarray
-    test: np.ndarray
-    proves: str
-    left_out: int = 0
-
-    @property
-    def groups(self) -> np.ndarray:
-        """(N,) int64: pictures of one group show one face, as siblings, identical or near twins."""
-        return self.twins.near[self.origins]
-
-    def seen(self, rows: np.ndarray) -> np.ndarray:
-        """Return (B,) bool: whether the picture, a sibling or a twin of it stands in training or gallery."""
-        return np.isin(self.groups[rows], self.groups[self._training_side()])
-
-    def leaks(self) -> tuple[str, ...]:
-        """Return what makes a score too high, one measured clause each; nothing where nothing leaks."""
-        found = []
-        side = self._training_side()
-        pictures = "faces" if len(self.faces) == len(np.unique(self.origins)) else "pictures"
-        kinds = (  # each kind includes the ones before it: only a share that grows is worth a clause
-            ("{} of the test {} are themselves in {}", np.isin(self.test, side)),
-            ("{} of the test {} have a sibling in {}", np.isin(self.origins[self.test], self.origins[side])),
-            (
-                "{} of the test {} have an identical twin in {}",
-                np.isin(self.twins.identical[self.origins[self.test]], self.twins.identical[self.origins[side]]),
-            ),
-            ("{} of the test {} have an identical or near twin in {}", self.seen(self.test)),
-        )
-        place = "training" if np.isin(self.gallery, self.train).all() else "training or gallery"
-        known = 0.0
-        for sentence, hits in kinds:
-            share = hits.mean() if len(hits) else 0.0
-            if share > known:
-                text = f"{share:.1%}" if share == 1 or share < 0.9995 else f"{share:.2%}"  # 99.97 % is not all
-                found.append(sentence.format(text, pictures, place))
-                known = share
-        overlap = np.isin(self.validation, self.test).mean() if len(self.validation) else 0.0
-        if overlap:
-            found.append("the checkpoint is chosen on the reported " + pictures)
-        return tuple(found)
-
-    def _training_side(self) -> np.ndarray:
-        return np.union1d(self.train, self.gallery)
 
 
 def honest(faces: Faces, twins: Twins, validation_share: float, seed: int) -> Partition:
@@ -90,9 +25,9 @@ def honest(faces: Faces, twins: Twins, validation_share: float, seed: int) -> Pa
 
     Args:
         faces: The table.
-        twins: Of the table.
+        twins: The table's twins.
         validation_share: Share of the remaining training faces that validates, in (0, 1).
-        seed: Of the cut alone, so that runs of several training seeds choose on the same faces.
+        seed: Decides the cut alone, so that runs of several training seeds choose on the same faces.
 
     Raises:
         UserError: If the table has no held-out faces, or too few to cut a validation part from.
@@ -100,6 +35,7 @@ def honest(faces: Faces, twins: Twins, validation_share: float, seed: int) -> Pa
     test = _held_out(faces, "honest")
     train = np.flatnonzero(faces.splits == "train")
     return _clean(
+        "honest",
         faces,
         twins,
         train,
@@ -115,11 +51,11 @@ def kfold(faces: Faces, twins: Twins, folds: int, fold: int, validation_share: f
 
     Args:
         faces: The table.
-        twins: Of the table.
+        twins: The table's twins.
         folds: Number of folds, 2 or more.
-        fold: The one to report on, 0 to ``folds`` - 1; the others train.
+        fold: Number of the fold to report on, 0 to ``folds`` - 1; the others train.
         validation_share: Share of the other folds that chooses the checkpoint, in (0, 1).
-        seed: Of the folds and of the cut.
+        seed: Decides the folds and the cut.
 
     Raises:
         UserError: If ``fold`` does not exist, or a fold would hold no face.
@@ -131,6 +67,7 @@ def kfold(faces: Faces, twins: Twins, folds: int, fold: int, validation_share: f
     if any(len(part) == 0 for part in parts):
         raise UserError(f"protocol.folds={folds} leaves a fold without a face: use fewer")
     return _clean(
+        "kfold",
         faces,
         twins,
         np.setdiff1d(rows, parts[fold]),
@@ -150,7 +87,13 @@ def folder(faces: Faces, twins: Twins) -> Partition:
     held_out = _held_out(faces, "folder")
     train = np.flatnonzero(faces.splits == "train")
     return _partition(
-        faces, twins, train, held_out, held_out, proves="the best of several checkpoints on the faces that chose it"
+        "folder",
+        faces,
+        twins,
+        train,
+        held_out,
+        held_out,
+        proves="the best of several checkpoints on the faces that chose it",
     )
 
 
@@ -167,6 +110,7 @@ def official(faces: Faces, twins: Twins) -> Partition:
             "three: use fer2013.csv or its folder layout as data.root, or protocol=honest"
         )
     return _partition(
+        "official",
         faces,
         twins,
         train,
@@ -183,10 +127,10 @@ def paper(faces: Faces, twins: Twins, pictures: Mapping[str, Chain], test_share:
 
     Args:
         faces: The table.
-        twins: Of the table.
-        pictures: What is made of each face beside itself, by name.
+        twins: The table's twins.
+        pictures: Names and chains of the pictures that are made of each face beside itself.
         test_share: Share of each class's pictures that is held out, and chooses the checkpoint too.
-        seed: Of the split.
+        seed: Decides the split.
     """
     multiplied = multiply(faces, pictures)
     rows = np.arange(len(multiplied))
@@ -194,6 +138,7 @@ def paper(faces: Faces, twins: Twins, pictures: Mapping[str, Chain], test_share:
     origins = np.tile(np.arange(len(faces)), len(pictures) + 1)
     return replace(
         _partition(
+            "paper",
             multiplied,
             twins,
             train,
@@ -209,14 +154,19 @@ def leaky_gallery(faces: Faces, twins: Twins, validation_share: float, seed: int
     """Put the test faces into the gallery of the honest protocol: a fault to measure by, never to report."""
     parts = honest(faces, twins, validation_share, seed)
     return replace(
-        parts, gallery=np.union1d(parts.train, parts.test), proves="nothing: the classifier looks the answers up"
+        parts,
+        protocol="leaky_gallery",
+        gallery=np.union1d(parts.train, parts.test),
+        proves="nothing: the classifier looks the answers up",
     )
 
 
 def leaky_report(faces: Faces, twins: Twins, validation_share: float, seed: int) -> Partition:
     """Report on the training faces of the honest protocol: a fault to measure by, never to report."""
     parts = honest(faces, twins, validation_share, seed)
-    return replace(parts, test=parts.train, proves="nothing: the network is asked what it was told")
+    return replace(
+        parts, protocol="leaky_report", test=parts.train, proves="nothing: the network is asked what it was told"
+    )
 
 
 def multiply(faces: Faces, pictures: Mapping[str, Chain]) -> Faces:
@@ -244,7 +194,14 @@ def _pictures(images: np.ndarray, kind: str, chain: Chain, first: int) -> np.nda
 
 
 def _clean(
-    faces: Faces, twins: Twins, train: np.ndarray, test: np.ndarray, validation_share: float, seed: int, proves: str
+    protocol: str,
+    faces: Faces,
+    twins: Twins,
+    train: np.ndarray,
+    test: np.ndarray,
+    validation_share: float,
+    seed: int,
+    proves: str,
 ) -> Partition:
     """Return a partition without a twin across any border, its validation part cut from the training faces."""
     if not 0 < validation_share < 1:
@@ -253,13 +210,15 @@ def _clean(
     validation, rest = _deal(unseen, faces.labels, twins.near, [validation_share, 1 - validation_share], seed)
     if not (len(validation) and len(rest)):
         raise UserError("too few training faces to cut a validation part from: give data.root more than two per class")
-    return replace(_partition(faces, twins, rest, validation, test, proves=proves), left_out=len(train) - len(unseen))
+    partition = _partition(protocol, faces, twins, rest, validation, test, proves)
+    return replace(partition, left_out=len(train) - len(unseen))
 
 
 def _partition(
-    faces: Faces, twins: Twins, train: np.ndarray, validation: np.ndarray, test: np.ndarray, proves: str
+    protocol: str, faces: Faces, twins: Twins, train: np.ndarray, validation: np.ndarray, test: np.ndarray, proves: str
 ) -> Partition:
-    return Partition(faces, np.arange(len(faces)), twins, train, train, validation, test, proves)
+    """Return a partition of the source's own table whose gallery is the training faces."""
+    return Partition(protocol, faces, np.arange(len(faces)), twins, train, train, validation, test, proves)
 
 
 def _held_out(faces: Faces, protocol: str) -> np.ndarray:

@@ -21,11 +21,11 @@ class ClassSampler(Sampler[list[int]]):
     Args:
         labels: (N,) class of each picture in the table.
         batch_size: Pictures in a batch.
-        classes_per_batch: P; a table with fewer classes uses all of its own.
-        seed: Of the order.
-        start: Batches to leave out, in the first epoch alone: where a resumed one goes on.
-        world_size: Processes that share each batch.
-        rank: Of this one, from 0.
+        classes_per_batch: P, classes in a batch.
+        seed: Decides the order, with the epoch.
+        start: Number of batches to leave out at the start of the first epoch, which a resumed run has had already.
+        world_size: Number of processes that share each batch.
+        rank: Number of this process, from 0.
 
     Raises:
         UserError: If the batch cannot be made of P classes with two pictures each, or not be shared equally, or the
@@ -93,13 +93,13 @@ class ClassSampler(Sampler[list[int]]):
 class OrderedSampler(Sampler[list[int]]):
     """Deal the rows of a table in their order, none twice, as the same number of batches to every process.
 
-    A rest that has no row for some process goes into the batch before it.
+    Where the last batch has fewer rows than there are processes, its rows go into the batch before it.
 
     Args:
-        size: N, of the table.
+        size: N, rows of the table.
         batch_size: Rows in a batch of all processes; rounded up to a multiple of ``world_size``.
-        world_size: Processes that share each batch.
-        rank: Of this one, from 0.
+        world_size: Number of processes that share each batch.
+        rank: Number of this process, from 0.
 
     Raises:
         UserError: If there are fewer rows than processes.

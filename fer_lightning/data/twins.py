@@ -8,7 +8,7 @@ Psarakis, Parametric image alignment using enhanced correlation coefficient maxi
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import product
@@ -21,7 +21,8 @@ from scipy.spatial import cKDTree
 
 from fer_lightning.data.progress import track
 
-SMALL = 24  # pixels of the pictures that are searched
+SIZE = 48  # pixels, height and width of the pictures that are compared; others are resampled to it
+SMALL = 24  # pixels, height and width of the pictures that candidates are searched among
 COMPONENTS = 12
 RADIUS = 0.2  # unit vectors with a correlation above 0.98 are nearer than this, in any number of components
 CANDIDATE = 0.88  # correlation of the small pictures, not aligned yet; a shift by one pixel costs about 0.05
@@ -29,9 +30,13 @@ TWIN = 0.95  # correlation after alignment, and
 DETAIL = 0.85  # correlation of what a blur takes away: 0.1 to 0.6 between different faces, above 0.9 between most twins
 BLUR = 2.0  # pixels, standard deviation
 ASKED = 2**15  # pictures that are looked for at once
+MIDDLE = (SIZE - 1) / 2
+MIRROR = np.array([[-1, 0, SIZE - 1], [0, 1, 0], [0, 0, 1]], dtype=float)  # about the vertical middle line
 FLAT = 8  # grey values between the darkest and the brightest pixel, below which a picture shows nothing
 
 Transform = tuple[bool, float, float, float, float]  # mirrored, shift right and down in pixels, scale, degrees
+# (query, target, mirrored) -> correlation of the small pictures, and the affine map (2, 3) that gave it
+Candidates = dict[tuple[int, int, bool], tuple[float, np.ndarray]]
 
 # Of two pictures shifted against each other either may be asked for, so half of the directions is enough.
 NEAR: tuple[Transform, ...] = (
@@ -74,7 +79,7 @@ class Twins:
 
 
 def find_twins(images: np.ndarray) -> Twins:
-    """Return all twins among images (N, 48, 48) uint8; flat pictures only as identical twins."""
+    """Return all twins among images (N, H, W) uint8; flat pictures only as identical twins."""
     identical = identical_groups(images)
     heads = np.flatnonzero((identical == np.arange(len(images))) & ~flat(images))
     candidates = images[heads]
@@ -113,20 +118,39 @@ def search(
     """Return the pairs (query, target) that one of the transforms, then an affine map, makes the same.
 
     Args:
-        queries: (Q, 48, 48) uint8; the same array as ``targets`` to search a table in itself.
-        targets: (N, 48, 48) uint8.
-        transforms: What to do to a query before it is looked for.
+        queries: (Q, H, W) uint8; the same array as ``targets`` to search a table in itself.
+        targets: (N, H, W) uint8.
+        transforms: Each is done to the queries before they are looked for.
 
     Returns:
         Positions of the queries (T,) and targets (T,), int64, and the kind of each pair (T,), as in ``Twins``.
     """
     if len(queries) == 0 or len(targets) == 0:
         return np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, "<U9")
+    itself = queries is targets
+    queries, targets = _at_size(queries), _at_size(targets)
+    best = _candidates(queries, targets, transforms, itself)
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        kinds = list(threads.map(lambda key: _align(queries[key[0]], targets[key[1]], key[2], best[key][1]), best))
+    pairs = [(query, target) for (query, target, _), kind in zip(best, kinds, strict=True) if kind]
+    positions = np.array(pairs, dtype=np.int64).reshape(-1, 2)
+    return positions[:, 0], positions[:, 1], np.array([kind for kind in kinds if kind], dtype="<U9")
+
+
+def _at_size(images: np.ndarray) -> np.ndarray:
+    """Return (N, SIZE, SIZE) uint8."""
+    if images.shape[1:] == (SIZE, SIZE):
+        return images
+    return np.stack([cv2.resize(image, (SIZE, SIZE), interpolation=cv2.INTER_AREA) for image in images])
+
+
+def _candidates(queries: np.ndarray, targets: np.ndarray, transforms: Sequence[Transform], itself: bool) -> Candidates:
+    """Return what may be twins, from a tree over the principal components of small pictures."""
     small = _small(targets)
     sample = small[:: max(1, len(small) // 4000)]
-    components = np.linalg.svd(sample, full_matrices=False)[2][:COMPONENTS].T  # (S * S, 12)
+    components = np.linalg.svd(sample, full_matrices=False)[2][:COMPONENTS].T  # (SMALL * SMALL, 12)
     tree = cKDTree(small @ components)
-    best: dict[tuple[int, int, bool], tuple[float, np.ndarray]] = {}
+    best: Candidates = {}
     at_once = max(1, ASKED // len(queries))
     for start in track(range(0, len(transforms), at_once), "looking for twins"):
         some = transforms[start : start + at_once]
@@ -140,19 +164,15 @@ def search(
             for at in np.flatnonzero(correlations > CANDIDATE):
                 transform, query = divmod(int(asked[part][at]), len(queries))
                 key = (query, int(target[part][at]), some[transform][0])
-                if queries is targets and key[0] == key[1]:
+                if itself and key[0] == key[1]:
                     continue
                 if key not in best or best[key][0] < correlations[at]:
                     best[key] = (correlations[at], _matrix(some[transform]))
-    with ThreadPoolExecutor(os.cpu_count()) as threads:
-        kinds = list(threads.map(lambda key: _align(queries[key[0]], targets[key[1]], key[2], best[key][1]), best))
-    pairs = [(query, target) for (query, target, _), kind in zip(best, kinds, strict=True) if kind]
-    positions = np.array(pairs, dtype=np.int64).reshape(-1, 2)
-    return positions[:, 0], positions[:, 1], np.array([kind for kind in kinds if kind], dtype="<U9")
+    return best
 
 
-def _small(images: Sequence[np.ndarray]) -> np.ndarray:
-    """Return (N, S * S) float32: small pictures without their mean, at length 1."""
+def _small(images: Iterable[np.ndarray]) -> np.ndarray:
+    """Return (N, SMALL * SMALL) float32: small pictures without their mean, at length 1."""
     small = np.stack([cv2.resize(image, (SMALL, SMALL), interpolation=cv2.INTER_AREA) for image in images])
     small = small.reshape(-1, SMALL**2).astype(np.float32)
     small -= small.mean(axis=1, keepdims=True)
@@ -162,10 +182,10 @@ def _small(images: Sequence[np.ndarray]) -> np.ndarray:
 def _matrix(transform: Transform) -> np.ndarray:
     """Return the affine map (2, 3) from a picture's coordinates to those of the transformed one."""
     mirrored, right, down, scale, degrees = transform
-    matrix = cv2.getRotationMatrix2D((23.5, 23.5), degrees, scale)
-    matrix[:, 2] += right, down
+    matrix = cv2.getRotationMatrix2D((MIDDLE, MIDDLE), degrees, scale)
+    matrix[:, 2] += np.array([right, down])
     if mirrored:
-        matrix = matrix @ np.array([[-1, 0, 47], [0, 1, 0], [0, 0, 1]], dtype=float)
+        matrix = matrix @ MIRROR
     return matrix
 
 
@@ -177,11 +197,14 @@ def _align(query: np.ndarray, target: np.ndarray, mirrored: bool, matrix: np.nda
     """Return what maps the query onto the target, or "" where nothing does."""
     if mirrored:
         query = np.ascontiguousarray(query[:, ::-1])
-        matrix = matrix @ np.array([[-1, 0, 47], [0, 1, 0], [0, 0, 1]], dtype=float)
+        matrix = matrix @ MIRROR
     start = cv2.invertAffineTransform(matrix).astype(np.float32)  # from target to query
     stop = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 30, 1e-4)
     try:
-        correlation, found = cv2.findTransformECC(target, query, start, cv2.MOTION_AFFINE, stop, None, 5)
+        # The stubs know no call with a filter size and without a mask.
+        correlation, found = cv2.findTransformECC(  # type: ignore[call-overload]
+            target, query, start, cv2.MOTION_AFFINE, stop, None, 5
+        )
     except cv2.error:  # did not converge: not the same picture
         return ""
     if correlation < TWIN or _detail_correlation(query, target, found) < DETAIL:
@@ -192,8 +215,8 @@ def _align(query: np.ndarray, target: np.ndarray, mirrored: bool, matrix: np.nda
         return "rotated"
     if abs(np.sqrt(abs(np.linalg.det(found[:, :2]))) - 1) > 0.03:
         return "rescaled"
-    middle = np.array([23.5, 23.5])
-    return "shifted" if np.linalg.norm(found @ [*middle, 1] - middle) > 0.75 else "retouched"
+    middle = np.array([MIDDLE, MIDDLE])
+    return "shifted" if np.linalg.norm(found @ [MIDDLE, MIDDLE, 1] - middle) > 0.75 else "retouched"
 
 
 def _detail_correlation(query: np.ndarray, target: np.ndarray, matrix: np.ndarray) -> float:
@@ -202,5 +225,6 @@ def _detail_correlation(query: np.ndarray, target: np.ndarray, matrix: np.ndarra
     aligned = cv2.warpAffine(query, matrix, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
     covered = cv2.warpAffine(np.ones_like(query), matrix, size, flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP)
     covered = cv2.erode(covered, np.ones((5, 5)), borderValue=0).astype(bool)  # the blur mixes the border in
-    details = [(image - cv2.GaussianBlur(image, (0, 0), BLUR))[covered] for image in np.float32([aligned, target])]
+    pair = np.stack([aligned, target]).astype(np.float32)
+    details = [(image - cv2.GaussianBlur(image, (0, 0), BLUR))[covered] for image in pair]
     return float(np.corrcoef(*details)[0, 1])

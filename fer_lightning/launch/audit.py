@@ -23,21 +23,25 @@ def main(cfg: DictConfig) -> None:
     """Audit the faces and write audit.json, audit.html and audit.csv."""
     check(cfg, "audit")
     datamodule = hydra.utils.instantiate(cfg.data)
-    datamodule.read()
-    audit, folder = datamodule.audit, Path(cfg.paths.output_dir)
-    report = audit.report()
-    show(audit)
+    found, folder = datamodule.audit, Path(cfg.paths.output_dir)
+    report = found.report()
+    show(found)
     write_json(folder / "audit.json", report)
-    write_files(folder / "audit.csv", audit)
+    write_files(folder / "audit.csv", found)
     write_page(
-        folder / "audit.html", "audit.html", title="Audit", report=report, classes=CLASSES, sections=worst(audit)
+        folder / "audit.html", "audit.html", title="Audit", report=report, classes=CLASSES, sections=worst(found)
     )
     for logger in hydra.utils.instantiate(cfg.logger).values():
         logger.log_hyperparams({"audit": report})
-        logger.log_metrics(audit.figures())
+        logger.log_metrics(found.figures())
         logger.finalize("success")
     log.info("written: %s/audit.html, audit.json, audit.csv", folder)
 
 
-if __name__ == "__main__":
+def audit() -> None:
+    """Run the audit with the options of ``sys.argv``."""
     run(main, "audit")
+
+
+if __name__ == "__main__":
+    audit()

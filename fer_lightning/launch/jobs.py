@@ -68,7 +68,8 @@ class Jobs(Callback):
             raise SystemExit(
                 f"error: another process runs the sweep in {folder}: wait for it, or choose another hydra.sweep.dir"
             ) from None
-        if is_sweep(folder) and config.sweep.resume is None:
+        goes_on = OmegaConf.select(config, "sweep.resume") is not None
+        if is_sweep(folder) and not goes_on:
             raise SystemExit(
                 f"error: {folder} holds a sweep already: go on with it by sweep.resume={folder}, or choose another "
                 "hydra.sweep.dir"
@@ -77,7 +78,7 @@ class Jobs(Callback):
         own = [option for option in options if key(option) not in ("hydra.sweep.dir", "hydra.mode", "sweep.resume")]
         (folder / OPTIONS).parent.mkdir(exist_ok=True)
         write_text(folder / OPTIONS, OmegaConf.to_yaml(OmegaConf.create(own)))
-        if config.sweep.resume is not None and "study_name" in config.hydra.sweeper:
+        if goes_on and "study_name" in config.hydra.sweeper:
             continue_search(config)
 
     def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
@@ -95,10 +96,11 @@ class Jobs(Callback):
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
         """Diagnose what ended the job, write down its state, then what can be told from it."""
+        error = None
         if job_return.status == JobStatus.FAILED:
-            self._diagnose(config, job_return)
+            job_return.return_value = error = self._diagnosed(job_return._return_value, config)
         if self.ledger:
-            self._close(config, job_return)
+            _close(config, error)
         if self.report:
             try:
                 self.publish(config)
@@ -108,39 +110,23 @@ class Jobs(Callback):
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """End a search with exit code 1 if one of its jobs failed; a grid has ended so before this."""
         folder = Path(config.hydra.sweep.dir)
-        failed = sum(job["status"] == "failed" for job in collect(folder, config.objective))
+        failed = sum(job["status"] == Status.FAILED for job in collect(folder, "")) if self.ledger else 0
         if failed:
             raise SystemExit(f"error: {failed} jobs failed: {folder}/sweep.csv says why, sweep.resume={folder} retries")
 
-    def _diagnose(self, config: DictConfig, job_return: JobReturn) -> None:
-        """Replace what ended a job by its diagnosis, and free the memory that its frames hold."""
-        error = job_return._return_value
+    def _diagnosed(self, error: Exception, config: DictConfig) -> Exception:
+        """Return the diagnosis of what ended a job, or the error itself; free the memory that its frames hold."""
+        diagnosis = error
         if sentence := diagnose(error, config):
-            job_return.return_value = UserError(sentence)
-            job_return._return_value.__cause__ = error
+            diagnosis = UserError(sentence)
+            diagnosis.__cause__ = error
         elif os.getpid() != self.process:  # a launcher's: the exception travels back without its traceback
             error.add_note("".join(traceback.format_tb(error.__traceback__)))
         traceback.clear_frames(error.__traceback__)
         gc.collect()
         if (torch := sys.modules.get("torch")) and torch.cuda.is_available():
             torch.cuda.empty_cache()
-
-    def _close(self, config: DictConfig, job_return: JobReturn) -> None:
-        """Write the job's true state on disk and into W&B; in a sweep rewrite and print the table."""
-        failed = job_return.status != JobStatus.COMPLETED
-        folder, error = Path(config.hydra.runtime.output_dir), job_return._return_value
-        record = read_record(folder)
-        if record.status != Status.COMPLETED:  # what failed before it began leaves a completed run as it is
-            options = [option for option in config.hydra.overrides.task if not option.startswith("sweep.")]
-            record = replace(record, status=Status.COMPLETED, overrides=" ".join(options))
-            if failed:
-                line = " ".join(f"{type(error).__name__}: {error}".split())
-                record = replace(record, status=Status.FAILED, error=line)
-            write_record(folder, record)
-        if wandb := sys.modules.get("wandb"):
-            wandb.finish(exit_code=int(failed))
-        if config.hydra.mode.name == "MULTIRUN":
-            show_table(tabulate(Path(config.hydra.sweep.dir), config.objective), config.objective)
+        return diagnosis
 
     def publish(self, config: DictConfig) -> None:
         """Write the report of a job that has results, and that of its sweep; with its last job close the sweep."""
@@ -183,6 +169,21 @@ class Jobs(Callback):
             if job["status"] == Status.COMPLETED or (job["status"] == Status.FAILED and now):
                 ended[job["job"]] = now
         return ended
+
+
+def _close(config: DictConfig, error: Exception | None) -> None:
+    """Write a job's true state on disk and into W&B; in a sweep rewrite and print the table."""
+    folder = Path(config.hydra.runtime.output_dir)
+    record = read_record(folder)
+    if record.status != Status.COMPLETED:  # what failed before it began leaves a completed run as it is
+        options = " ".join(option for option in config.hydra.overrides.task if not option.startswith("sweep."))
+        line = None if error is None else " ".join(f"{type(error).__name__}: {error}".split())
+        status = Status.COMPLETED if error is None else Status.FAILED
+        write_record(folder, replace(record, status=status, overrides=options, error=line))
+    if wandb := sys.modules.get("wandb"):
+        wandb.finish(exit_code=int(error is not None))
+    if config.hydra.mode.name == "MULTIRUN":
+        show_table(tabulate(Path(config.hydra.sweep.dir), config.objective), config.objective)
 
 
 def _outdated(path: Path, sources: Iterable[Path]) -> bool:

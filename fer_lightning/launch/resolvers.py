@@ -1,4 +1,4 @@
-"""Values that a configuration computes: run_name, sweep_name, wandb_mode, on_terminal.
+"""Values that a configuration computes: run_name, sweep_name, wandb_mode, on_terminal, num_classes.
 
 Imported by the entry points before Hydra composes, so it stays light: no torch, no wandb.
 """
@@ -18,6 +18,7 @@ from uuid import uuid4
 
 from omegaconf import DictConfig, OmegaConf
 
+from fer_lightning.data.faces import CLASSES
 from fer_lightning.errors import UserError
 from fer_lightning.runs.nodes import Kind, kind
 
@@ -101,3 +102,4 @@ OmegaConf.register_new_resolver("run_name", run_name, replace=True)
 OmegaConf.register_new_resolver("sweep_name", sweep_name, replace=True)
 OmegaConf.register_new_resolver("wandb_mode", wandb_mode, replace=True)
 OmegaConf.register_new_resolver("on_terminal", on_terminal, replace=True)
+OmegaConf.register_new_resolver("num_classes", lambda: len(CLASSES), replace=True)

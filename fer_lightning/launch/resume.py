@@ -16,12 +16,12 @@ from fer_lightning.runs.record import ASIDE, Status, code_fingerprint, read_reco
 
 log = logging.getLogger(__name__)
 
-# What goes on -> what it is to Hydra, whose command line is the one way to hand it options before it composes.
+# Option -> Hydra's option for the folder, and its mode. Hydra takes what it composes from sys.argv and nowhere else.
 GOES_ON = {"sweep.resume": ("hydra.sweep.dir", "MULTIRUN"), "resume_from": ("hydra.run.dir", "RUN")}
 
 
 def resume_arguments(arguments: list[str]) -> list[str]:
-    """Return a command line with the options before it that the run or sweep began with that it goes on with.
+    """Return a command line, headed by the options of the run or sweep that it goes on with.
 
     Raises:
         UserError: If there is nothing to go on with, or the command line of a run is a sweep's.
@@ -98,7 +98,7 @@ def finished(cfg: DictConfig) -> float | None:
         return None
     from fer_lightning.data.readers import read_faces
 
-    faces = read_faces(cfg.data.root, cfg.data.cache_dir, cfg.data.drawn)
+    faces = read_faces(cfg.data.root, cfg.data.cache_dir, cfg.data.drawn, cfg.data.image_size)
     others = {
         "settings": differences(OmegaConf.load(folder / "config.yaml"), cfg),
         "code": noted.code != code_fingerprint(),

@@ -1,9 +1,7 @@
 """What the audit shows: tables on the console, audit.csv, the worst cases of its page."""
 
-import csv
-import io
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +12,7 @@ from fer_lightning.data.audit import Audit
 from fer_lightning.data.faces import CLASSES
 from fer_lightning.data.twins import flat
 from fer_lightning.report.html import png
-from fer_lightning.runs.files import write_text
+from fer_lightning.runs.files import write_csv
 
 GROUPS = 8  # of a kind on the page
 PICTURES = 12  # of a group on the page
@@ -44,28 +42,30 @@ def show(audit: Audit) -> None:
 
 def write_files(path: Path, audit: Audit) -> None:
     """Write one row per file and finding."""
+    write_csv(path, ["file", "split", "label", "finding", "detail"], _findings(audit))
+
+
+def _findings(audit: Audit) -> Iterator[list[object]]:
+    """Yield the rows of audit.csv."""
     faces, twins = audit.faces, audit.twins
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["file", "split", "label", "finding", "detail"])
-    writer.writerows([name, "", "", "unreadable", reason] for name, reason in faces.unreadable)
 
-    def write(rows: np.ndarray, finding: str, details: np.ndarray) -> None:
+    def of(rows: np.ndarray, finding: str, details: Iterable[object]) -> Iterator[list[object]]:
         for row, detail in zip(rows, details, strict=True):
-            writer.writerow([faces.names[row], faces.splits[row], CLASSES[faces.labels[row]], finding, detail])
+            yield [faces.names[row], faces.splits[row], CLASSES[faces.labels[row]], finding, detail]
 
+    for name, reason in faces.unreadable:
+        yield [name, "", "", "unreadable", reason]
     rows = np.flatnonzero(flat(faces.images))
-    write(rows, "flat", [f"tones {faces.images[row].min()} to {faces.images[row].max()}" for row in rows])
+    yield from of(rows, "flat", [f"tones {faces.images[row].min()} to {faces.images[row].max()}" for row in rows])
     for finding, groups in (("identical twins", twins.identical), ("twins", twins.near)):
         rows = np.flatnonzero(np.bincount(groups, minlength=len(groups))[groups] > 1)
-        write(rows, f"one of {finding}", faces.names[groups[rows]])  # named after the group's first picture
+        yield from of(rows, f"one of {finding}", faces.names[groups[rows]])  # named after the group's first picture
         rows = np.flatnonzero(audit.contradictory(groups))
-        write(rows, f"{finding} with contradictory labels", faces.names[groups[rows]])
+        yield from of(rows, f"{finding} with contradictory labels", faces.names[groups[rows]])
         rows = np.flatnonzero(audit.in_training(groups))
-        write(rows, f"held out, with {finding} in training", faces.names[groups[rows]])
+        yield from of(rows, f"held out, with {finding} in training", faces.names[groups[rows]])
     copied = audit.copies >= 0
-    write(audit.sample[copied], "held out, copy of a training face", faces.names[audit.copies[copied]])
-    write_text(path, text.getvalue())
+    yield from of(audit.sample[copied], "held out, copy of a training face", faces.names[audit.copies[copied]])
 
 
 def worst(audit: Audit) -> list[dict]:
@@ -112,7 +112,7 @@ def _some(pairs: np.ndarray) -> np.ndarray:
 def _pictures(audit: Audit, rows: np.ndarray) -> Iterator[dict[str, str]]:
     """Yield what the page shows of some faces, one of each label and split before a second one."""
     faces = audit.faces
-    seen = Counter()
+    seen: Counter[tuple[int, str]] = Counter()
     turns = []
     for row in rows:
         kind = (faces.labels[row], faces.splits[row])

@@ -1,8 +1,8 @@
-"""Compare two runs on the same test faces: python -m fer_lightning.report.comparison RUN RUN."""
+"""Two runs compared on the same test faces."""
 
-import argparse
-import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from fer_lightning.report.statistics import compare
 from fer_lightning.runs.record import Run
 
 
-def compare_runs(one: Run, other: Run) -> dict[str, float]:
+def compare_runs(one: Run, other: Run) -> dict[str, Any]:
     """Return what ``statistics.compare`` says of two runs, with the ``accuracies`` of both and the number of ``faces``.
 
     Raises:
@@ -27,21 +27,23 @@ def compare_runs(one: Run, other: Run) -> dict[str, float]:
             f"{one.folder} and {other.folder} cannot be compared: they report on different faces or labels "
             f"({len(differing):,} files in one only); use runs of the same data.root, protocol and fold"
         )
-    right = [np.array([run[file]["label"] == run[file]["prediction"] for file in first]) for run in (first, second)]
+    one_right, other_right = (
+        np.array([run[file]["label"] == run[file]["prediction"] for file in first]) for run in (first, second)
+    )
     groups = np.array([int(row["twins"]) for row in first.values()])
     return {
-        **compare(*right, groups),
-        "accuracies": [float(hits.mean()) for hits in right],
+        **compare(one_right, other_right, groups),
+        "accuracies": [float(one_right.mean()), float(other_right.mean())],
         "faces": len(first),
     }
 
 
-def differs(result: dict[str, float]) -> bool:
+def differs(result: Mapping[str, Any]) -> bool:
     """Return whether the faces tell the two runs apart, by the interval and by the test."""
     return result["p"] < 0.05 and result["low"] * result["high"] > 0
 
 
-def in_words(result: dict[str, float]) -> str:
+def in_words(result: Mapping[str, Any]) -> str:
     """Return the comparison as one clause."""
     return (
         f"{100 * result['difference']:+.2f} points (95 % interval {100 * result['low']:+.2f} to "
@@ -49,16 +51,17 @@ def in_words(result: dict[str, float]) -> str:
     )
 
 
-def main() -> None:
-    """Run the command line."""
-    parser = argparse.ArgumentParser(prog="python -m fer_lightning.report.comparison", description=__doc__)
-    parser.add_argument("runs", nargs=2, type=Path, metavar="RUN", help="folder of a run")
-    arguments = parser.parse_args()
-    one, other = (Run(folder, {}) for folder in arguments.runs)
-    try:
-        result = compare_runs(one, other)
-    except UserError as error:
-        sys.exit(f"error: {error}")
+def print_comparison(folders: Sequence[Path]) -> None:
+    """Print how two runs differ.
+
+    Args:
+        folders: Folders of the two runs.
+
+    Raises:
+        UserError: If they cannot be compared.
+    """
+    one, other = (Run(folder, {}) for folder in folders)
+    result = compare_runs(one, other)
     better = one if result["difference"] > 0 else other
     verdict = f"{better.folder} is better on these faces" if differs(result) else "these faces do not tell them apart"
     print(f"{result['faces']:,} test faces")
@@ -67,7 +70,3 @@ def main() -> None:
     print(f"difference {in_words(result)}")
     print(f"{result['only_first']:,} faces only the first has right, {result['only_second']:,} only the second")
     print(f"{verdict}; the spread over seeds is not in this test")
-
-
-if __name__ == "__main__":
-    main()

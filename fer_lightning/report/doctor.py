@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from fer_lightning.data.faces import CLASSES
+from fer_lightning.report.statistics import confusion_of
 from fer_lightning.runs.record import Run
 
 LATEST = 20  # logged steps that count as the end of a training
@@ -39,7 +40,8 @@ def _triplets(run: Run) -> Iterator[str]:
 def _classes(run: Run) -> Iterator[str]:
     if not run.predictions:
         return
-    true, predicted = run.confusion.sum(axis=1), run.confusion.sum(axis=0)
+    confusion = confusion_of(run)
+    true, predicted = confusion.sum(axis=1), confusion.sum(axis=0)
     missing = [name for name, label, guess in zip(CLASSES, true, predicted, strict=True) if label and not guess]
     if missing:
         yield f"never predicted: {', '.join(missing)}; train longer (trainer.max_epochs) or lower classifier.k"

@@ -1,13 +1,7 @@
-"""Figures in one style: arrays in, matplotlib figures out.
+"""The figures: arrays in, matplotlib figures out."""
 
-The colours of the classes are those of M. Okabe and K. Ito (Color universal design, 2008), which colour-blind readers
-can tell apart; maps use a marker of its own for each class besides.
-"""
-
-import re
-import textwrap
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib import rc_context
@@ -16,11 +10,20 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from fer_lightning.data.faces import CLASSES
+from fer_lightning.report.style import (
+    COLORS,
+    LEAKY,
+    MARKERS,
+    RUN_COLORS,
+    RUN_STYLES,
+    STYLE,
+    legend_columns,
+    legend_height,
+    run_color,
+    short,
+    wrapped,
+)
 
-COLORS = dict(zip(CLASSES, ("#D55E00", "#009E73", "#CC79A7", "#E69F00", "#7F7F7F", "#0072B2", "#56B4E9"), strict=True))
-MARKERS = dict(zip(CLASSES, "ovs^DPX", strict=True))
-RUN_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F", "#000000")
-RUN_STYLES = ("-", "--", ":", "-.")  # of the repetitions of an experiment
 CURVES = {  # metric: label of its axis
     "train/loss": "training loss",
     "train/active_share": "active triplets, of all valid ones",
@@ -32,16 +35,6 @@ CURVES = {  # metric: label of its axis
     "val/accuracy": "validation accuracy",
 }
 SHARES = ("train/active_share", "val/accuracy_quick", "val/accuracy")
-LEAKY = "#A32A12"
-STYLE = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "svg.hashsalt": "fer_lightning"}
-
-
-def save(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG and SVG beside each other; ``path`` has no suffix."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with rc_context(STYLE):
-        figure.savefig(path.with_suffix(".png"), dpi=150, metadata={"Software": None})
-        figure.savefig(path.with_suffix(".svg"), metadata={"Date": None})
 
 
 def confusion(matrices: Mapping[str, np.ndarray]) -> Figure:
@@ -64,20 +57,20 @@ def confusion(matrices: Mapping[str, np.ndarray]) -> Figure:
             axes.set_xticks(range(len(CLASSES)), CLASSES, rotation=45, ha="right")
             axes.set_yticks(range(len(CLASSES)), CLASSES)
             axes.set(xlabel="predicted", ylabel="label (share and number of its faces)")
-            axes.set_title(_wrapped(name, 48), fontsize=9)
+            axes.set_title(wrapped(name, 48), fontsize=9)
     return figure
 
 
 def per_class(scores: Mapping[str, np.ndarray], measure: str) -> Figure:
     """Return bars of a measure per class: in the classes' colours for one run, in the runs' colours for several."""
-    names = [_wrapped(name, 60) for name in scores]
+    names = [wrapped(name, 60) for name in scores]
     with rc_context(STYLE):
-        figure = Figure(figsize=(7, 3 + _legend_height(names)), layout="constrained")
+        figure = Figure(figsize=(7, 3 + legend_height(names)), layout="constrained")
         axes = figure.add_subplot()
         width = 0.8 / len(scores)
         for run, (name, values) in enumerate(zip(names, scores.values(), strict=True)):
             places = np.arange(len(CLASSES)) - 0.4 + width * (run + 0.5)
-            colors = list(COLORS.values()) if len(scores) == 1 else _color(run)
+            colors = list(COLORS.values()) if len(scores) == 1 else run_color(run)
             bars = axes.bar(places, values, width, color=colors, label=name)
             if len(scores) <= 2:
                 axes.bar_label(bars, [f"{value:.0%}" for value in values], fontsize=7)
@@ -85,7 +78,7 @@ def per_class(scores: Mapping[str, np.ndarray], measure: str) -> Figure:
         axes.set(ylabel=f"{measure} of the class", ylim=(0, 1.05))
         axes.yaxis.set_major_formatter(PercentFormatter(1))
         if len(scores) > 1:
-            figure.legend(loc="outside lower left", ncols=_legend_columns(names), frameon=False, fontsize=8)
+            figure.legend(loc="outside lower left", ncols=legend_columns(names), frameon=False, fontsize=8)
         else:
             axes.set_title(names[0], fontsize=9)
     return figure
@@ -99,7 +92,7 @@ def scores(rows: Sequence[tuple[str, Sequence[float], tuple[float, float] | None
         chance: Accuracy of always giving the most frequent answer.
     """
     with rc_context(STYLE):
-        names = [_wrapped(label, 30) for label, *_ in rows]
+        names = [wrapped(label, 30) for label, *_ in rows]
         lines = sum(name.count("\n") + 1.6 for name in names)
         figure = Figure(figsize=(5.4, 0.9 + 0.16 * lines), layout="constrained")
         axes = figure.add_subplot()
@@ -129,9 +122,18 @@ def embedding_map(points: np.ndarray, labels: np.ndarray, title: str) -> Figure:
         axes = figure.add_subplot()
         for label, name in enumerate(CLASSES):
             own = points[labels == label]
-            axes.scatter(*own.T, s=16, marker=MARKERS[name], color=COLORS[name], alpha=0.7, linewidths=0, label=name)
+            axes.scatter(
+                own[:, 0],
+                own[:, 1],
+                s=16,
+                marker=MARKERS[name],
+                color=COLORS[name],
+                alpha=0.7,
+                linewidths=0,
+                label=name,
+            )
         axes.set(xticks=[], yticks=[], xlabel="first axis (no unit)", ylabel="second axis (no unit)")
-        axes.set_title(_wrapped(title, 60), fontsize=9)
+        axes.set_title(wrapped(title, 60), fontsize=9)
         axes.spines[:].set_visible(True)
         figure.legend(loc="outside right center", frameon=False, markerscale=2)
     return figure
@@ -162,9 +164,9 @@ def curves(histories: Mapping[str, Mapping[str, tuple[np.ndarray, np.ndarray]]],
         kinds: The experiment of each run, from 0; its repetitions share a colour and differ in their lines.
     """
     found = [name for name in CURVES if any(name in history for history in histories.values())]
-    looks = [
+    looks: list[dict[str, Any]] = [
         {
-            "color": _color(kind),
+            "color": run_color(kind),
             "linestyle": RUN_STYLES[kinds[:run].count(kind) % len(RUN_STYLES)],
             "linewidth": 1.2,
         }
@@ -172,8 +174,8 @@ def curves(histories: Mapping[str, Mapping[str, tuple[np.ndarray, np.ndarray]]],
     ]
     columns = min(3, max(1, len(found)))
     rows = max(1, -(-len(found) // columns))
-    names = [_wrapped(name, 60) for name in histories]
-    height = 2.5 * rows + 0.2 + _legend_height(names)
+    names = [wrapped(name, 60) for name in histories]
+    height = 2.5 * rows + 0.2 + legend_height(names)
     with rc_context(STYLE):
         figure = Figure(figsize=(max(5, 3.35 * columns), height), layout="constrained")
         grid = figure.subplots(rows, columns, squeeze=False)
@@ -193,7 +195,7 @@ def curves(histories: Mapping[str, Mapping[str, tuple[np.ndarray, np.ndarray]]],
         if len(histories) > 1:
             lines = [figure.axes[0].plot([], [], **look)[0] for look in looks]
             figure.legend(
-                lines, names, loc="outside lower left", ncols=_legend_columns(names), frameon=False, fontsize=8
+                lines, names, loc="outside lower left", ncols=legend_columns(names), frameon=False, fontsize=8
             )
     return figure
 
@@ -228,7 +230,7 @@ def _points(axes: Axes, choices: Sequence[str], scores: Sequence[float]) -> None
     except ValueError:
         names = list(dict.fromkeys(choices))
         places = [names.index(choice) for choice in choices]
-        axes.set_xticks(range(len(names)), [_short(name, 24) for name in names], rotation=30, ha="right")
+        axes.set_xticks(range(len(names)), [short(name, 24) for name in names], rotation=30, ha="right")
     axes.margins(x=0.2)
     axes.plot(places, scores, "o", color=RUN_COLORS[0], alpha=0.7)
     for place in set(places):
@@ -245,29 +247,3 @@ def _smooth(values: np.ndarray) -> np.ndarray:
     ends = np.arange(1, len(values) + 1)
     starts = np.maximum(ends - window, 0)
     return (sums[ends] - sums[starts]) / (ends - starts)
-
-
-def _color(run: int) -> str:
-    return RUN_COLORS[run % len(RUN_COLORS)]
-
-
-def _legend_columns(names: Sequence[str]) -> int:
-    """Return how many columns of a legend fit side by side."""
-    longest = max(len(line) for name in names for line in name.split("\n"))
-    return max(1, min(4, 110 // (longest + 8)))
-
-
-def _legend_height(names: Sequence[str]) -> float:
-    """Return the inches that a legend takes."""
-    return 0.18 * -(-len(names) // _legend_columns(names)) * max(name.count("\n") + 1 for name in names)
-
-
-def _short(name: str, length: int) -> str:
-    return name if len(name) <= length else f"{name[: length - 3]}..."
-
-
-def _wrapped(name: str, width: int) -> str:
-    """Return a name on three lines at most, its options without their groups, its paths without their folders."""
-    name = re.sub(r"\b[\w.]*\.(\w+=)", r"\1", name)
-    name = re.sub(r"=\S*/(?=[^/\s])", "=", name)
-    return "\n".join(textwrap.wrap(name, width, max_lines=3, placeholder=" ...")) or name

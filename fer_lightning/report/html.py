@@ -30,7 +30,10 @@ def png(image: np.ndarray) -> str:
 
 def unpng(text: str) -> np.ndarray:
     """Return the picture (H, W) uint8 that ``png`` was given."""
-    return cv2.imdecode(np.frombuffer(base64.b64decode(text), np.uint8), cv2.IMREAD_GRAYSCALE)
+    image = cv2.imdecode(np.frombuffer(base64.b64decode(text), np.uint8), cv2.IMREAD_GRAYSCALE)
+    if image is None:
+        raise ValueError("this is no PNG")
+    return image
 
 
 def embed(path: Path) -> str:

@@ -1,7 +1,7 @@
 """Which run is best, by how much, and whether that means anything."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,8 +9,18 @@ import numpy as np
 from fer_lightning.data.faces import CLASSES
 from fer_lightning.errors import UserError
 from fer_lightning.report.comparison import compare_runs, differs
-from fer_lightning.report.statistics import paired
-from fer_lightning.report.table import MEASURED, experiment, summarize
+from fer_lightning.report.statistics import confusion_of, paired
+from fer_lightning.report.table import (
+    MEASURED,
+    experiment,
+    figure,
+    markdown,
+    rank,
+    row_of,
+    seconds,
+    summarize,
+    unshared,
+)
 from fer_lightning.runs.record import Run
 
 NAMES = {
@@ -47,23 +57,14 @@ class Card(NamedTuple):
         return f"{self.title}{'' if self.title.endswith('?') else ':'} {self.answer}, {self.note}"
 
 
-def order(runs: Sequence[Run], objective: str) -> list[Run]:
-    """Return the runs by objective, best first, then leaky ones, then those without a score."""
-    return sorted(
-        runs,
-        key=lambda run: (
-            objective not in run.metrics,
-            bool(run.metrics.get("leaks")),
-            -run.metrics.get(objective, 0.0),
-        ),
-    )
+def order(runs: Iterable[Run], objective: str) -> list[Run]:
+    """Return the runs, the best first."""
+    return sorted(runs, key=lambda run: rank(run.metrics, objective))
 
 
 def distinguish(runs: Sequence[Run]) -> list[str]:
     """Return a short name for each run: the overrides that not all of them share, else the folder's name."""
-    overrides = [run.overrides for run in runs]
-    shared = set(overrides[0]).intersection(*overrides)
-    labels = [" ".join(override for override in own if override not in shared) or "all defaults" for own in overrides]
+    labels = [label or "all defaults" for label in unshared([run.overrides for run in runs])]
     if len(runs) > 1 and len(set(labels)) == len(labels):
         return labels
     names = [run.name for run in runs]
@@ -71,23 +72,21 @@ def distinguish(runs: Sequence[Run]) -> list[str]:
 
 
 def contenders(runs: Sequence[Run], objective: str) -> list[Contender]:
-    """Return a row for each repeated experiment, then one for each run; both in the order of the objective."""
-    labels = distinguish(runs)
-    rows = [{"runs": 1, "status": "completed", "overrides": "", **run.metrics} for run in runs]
+    """Return an entry for each repeated experiment, then one for each run; both in the order of the objective."""
+    rows = [row_of(run) for run in runs]
     repeated = defaultdict(list)
     for run, row in zip(runs, rows, strict=True):
         if row["status"] == "completed":
             repeated[experiment(row["overrides"])].append(run)
-    shared = set(rows[0]["overrides"].split()).intersection(*(row["overrides"].split() for row in rows))
-    means = [
-        Contender(
-            f"mean of {row['runs']}: {' '.join(o for o in row['overrides'].split() if o not in shared)}".rstrip(": "),
-            repeated[row["overrides"]],
-            row,
-        )
-        for row in summarize(rows, objective)
+    means = summarize(rows, objective)
+    names = unshared([row["overrides"].split() for row in [*means, *rows]])
+    return [
+        *(
+            Contender(f"mean of {row['runs']}: {name}".rstrip(": "), repeated[row["overrides"]], row)
+            for row, name in zip(means, names, strict=False)
+        ),
+        *(Contender(label, [run], row) for label, run, row in zip(distinguish(runs), runs, rows, strict=True)),
     ]
-    return means + [Contender(label, [run], row) for label, run, row in zip(labels, runs, rows, strict=True)]
 
 
 def leading(entries: Sequence[Contender], objective: str) -> list[Contender]:
@@ -195,40 +194,26 @@ def behind(entries: Sequence[Contender], objective: str) -> list[tuple[str, str]
 
 def majority(run: Run) -> tuple[str, float]:
     """Return the most frequent label of the test faces and its share: what always answering it scores."""
-    true = run.confusion.sum(axis=1)
-    return CLASSES[true.argmax()], true.max() / true.sum()
+    true = confusion_of(run).sum(axis=1)
+    return CLASSES[true.argmax()], float(true.max() / true.sum())
 
 
-def figure(row: dict[str, Any], name: str) -> tuple[str, str]:
-    """Return a figure and what it is uncertain by: deviation of a mean, 95 % interval of one run, few faces."""
-    if not isinstance(row.get(name), float):
-        return "", ""
-    if f"{name}_sd" in row:
-        return f"{row[name]:.4f}", f"± {row[f'{name}_sd']:.4f}"
-    if f"{name}_low" in row:
-        return f"{row[name]:.4f}", f"({row[f'{name}_low']:.4f} to {row[f'{name}_high']:.4f})"
-    faces = row.get("test/faces_without_twins")
-    if name == "test/accuracy_without_twins" and faces is not None and faces < row.get("test_faces", 0):
-        return f"{row[name]:.4f}", f"({faces:,.0f} faces)"
-    return f"{row[name]:.4f}", ""
-
-
-def markdown(entries: Sequence[Contender], objective: str) -> str:
-    """Return the leaderboard as a table to paste into a paper."""
+def leaderboard(entries: Sequence[Contender], objective: str) -> str:
+    """Return the entries that have ended as a table to paste into a paper."""
     header = ["job", "protocol", "runs", objective, *(NAMES[name] for name in MEASURED), "seconds"]
-    lines = [header, ["---"] * len(header)]
-    for label, _, row in entries:
-        if row["status"] in ("completed", "mean"):
-            protocol = f"{row.get('protocol', '')}{' (leaky)' if row.get('leaks') else ''}"
-            numbers = [" ".join(figure(row, name)).strip() for name in (objective, *MEASURED)]
-            lines.append([label.replace("|", "\\|"), protocol, str(row["runs"]), *numbers, seconds(row)])
+    rows = [
+        [
+            label,
+            f"{row.get('protocol', '')}{' (leaky)' if row.get('leaks') else ''}",
+            str(row["runs"]),
+            *(" ".join(figure(row, name)).strip() for name in (objective, *MEASURED)),
+            seconds(row),
+        ]
+        for label, _, row in entries
+        if row["status"] in ("completed", "mean")
+    ]
     note = (
         "One run: value (95 % bootstrap interval over groups of twins). Several: mean ± standard deviation. Accuracy "
         "is multiclass; one-vs-rest is the two-class accuracy averaged over the classes, the paper's equation 1."
     )
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + f"\n\n{note}\n"
-
-
-def seconds(row: dict[str, Any]) -> str:
-    """Return how long training took."""
-    return f"{row['elapsed_seconds']:,.0f}" if row.get("elapsed_seconds") is not None else ""
+    return f"{markdown(header, rows)}\n{note}\n"

@@ -1,17 +1,13 @@
 """Tables 4 and 6 of the paper with our figures beside its claims."""
 
-import argparse
-import csv
-import io
-import json
-import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 from fer_lightning.errors import UserError
-from fer_lightning.runs.files import write_text
+from fer_lightning.report.table import gather, markdown
+from fer_lightning.runs.files import write_csv, write_text
 
 TABLE4 = {  # training model: accuracy and elapsed seconds as claimed; precision, recall and F1 are all "100 %"
     "Adam": (0.9996, 16 * 60 + 14),
@@ -36,14 +32,14 @@ HEADER6 = (
 )
 
 
-def collect(folders: list[Path]) -> list[dict[str, Any]]:
+def collect(folders: Sequence[Path]) -> list[dict[str, Any]]:
     """Return what every completed run under some folders noted of itself.
 
     Raises:
-        UserError: If there is none.
+        UserError: If there is none, or they are of different faces.
     """
-    runs = [json.loads(path.read_text()) for folder in folders for path in sorted(folder.rglob("metrics.json"))]
-    runs = [run for run in runs if run.get("status") == "completed" and "test/accuracy_low" in run]
+    found = (run.metrics for run in gather(folders))
+    runs = [noted for noted in found if noted.get("status") == "completed" and "test/accuracy_low" in noted]
     if not runs:
         raise UserError(
             f"no completed run lies under {', '.join(map(str, folders))}: "
@@ -57,15 +53,15 @@ def collect(folders: list[Path]) -> list[dict[str, Any]]:
 
 def table4(runs: list[dict[str, Any]]) -> list[list[str]]:
     """Return the rows of table 4: per optimizer the claim, ours under ``honest`` and ours under ``paper``."""
-    rows, averages = [], {"claimed": [], "honest": [], "paper": []}
+    rows: list[list[str]] = []
+    averages: dict[str, list[float]] = {"claimed": [], "honest": [], "paper": []}
     for optimizer, (claim, seconds) in TABLE4.items():
         rows.append(_claim(optimizer, claim, seconds))
         averages["claimed"].append(claim)
         for protocol in WHOSE:
             own = [run for run in _matching(runs, optimizer, 16, protocol) if run["settings"]["max_epochs"] <= 8]
-            most = max(
-                (run["settings"]["max_epochs"] for run in own), default=0
-            )  # a shortened run only for want of one
+            # A shortened run counts only where there is no whole one.
+            most = max((run["settings"]["max_epochs"] for run in own), default=0)
             own = [run for run in own if run["settings"]["max_epochs"] == most]
             rows.append([optimizer, WHOSE[protocol], *_ours(own)])
             averages[protocol] += [fmean(run["test/accuracy"] for run in own)] if own else []
@@ -138,35 +134,21 @@ def _time(seconds: float) -> str:
     return f"{int(seconds // 60)} min {int(seconds % 60)} s"
 
 
-def _markdown(header: tuple[str, ...], rows: list[list[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+def tables(folders: Sequence[Path]) -> None:
+    """Print the two tables, and write them into the first folder.
 
+    Args:
+        folders: Folders of runs or sweeps.
 
-def _csv(header: tuple[str, ...], rows: list[list[str]]) -> str:
-    text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\n").writerows([header, *rows])
-    return text.getvalue()
-
-
-def main() -> None:
-    """Run the command line."""
-    parser = argparse.ArgumentParser(prog="python -m fer_lightning.report.paper_tables", description=__doc__)
-    parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER", help="folder of runs or sweeps")
-    arguments = parser.parse_args()
-    try:
-        runs = collect(arguments.folders)
-    except UserError as error:
-        sys.exit(f"error: {error}")
-    folder = arguments.folders[0]
+    Raises:
+        UserError: If they hold no completed run, or runs of different faces.
+    """
+    runs = collect(folders)
+    folder = folders[0]
     for name, header, rows in (("table4", HEADER4, table4(runs)), ("table6", HEADER6, table6(runs))):
-        text = _markdown(header, rows)
+        text = markdown(header, rows)
         print(text)
         write_text(folder / f"{name}.md", "\n".join([text, *notes(runs), ""]))
-        write_text(folder / f"{name}.csv", _csv(header, rows))
+        write_csv(folder / f"{name}.csv", header, rows)
     print("\n".join(notes(runs)))
     print(f"written: {folder}/table4.md, table4.csv, table6.md, table6.csv")
-
-
-if __name__ == "__main__":
-    main()

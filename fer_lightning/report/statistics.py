@@ -1,10 +1,35 @@
-"""How certain a score is: bootstrap intervals, and the paired comparison of two runs."""
+"""What predictions are worth, and how certain that is: confusion, F1, bootstrap intervals, paired comparisons."""
 
 import numpy as np
 from scipy.stats import binomtest, t
 
+from fer_lightning.data.faces import CLASSES
+from fer_lightning.runs.record import Run
+
 RESAMPLES = 1000
-HEADLINES = ("accuracy", "balanced_accuracy", "macro_f1")
+
+
+def confusion_matrix(labels: np.ndarray, predictions: np.ndarray, num_classes: int) -> np.ndarray:
+    """Return how many faces of each class were given each answer.
+
+    Args:
+        labels: (B,) int64.
+        predictions: (B,) int64.
+        num_classes: C.
+
+    Returns:
+        (C, C) int64, rows true and columns predicted.
+    """
+    return np.bincount(labels * num_classes + predictions, minlength=num_classes**2).reshape(num_classes, num_classes)
+
+
+def confusion_of(run: Run) -> np.ndarray:
+    """Return the confusion matrix (C, C) of a run's predictions.csv, all zero without the file."""
+    labels, predictions = (
+        np.array([CLASSES.index(row[column]) for row in run.predictions], dtype=np.int64)
+        for column in ("label", "prediction")
+    )
+    return confusion_matrix(labels, predictions, len(CLASSES))
 
 
 def scores(confusion: np.ndarray) -> dict[str, np.ndarray]:
@@ -19,7 +44,7 @@ def scores(confusion: np.ndarray) -> dict[str, np.ndarray]:
     return {
         "accuracy": right.sum(axis=-1) / true.sum(axis=-1),
         "balanced_accuracy": (right / np.maximum(true, 1e-12)).sum(axis=-1) / number,
-        "macro_f1": (2 * right / np.maximum(true + predicted, 1e-12)).sum(axis=-1) / number,
+        "macro_f1": f1_per_class(confusion).sum(axis=-1) / number,
     }
 
 
@@ -33,9 +58,9 @@ def intervals(
     Args:
         labels: (B,) int64.
         predictions: (B,) int64.
-        groups: (B,) group of twins of each face.
+        groups: (B,) int64, the group of twins of each face.
         num_classes: C.
-        seed: Of the resamples.
+        seed: The resamples' seed.
     """
     tables = _tables(labels * num_classes + predictions, groups, num_classes**2)
     drawn = _resample(tables, seed).reshape(-1, num_classes, num_classes)
@@ -48,8 +73,8 @@ def compare(first: np.ndarray, second: np.ndarray, groups: np.ndarray, seed: int
     Args:
         first: (B,) bool, whether the first one is right.
         second: (B,) bool, whether the second one is.
-        groups: (B,) group of twins of each face.
-        seed: Of the resamples.
+        groups: (B,) int64, the group of twins of each face.
+        seed: The resamples' seed.
 
     Returns:
         ``difference`` of the accuracies (first minus second), its bootstrap interval ``low`` and ``high``, the number
@@ -87,8 +112,9 @@ def paired(differences: np.ndarray) -> dict[str, float]:
 
 
 def f1_per_class(confusion: np.ndarray) -> np.ndarray:
-    """Return the F1 of each class (C,) from confusion (C, C), 0 where a class neither occurs nor is predicted."""
-    return 2 * np.diag(confusion) / np.maximum(confusion.sum(axis=0) + confusion.sum(axis=1), 1)
+    """Return the F1 of each class (..., C) of confusion matrices (..., C, C), 0 for a class that never occurs."""
+    right = np.diagonal(confusion, axis1=-2, axis2=-1)
+    return 2 * right / np.maximum(confusion.sum(axis=-1) + confusion.sum(axis=-2), 1)
 
 
 def one_vs_rest(accuracy: float, num_classes: int) -> float:

@@ -1,9 +1,7 @@
-"""All jobs of a sweep as rows: sweep.csv, and the table on the console."""
+"""Runs as rows, repeated ones summarised: sweep.csv, and the table on the console."""
 
-import csv
-import io
-import json
 from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
@@ -12,8 +10,8 @@ from filelock import FileLock
 from rich.console import Console
 from rich.table import Column, Table
 
-from fer_lightning.runs.files import write_text
-from fer_lightning.runs.record import REPEATED
+from fer_lightning.runs.files import write_csv
+from fer_lightning.runs.record import REPEATED, Run, read_run, read_runs
 
 MEASURED = (
     "test/accuracy",
@@ -24,35 +22,38 @@ MEASURED = (
 )
 
 
-def tabulate(folder: Path, objective: str) -> list[dict[str, Any]]:
-    """Write ``sweep.csv`` into a sweep's folder and return its rows."""
-    with writing(folder):
-        jobs = collect(folder, objective)
-        rows = [*summarize(jobs, objective), *jobs]
-        write_table(folder / "sweep.csv", rows, objective)
-    return rows
+def rank(row: Mapping[str, Any], objective: str) -> tuple[bool, bool, float]:
+    """Return what sorts rows by objective: the best first, then leaky ones, then those without a score."""
+    score = row.get(objective)
+    return score is None, bool(row.get("leaks")), -(score or 0.0)
 
 
-def writing(folder: Path) -> FileLock:
-    """Return the lock under which the files of a sweep are written, by jobs in several processes.
+def gather(folders: Iterable[Path]) -> list[Run]:
+    """Return every run in or below some folders, each once.
 
-    Whoever reads all jobs before it writes must hold it from before the first is read, else an older table would
-    replace a newer one.
+    Raises:
+        UserError: If a folder holds none.
     """
-    return FileLock(folder / ".writing.lock")
+    return list({run.folder.resolve(): run for folder in folders for run in read_runs(folder)}.values())
 
 
-def collect(sweep_dir: Path, objective: str) -> list[dict[str, Any]]:
-    """Return one row per job that has begun: best objective first, then leaky ones, then those without a score."""
-    rows = [
-        {"job": path.parent.name, "runs": 1, "status": "running", "overrides": ""}
-        | json.loads(path.read_text(encoding="utf-8"))
-        for path in sorted(sweep_dir.glob("*/metrics.json"))
-    ]
-    return sorted(rows, key=lambda row: _rank(row, objective))
+def row_of(run: Run) -> dict[str, Any]:
+    """Return a run as a row of the tables."""
+    return {"job": run.name, "runs": 1, "status": "running", "overrides": " ".join(run.overrides), **run.metrics}
 
 
-def summarize(jobs: list[dict[str, Any]], objective: str) -> list[dict[str, Any]]:
+def unshared(options: Sequence[Collection[str]]) -> list[str]:
+    """Return of each list of options those that the lists do not all share, as one text."""
+    shared = set(options[0]).intersection(*options)
+    return [" ".join(option for option in own if option not in shared) for own in options]
+
+
+def experiment(overrides: str) -> str:
+    """Return the overrides without those in which repetitions differ."""
+    return " ".join(o for o in overrides.split() if not o.lstrip("+").startswith(REPEATED))
+
+
+def summarize(jobs: Sequence[Mapping[str, Any]], objective: str) -> list[dict[str, Any]]:
     """Return one row per experiment that was repeated with other seeds or folds: means, and standard deviations."""
     repeated = defaultdict(list)
     for job in jobs:
@@ -74,12 +75,62 @@ def summarize(jobs: list[dict[str, Any]], objective: str) -> list[dict[str, Any]
             if len(values) > 1:
                 row |= {name: fmean(values), f"{name}_sd": stdev(values)}
         rows.append(row)
-    return sorted(rows, key=lambda row: _rank(row, objective))
+    return sorted(rows, key=lambda row: rank(row, objective))
 
 
-def experiment(overrides: str) -> str:
-    """Return the overrides without those in which repetitions differ."""
-    return " ".join(o for o in overrides.split() if not o.lstrip("+").startswith(REPEATED))
+def figure(row: Mapping[str, Any], name: str, digits: int = 4) -> tuple[str, str]:
+    """Return a figure and what it is uncertain by: deviation of a mean, 95 % interval of one run, few faces.
+
+    Args:
+        row: A row of the tables.
+        name: The figure's name.
+        digits: Decimals of an interval.
+    """
+    if not isinstance(row.get(name), float):
+        return "", ""
+    if f"{name}_sd" in row:
+        return f"{row[name]:.4f}", f"± {row[f'{name}_sd']:.4f}"
+    if f"{name}_low" in row:
+        return f"{row[name]:.4f}", f"({row[f'{name}_low']:.{digits}f} to {row[f'{name}_high']:.{digits}f})"
+    faces = row.get("test/faces_without_twins")
+    if name == "test/accuracy_without_twins" and faces is not None and faces < row.get("test_faces", 0):
+        return f"{row[name]:.4f}", f"({faces:,.0f} faces)"
+    return f"{row[name]:.4f}", ""
+
+
+def seconds(row: Mapping[str, Any]) -> str:
+    """Return how long training took."""
+    return f"{row['elapsed_seconds']:,.0f}" if row.get("elapsed_seconds") is not None else ""
+
+
+def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table to paste into a paper."""
+    cells = [[cell.replace("|", "\\|") for cell in line] for line in (header, ["---"] * len(header), *rows)]
+    return "".join(f"| {' | '.join(line)} |\n" for line in cells)
+
+
+def tabulate(folder: Path, objective: str) -> list[dict[str, Any]]:
+    """Write ``sweep.csv`` into a sweep's folder and return its rows."""
+    with writing(folder):
+        jobs = collect(folder, objective)
+        rows = [*summarize(jobs, objective), *jobs]
+        write_table(folder / "sweep.csv", rows, objective)
+    return rows
+
+
+def writing(folder: Path) -> FileLock:
+    """Return the lock under which the files of a sweep are written, by jobs in several processes.
+
+    Whoever reads all jobs before it writes must hold it from before the first is read, else an older table would
+    replace a newer one.
+    """
+    return FileLock(folder / ".writing.lock")
+
+
+def collect(sweep_dir: Path, objective: str) -> list[dict[str, Any]]:
+    """Return one row per job that has begun, the best first."""
+    runs = (read_run(path.parent) for path in sorted(sweep_dir.glob("*/metrics.json")))
+    return sorted(map(row_of, runs), key=lambda row: rank(row, objective))
 
 
 def columns(objective: str) -> list[str]:
@@ -92,41 +143,20 @@ def columns(objective: str) -> list[str]:
     ]
 
 
-def write_table(path: Path, rows: list[dict[str, Any]], objective: str) -> None:
+def write_table(path: Path, rows: Iterable[Mapping[str, Any]], objective: str) -> None:
     """Write the rows as CSV."""
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, columns(objective), extrasaction="ignore", restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_text(path, text.getvalue())
+    header = columns(objective)
+    write_csv(path, header, ([row.get(name, "") for name in header] for row in rows))
 
 
-def show_table(rows: list[dict[str, Any]], objective: str) -> None:
+def show_table(rows: Sequence[Mapping[str, Any]], objective: str) -> None:
     """Print the rows on the console; of leaky ones it says so."""
     names = [objective, *MEASURED[:3]]
-    overrides = [row["overrides"].split() for row in rows]
-    known = [own for own in overrides if own]
-    shared = set.intersection(*map(set, known)) if known else set()
     table = Table(Column("job", overflow="fold", ratio=2), "status", *names, "seconds", "leaks")
-    for row, own in zip(rows, overrides, strict=True):
-        cells = [f"{row[name]:.4f}{_spread(row, name)}" if name in row else "" for name in names]
-        seconds = f"{row['elapsed_seconds']:.0f}" if "elapsed_seconds" in row else ""
-        job = " ".join(override for override in own if override not in shared) or row["job"]
+    for row, own in zip(rows, unshared([row["overrides"].split() for row in rows]), strict=True):
+        job = own or row["job"]
         job = f"mean of {row['runs']}: {job}" if row["status"] == "mean" else job
-        table.add_row(job, row["status"], *cells, seconds, "leaky" if row.get("leaks") else "")
+        cells = [" ".join(figure(row, name, 3)).strip() for name in names]
+        table.add_row(job, row["status"], *cells, seconds(row), "leaky" if row.get("leaks") else "")
     console = Console()
     Console(width=max(console.width, 140)).print(table)  # wide enough for every column where there is no terminal
-
-
-def _spread(row: dict[str, Any], name: str) -> str:
-    """Return what a figure is uncertain by: deviation of a mean, 95 % interval of one run's accuracy."""
-    if f"{name}_sd" in row:
-        return f" ± {row[f'{name}_sd']:.4f}"
-    if f"{name}_low" in row:
-        return f" ({row[f'{name}_low']:.3f} to {row[f'{name}_high']:.3f})"
-    return ""
-
-
-def _rank(row: dict[str, Any], objective: str) -> tuple[bool, bool, float]:
-    score = row.get(objective)
-    return score is None, bool(row.get("leaks")), -(score or 0.0)

@@ -1,21 +1,20 @@
-"""Sweeps in W&B: the closing run of each, and on demand a saved view and a report of one.
+"""What W&B is given: a run's figures and tables, a sweep's closing run, and on demand a saved view and a report."""
 
-python -m fer_lightning.report.wandb ENTITY/PROJECT SWEEP      (needs: pip install 'fer_lightning[dashboard]')
-"""
-
-import argparse
-import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+import numpy as np
 import wandb
 from omegaconf import DictConfig
 
-from fer_lightning.errors import UserError
+from fer_lightning.data.faces import CLASSES
+from fer_lightning.errors import UserError, install_command
+from fer_lightning.report.html import unpng
 from fer_lightning.report.leaderboard import contenders, order
-from fer_lightning.report.page import option_scores
+from fer_lightning.report.plots import FIGURES, option_scores
+from fer_lightning.report.statistics import f1_per_class
 from fer_lightning.report.table import MEASURED
 from fer_lightning.runs.record import Run, read_runs
 
@@ -24,16 +23,77 @@ SECTIONS = {  # of the saved view: title -> metrics, each a panel
     "Training": ("train/loss", "train/active_share", "train/spread", "train/learning_rate"),
     "Distances": ("train/positive_distance", "train/negative_distance", "train/active_triplets"),
 }
-CLOSING = ("sweep/scores", "sweep/options", "sweep/training_graphs", "sweep/confusion_matrices")
 BARS = ("test/accuracy", "test/balanced_accuracy", "test/macro_f1", "test/accuracy_without_twins")
+
+
+def run_media(
+    pictures: Sequence[Path],
+    confusion: np.ndarray,
+    findings: Mapping[str, float],
+    mistakes: Sequence[Mapping[str, Any]],
+    neighbours: int,
+) -> dict[str, Any]:
+    """Return what a tested run shows in W&B.
+
+    Args:
+        pictures: PNG files of its figures.
+        confusion: (C, C) int64, rows true and columns predicted.
+        findings: What the audit counted.
+        mistakes: Content of mistakes.json.
+        neighbours: Columns for the gallery faces beside each mistake.
+    """
+    return {
+        **{f"media/{path.stem}": wandb.Image(str(path)) for path in pictures},
+        "tables/per_class": per_class_table(confusion),
+        "tables/confusion": confusion_table(confusion),
+        "tables/audit": wandb.Table(["finding", "number"], [list(finding) for finding in findings.items()]),
+        "tables/mistakes": mistakes_table(mistakes, neighbours),
+    }
+
+
+def mistakes_table(mistakes: Sequence[Mapping[str, Any]], neighbours: int) -> wandb.Table:
+    """Return the worst mistakes as a W&B table: face, label, prediction, vote, neighbours."""
+    columns: list[str | int] = ["file", "face", "label", "prediction", "vote"]
+    columns += [f"neighbour {number}" for number in range(1, neighbours + 1)]
+    rows = []
+    for mistake in mistakes:
+        near = [
+            wandb.Image(unpng(near["png"]), caption=f"{near['label']} {near['similarity']:.3f}")
+            for near in mistake["neighbours"]
+        ]
+        row = [mistake["file"], wandb.Image(unpng(mistake["png"])), mistake["label"], mistake["prediction"]]
+        rows.append([*row, mistake["vote"], *near, *[None] * (neighbours - len(near))])
+    return wandb.Table(columns, rows)
+
+
+def per_class_table(confusion: np.ndarray) -> wandb.Table:
+    """Return precision, recall, F1 and number of faces per class."""
+    right, true, predicted = np.diag(confusion), confusion.sum(axis=1), confusion.sum(axis=0)
+    precision, recall = right / np.maximum(predicted, 1), right / np.maximum(true, 1)
+    rows = zip(CLASSES, precision, recall, f1_per_class(confusion), true, strict=True)
+    return wandb.Table(
+        ["class", "precision", "recall", "f1", "faces"], [[row[0], *map(float, row[1:])] for row in rows]
+    )
+
+
+def confusion_table(confusion: np.ndarray) -> wandb.Table:
+    """Return the confusion matrix as rows: label, prediction, faces, share of the label."""
+    shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
+    return wandb.Table(
+        ["label", "prediction", "faces", "share"],
+        [
+            [CLASSES[label], CLASSES[prediction], int(count), float(shares[label, prediction])]
+            for (label, prediction), count in np.ndenumerate(confusion)
+        ],
+    )
 
 
 def log_sweep(folder: Path, config: DictConfig) -> None:
     """Log a finished sweep as one more run of its W&B group: leaderboard, figures, objective against each option.
 
     Args:
-        folder: Of the sweep; its report has been written.
-        config: Of one of its jobs; names project, group and mode.
+        folder: The sweep's folder; its report has been written.
+        config: Configuration of one of its jobs; names project, group and mode.
     """
     runs, objective = read_runs(folder), config.objective
     options = option_scores(runs, objective)
@@ -116,7 +176,11 @@ def sweep_report(entity: str, project: str, sweep: str) -> Any:
     )
     board = [
         reports.WeavePanelSummaryTable(table_name="sweep/leaderboard", layout=reports.Layout(w=24, h=8)),
-        reports.MediaBrowser(media_keys=list(CLOSING), num_columns=2, layout=reports.Layout(y=8, w=24, h=16)),
+        reports.MediaBrowser(
+            media_keys=[f"sweep/{make.__name__}" for make in FIGURES],
+            num_columns=2,
+            layout=reports.Layout(y=8, w=24, h=16),
+        ),
     ]
     panels = [reports.BarPlot(title=metric, metrics=[metric]) for metric in BARS]
     panels += [
@@ -136,25 +200,22 @@ def sweep_report(entity: str, project: str, sweep: str) -> Any:
     )
 
 
-def main() -> None:
-    """Run the command line."""
-    parser = argparse.ArgumentParser(prog="python -m fer_lightning.report.wandb", description=__doc__)
-    parser.add_argument("project", metavar="ENTITY/PROJECT")
-    parser.add_argument("sweep", metavar="SWEEP", help="name of the sweep's folder, which is its W&B group")
-    arguments = parser.parse_args()
-    entity, _, project = arguments.project.partition("/")
+def dashboard(project: str, sweep: str) -> None:
+    """Save a view and a report of a sweep in W&B and print their addresses.
+
+    Args:
+        project: ``ENTITY/PROJECT``.
+        sweep: Name of the sweep's folder, which is its W&B group.
+
+    Raises:
+        UserError: If the project lacks its entity, or the extra is not installed.
+    """
+    entity, _, name = project.partition("/")
+    if not name:
+        raise UserError(f"{project} is no ENTITY/PROJECT: write your W&B account before the project")
     try:
-        if not project:
-            raise UserError(f"{arguments.project} is no ENTITY/PROJECT: write your W&B account before the project")
-        try:
-            made = [make(entity, project, arguments.sweep) for make in (saved_view, sweep_report)]
-        except ImportError as error:
-            raise UserError("the dashboard needs wandb-workspaces: pip install 'fer_lightning[dashboard]'") from error
-        for item in made:
-            print(item.save().url)
-    except UserError as error:
-        sys.exit(f"error: {error}")
-
-
-if __name__ == "__main__":
-    main()
+        made = [make(entity, name, sweep) for make in (saved_view, sweep_report)]
+    except ImportError as error:
+        raise UserError(f"the dashboard needs wandb-workspaces: {install_command('dashboard')}") from error
+    for item in made:
+        print(item.save().url)

@@ -10,14 +10,14 @@ class Kind(IntEnum):
     """What a node defines, from what binds most to what binds least."""
 
     STATE = 0  # the result, and a checkpoint holds its state: a new value would be replaced by the saved one
-    RESULT = 1  # faces, network, and what is learnt: a checkpoint may choose its own up to here, wherever it comes from
-    RUN = 2  # how far and how one run trains: runs that are equal up to here give equal figures
-    MACHINE = 3  # how a machine does it: a run's name holds what is set up to here
-    PLACE = 4  # where a run comes from, reads and writes, and what it writes along
-    NAME = 5  # what it is called
+    RESULT = 1  # faces, network, what is learnt: a checkpoint chooses up to here, wherever it comes from
+    RUN = 2  # how far and how a run trains: runs that are equal up to here give equal figures
+    MACHINE = 3  # how a machine does it: the name of a run's folder holds what is set up to here
+    PLACE = 4  # where a run comes from, reads and writes; callbacks and loggers, which look on
+    NAME = 5  # what a run is called
 
 
-NODES = {  # a node that is not listed is what the one around it is
+NODES = {  # what is not listed has the kind of the node around it
     "data": Kind.RESULT,
     "data.cache_dir": Kind.PLACE,
     "data.num_workers": Kind.MACHINE,
@@ -59,7 +59,7 @@ NODES = {  # a node that is not listed is what the one around it is
 
 
 def kind(key: str) -> Kind:
-    """Return what a value or a group's choice defines, such as ``optimizer.lr``; what nobody knows counts as result."""
+    """Return what an option defines, such as ``optimizer.lr`` or ``hydra/launcher``; an unknown one, the result."""
     parts = re.split("[./]", key)
     around = (".".join(parts[:length]) for length in range(len(parts), 0, -1))
     return next((NODES[node] for node in around if node in NODES), Kind.RESULT)

@@ -15,6 +15,7 @@ from lightning.pytorch.callbacks import Callback
 from omegaconf import open_dict
 
 from fer_lightning import __version__
+from fer_lightning.callbacks.interruption import Interruption
 from fer_lightning.errors import Interrupted, NotFiniteError, UserError
 from fer_lightning.launch.resume import resume_arguments, resumed
 from fer_lightning.plugins import AtomicCheckpointIO
@@ -39,7 +40,7 @@ class Signal(Callback):
 
     def note(self, trainer, *args, **kwargs) -> None:
         if trainer.global_step == self.step:
-            (resumption,) = (c for c in trainer.callbacks if hasattr(c, "received"))
+            (resumption,) = (c for c in trainer.callbacks if isinstance(c, Interruption))
             resumption.received = signal.SIGTERM
 
 

@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hydra.utils import instantiate
 
 from fer_lightning.data.augmentation import Chain
 from fer_lightning.data.protocols import folder, honest, kfold, leaky_gallery, leaky_report, multiply, official, paper
@@ -9,7 +10,7 @@ from fer_lightning.data.twins import Twins, find_twins
 from fer_lightning.errors import UserError
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def twins(faces) -> Twins:
     return find_twins(faces.images)
 
@@ -123,6 +124,14 @@ def test_leaks_switched_on_are_measured(faces, twins):
     assert gallery.seen(gallery.test).all()
     report = leaky_report(faces, twins, 0.2, 0)
     assert report.leaks() == ("100.0% of the test faces are themselves in training",)
+
+
+def test_every_protocol_of_conf_names_its_partition(faces, twins, make_cfg):
+    splits = faces.splits.astype("<U10")
+    splits[70:100] = "validation"
+    for choice in ("folder", "honest", "kfold", "leaky_gallery", "leaky_report", "official", "paper"):
+        protocol = instantiate(make_cfg(f"protocol={choice}").protocol)
+        assert protocol(replace(faces, splits=splits), twins).protocol == choice
 
 
 def test_a_source_without_held_out_faces_is_refused(faces, twins):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fer_lightning.data import readers
+from fer_lightning.data import listing, readers
 from fer_lightning.data.faces import CLASSES
 from fer_lightning.data.readers import read_faces, scan_line
 from fer_lightning.errors import UserError
@@ -51,7 +51,7 @@ def write_zip(files, path):
 
 @pytest.fixture
 def read(tmp_path):
-    return lambda root: read_faces(str(root), str(tmp_path / "cache"), {})
+    return lambda root, image_size=48: read_faces(str(root), str(tmp_path / "cache"), {}, image_size)
 
 
 @pytest.mark.parametrize(
@@ -249,6 +249,27 @@ def test_every_kind_of_picture_becomes_48_x_48_grey(tmp_path, read):
     )
 
 
+def test_faces_are_resized_to_the_size_asked_for_and_cached_by_it(tmp_path, read):
+    steps = {
+        name: encode(np.repeat(np.arange(48, dtype=np.uint8) * 5, 48).reshape(48, 48)) for name in make_tree("train")
+    }
+    tree = write_zip(steps, tmp_path / "a.zip")
+    rows = [
+        f"{emotion},{' '.join(str(5 * row) for row in range(48) for _ in range(48))},Training" for emotion in range(7)
+    ]
+    (tmp_path / "fer2013.csv").write_bytes(csv_text(rows))
+    for source, count in ((tree, 14), (tmp_path / "fer2013.csv", 7)):
+        small, large = read(source), read(source, 64)
+        assert large.images.shape == (count, 64, 64)
+        assert small.images.shape == (count, 48, 48)
+        assert small.remarks == ()
+        assert large.remarks == (f"Pictures resized to 64 x 64 pixels: {count}.",)
+        expected = 5 * ((np.arange(64) + 0.5) * 48 / 64 - 0.5)  # a ramp stays a ramp, but for its ends
+        np.testing.assert_allclose(large.images[0][4:-4, 20], expected[4:-4], atol=1)
+        np.testing.assert_array_equal(read(source, 64).images, large.images)
+    assert len(list((tmp_path / "cache").iterdir())) == 4
+
+
 @pytest.mark.parametrize("name", ["../evil.png", "train/../../evil.png", "/evil.png", "C:/evil.png", "..\\evil.png"])
 def test_zip_member_that_leaves_the_archive_is_refused(tmp_path, read, name):
     path = write_zip(make_tree("train") | {name: b"x"}, tmp_path / "a.zip")
@@ -270,7 +291,7 @@ def test_zip_bombs_are_refused(tmp_path, read, monkeypatch):
     path = write_zip(make_tree("train") | {"bomb.png": bytes(20_000_000)}, tmp_path / "a.zip")
     with pytest.raises(UserError, match=r"'bomb\.png' would unpack from .* to 20,000,000 bytes: a zip bomb"):
         read(path)
-    monkeypatch.setattr(readers, "MAX_UNPACKED", 10_000)
+    monkeypatch.setattr(listing, "MAX_UNPACKED", 10_000)
     with pytest.raises(UserError, match="more than the 10,000 allowed: a zip bomb"):
         read(write_zip(make_tree("train"), tmp_path / "b.zip"))
 
@@ -299,7 +320,7 @@ def test_cache_is_used_kept_apart_and_rebuilt(tmp_path, read, monkeypatch, caplo
     first = read(root)
     (cache,) = (tmp_path / "cache").iterdir()  # and no temporary file
     with monkeypatch.context() as patch:
-        patch.setattr(readers, "_read_picture", None)  # would make all unreadable
+        patch.setattr(readers, "read_picture", None)  # would make all unreadable
         again = read(root)
     for field in ("images", "labels", "names", "splits"):
         np.testing.assert_array_equal(getattr(again, field), getattr(first, field))
@@ -323,7 +344,7 @@ def test_cache_is_used_kept_apart_and_rebuilt(tmp_path, read, monkeypatch, caplo
 def test_cache_that_cannot_be_written_only_warns(tmp_path, caplog):
     (tmp_path / "file").write_text("in the way")
     root = write_zip(make_tree("train"), tmp_path / "a.zip")
-    assert len(read_faces(root, str(tmp_path / "file/cache"), {})) == 14
+    assert len(read_faces(root, str(tmp_path / "file/cache"), {}, 48)) == 14
     assert "could not be written" in caplog.text
 
 
@@ -349,13 +370,14 @@ def test_kaggle(tmp_path, read, monkeypatch):
     with pytest.raises(UserError, match=r"could not be downloaded \(403\).*KAGGLE_KEY.*point data\.root at it"):
         read("kaggle")
     monkeypatch.setitem(sys.modules, "kagglehub", None)
-    with pytest.raises(UserError, match=r"pip install 'fer_lightning\[kaggle\]'"):
+    with pytest.raises(UserError, match=r"pip install -e '\.\[kaggle\]'"):
         read("kaggle")
 
 
 def test_drawn_faces_where_no_root_is_given(tmp_path, monkeypatch):
-    monkeypatch.setattr(readers, "draw_faces", lambda count, wrong_label_share, seed: (count, wrong_label_share, seed))
-    assert read_faces(None, str(tmp_path), {"count": 70, "wrong_label_share": 0.1, "seed": 3}) == (70, 0.1, 3)
+    monkeypatch.setattr(readers, "draw_faces", lambda **given: given)
+    drawn = {"count": 70, "wrong_label_share": 0.1, "seed": 3}
+    assert read_faces(None, str(tmp_path), drawn, 64) == {**drawn, "image_size": 64}
 
 
 @pytest.mark.real_faces

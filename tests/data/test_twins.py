@@ -49,6 +49,15 @@ def test_near_twins_are_found_and_named(pictures, kind):
     assert twins.pairs.tolist() == [[row, 60 + row] for row in range(20)]
 
 
+def test_near_twins_are_found_at_other_sizes(pictures):
+    again = np.stack([view(picture, right=2, down=-1) for picture in pictures[:20]])
+    images = np.concatenate([[view(picture) for picture in pictures], again])
+    large = np.stack([cv2.resize(image, (64, 64), interpolation=cv2.INTER_CUBIC) for image in images])
+    twins = find_twins(large)
+    assert twins.pairs.tolist() == [[row, 60 + row] for row in range(20)]
+    assert set(twins.kinds) == {"shifted"}
+
+
 def test_different_pictures_and_flat_ones_are_no_near_twins(pictures):
     grey = np.full((5, 48, 48), 128, np.uint8)
     grey[1:, 0, 0] = [129, 130, 131, 132]

@@ -46,7 +46,7 @@ def read(number: int, root: Path, cache: Path) -> list[str]:
             for path in cache.iterdir():
                 path.write_bytes(path.read_bytes()[:5000])
         meet.wait(60)
-        faces = read_faces(str(root), str(cache), {})
+        faces = read_faces(str(root), str(cache), {}, 48)
         found.append((faces.fingerprint, faces.images.tobytes(), faces.labels.tobytes(), faces.names.tobytes()))
     return found
 
@@ -54,7 +54,7 @@ def read(number: int, root: Path, cache: Path) -> list[str]:
 def test_four_processes_fill_one_cache(tmp_path):
     root = make_tree(tmp_path / "faces", faces=20)
     results = together(read, root, tmp_path / "cache")
-    first = read_faces(str(root), str(tmp_path / "other"), {})
+    first = read_faces(str(root), str(tmp_path / "other"), {}, 48)
     assert len(first.labels) == 280
     table = (first.fingerprint, first.images.tobytes(), first.labels.tobytes(), first.names.tobytes())
     assert all(found == table for result in results for found in result)

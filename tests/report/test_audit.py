@@ -2,8 +2,6 @@
 
 import csv
 import json
-import subprocess
-import sys
 from dataclasses import replace
 
 import numpy as np
@@ -65,7 +63,7 @@ def test_labels_of_identical_pictures_limit_the_accuracy(faces):
 
 @pytest.mark.parametrize("seed", range(10))
 def test_no_false_alarm_on_clean_faces(seed, tmp_path, make_cfg):
-    faces = draw_faces(400, 0.1, seed)
+    faces = draw_faces(400, 0.1, seed, 48)
     found = audit(faces, str(tmp_path))
     assert found.alarms() == []
     for protocol in ("honest", "kfold"):
@@ -76,7 +74,7 @@ def test_no_false_alarm_on_clean_faces(seed, tmp_path, make_cfg):
 
 def test_an_archive_augmented_before_its_split_is_noticed(make_cfg, tmp_path):
     chains = instantiate(make_cfg("protocol=paper").protocol).keywords["pictures"]
-    table = multiply(draw_faces(200, 0.1, 0), chains)
+    table = multiply(draw_faces(200, 0.1, 0, 48), chains)
     test = np.random.default_rng(0).random(len(table)) < 0.2
     splits = np.where(test, "test", "train")
     mixed = replace(table, splits=splits, fingerprint=fingerprint(table.images, table.labels, splits))
@@ -91,20 +89,11 @@ def test_faces_of_one_split_are_audited_too(faces, tmp_path):
     assert report["alarms"] == []
 
 
-def test_command_writes_page_numbers_and_files(tmp_path):
-    command = [
-        sys.executable,
-        "-m",
-        "fer_lightning.report.audit",
-        "data.drawn.count=200",
-        "logger=csv",
-        "hydra.run.dir=out",
-    ]
-    done = subprocess.run(
-        command, cwd=tmp_path, env={"PYTHONPATH": str(ROOT), "PATH": ""}, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert "written: " in done.stdout
+def test_command_writes_page_numbers_and_files(run_here, tmp_path):
+    options = ("data.drawn.count=200", "logger=csv", "hydra.run.dir=out")
+    done = run_here("fer_lightning/__main__.py", "audit", *options)
+    assert done.code == 0, done.text
+    assert "out/audit.html, audit.json, audit.csv\n" in done.text
     report = json.loads((tmp_path / "out/audit.json").read_text())
     assert report["faces"] == 200
     assert sum(sum(counts.values()) for counts in report["counts"].values()) == 200
@@ -121,7 +110,7 @@ def test_command_writes_page_numbers_and_files(tmp_path):
 @pytest.mark.real_faces
 @pytest.mark.skipif(not ARCHIVE.is_file(), reason=f"the real faces are not at {ARCHIVE}")
 def test_audit_of_the_real_faces(tmp_path):
-    report = audit(read_faces(str(ARCHIVE), str(tmp_path), {}), str(tmp_path)).report()
+    report = audit(read_faces(str(ARCHIVE), str(tmp_path), {}, 48), str(tmp_path)).report()
     assert report["differences"] == ["train/sad: the paper's table 1 prints 4,983 for these 4,938"]
     assert (report["flat"], report["empty"]) == (13, 12)
     assert report["identical_twins"] == {"groups": 1458, "pictures": 3241, "contradictory_groups": 53}

@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 
 from fer_lightning.data.faces import CLASSES
-from fer_lightning.report.leaderboard import behind, contenders, leading, markdown, order, verdict
+from fer_lightning.report.leaderboard import behind, contenders, leaderboard, leading, order, verdict
 from fer_lightning.report.page import command, write_report
+from fer_lightning.report.plots import board, option_scores, plots
 from fer_lightning.report.statistics import paired
+from fer_lightning.report.table import show_table, tabulate
 from fer_lightning.runs.record import read_runs
 
 FACES = 700
@@ -106,9 +108,36 @@ def test_leaky_and_failed_runs_never_lead(make, tmp_path):
     cards = verdict(entries(tmp_path), "val/accuracy")
     assert [card.answer for card in cards] == ["protocol=honest", "42.86%"]
     assert [entry.label for entry in entries(tmp_path)] == ["protocol=honest", "protocol=paper", "protocol=kfold"]
-    table = markdown(entries(tmp_path), "val/accuracy")
+    table = leaderboard(entries(tmp_path), "val/accuracy")
     assert "(leaky)" in table
     assert "kfold" not in table
+
+
+def test_option_scores_leave_leaky_runs_and_options_of_some_runs_out(make, tmp_path):
+    make("a", ["optimizer=adam", "seed=0", "+extra=1"], val=0.5)
+    make("b", ["optimizer=sgd", "seed=0"], val=0.3)
+    make("c", ["optimizer=adam", "seed=0"], val=0.4)
+    make("leaky", ["optimizer=sgd", "seed=0", "protocol=paper"], val=0.99, leaks="siblings")
+    make("failed", ["optimizer=rmsprop", "seed=0"], status="failed")
+    runs = read_runs(tmp_path)
+    assert option_scores(runs, "val/accuracy") == {"optimizer": (["adam", "sgd", "adam"], [0.5, 0.3, 0.4])}
+    leaky = [run for run in runs if run.name == "leaky"]
+    assert option_scores([*leaky, runs[-1]], "val/accuracy") == {}
+    assert [plot.name for plot in plots(board(runs))] == ["scores", "options", "confusion_matrices", "per_class"]
+    assert [plot.name for plot in plots(board(leaky))] == ["confusion_matrix", "per_class"]
+
+
+def test_table_on_the_console(make, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")  # no cell is folded
+    for seed in (0, 1):
+        make(f"a{seed}", ["optimizer=adam", f"seed={seed}", "logger=csv"], right=350, val=0.4 + seed / 10)
+    make("b", ["optimizer=sgd", "seed=0", "logger=csv"], right=280, val=0.3, elapsed_seconds=1234.5)
+    show_table(tabulate(tmp_path, "val/accuracy"), "val/accuracy")
+    mean, *_, last = [line.split("│")[1:] for line in capsys.readouterr().out.splitlines() if line.startswith("│")]
+    cells = [[cell.strip() for cell in row] for row in (mean, last)]
+    assert cells[0][:4] == ["mean of 2: optimizer=adam", "mean", "0.4500 ± 0.0707", "0.5000 ± 0.0000"]
+    assert cells[1][:4] == ["optimizer=sgd seed=0", "completed", "0.3000", "0.4000 (0.370 to 0.430)"]
+    assert cells[1][6] == "1,234"
 
 
 def test_a_sweep_of_which_nothing_was_scored_has_a_page(make, tmp_path):

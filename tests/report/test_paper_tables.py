@@ -2,15 +2,13 @@
 
 import csv
 import json
-import subprocess
-import sys
 
 import pytest
 
+from fer_lightning.__main__ import main
 from fer_lightning.errors import UserError
 from fer_lightning.report.paper_tables import collect, table4, table6
 from fer_lightning.report.table import columns, summarize, write_table
-from tests.conftest import ROOT
 
 
 def write_run(folder, optimizer, epochs, batch, protocol, accuracy, seed=0, **more):
@@ -49,7 +47,8 @@ def test_tables_take_the_runs_that_match(tmp_path):
     write_run(tmp_path / "e", "SGD", 2, 16, "honest", 0.9)  # shortened: not while there are whole ones
     write_run(tmp_path / "f", "RMSprop", 16, 32, "honest", 0.2)
     write_run(tmp_path / "g", "Adam", 8, 16, "folder", 0.99)
-    rows = {tuple(row[:2]): row[2:] for row in table4(collect([tmp_path]))}
+    write_run(tmp_path / "superseded/a", "Adam", 8, 16, "honest", 0.1)  # left behind by a job that started anew
+    rows = {tuple(row[:2]): row[2:] for row in table4(collect([tmp_path, tmp_path / "a"]))}
     assert rows["Adam", "claimed"][0] == "99.96 %"
     assert rows["Adam", "ours, honest"][:2] == ["40.00 %", "39.00 to 41.00"]
     assert rows["Adam", "ours, leaky (split after augmenting)"][0] == "80.00 %"
@@ -69,15 +68,16 @@ def test_tables_of_mixed_faces_are_refused(tmp_path):
     write_run(tmp_path / "b", "Adam", 8, 16, "paper", 0.8, data="other faces")
     with pytest.raises(UserError, match="different faces"):
         collect([tmp_path])
-    with pytest.raises(UserError, match="experiment=paper_table4"):
+    with pytest.raises(UserError, match="holds no run that has ended"):
         collect([tmp_path / "nothing"])
+    write_run(tmp_path / "alone/c", "Adam", 8, 16, "honest", 0.4, status="running")
+    with pytest.raises(UserError, match="experiment=paper_table4"):
+        collect([tmp_path / "alone"])
 
 
 def test_command_writes_markdown_and_csv(tmp_path):
     write_run(tmp_path / "a", "Adam", 8, 16, "honest", 0.4)
-    subprocess.run(
-        [sys.executable, "-m", "fer_lightning.report.paper_tables", tmp_path], cwd=ROOT, check=True, capture_output=True
-    )
+    main(["tables", str(tmp_path)])
     with (tmp_path / "table4.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert {row["Accuracy"] for row in rows if row["Figure"] == "ours, honest"} == {"40.00 %", "not run"}

@@ -1,31 +1,36 @@
 """Intervals and comparisons against numbers known by other means."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 import torch
 from scipy.stats import binom
 from torchmetrics.functional.classification import multiclass_accuracy, multiclass_f1_score
 
+from fer_lightning.__main__ import main
 from fer_lightning.errors import UserError
 from fer_lightning.report.comparison import compare_runs, differs, in_words
-from fer_lightning.report.statistics import compare, intervals, one_vs_rest, scores
+from fer_lightning.report.statistics import (
+    compare,
+    confusion_matrix,
+    confusion_of,
+    f1_per_class,
+    intervals,
+    one_vs_rest,
+    scores,
+)
 from fer_lightning.runs.record import Run
-from tests.conftest import ROOT
 
 
 @pytest.mark.parametrize("classes", [7, 5])  # with 5, two classes are absent
 def test_scores_are_those_of_torchmetrics(classes):
     random = np.random.default_rng(0)
     labels, predictions = random.integers(0, classes, (2, 200))
-    confusion = np.zeros((7, 7))
-    np.add.at(confusion, (labels, predictions), 1)
+    confusion = confusion_matrix(labels, predictions, 7)
     found = scores(confusion)
     pair = torch.from_numpy(predictions), torch.from_numpy(labels)
     assert found["accuracy"] == pytest.approx(multiclass_accuracy(*pair, 7, average="micro").item())
     assert found["balanced_accuracy"] == pytest.approx(multiclass_accuracy(*pair, 7, average="macro").item())
+    assert f1_per_class(confusion) == pytest.approx(multiclass_f1_score(*pair, 7, average="none").numpy())
     assert found["macro_f1"] == pytest.approx(multiclass_f1_score(*pair, 7, average="macro").item())
 
 
@@ -79,6 +84,15 @@ def test_runs_are_compared_face_by_face(tmp_path):
     assert in_words(result).startswith("+50.00 points")
 
 
+def test_confusion_of_a_run_counts_rows_as_true_and_columns_as_predicted(tmp_path):
+    guesses = (("angry", "sad"), ("angry", "sad"), ("sad", "angry"), ("happy", "happy"))
+    run = write_run(tmp_path / "a", [(f"{i}.png", *guess, 1, i, 0) for i, guess in enumerate(guesses)])
+    expected = np.zeros((7, 7))
+    expected[0, 5], expected[5, 0], expected[3, 3] = 2, 1, 1
+    assert np.array_equal(confusion_of(run), expected)
+    assert confusion_of(Run(tmp_path / "none", {})).sum() == 0
+
+
 def test_runs_on_different_faces_are_refused(tmp_path):
     one = write_run(tmp_path / "a", [("1.png", "happy", "sad", 1, 1, 0)])
     other = write_run(tmp_path / "b", [("2.png", "happy", "sad", 1, 1, 0)])
@@ -88,17 +102,14 @@ def test_runs_on_different_faces_are_refused(tmp_path):
         compare_runs(one, Run(tmp_path / "c", {}))
 
 
-def test_compare_as_a_command(tmp_path):
+def test_compare_as_a_command(tmp_path, monkeypatch, capsys):
     rows = [("1.png", "happy", "sad", 1, 1, 0), ("2.png", "sad", "sad", 1, 2, 0)]
     for name in "ab":
         write_run(tmp_path / name, rows)
-    command = [sys.executable, "-m", "fer_lightning.report.comparison", "a", "b"]
-    environment = {"PYTHONPATH": str(ROOT), "PATH": ""}
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
-    assert "difference +0.00 points" in done.stdout
-    assert "do not tell them apart" in done.stdout
-    done = subprocess.run(
-        [*command[:-1], "c"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 1
-    assert done.stderr.startswith("error: c/predictions.csv is missing")
+    monkeypatch.chdir(tmp_path)
+    main(["compare", "a", "b"])
+    said = capsys.readouterr().out
+    assert "2 test faces\ntest/accuracy 50.00%  a\ntest/accuracy 50.00%  b\ndifference +0.00 points" in said
+    assert "do not tell them apart" in said
+    with pytest.raises(SystemExit, match=r"^error: c/predictions\.csv is missing"):
+        main(["compare", "a", "c"])

@@ -1,0 +1,107 @@
+"""One picture file or one csv row -> a grey face as an array."""
+
+from collections.abc import Mapping
+from typing import IO
+
+import numpy as np
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+
+FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM")  # not EPS, which would start Ghostscript
+MAX_PIXELS = 50_000_000  # per picture, known from its header
+CSV_SIZE = 48  # pixels, height and width of the faces in FER2013's csv
+EMOTIONS = dict(zip("0123456", ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"), strict=True))
+USAGES = {"training": "train", "publictest": "validation", "privatetest": "test"}
+
+
+def read_picture(file: IO[bytes], image_size: int) -> tuple[np.ndarray, list[str]]:
+    """Return a picture, decoded in full, as (H, W) uint8 of ``image_size``, and what was changed to get there.
+
+    Raises:
+        Exception: Any of Pillow's, where the file is damaged or no picture; see ``reason``.
+    """
+    changes = []
+    with Image.open(file, formats=FORMATS) as opened:
+        if opened.width * opened.height > MAX_PIXELS:
+            raise Image.DecompressionBombError
+        if getattr(opened, "is_animated", False):  # only formats of several frames have the attribute
+            changes.append("Pictures of several frames of which the first was read")
+        opened.load()
+        picture: Image.Image = opened
+        if opened.getexif().get(ExifTags.Base.Orientation, 1) != 1:
+            changes.append("Pictures turned upright by their EXIF orientation")
+            picture = ImageOps.exif_transpose(opened)
+        if opened.mode != "L" or picture.has_transparency_data:
+            changes.append(f"Pictures converted from {opened.mode} to 8-bit grey")
+            picture = _to_grey(picture)
+        return _fit(picture, image_size, changes), changes
+
+
+def reason(error: Exception) -> str:
+    """Return why a picture could not be read, from what was raised."""
+    if isinstance(error, Image.DecompressionBombWarning | Image.DecompressionBombError):
+        return f"more than {MAX_PIXELS:,} pixels"
+    if isinstance(error, UnidentifiedImageError):  # its text holds an address in memory
+        return "empty or no picture"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error) or type(error).__name__
+
+
+def read_row(row: Mapping[str, str], image_size: int) -> tuple[str, str, np.ndarray, list[str]]:
+    """Return emotion, split, image and changes of a row of FER2013's csv; the image as ``read_picture`` does.
+
+    Args:
+        row: Cells by the lower-case name of their column: emotion, pixels, usage.
+        image_size: Height and width of the image, pixels.
+
+    Raises:
+        ValueError: If a cell is missing or wrong; its text names the cell.
+    """
+    emotion, split = _look_up(EMOTIONS, "emotion", row), _look_up(USAGES, "usage", row)
+    changes: list[str] = []
+    picture = Image.fromarray(_parse_pixels(row.get("pixels", "")))
+    return emotion, split, _fit(picture, image_size, changes), changes
+
+
+def _fit(picture: Image.Image, image_size: int, changes: list[str]) -> np.ndarray:
+    if picture.size != (image_size, image_size):
+        changes.append(f"Pictures resized to {image_size} x {image_size} pixels")
+        picture = picture.resize((image_size, image_size), Image.Resampling.LANCZOS)
+    return np.array(picture)
+
+
+def _to_grey(picture: Image.Image) -> Image.Image:
+    """Return a picture of any mode as 8-bit grey, what is transparent as white."""
+    if picture.mode.startswith("I"):  # 16 bits, in 32 for some formats; Pillow's own conversion cuts at 255
+        values = np.asarray(picture).astype(np.int64)
+        if values.min() < 0 or values.max() > 65535:
+            raise ValueError("grey values outside 16 bits")
+        return Image.fromarray(((values * 255 + 32767) // 65535).astype(np.uint8))
+    if picture.mode == "F":
+        raise ValueError("floating-point grey values")
+    if picture.has_transparency_data:
+        picture = picture.convert("RGBA")
+        picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
+    return picture.convert("RGB").convert("L")
+
+
+def _look_up(table: Mapping[str, str], column: str, row: Mapping[str, str]) -> str:
+    value = row.get(column, "")
+    if value.lower() not in table:
+        raise ValueError(f"{column} {value!r:.40}, allowed: {', '.join(table)}")
+    return table[value.lower()]
+
+
+def _parse_pixels(text: str) -> np.ndarray:
+    """Return the (48, 48) uint8 image of 2304 numbers, or raise a ValueError that names the bad one."""
+    try:
+        values = np.fromstring(text, dtype=np.int64, sep=" ")
+    except (DeprecationWarning, ValueError):
+        values = np.array([-1])
+    if values.size == CSV_SIZE**2 and values.min() >= 0 and values.max() <= 255:
+        return values.astype(np.uint8).reshape(CSV_SIZE, CSV_SIZE)
+    words, greys = text.split(), set(map(str, range(256)))
+    bad = next((word for word in words if word not in greys), None)
+    if bad is not None:
+        raise ValueError(f"pixel {bad!r:.40}, allowed: 0 to 255")
+    raise ValueError(f"{len(words)} pixels, allowed: {CSV_SIZE**2}")

@@ -1,0 +1,172 @@
+"""The files of a folder or zip archive, once they are known to be safe, and the faces among them by their paths.
+
+Nothing is unpacked to disk, and no file of the source is ever written to.
+"""
+
+import hashlib
+import os
+import re
+import stat
+import zipfile
+from collections import Counter
+from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from fer_lightning.data.decoding import USAGES
+from fer_lightning.data.faces import CLASSES
+from fer_lightning.errors import UserError, install_command
+
+MAX_UNPACKED = 4 * 2**30  # bytes, all members of a zip together
+KAGGLE = "jonathanoheix/face-expression-recognition-dataset"
+
+SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm"}
+SPLIT_FOLDERS = {"train": "train", "validation": "validation", "valid": "validation", "val": "validation"}
+SPLIT_FOLDERS |= {"test": "test"} | USAGES
+SPELLINGS = {name: name for name in CLASSES} | {
+    "anger": "angry",
+    "disgusted": "disgust",
+    "fearful": "fear",
+    "scared": "fear",
+    "afraid": "fear",
+    "happiness": "happy",
+    "sadness": "sad",
+    "surprised": "surprise",
+}
+
+Files = dict[str, Callable[[], IO[bytes]]]  # path inside the source, with "/" -> how to open it
+Remarks = Counter[str]  # what was put right -> how often
+
+
+def download() -> Path:
+    """Return the folder that Kaggle's archive was downloaded to.
+
+    Raises:
+        UserError: If kagglehub is not installed, or the archive cannot be had.
+    """
+    try:
+        import kagglehub
+    except ImportError as error:
+        raise UserError(f"data.root=kaggle needs kagglehub: {install_command('kaggle')}") from error
+    try:
+        return Path(kagglehub.dataset_download(KAGGLE))
+    except Exception as error:  # kagglehub's own, of requests or of the file system: the remedy is the same
+        raise UserError(
+            f"data.root=kaggle: {KAGGLE} could not be downloaded ({error}). Log in with kagglehub.login() or the "
+            "variables KAGGLE_USERNAME and KAGGLE_KEY; or fetch the zip in a browser from "
+            f"https://www.kaggle.com/datasets/{KAGGLE} and point data.root at it."
+        ) from error
+
+
+def list_folder(root: Path) -> tuple[Files, str, Remarks]:
+    """Return a folder's files, a SHA-256 of their paths, sizes, times and modes, and remarks."""
+    files: Files = {}
+    states, remarks = [], Remarks()
+    for folder, folders, names in os.walk(root, onerror=_raise):  # enters no links, which may be loops
+        linked = sum(os.path.islink(os.path.join(folder, name)) for name in folders)
+        if linked:
+            remarks["Linked folders that were not followed"] += linked
+        for name in names:
+            path = os.path.join(folder, name)
+            relative = os.path.relpath(path, root).replace(os.sep, "/")
+            files[relative] = partial(_open_regular, path)
+            try:
+                state = os.stat(path)
+                states.append(f"{relative}\0{state.st_size}\0{state.st_mtime_ns}\0{state.st_mode}")
+            except OSError:  # a broken or circular link: reading it names the reason
+                states.append(relative)
+    key = hashlib.sha256("\n".join(sorted(states)).encode(errors="surrogateescape")).hexdigest()
+    return files, key, remarks
+
+
+def list_zip(path: Path, archive: zipfile.ZipFile) -> tuple[Files, Remarks]:
+    """Return the files of an archive, and remarks.
+
+    Raises:
+        UserError: If a member would leave the archive, is a link, encrypted or a bomb.
+    """
+    for member in archive.infolist():
+        _check_member(path, member)
+    unpacked = sum(member.file_size for member in archive.infolist())
+    if unpacked > MAX_UNPACKED:
+        raise UserError(
+            f"{path} would unpack to {unpacked:,} bytes, more than the {MAX_UNPACKED:,} allowed: a zip bomb or "
+            "another data set; point data.root at an archive of FER2013."
+        )
+    members = [member for member in archive.infolist() if not member.is_dir()]
+    files: Files = {member.filename.replace("\\", "/"): partial(archive.open, member) for member in members}
+    repeated = len(members) - len(files)
+    return files, Remarks({"Members under a name taken before, the last one read": repeated} if repeated else {})
+
+
+def choose_pictures(path: Path, files: Files, remarks: Remarks) -> list[str]:
+    """Return the pictures of the outermost tree of split/class folders, sorted; none where there is no tree."""
+    pictures = [name for name in files if _is_picture(name)]
+    trees: dict[tuple[str, ...], list[str]] = {}  # folder of the split folders -> its pictures
+    for name in pictures:
+        parts = PurePosixPath(name).parts
+        if len(parts) > 2 and parts[-3].lower() in SPLIT_FOLDERS:
+            trees.setdefault(parts[:-3], []).append(name)
+    if not trees:
+        return []
+    prefix, *others = sorted(trees, key=lambda parts: (len(parts), parts))
+    for other in others:
+        if other != (*prefix, "images"):  # Kaggle's archive holds its tree again under images/images/
+            where = some("/".join(parts) or "." for parts in (prefix, other))
+            raise UserError(f"{path} holds more than one tree of faces: {where}. Point data.root at one of them.")
+        remarks["Pictures of a second copy under {}/ ignored".format("/".join(other))] += len(trees[other])
+    folders = {PurePosixPath(name).parts[-3:-1] for name in trees[prefix]}
+    unknown = sorted("/".join(folder) for folder in folders if folder[-1].lower() not in SPELLINGS)
+    if unknown:
+        raise UserError(f"{path}: unknown class folders {some(unknown)}; rename them to {', '.join(CLASSES)}.")
+    if outside := len(pictures) - sum(map(len, trees.values())):
+        remarks["Pictures outside split/class folders ignored"] += outside
+    if len(files) > len(pictures):
+        remarks["Files that are hidden or no pictures ignored"] += len(files) - len(pictures)
+    return sorted(trees[prefix], key=lambda name: PurePosixPath(name).parts[-3:])
+
+
+def describe(name: str) -> tuple[str, str, str, list[str]]:
+    """Return what the path of a chosen picture says: name, split, class, and a remark where a class is misspelt."""
+    folder, class_folder, file_name = PurePosixPath(name).parts[-3:]
+    split = USAGES.get(file_name.split("_")[0].lower(), SPLIT_FOLDERS[folder.lower()])  # PublicTest_123.jpg
+    label = SPELLINGS[class_folder.lower()]
+    remarks = [] if label == class_folder else [f"Pictures of folder {class_folder} read as {label}"]
+    return f"{folder}/{class_folder}/{file_name}", split, label, remarks
+
+
+def some(texts: Iterable[str], limit: int = 8) -> str:
+    """Return the first texts and the number of the others."""
+    texts = list(texts)
+    return "; ".join(texts[:limit]) + (f"; and {len(texts) - limit:,} more" if len(texts) > limit else "")
+
+
+def _raise(error: OSError) -> None:
+    raise error  # os.walk would pass over a folder that may not be entered
+
+
+def _open_regular(path: str) -> IO[bytes]:
+    if os.path.exists(path) and not stat.S_ISREG(os.stat(path).st_mode):
+        raise OSError("not a regular file")  # opening a pipe would wait for ever
+    return open(path, "rb")
+
+
+def _check_member(path: Path, member: zipfile.ZipInfo) -> None:
+    name = member.filename.replace("\\", "/")
+    linked = stat.S_ISLNK(member.external_attr >> 16)
+    if linked or name.startswith("/") or re.match("[A-Za-z]:", name) or ".." in name.split("/"):
+        kind = "a link" if linked else "a path that leaves the archive"
+        raise UserError(f"{path}: unsafe member {member.filename!r}, {kind}; fetch the archive from its author.")
+    if member.flag_bits & 0x1:
+        raise UserError(f"{path}: member {member.filename!r} is encrypted; unpack the archive and give the folder.")
+    if member.file_size > 10_000_000 and member.file_size > 1000 * member.compress_size:
+        raise UserError(
+            f"{path}: member {member.filename!r} would unpack from {member.compress_size:,} to "
+            f"{member.file_size:,} bytes: a zip bomb; fetch the archive from its author."
+        )
+
+
+def _is_picture(name: str) -> bool:
+    path = PurePosixPath(name)
+    return path.suffix.lower() in SUFFIXES and not any(part.startswith((".", "__MACOSX")) for part in path.parts)

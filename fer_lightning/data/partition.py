@@ -1,0 +1,76 @@
+"""Which pictures train, validate and test, and what leaks from the training side into the test side."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fer_lightning.data.faces import Faces
+from fer_lightning.data.twins import Twins
+
+
+@dataclass(frozen=True)
+class Partition:
+    """Rows of a table of pictures, ascending.
+
+    Attributes:
+        protocol: The protocol's name, as tables and metrics.json show it.
+        faces: The table: the source's own, or the pictures that the protocol made of it.
+        origins: (N,) int64, the row of the source's table that each picture shows.
+        twins: The twins of the source's table.
+        train: Rows to learn from.
+        gallery: Rows that the k-NN classifier searches.
+        validation: Rows that choose the checkpoint.
+        test: Rows that are reported on.
+        proves: One sentence on what a score under this protocol shows.
+        left_out: Training faces dropped because a twin is held out.
+    """
+
+    protocol: str
+    faces: Faces
+    origins: np.ndarray
+    twins: Twins
+    train: np.ndarray
+    gallery: np.ndarray
+    validation: np.ndarray
+    test: np.ndarray
+    proves: str
+    left_out: int = 0
+
+    @property
+    def groups(self) -> np.ndarray:
+        """Return (N,) int64: pictures of one group show one face, as siblings, identical or near twins."""
+        return self.twins.near[self.origins]
+
+    def seen(self, rows: np.ndarray) -> np.ndarray:
+        """Return (B,) bool: whether the picture, a sibling or a twin of it stands in training or gallery."""
+        return np.isin(self.groups[rows], self.groups[self._training_side()])
+
+    def leaks(self) -> tuple[str, ...]:
+        """Return what makes a score too high, one measured clause each; nothing where nothing leaks."""
+        found = []
+        side = self._training_side()
+        pictures = "faces" if len(self.faces) == len(np.unique(self.origins)) else "pictures"
+        kinds = (  # each kind includes the ones before it: only a share that grows is worth a clause
+            ("{} of the test {} are themselves in {}", np.isin(self.test, side)),
+            ("{} of the test {} have a sibling in {}", np.isin(self.origins[self.test], self.origins[side])),
+            (
+                "{} of the test {} have an identical twin in {}",
+                np.isin(self.twins.identical[self.origins[self.test]], self.twins.identical[self.origins[side]]),
+            ),
+            ("{} of the test {} have an identical or near twin in {}", self.seen(self.test)),
+        )
+        place = "training" if np.isin(self.gallery, self.train).all() else "training or gallery"
+        known = 0.0
+        for sentence, hits in kinds:
+            share = hits.mean() if len(hits) else 0.0
+            if share > known:
+                text = f"{share:.1%}" if share == 1 or share < 0.9995 else f"{share:.2%}"  # 99.97 % is not all
+                found.append(sentence.format(text, pictures, place))
+                known = share
+        overlap = np.isin(self.validation, self.test).mean() if len(self.validation) else 0.0
+        if overlap:
+            found.append("the checkpoint is chosen on the reported " + pictures)
+        return tuple(found)
+
+    def _training_side(self) -> np.ndarray:
+        return np.union1d(self.train, self.gallery)

@@ -1,0 +1,180 @@
+"""What a report draws of its runs: FIGURES lists it, and disk, page and W&B take it from there.
+
+A new figure is one function in that list: from the runs to a plot, or to None where there is nothing to draw.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import NamedTuple
+
+from matplotlib.figure import Figure
+
+from fer_lightning.report import figures
+from fer_lightning.report.leaderboard import Contender, contenders, distinguish, majority, order
+from fer_lightning.report.statistics import confusion_of, f1_per_class
+from fer_lightning.report.table import experiment
+from fer_lightning.runs.record import Run
+
+MATRICES = 9  # confusion matrices on a page: those of the best runs; the leaderboard holds every run
+LINES = 8  # runs whose curves and bars share a figure
+SCORES = 40  # rows of the figure of scores
+
+
+class Plot(NamedTuple):
+    """A figure that is not drawn yet.
+
+    Attributes:
+        name: Name of its files and of its key in W&B.
+        title: Heading on the page.
+        text: Explanation on the page.
+        draw: Draws it.
+        parts: Draw what the page shows instead, where it would be too wide as a whole.
+    """
+
+    name: str
+    title: str
+    text: str
+    draw: Callable[[], Figure]
+    parts: Sequence[Callable[[], Figure]] = ()
+
+
+class Board(NamedTuple):
+    """The runs of a report, the best first.
+
+    Attributes:
+        runs: All of them.
+        objective: Metric that orders them.
+        entries: Repeated experiments, then every run.
+        scored: Name and run of those that have been tested.
+    """
+
+    runs: list[Run]
+    objective: str
+    entries: list[Contender]
+    scored: list[tuple[str, Run]]
+
+
+def board(runs: Sequence[Run]) -> Board:
+    """Return some runs in order, with their names."""
+    objective = next((run.metrics["objective"] for run in runs if "objective" in run.metrics), "val/accuracy")
+    ordered = order(runs, objective)
+    names = distinguish(ordered)
+    if len(ordered) == 1 and "data" in ordered[0].metrics:  # nothing to tell it from, so its figures say what it is
+        names = ["{data}, protocol {protocol}".format_map(ordered[0].metrics)]
+    scored = [(name, run) for name, run in zip(names, ordered, strict=True) if run.predictions]
+    return Board(ordered, objective, contenders(ordered, objective), scored)
+
+
+def scores(board: Board) -> Plot | None:
+    """Plot the test accuracies of several runs: whole experiments where they were repeated, else single runs."""
+    repeated = [entry for entry in board.entries if len(entry.runs) > 1]
+    shown = [entry for entry in repeated or board.entries if "test/accuracy" in entry.row][:SCORES]
+    if len(shown) < 2 or not board.scored:
+        return None
+    dots = "each dot a run, the bar their mean" if repeated else "95 % intervals of single runs"
+    leaky = "; hollow: leaky" if any(entry.leaky for entry in shown) else ""
+    name, share = majority(board.scored[0][1])
+    return Plot(
+        "scores",
+        "Scores",
+        f"Accuracy on the test faces: {dots}{leaky}. The dotted line: always answering {name}.",
+        lambda: figures.scores([_score(entry) for entry in shown], share),
+    )
+
+
+def training_graphs(board: Board) -> Plot | None:
+    """Plot what was logged against the step."""
+    few = board.scored[:LINES]
+    if not any(run.history for _, run in few):
+        return None
+    names = [experiment(" ".join(run.overrides)) or label for label, run in few]
+    kinds = [list(dict.fromkeys(names)).index(name) for name in names]
+    return Plot(
+        "training_graphs",
+        f"Training graphs{_of_the_best(board)}",
+        "The paper's figure 5; series of 200 values and more as running means over a fortieth of them.",
+        lambda: figures.curves({label: run.history for label, run in few}, kinds),
+    )
+
+
+def options(board: Board) -> Plot | None:
+    """Plot the objective against each option that differs between the runs."""
+    values = option_scores([run for _, run in board.scored], board.objective)
+    if not values:
+        return None
+    return Plot(
+        "options",
+        "Options",
+        "Each point is a run that does not leak, a dash the mean of a choice.",
+        lambda: figures.options(values, board.objective),
+    )
+
+
+def confusion_matrices(board: Board) -> Plot | None:
+    """Plot which expression is taken for which."""
+    matrices = {label: confusion_of(run) for label, run in board.scored[:MATRICES]}
+    if not matrices:
+        return None
+    several = len(matrices) > 1
+    of = f" of the {MATRICES} best runs" if len(board.scored) > MATRICES else ""
+    return Plot(
+        "confusion_matrices" if several else "confusion_matrix",
+        f"Confusion {'matrices' if several else 'matrix'}{of}",
+        "The paper's figure 6: which expression is taken for which.",
+        lambda: figures.confusion(matrices),
+        [partial(figures.confusion, {label: matrix}) for label, matrix in matrices.items()] if several else (),
+    )
+
+
+def per_class(board: Board) -> Plot | None:
+    """Plot the F1 of each class."""
+    values = {label: f1_per_class(confusion_of(run)) for label, run in board.scored[:LINES]}
+    if not values:
+        return None
+    return Plot(
+        "per_class",
+        f"F1 per class{_of_the_best(board)}",
+        "The harmonic mean of a class's precision and recall.",
+        lambda: figures.per_class(values, "F1"),
+    )
+
+
+FIGURES = (scores, training_graphs, options, confusion_matrices, per_class)
+
+
+def plots(board: Board) -> list[Plot]:
+    """Return the figures that there is something to draw for."""
+    return [plot for make in FIGURES if (plot := make(board))]
+
+
+def option_scores(runs: Sequence[Run], objective: str) -> dict[str, tuple[list[str], list[float]]]:
+    """Return option -> (choices, scores) for options that differ between runs and are given in every one.
+
+    Leaky runs are left out, unless there are no others.
+    """
+    found: dict[str, list[tuple[str, float]]] = defaultdict(list)
+    runs = [run for run in runs if objective in run.metrics]
+    runs = [run for run in runs if not run.metrics.get("leaks")] or runs
+    for run in runs:
+        for override in run.overrides:
+            key, _, value = override.partition("=")
+            found[key].append((value, run.metrics[objective]))
+    return {
+        key: ([value for value, _ in points], [score for _, score in points])
+        for key, points in found.items()
+        if len(points) == len(runs) and len({value for value, _ in points}) > 1
+    }
+
+
+def _score(entry: Contender) -> tuple[str, list[float], tuple[float, float] | None, bool]:
+    """Return a row of the figure of scores."""
+    accuracies = [run.metrics["test/accuracy"] for run in entry.runs]
+    interval = None
+    if len(entry.runs) == 1 and "test/accuracy_low" in entry.row:
+        interval = entry.row["test/accuracy_low"], entry.row["test/accuracy_high"]
+    return entry.label, accuracies, interval, entry.leaky
+
+
+def _of_the_best(board: Board) -> str:
+    return f" of the {LINES} best runs" if len(board.scored) > LINES else ""

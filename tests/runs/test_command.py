@@ -1,0 +1,36 @@
+"""The command that goes on with a run is one that works where the run was started."""
+
+import sys
+from pathlib import Path
+
+import pytest
+from omegaconf import OmegaConf
+
+import fer_lightning
+from fer_lightning.runs.command import command, key, read_options
+
+
+@pytest.mark.parametrize(
+    ("started", "shown"),
+    [
+        ("train.py", "python train.py resume_from=/logs/run"),
+        ("/somewhere/train.py", "python train.py resume_from=/logs/run"),
+        (
+            f"{Path(fer_lightning.__file__).parent}/launch/train.py",
+            "python -m fer_lightning.launch.train resume_from=/logs/run",
+        ),
+    ],
+)
+def test_the_way_that_a_run_was_started_is_repeated(monkeypatch, started, shown):
+    monkeypatch.setattr(sys, "argv", [started])
+    assert command(Path("/logs/run")) == shown
+
+
+def test_a_job_goes_on_with_its_sweep_and_names_are_quoted_twice(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["train.py"])
+    sweep = tmp_path / "my sweep"
+    (sweep / ".hydra").mkdir(parents=True)
+    (sweep / ".hydra/overrides.yaml").write_text(OmegaConf.to_yaml(OmegaConf.create(["seed=0,1", "+a.b=1"])))
+    assert command(sweep / "job") == f"python train.py \"sweep.resume='{sweep}'\""
+    assert [key(option) for option in read_options(sweep)] == ["seed", "a.b"]
+    assert [key(option) for option in ("~logger", "++a=b=c", "data@trainer=x")] == ["logger", "a", "data"]
