@@ -59,7 +59,7 @@ NODES = {  # what is not listed has the kind of the node around it
 
 
 def kind(key: str) -> Kind:
-    """Return what an option defines, such as ``optimizer.lr`` or ``hydra/launcher``; an unknown one counts as result."""
+    """Return what an option defines, such as ``optimizer.lr`` or ``hydra/launcher``; an unknown one, the result."""
     parts = re.split("[./]", key)
     around = (".".join(parts[:length]) for length in range(len(parts), 0, -1))
     return next((NODES[node] for node in around if node in NODES), Kind.RESULT)
