@@ -1,6 +1,6 @@
 """Score a checkpoint again without training it.
 
-Started as ``python eval.py`` in a checkout, as ``python -m fer_lightning.launch.eval`` elsewhere.
+Started as ``python eval.py`` in a checkout, as ``python -m fer_lightning eval`` elsewhere.
 """
 
 import hydra

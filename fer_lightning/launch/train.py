@@ -1,6 +1,6 @@
 """Train the expression embedder, then test the chosen checkpoint: a training from its options to its score.
 
-Started as ``python train.py`` in a checkout, as ``python -m fer_lightning.launch.train`` elsewhere.
+Started as ``python train.py`` in a checkout, as ``python -m fer_lightning train`` elsewhere.
 """
 
 import logging

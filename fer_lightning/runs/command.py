@@ -31,7 +31,7 @@ def command(folder: Path) -> str:
     shown = option if "'" not in option else f'"{option}"' if readable else shlex.quote(option)
     script = Path(sys.argv[0])
     ours = script.absolute().is_relative_to(Path(__file__).parents[1])  # started with python -m
-    return f"python {f'-m fer_lightning.launch.{script.stem}' if ours else script.name} {shown}"
+    return f"python {f'-m fer_lightning {script.stem}' if ours else script.name} {shown}"
 
 
 def quoted(path: Path) -> str:

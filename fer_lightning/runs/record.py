@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from omegaconf import OmegaConf
 
-from fer_lightning.data.faces import CLASSES
 from fer_lightning.errors import UserError
 from fer_lightning.runs.files import write_json
 
@@ -122,14 +121,6 @@ class Run:
     def predictions(self) -> list[dict[str, str]]:
         """Rows of predictions.csv; empty without the file."""
         return _rows(self.folder / "predictions.csv")
-
-    @cached_property
-    def confusion(self) -> np.ndarray:
-        """Counts (C, C), rows true and columns predicted."""
-        counts = np.zeros((len(CLASSES), len(CLASSES)))
-        for row in self.predictions:
-            counts[CLASSES.index(row["label"]), CLASSES.index(row["prediction"])] += 1
-        return counts
 
 
 def read_run(folder: Path) -> Run:

@@ -17,7 +17,7 @@ from fer_lightning.runs.command import command, key, read_options
         ("/somewhere/train.py", "python train.py resume_from=/logs/run"),
         (
             f"{Path(fer_lightning.__file__).parent}/launch/train.py",
-            "python -m fer_lightning.launch.train resume_from=/logs/run",
+            "python -m fer_lightning train resume_from=/logs/run",
         ),
     ],
 )

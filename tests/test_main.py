@@ -1,0 +1,94 @@
+"""The command line and the public names: what they load, what they say."""
+
+import json
+import sys
+
+import pytest
+
+import fer_lightning
+from fer_lightning.__main__ import VERBS, main
+from fer_lightning.report import wandb
+from tests.conftest import ROOT, command
+
+HEAVY = ("torch", "lightning", "wandb", "matplotlib")
+# Runs some lines and says which libraries each one left loaded.
+LOADED = f"""
+import json, sys
+found = []
+for line in sys.argv[1:]:
+    try:
+        exec(line)
+    except SystemExit as stop:
+        assert not stop.code, stop
+    found.append([name for name in {HEAVY} if name in sys.modules])
+print(json.dumps(found))
+"""
+
+
+def test_nothing_is_loaded_before_it_is_needed(tmp_path):
+    lines = (
+        "import fer_lightning",
+        "from fer_lightning.__main__ import main; main(['--help'])",
+        "main(['report', '--help'])",
+        "fer_lightning.read_runs, fer_lightning.Faces, fer_lightning.UserError",
+        "import fer_lightning.launch.audit, fer_lightning.launch.train",
+        "import fer_lightning.report.page, fer_lightning.report.paper_tables",
+    )
+    done = command(tmp_path, "-c", LOADED, *lines)
+    assert done.returncode == 0, done.stderr
+    *help_lines, loaded = done.stdout.splitlines()
+    assert json.loads(loaded) == [[], [], [], [], [], ["matplotlib"]]
+    for name, verb in VERBS.items():
+        assert any(line.split()[0] == name or verb.help in line for line in help_lines if line.strip())
+
+
+def test_the_package_offers_its_public_names():
+    assert {name: getattr(fer_lightning, name).__name__ for name in fer_lightning.PUBLIC} == {
+        name: name for name in fer_lightning.PUBLIC
+    }
+    assert {"ExpressionModule", "load_model", "read_faces", "__version__"} <= set(dir(fer_lightning))
+    with pytest.raises(AttributeError, match="has no attribute 'torch'"):
+        fer_lightning.torch  # noqa: B018
+    assert (ROOT / "fer_lightning/py.typed").is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["--version"], 0, f"fer_lightning {fer_lightning.__version__}\n"),
+        ([], 2, "the following arguments are required: VERB"),
+        (["paint"], 2, "invalid choice: 'paint' (choose from "),
+        (["report", "a", "--colour"], 2, "unrecognized arguments: --colour"),
+        (
+            ["report", "/nowhere"],
+            "error: /nowhere holds no run that has ended: give the folder of a run or of a sweep",
+            "",
+        ),
+        (["dashboard", "me", "s"], "error: me is no ENTITY/PROJECT: write your W&B account before the project", ""),
+    ],
+)
+def test_what_it_says(capsys, arguments, code, words):
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    assert stop.value.code == code
+    said = capsys.readouterr()
+    assert words in said.out + said.err
+
+
+def test_a_missing_extra_is_named_with_the_command_that_installs_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "wandb_workspaces", None)
+    with pytest.raises(SystemExit, match=r"needs wandb-workspaces: pip install -e '\.\[dashboard\]'$"):
+        main(["dashboard", "me/faces", "s"])
+    monkeypatch.setattr(fer_lightning.errors, "__file__", "/site-packages/fer_lightning/errors.py")
+    with pytest.raises(fer_lightning.UserError, match=r"pip install 'fer_lightning\[dashboard\]'$"):
+        wandb.dashboard("me/faces", "s")
+
+
+def test_hydra_gets_the_rest_of_the_line(run_here, monkeypatch):
+    for name in ("audit", "train"):  # run as scripts, which must not have been imported before
+        monkeypatch.delitem(sys.modules, f"fer_lightning.launch.{name}", raising=False)
+    done = run_here("fer_lightning/__main__.py", "audit", "data.root=x", "seed=3", "--cfg", "job", "-p", "data")
+    assert done.code == 0, done.text
+    assert "root: x\n" in done.text
+    done = run_here("fer_lightning/__main__.py", "train", "data.rooot=x")
+    assert (done.code, "data.rooot is no option: did you mean data.root" in done.text) == (1, True)
