@@ -1,5 +1,7 @@
 """Every file under conf/ composes, and every class it names can be made of it."""
 
+from types import SimpleNamespace
+
 import pytest
 from conftest import ROOT
 from hydra.utils import instantiate
@@ -7,8 +9,8 @@ from hydra.utils import instantiate
 from fer_lightning.resolvers import run_name
 
 NAMES = (
-    *("data", "protocol", "augmentation", "embedder", "loss", "miner", "classifier", "optimizer", "scheduler"),
-    *("model", "callbacks", "logger", "trainer", "table6", "experiment", "debug"),
+    *("data", "sampler", "protocol", "augmentation", "embedder", "loss", "miner", "classifier", "optimizer"),
+    *("scheduler", "model", "callbacks", "logger", "trainer", "table6", "experiment", "debug"),
 )
 GROUPS = {group: sorted(path.stem for path in (ROOT / "conf" / group).glob("*.yaml")) for group in NAMES}
 CHOICES = [(group, choice) for group, choices in GROUPS.items() for choice in choices]
@@ -23,6 +25,7 @@ def test_choice_makes_a_model_and_a_datamodule(make_cfg, group, choice, monkeypa
     datamodule, model = instantiate(cfg.data), instantiate(cfg.model)
     if group == "embedder" and choice == "timm":
         assert model.embedder.head.out_features == 128
+    model.trainer = SimpleNamespace(ckpt_path=None, estimated_stepping_batches=100)
     optimizer = model.configure_optimizers()["optimizer"]
     trained = sum(p.numel() for group in optimizer.param_groups for p in group["params"])
     assert trained == sum(p.numel() for p in model.parameters())

@@ -28,7 +28,7 @@ from fer_lightning.module import ExpressionModule
 
 OPTIONS = (
     *SMALL,
-    *("loss=supcon", "data.batch_size=28", "data.classes_per_batch=7", "trainer.log_every_n_steps=1"),
+    *("loss=supcon", "data.batch_size=28", "sampler.classes_per_batch=7", "trainer.log_every_n_steps=1"),
     *("embedder.stages=[[[8,8,16,4,8,8]],[[8,8,16,4,8,8]]]", "embedder.stem_channels=8", "embedder.hidden_size=32"),
 )
 ENVIRONMENT = {**os.environ, "WANDB_MODE": "offline", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}

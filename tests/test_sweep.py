@@ -20,7 +20,7 @@ from fer_lightning.runs import ASIDE
 
 TINY = (
     *SMALL,
-    *("data.batch_size=28", "data.classes_per_batch=7", "loss=supcon", "trainer.max_epochs=2"),
+    *("data.batch_size=28", "sampler.classes_per_batch=7", "loss=supcon", "trainer.max_epochs=2"),
     *("embedder.stages=[[[8,8,16,4,8,8]],[[8,8,16,4,8,8]]]", "embedder.stem_channels=8", "embedder.hidden_size=32"),
     *("trainer.log_every_n_steps=1", "~callbacks.media", "hydra.sweep.dir=out"),
 )

@@ -36,7 +36,7 @@ def trained(tmp_path_factory) -> Path:
         "optimizer.lr=1e-3",
         "loss=supcon",
         "data.batch_size=28",
-        "data.classes_per_batch=7",
+        "sampler.classes_per_batch=7",
     )
     done = command("train.py", *SMALL[1:-1], *options, "hydra.run.dir=run", cwd=cwd)
     assert done.returncode == 0, done.stderr

@@ -11,14 +11,14 @@ import lightning
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, Sampler
 
 from fer_lightning.data.audit import Audit, audit
 from fer_lightning.data.augmentation import Augmentation
 from fer_lightning.data.faces import CLASSES, Faces
 from fer_lightning.data.protocols import Partition
 from fer_lightning.data.readers import read_faces, scan_line
-from fer_lightning.data.sampler import ClassSampler, OrderedSampler
+from fer_lightning.data.sampler import OrderedSampler
 from fer_lightning.data.twins import Twins
 from fer_lightning.errors import UserError
 from fer_lightning.progress import track
@@ -111,11 +111,10 @@ class FacesDataModule(lightning.LightningDataModule):
         protocol: Function from a table of faces and its twins to a ``Partition``.
         augmentation: For training faces only.
         batch_size: Training pictures in a batch, of all processes together.
-        classes_per_batch: Classes in a batch, see ``ClassSampler``.
+        sampler: Partial of ``ClassSampler`` or ``NaturalSampler``, lacking the labels and this process's part.
         eval_batch_size: Faces in a batch of gallery, validation and test, of all processes together.
         num_workers: Processes that prepare training batches; 0 prepares them in the training process.
         worker_timeout: Seconds without a batch after which those processes count as hung; 0 waits for ever.
-        seed: Of the order of batches.
     """
 
     def __init__(
@@ -126,11 +125,10 @@ class FacesDataModule(lightning.LightningDataModule):
         protocol: Callable[[Faces, Twins], Partition],
         augmentation: Augmentation,
         batch_size: int,
-        classes_per_batch: int,
+        sampler: Callable[..., Sampler[list[int]]],
         eval_batch_size: int,
         num_workers: int,
         worker_timeout: float,
-        seed: int,
     ) -> None:
         super().__init__()
         self.root = root
@@ -139,13 +137,12 @@ class FacesDataModule(lightning.LightningDataModule):
         self.protocol = protocol
         self.augmentation = augmentation
         self.batch_size = batch_size
-        self.classes_per_batch = classes_per_batch
+        self.sampler = sampler
         self.eval_batch_size = eval_batch_size
         if num_workers < 0:
             raise UserError(f"data.num_workers={num_workers} must be 0 or more")
         self.num_workers = num_workers
         self.worker_timeout = worker_timeout
-        self.seed = seed
         self.faces: Faces | None = None
         self.audit: Audit | None = None
         self.partition: Partition | None = None
@@ -185,19 +182,16 @@ class FacesDataModule(lightning.LightningDataModule):
             self.training = TrainingPictures(self.partition.faces, self.partition.train, self.augmentation)
 
     def train_dataloader(self) -> DataLoader[Batch]:
-        """Return batches of P classes x K faces."""
+        """Return batches of augmented training pictures."""
         # Lightning asks again each epoch (reload_dataloaders_every_n_epochs=1): workers are forked anew and see it.
         self.training.epoch = self.trainer.current_epoch
         progress, loop = self.trainer.fit_loop.epoch_loop.batch_progress, self.trainer.fit_loop
         start = progress.current.completed if loop.restarting else 0  # of an epoch that a checkpoint was written in
-        sampler = ClassSampler(
+        sampler = self.sampler(
             self.training.labels,
-            self.batch_size,
-            self.classes_per_batch,
-            self.seed,
-            start,
-            self.trainer.world_size,
-            self.trainer.global_rank,
+            start=start,
+            world_size=self.trainer.world_size,
+            rank=self.trainer.global_rank,
         )
         if self.trainer.reload_dataloaders_every_n_epochs:  # else every epoch has the order of epoch 0
             sampler.set_epoch(self.trainer.current_epoch)
