@@ -1,6 +1,7 @@
 """Exact k-nearest-neighbour classifier on unit vectors, with its gallery inside."""
 
 import logging
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import torch
@@ -29,6 +30,8 @@ class KNNClassifier(nn.Module):
 
     Args:
         k: Number of neighbours; a smaller gallery votes as a whole.
+        candidates: Values of k among which ``choose`` finds the best; the one that it found is saved with the gallery
+            and replaces ``k``. Without any ``k`` stays as it is.
         weights: "uniform" gives every neighbour one vote, "similarity" exp(similarity / temperature)
             (arXiv:1805.01978, section 3.4).
         temperature: Divisor of the cosine similarity; unused with "uniform".
@@ -42,6 +45,7 @@ class KNNClassifier(nn.Module):
     def __init__(
         self,
         k: int,
+        candidates: Sequence[int],
         weights: Literal["uniform", "similarity"],
         temperature: float,
         num_classes: int,
@@ -53,6 +57,8 @@ class KNNClassifier(nn.Module):
         if k < 1 or temperature <= 0:
             raise ValueError(f"classifier.k={k} and classifier.temperature={temperature} must be positive")
         self.k = k
+        self.candidates = list(candidates)
+        self.scores = [f"accuracy_k{candidate}" for candidate in self.candidates]  # what ``choose`` returns
         self.weights = weights
         self.temperature = temperature
         self.num_classes = num_classes
@@ -67,16 +73,37 @@ class KNNClassifier(nn.Module):
             log.warning("classifier.k=%d exceeds the gallery of %d faces: all of them vote", self.k, len(labels))
 
     @torch.no_grad()
+    def choose(self, queries: Tensor, labels: Tensor) -> dict[str, float]:
+        """Search once for the largest candidate, vote with each, and keep the one that is right most often.
+
+        Args:
+            queries: (B, D) float32, norm 1, of faces that are not in the gallery.
+            labels: (B,) int64.
+
+        Returns:
+            The accuracy of each candidate. Of equal ones the smallest is kept.
+        """
+        if not self.candidates:
+            return {}
+        found = self._search(queries, max(self.candidates))
+        scores = {k: (self._vote(found, k)[0] == labels).double().mean().item() for k in self.candidates}
+        self.k = min(scores, key=lambda k: (-scores[k], k))
+        return dict(zip(self.scores, scores.values(), strict=True))
+
+    @torch.no_grad()
     def neighbours(self, queries: Tensor) -> Neighbours:
         """Return the nearest gallery faces of queries (B, D) float32 of norm 1.
 
         Raises:
             RuntimeError: If the gallery is empty.
         """
+        return self._search(queries, self.k)
+
+    def _search(self, queries: Tensor, k: int) -> Neighbours:
         size = len(self.gallery)
         if size == 0:
             raise RuntimeError("the k-NN gallery is empty: call fit(embeddings, labels) first")
-        k = min(self.k, size)
+        k = min(k, size)
         # One integer holds (similarity on the grid, earlier row first): keys are distinct, so no device is free
         # to order ties in its own way. float64: the sums of CPU and GPU agree far below 1 / GRID.
         row_keys = torch.arange(size - 1, -1, -1, device=self.gallery.device)
@@ -102,7 +129,11 @@ class KNNClassifier(nn.Module):
         Raises:
             RuntimeError: If the gallery is empty.
         """
-        indices, similarities = self.neighbours(queries)
+        return self._vote(self.neighbours(queries), self.k)
+
+    def _vote(self, found: Neighbours, k: int) -> tuple[Tensor, Tensor]:
+        """Return what ``forward`` does, of the ``k`` nearest among those that were found."""
+        indices, similarities = found.indices[:, :k], found.similarities[:, :k]
         labels = self.gallery_labels[indices]  # (B, K)
         if self.weights == "uniform":
             weights = torch.ones_like(similarities)
@@ -114,7 +145,17 @@ class KNNClassifier(nn.Module):
         winner = labels.gather(1, leads.int().argmax(dim=1, keepdim=True)).squeeze(1)
         return winner, (votes / weights.sum(dim=1, keepdim=True)).float()
 
+    def get_extra_state(self) -> Tensor:
+        """Return k, which may have been chosen, for the checkpoint."""
+        return torch.tensor(self.k)
+
+    def set_extra_state(self, state: Tensor) -> None:
+        """Take a k that was chosen; without candidates the configured one stays."""
+        if self.candidates:
+            self.k = int(state)
+
     def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: object) -> None:
+        state_dict.setdefault(f"{prefix}_extra_state", torch.tensor(self.k))  # of checkpoints from before it was saved
         # The gallery's length is data, not architecture: take the saved one, whatever this one's is.
         for name in ("gallery", "gallery_labels"):
             saved = state_dict.get(prefix + name)

@@ -14,7 +14,7 @@ def angles(*degrees: float) -> torch.Tensor:
 
 
 def classifier(k: int, weights: str = "uniform", temperature: float = 0.1) -> KNNClassifier:
-    knn = KNNClassifier(k, weights, temperature, num_classes=3, embedding_size=2)
+    knn = KNNClassifier(k, [], weights, temperature, num_classes=3, embedding_size=2)
     knn.fit(angles(0, 10, 20, 90, 100), torch.tensor([0, 1, 1, 2, 2]))
     return knn
 
@@ -37,7 +37,7 @@ def test_similarity_votes_by_hand():
 
 
 def test_ties_go_to_the_earlier_face_and_the_nearer_class():
-    knn = KNNClassifier(1, "uniform", 0.1, num_classes=3, embedding_size=2)
+    knn = KNNClassifier(1, [], "uniform", 0.1, num_classes=3, embedding_size=2)
     knn.fit(angles(10, -10, 10), torch.tensor([2, 1, 0]))  # all equally near to 0 degrees
     assert knn(angles(0))[0].tolist() == [2]
     assert classifier(2)(angles(2))[0].tolist() == [0]  # one vote each for 0 and 1; 0 is nearer
@@ -48,14 +48,14 @@ def test_large_k_lets_all_vote_and_an_empty_gallery_is_refused():
     knn = classifier(50)
     assert knn.neighbours(angles(2)).indices.shape == (1, 5)
     with pytest.raises(RuntimeError, match="gallery is empty"):
-        KNNClassifier(1, "uniform", 0.1, 3, 2)(angles(0))
+        KNNClassifier(1, [], "uniform", 0.1, 3, 2)(angles(0))
 
 
 def test_chunks_agree_with_brute_force(monkeypatch):
     torch.manual_seed(0)
     gallery, queries = (normalize(torch.randn(n, 16)) for n in (300, 50))
     labels = torch.randint(0, 3, (300,))
-    knn = KNNClassifier(7, "uniform", 0.1, 3, 16)
+    knn = KNNClassifier(7, [], "uniform", 0.1, 3, 16)
     knn.fit(gallery, labels)
     whole = knn.neighbours(queries)
     expected = (queries.double() @ gallery.double().T).topk(7).indices
@@ -66,7 +66,7 @@ def test_chunks_agree_with_brute_force(monkeypatch):
 
 
 def test_state_dict_brings_its_gallery():
-    knn, other = classifier(3), KNNClassifier(3, "uniform", 0.1, 3, 2)
+    knn, other = classifier(3), KNNClassifier(3, [], "uniform", 0.1, 3, 2)
     other.load_state_dict(knn.state_dict())
     assert torch.equal(other.gallery, knn.gallery)
     assert torch.equal(other(angles(2))[1], knn(angles(2))[1])
@@ -75,7 +75,7 @@ def test_state_dict_brings_its_gallery():
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
 def test_cuda_agrees_with_cpu():
     torch.manual_seed(0)
-    knn = KNNClassifier(30, "similarity", 0.1, 7, 128)
+    knn = KNNClassifier(30, [], "similarity", 0.1, 7, 128)
     knn.fit(normalize(torch.randn(5000, 128)), torch.randint(0, 7, (5000,)))
     queries = normalize(torch.randn(500, 128))
     expected = knn.neighbours(queries).indices
@@ -88,7 +88,7 @@ import resource, torch
 from fer_lightning.knn import KNNClassifier
 torch.set_num_threads(1)
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # KiB
-knn = KNNClassifier(30, "similarity", 0.1, 7, 128)
+knn = KNNClassifier(30, [], "similarity", 0.1, 7, 128)
 knn.fit(torch.nn.functional.normalize(torch.randn(28821, 128)), torch.randint(0, 7, (28821,)))
 queries = torch.nn.functional.normalize(torch.randn(1000, 128))
 before = peak()
@@ -97,3 +97,47 @@ print(peak() - before)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert int(done.stdout) < 64 * 1024
+
+
+def test_choose_votes_with_every_candidate_and_keeps_the_best():
+    torch.manual_seed(0)
+    gallery, queries = (normalize(torch.randn(n, 4)) for n in (60, 25))
+    labels, truth = torch.randint(0, 3, (60,)), torch.randint(0, 3, (25,))
+    knn = KNNClassifier(2, [1, 5, 20, 90], "similarity", 0.1, 3, 4)
+    knn.fit(gallery, labels)
+    scores = knn.choose(queries, truth)
+    by_itself = {}
+    for k in (1, 5, 20, 90):  # 90 is more than there are
+        alone = KNNClassifier(k, [], "similarity", 0.1, 3, 4)
+        alone.fit(gallery, labels)
+        by_itself[f"accuracy_k{k}"] = (alone(queries)[0] == truth).double().mean().item()
+    assert scores == by_itself
+    assert scores[f"accuracy_k{knn.k}"] == max(scores.values())
+    assert list(scores) == knn.scores
+
+
+def test_of_equal_candidates_the_smallest_is_kept():
+    knn = KNNClassifier(3, [5, 2, 1], "uniform", 0.1, 3, 2)
+    knn.fit(angles(0, 10, 20, 90, 100), torch.tensor([0, 1, 1, 2, 2]))
+    assert knn.choose(angles(91), torch.tensor([2])) == {"accuracy_k5": 1.0, "accuracy_k2": 1.0, "accuracy_k1": 1.0}
+    assert knn.k == 1
+
+
+def test_a_chosen_k_is_saved_and_a_configured_one_is_not_overruled():
+    saved = KNNClassifier(3, [1, 2], "uniform", 0.1, 3, 2)
+    saved.fit(angles(0, 10, 20, 90, 100), torch.tensor([0, 1, 1, 2, 2]))
+    saved.choose(angles(2), torch.tensor([0]))
+    assert saved.k == 1
+    again, asked = KNNClassifier(30, [1, 2], "uniform", 0.1, 3, 2), KNNClassifier(4, [], "uniform", 0.1, 3, 2)
+    again.load_state_dict(saved.state_dict())
+    asked.load_state_dict(saved.state_dict())
+    assert (again.k, asked.k) == (1, 4)
+    older = {name: value for name, value in saved.state_dict().items() if "extra" not in name}
+    again.load_state_dict(older)
+    assert again.k == 1
+
+
+def test_without_candidates_k_stays():
+    knn = classifier(3)
+    assert knn.choose(angles(2), torch.tensor([0])) == {}
+    assert knn.k == 3
