@@ -6,9 +6,9 @@ from functools import partial
 import lightning
 import torch
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
-from pytorch_metric_learning.losses import TripletMarginLoss
+from pytorch_metric_learning.distances import LpDistance
 from torch import Tensor, nn
-from torch.nn.functional import pad
+from torch.nn.functional import normalize, pad
 from torchmetrics import Accuracy, ClasswiseWrapper, F1Score, MetricCollection, Precision, Recall
 
 from fer_lightning.data.datamodule import Batch
@@ -58,7 +58,11 @@ class ExpressionModule(lightning.LightningModule):
         miner: A miner of pytorch-metric-learning, or ``no_miner``.
         classifier: Fitted on the training faces at each validation and saved with the weights.
         optimizer: Partial of a torch optimizer, lacking its parameters.
-        scheduler: Partial of a torch scheduler, lacking its optimizer; moves once an epoch.
+        scheduler: Partial of a torch scheduler, lacking its optimizer. One that is given ``total_steps`` moves after
+            each step, and that number is filled in here; any other moves once an epoch.
+        objective: Metric of the validation that a scheduler may watch.
+        mirrored: Whether validation, test and everything after them embed a face as the mean of its picture's and its
+            mirror image's vectors, at norm 1.
     """
 
     def __init__(
@@ -69,6 +73,8 @@ class ExpressionModule(lightning.LightningModule):
         classifier: KNNClassifier,
         optimizer: partial,
         scheduler: partial,
+        objective: str,
+        mirrored: bool,
     ) -> None:
         super().__init__()
         # A training step on the CPU is 1.2 to 1.8 times faster on channels-last weights (benchmarks/train_step.py).
@@ -78,11 +84,14 @@ class ExpressionModule(lightning.LightningModule):
         self.classifier = classifier
         self.optimizer = optimizer
         self.scheduler = scheduler
-        # Losses without a distance margin count a triplet as active while its negative is nearer than its positive.
-        self.margin = loss.margin if isinstance(loss, TripletMarginLoss) else 0.0
+        self.objective = objective
+        self.mirrored = mirrored
+        # Losses without a margin of distances count a triplet as active while its negative is nearer than its positive.
+        self.margin = loss.margin if isinstance(getattr(loss, "distance", None), LpDistance) else 0.0
         metrics = classification_metrics(len(CLASSES))
         self.metrics = nn.ModuleDict({stage: metrics.clone(prefix=f"{stage}/") for stage in ("val", "test")})
         self._gallery: list[tuple[Tensor, Tensor]] = []
+        self._validation: list[tuple[Tensor, Tensor]] = []
         # Every process has the whole gallery: DDP would send it round again before each step.
         self._ddp_params_and_buffers_to_ignore = ["classifier.gallery", "classifier.gallery_labels"]
 
@@ -93,6 +102,12 @@ class ExpressionModule(lightning.LightningModule):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return (B, D) unit vectors, float32 at least, for images (B, 1, H, W) float32 in [-1, 1]."""
+        embeddings = self._embed(images)
+        if self.mirrored and not self.training:
+            embeddings = normalize(embeddings + self._embed(images.flip(3)), dim=1)
+        return embeddings
+
+    def _embed(self, images: Tensor) -> Tensor:
         embeddings = self.embedder(images.contiguous(memory_format=torch.channels_last))
         return embeddings.to(torch.promote_types(embeddings.dtype, torch.float32))
 
@@ -118,20 +133,23 @@ class ExpressionModule(lightning.LightningModule):
         self.log("train/loss", loss, prog_bar=True)
         self.log("train/learning_rate", self.optimizers().param_groups[0]["lr"])
         self.log_dict({f"train/{name}": number for name, number in telemetry.items()})
+        if self.margin:
+            self.log("train/loss_over_margin", loss / self.margin)  # 1 where all embeddings are equal
         return {"loss": loss, "embeddings": embeddings.detach(), "labels": labels}
 
     def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int) -> None:
-        """Collect the gallery from the first loader, classify the faces of the second against it."""
-        embeddings = self(batch.images)
-        if dataloader_idx == 0:
-            self._gallery.append((self.gather(embeddings), self.gather(batch.labels)))
-            return
-        self._fit_classifier()
-        predictions, _ = self.classifier(embeddings)
-        self.metrics["val"].update(predictions, batch.labels)
+        """Collect the gallery from the first loader and the validation faces from the second."""
+        faces = self._validation if dataloader_idx else self._gallery
+        faces.append((self.gather(self(batch.images)), self.gather(batch.labels)))
 
     def on_validation_epoch_end(self) -> None:
-        """Log the exact metrics of the validation faces."""
+        """Fit the classifier, let it choose its k, and log the exact metrics of the validation faces."""
+        self.classifier.fit(*map(torch.cat, zip(*self._gallery, strict=True)))
+        embeddings, labels = map(torch.cat, zip(*self._validation, strict=True))
+        self._gallery, self._validation = [], []
+        self.log_dict({f"val/{name}": score for name, score in self.classifier.choose(embeddings, labels).items()})
+        predictions, _ = self.classifier(embeddings)
+        self.metrics["val"].update(predictions, labels)  # each process has all faces, so its sums over processes agree
         self.log_dict(self.metrics["val"].compute())
         self.metrics["val"].reset()
 
@@ -178,7 +196,7 @@ class ExpressionModule(lightning.LightningModule):
         """Return what ``stage`` logs, found out on one made-up face per class."""
         metrics, classes = self.metrics[stage].clone(), torch.arange(len(CLASSES), device=self.device)
         metrics.update(classes, classes)
-        return list(metrics.compute())
+        return [*metrics.compute(), *(f"{stage}/{name}" for name in self.classifier.scores if stage == "val")]
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """Return the optimizer over every weight, the loss's included, and the scheduler.
@@ -188,16 +206,23 @@ class ExpressionModule(lightning.LightningModule):
         """
         try:
             optimizer = self.optimizer(self.parameters())
-            scheduler = self.scheduler(optimizer)
+            by_step = "total_steps" in self.scheduler.keywords
+            scheduler = self.scheduler(optimizer, **({"total_steps": self._total_steps()} if by_step else {}))
         except (TypeError, ValueError) as error:
             raise UserError(f"optimizer or scheduler: {error}") from error
         return {
             "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": scheduler, "interval": "epoch", "monitor": "val/accuracy"},
+            "lr_scheduler": {
+                "scheduler": scheduler,
+                "interval": "step" if by_step else "epoch",
+                "monitor": self.objective,
+            },
         }
 
-    def _fit_classifier(self) -> None:
-        if self._gallery:
-            embeddings, labels = zip(*self._gallery, strict=True)
-            self.classifier.fit(torch.cat(embeddings), torch.cat(labels))
-            self._gallery = []
+    def _total_steps(self) -> int:
+        """Return the optimizer's steps of the whole run.
+
+        A run that goes on finds the number in its checkpoint. To count would load the pictures before Lightning knows
+        where in the epoch they begin.
+        """
+        return 2 if self.trainer.ckpt_path else int(self.trainer.estimated_stepping_batches)

@@ -23,7 +23,7 @@ from fer_lightning.resume import resume_arguments, resumed
 # Online augmentation and dropout; four batches of 28 an epoch, three epochs.
 OPTIONS = (
     *("augmentation=occlusion", "augmentation.copies=1", "augmentation.keep_original=false", "embedder.dropout=0.3"),
-    *("loss=supcon", "data.batch_size=28", "data.classes_per_batch=7", "trainer.max_epochs=3", "optimizer.lr=1e-3"),
+    *("loss=supcon", "data.batch_size=28", "sampler.classes_per_batch=7", "trainer.max_epochs=3", "optimizer.lr=1e-3"),
     *("embedder.stages=[[[8,8,16,4,8,8]],[[8,8,16,4,8,8]]]", "embedder.stem_channels=8", "embedder.hidden_size=32"),
     *("trainer.limit_train_batches=4", "trainer.log_every_n_steps=1", "callbacks.quick_validation.every_n_steps=1"),
 )
@@ -79,6 +79,7 @@ PLACES = {
     "mid-epoch": (6, "on_train_batch_end"),
     "validation": (8, "on_validation_start"),
     "first batch of an epoch": (4, "on_train_epoch_start"),
+    "first epoch": (2, "on_train_batch_end"),
 }
 
 
@@ -101,12 +102,19 @@ def uninterrupted() -> dict:
         ("sgd", "plateau", "validation", 0),
         ("sgd", "plateau", "first batch of an epoch", 0),
         ("rmsprop", "cosine", "end of an epoch", 0),
+        ("sgd", "warmup_cosine", "first epoch", 0),
+        ("sgd", "warmup_cosine", "mid-epoch", 0),
+        ("sgd", "warmup_cosine", "validation", 0),
+        ("sgd", "warmup_cosine", "end of an epoch", 0),
     ],
 )
 def test_resumed_weights_are_those_of_the_uninterrupted_run(
     make_cfg, tmp_path, uninterrupted, optimizer, scheduler, place, workers
 ):
     options = [f"optimizer={optimizer}", f"scheduler={scheduler}"]
+    if scheduler == "warmup_cosine":  # with everything else that experiment=best adds
+        options += ["callbacks=averaged", "callbacks.average.decay=0.7", "callbacks.average.start=3"]
+        options += ["model.mirrored=true", "loss=softmax", "optimizer.lr=0.1"]
     if scheduler == "plateau":
         options += ["scheduler.patience=0", "scheduler.mode=min"]  # moves whenever the score rises
     key = tuple(options)
