@@ -29,9 +29,9 @@ class KNNClassifier(nn.Module):
     with equal votes are ranked by their nearest face.
 
     Args:
-        k: Number of neighbours; a smaller gallery votes as a whole.
-        candidates: Values of k among which ``choose`` finds the best; the one that it found is saved with the gallery
-            and replaces ``k``. Without any ``k`` stays as it is.
+        k: Number of neighbours, of which a smaller gallery has fewer; or None: the one that ``choose`` finds best, which
+            is saved with the gallery, and before that the middle one of the candidates.
+        candidates: Values of k that ``choose`` tries.
         weights: "uniform" gives every neighbour one vote, "similarity" exp(similarity / temperature)
             (arXiv:1805.01978, section 3.4).
         temperature: Divisor of the cosine similarity; unused with "uniform".
@@ -44,7 +44,7 @@ class KNNClassifier(nn.Module):
 
     def __init__(
         self,
-        k: int,
+        k: int | None,
         candidates: Sequence[int],
         weights: Literal["uniform", "similarity"],
         temperature: float,
@@ -54,11 +54,14 @@ class KNNClassifier(nn.Module):
         super().__init__()
         if weights not in ("uniform", "similarity"):
             raise ValueError(f"classifier.weights={weights} is unknown: use uniform or similarity")
+        self.fixed = k is not None
+        if k is None:
+            k = sorted(candidates)[len(candidates) // 2]
         if k < 1 or temperature <= 0:
             raise ValueError(f"classifier.k={k} and classifier.temperature={temperature} must be positive")
         self.k = k
         self.candidates = list(candidates)
-        self.scores = [f"accuracy_k{candidate}" for candidate in self.candidates]  # what ``choose`` returns
+        self.scores = [*(f"accuracy_k{candidate}" for candidate in self.candidates), "k"]  # what ``choose`` returns
         self.weights = weights
         self.temperature = temperature
         self.num_classes = num_classes
@@ -74,21 +77,20 @@ class KNNClassifier(nn.Module):
 
     @torch.no_grad()
     def choose(self, queries: Tensor, labels: Tensor) -> dict[str, float]:
-        """Search once for the largest candidate, vote with each, and keep the one that is right most often.
+        """Search once for the largest candidate, vote with each, and keep the best where k is not given.
 
         Args:
             queries: (B, D) float32, norm 1, of faces that are not in the gallery.
             labels: (B,) int64.
 
         Returns:
-            The accuracy of each candidate. Of equal ones the smallest is kept.
+            The accuracy of each candidate, and the k that is used from here on. Of equal ones the smallest is kept.
         """
-        if not self.candidates:
-            return {}
-        found = self._search(queries, max(self.candidates))
+        found = self._search(queries, max(self.candidates, default=1))
         scores = {k: (self._vote(found, k)[0] == labels).double().mean().item() for k in self.candidates}
-        self.k = min(scores, key=lambda k: (-scores[k], k))
-        return dict(zip(self.scores, scores.values(), strict=True))
+        if not self.fixed:
+            self.k = min(scores, key=lambda k: (-scores[k], k))
+        return dict(zip(self.scores, [*scores.values(), float(self.k)], strict=True))
 
     @torch.no_grad()
     def neighbours(self, queries: Tensor) -> Neighbours:
@@ -150,8 +152,8 @@ class KNNClassifier(nn.Module):
         return torch.tensor(self.k)
 
     def set_extra_state(self, state: Tensor) -> None:
-        """Take a k that was chosen; without candidates the configured one stays."""
-        if self.candidates:
+        """Take a k that was chosen; one that was given stays."""
+        if not self.fixed:
             self.k = int(state)
 
     def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: object) -> None:

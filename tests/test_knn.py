@@ -103,7 +103,8 @@ def test_choose_votes_with_every_candidate_and_keeps_the_best():
     torch.manual_seed(0)
     gallery, queries = (normalize(torch.randn(n, 4)) for n in (60, 25))
     labels, truth = torch.randint(0, 3, (60,)), torch.randint(0, 3, (25,))
-    knn = KNNClassifier(2, [1, 5, 20, 90], "similarity", 0.1, 3, 4)
+    knn = KNNClassifier(None, [1, 5, 20, 90], "similarity", 0.1, 3, 4)
+    assert knn.k == 20  # nothing chosen yet
     knn.fit(gallery, labels)
     scores = knn.choose(queries, truth)
     by_itself = {}
@@ -111,24 +112,25 @@ def test_choose_votes_with_every_candidate_and_keeps_the_best():
         alone = KNNClassifier(k, [], "similarity", 0.1, 3, 4)
         alone.fit(gallery, labels)
         by_itself[f"accuracy_k{k}"] = (alone(queries)[0] == truth).double().mean().item()
-    assert scores == by_itself
-    assert scores[f"accuracy_k{knn.k}"] == max(scores.values())
+    assert scores == {**by_itself, "k": knn.k}
+    assert scores[f"accuracy_k{knn.k}"] == max(by_itself.values())
     assert list(scores) == knn.scores
 
 
 def test_of_equal_candidates_the_smallest_is_kept():
-    knn = KNNClassifier(3, [5, 2, 1], "uniform", 0.1, 3, 2)
+    knn = KNNClassifier(None, [5, 2, 1], "uniform", 0.1, 3, 2)
     knn.fit(angles(0, 10, 20, 90, 100), torch.tensor([0, 1, 1, 2, 2]))
-    assert knn.choose(angles(91), torch.tensor([2])) == {"accuracy_k5": 1.0, "accuracy_k2": 1.0, "accuracy_k1": 1.0}
-    assert knn.k == 1
+    assert knn.choose(angles(2), torch.tensor([1])) == {"accuracy_k5": 1, "accuracy_k2": 0, "accuracy_k1": 0, "k": 5}
+    assert knn.choose(angles(91), torch.tensor([2])) == {"accuracy_k5": 1, "accuracy_k2": 1, "accuracy_k1": 1, "k": 1}
 
 
 def test_a_chosen_k_is_saved_and_a_configured_one_is_not_overruled():
-    saved = KNNClassifier(3, [1, 2], "uniform", 0.1, 3, 2)
+    saved = KNNClassifier(None, [1, 2], "uniform", 0.1, 3, 2)
     saved.fit(angles(0, 10, 20, 90, 100), torch.tensor([0, 1, 1, 2, 2]))
     saved.choose(angles(2), torch.tensor([0]))
     assert saved.k == 1
-    again, asked = KNNClassifier(30, [1, 2], "uniform", 0.1, 3, 2), KNNClassifier(4, [], "uniform", 0.1, 3, 2)
+    again, asked = (KNNClassifier(k, [1, 2], "uniform", 0.1, 3, 2) for k in (None, 4))
+    assert again.k == 2
     again.load_state_dict(saved.state_dict())
     asked.load_state_dict(saved.state_dict())
     assert (again.k, asked.k) == (1, 4)
@@ -137,7 +139,8 @@ def test_a_chosen_k_is_saved_and_a_configured_one_is_not_overruled():
     assert again.k == 1
 
 
-def test_without_candidates_k_stays():
-    knn = classifier(3)
-    assert knn.choose(angles(2), torch.tensor([0])) == {}
-    assert knn.k == 3
+def test_a_given_k_stays():
+    knn = KNNClassifier(3, [1, 2], "uniform", 0.1, 3, 2)
+    knn.fit(angles(0, 10, 20, 90, 100), torch.tensor([0, 1, 1, 2, 2]))
+    assert knn.choose(angles(2), torch.tensor([0])) == {"accuracy_k1": 1, "accuracy_k2": 1, "k": 3}
+    assert classifier(3).choose(angles(2), torch.tensor([0])) == {"k": 3}
