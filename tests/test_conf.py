@@ -34,7 +34,7 @@ def test_choice_makes_a_model_and_a_datamodule(make_cfg, file, monkeypatch):
     labels = np.arange(700) % 7
     for batch in ClassSampler(labels, datamodule.batch_size, datamodule.classes_per_batch, seed=0):
         assert len(batch) == cfg.data.batch_size
-        assert (np.bincount(labels[batch]) > 0).sum() == cfg.data.classes_per_batch
+        assert (np.bincount(labels[batch]) > 0).sum() == cfg.sampler.classes_per_batch
     for node in (cfg.callbacks, cfg.logger, cfg.hydra.get("callbacks")):
         for part in (node or {}).values():
             assert instantiate(part) is not None

@@ -16,7 +16,7 @@ OPTIONS = (
     "trainer.max_epochs=1",
     "loss=supcon",
     "data.batch_size=56",
-    f"data.classes_per_batch={len(CLASSES)}",
+    f"sampler.classes_per_batch={len(CLASSES)}",
     "optimizer.lr=1e-3",
     "embedder.dropout=0",
     "~callbacks.quick_validation",

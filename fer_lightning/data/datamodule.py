@@ -10,7 +10,7 @@ import cv2
 import lightning
 import numpy as np
 import torch
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Sampler
 
 from fer_lightning.data.audit import Audit, audit
 from fer_lightning.data.augmentation import Augmentation
@@ -18,7 +18,7 @@ from fer_lightning.data.faces import CLASSES, Faces
 from fer_lightning.data.partition import Partition
 from fer_lightning.data.pictures import Batch, Pictures, TrainingPictures
 from fer_lightning.data.readers import read_faces, scan_line
-from fer_lightning.data.samplers import ClassSampler, OrderedSampler
+from fer_lightning.data.samplers import OrderedSampler
 from fer_lightning.data.twins import Twins
 from fer_lightning.errors import UserError
 
@@ -43,11 +43,10 @@ class FacesDataModule(lightning.LightningDataModule):
         protocol: Function from a table of faces and its twins to a ``Partition``.
         augmentation: Changes training faces, and no others.
         batch_size: Training pictures in a batch, of all processes together.
-        classes_per_batch: Classes in a batch, see ``ClassSampler``.
+        sampler: Partial of ``ClassSampler`` or ``NaturalSampler``; the labels and this process's part are missing.
         eval_batch_size: Faces in a batch of gallery, validation and test, of all processes together.
         num_workers: Processes that prepare training batches; 0 prepares them in the training process.
         worker_timeout: Seconds without a batch after which those processes count as hung; 0 waits for ever.
-        seed: Decides the order of training batches.
 
     Raises:
         UserError: If a number is out of range.
@@ -64,11 +63,10 @@ class FacesDataModule(lightning.LightningDataModule):
         protocol: Callable[[Faces, Twins], Partition],
         augmentation: Augmentation,
         batch_size: int,
-        classes_per_batch: int,
+        sampler: Callable[..., Sampler[list[int]]],
         eval_batch_size: int,
         num_workers: int,
         worker_timeout: float,
-        seed: int,
     ) -> None:
         super().__init__()
         if image_size < MIN_SIZE or image_size != int(image_size):
@@ -82,11 +80,10 @@ class FacesDataModule(lightning.LightningDataModule):
         self.protocol = protocol
         self.augmentation = augmentation
         self.batch_size = batch_size
-        self.classes_per_batch = classes_per_batch
+        self.sampler = sampler
         self.eval_batch_size = eval_batch_size
         self.num_workers = num_workers
         self.worker_timeout = worker_timeout
-        self.seed = seed
 
     @cached_property
     def faces(self) -> Faces:
@@ -137,19 +134,16 @@ class FacesDataModule(lightning.LightningDataModule):
             self.training  # noqa: B018
 
     def train_dataloader(self) -> DataLoader[Batch]:
-        """Return batches of P classes x K faces."""
+        """Return batches of augmented training pictures."""
         # Lightning asks again each epoch (reload_dataloaders_every_n_epochs=1): workers are forked anew and see it.
         self.training.epoch = self.trainer.current_epoch
         loop = self.trainer.fit_loop
         done = loop.epoch_loop.batch_progress.current.completed  # in the epoch that a checkpoint was written in
-        sampler = ClassSampler(
+        sampler = self.sampler(
             self.training.labels,
-            self.batch_size,
-            self.classes_per_batch,
-            self.seed,
-            done if loop.restarting else 0,
-            self.trainer.world_size,
-            self.trainer.global_rank,
+            start=done if loop.restarting else 0,
+            world_size=self.trainer.world_size,
+            rank=self.trainer.global_rank,
         )
         # Without it every epoch has the order of epoch 0. Another class of Lightning's sets it, unseen by mypy.
         if self.trainer.reload_dataloaders_every_n_epochs:  # type: ignore[attr-defined]

@@ -46,23 +46,15 @@ class ClassSampler(Sampler[list[int]]):
         self.classes = classes_per_batch
         if self.classes < 2 or batch_size % self.classes or batch_size < 2 * self.classes:
             raise UserError(
-                f"data.batch_size={batch_size} cannot hold data.classes_per_batch={self.classes} classes with the same "
-                "number of faces, two or more, of each: make it a multiple"
+                f"data.batch_size={batch_size} cannot hold sampler.classes_per_batch={self.classes} classes with the "
+                "same number of faces, two or more, of each: make it a multiple"
             )
         if self.classes > len(self.rows):
             raise UserError(
-                f"data.classes_per_batch={self.classes} exceeds the {len(self.rows)} classes of the training faces"
-            )
-        if batch_size % world_size:
-            raise UserError(
-                f"data.batch_size={batch_size} cannot be shared equally by {world_size} processes: make it a multiple"
+                f"sampler.classes_per_batch={self.classes} exceeds the {len(self.rows)} classes of the training faces"
             )
         self.share = slice(rank, None, world_size)
-        self.batches = len(labels) // batch_size
-        if self.batches == 0:
-            raise UserError(
-                f"data.batch_size={batch_size} exceeds the {len(labels)} training pictures: make it smaller"
-            )
+        self.batches = _whole_batches(len(labels), batch_size, world_size)
         self.faces_per_class = batch_size // self.classes
         self.seed = seed
         self.epoch = 0
@@ -88,6 +80,59 @@ class ClassSampler(Sampler[list[int]]):
                 decks[label] = decks[label][self.faces_per_class :]
             if number >= start:
                 yield batch[self.share]
+
+
+class NaturalSampler(Sampler[list[int]]):
+    """Deal every picture once an epoch, classes as often as they are.
+
+    The order depends on (seed, epoch) alone. A rest that does not fill a batch waits for another epoch.
+
+    Args:
+        labels: (N,) class of each picture in the table.
+        batch_size: Pictures in a batch.
+        seed: Of the order.
+        start: Batches to leave out, in the first epoch alone: where a resumed one goes on.
+        world_size: Processes that share each batch.
+        rank: Of this one, from 0.
+
+    Raises:
+        UserError: If the batch cannot be shared equally, or the table is smaller than it.
+    """
+
+    def __init__(
+        self, labels: np.ndarray, batch_size: int, seed: int, start: int = 0, world_size: int = 1, rank: int = 0
+    ) -> None:
+        self.size = len(labels)
+        self.batches = _whole_batches(self.size, batch_size, world_size)
+        self.batch_size = batch_size
+        self.share = slice(rank, None, world_size)
+        self.seed = seed
+        self.epoch = 0
+        self.start = start
+
+    def __len__(self) -> int:
+        return self.batches
+
+    def set_epoch(self, epoch: int) -> None:
+        """Set the epoch whose order comes next; Lightning calls it before each one."""
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[list[int]]:
+        order = np.random.default_rng((self.seed, self.epoch)).permutation(self.size)
+        start, self.start = self.start, 0
+        for batch in order[: self.batches * self.batch_size].reshape(self.batches, self.batch_size)[start:]:
+            yield batch[self.share].tolist()
+
+
+def _whole_batches(size: int, batch_size: int, world_size: int) -> int:
+    """Return how many whole batches a table of ``size`` pictures has."""
+    if batch_size % world_size:
+        raise UserError(
+            f"data.batch_size={batch_size} cannot be shared equally by {world_size} processes: make it a multiple"
+        )
+    if size < batch_size:
+        raise UserError(f"data.batch_size={batch_size} exceeds the {size} training pictures: make it smaller")
+    return size // batch_size
 
 
 class OrderedSampler(Sampler[list[int]]):

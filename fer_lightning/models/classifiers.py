@@ -2,6 +2,7 @@
 
 import logging
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -41,6 +42,7 @@ class Classifier(nn.Module, ABC):
         super().__init__()
         self.num_classes = num_classes
         self.embedding_size = embedding_size
+        self.scores: list[str] = []  # names of what ``choose`` returns
         self.register_load_state_dict_pre_hook(_take_saved_lengths)
 
     def fit(self, embeddings: Tensor, labels: Tensor) -> None:
@@ -74,6 +76,15 @@ class Classifier(nn.Module, ABC):
             raise RuntimeError(f"{type(self).__name__} knows no face: call fit(embeddings, labels) first")
         return self.classify(queries)
 
+    def choose(self, queries: Tensor, labels: Tensor) -> dict[str, float]:
+        """Settle what can be settled on validation faces; return the accuracy of each choice by the names ``scores``.
+
+        Args:
+            queries: (B, D) floating, norm 1, of faces that were not fitted.
+            labels: (B,) int64.
+        """
+        return {}
+
     def explain(self, queries: Tensor) -> Neighbours | None:
         """Return the fitted faces, by their rows, that decided about queries (B, D); None where no single faces do."""
         return None
@@ -97,7 +108,7 @@ class Classifier(nn.Module, ABC):
 
 def _take_saved_lengths(classifier: nn.Module, state_dict: dict[str, Tensor], prefix: str, *_: Any) -> None:
     """Give each buffer the length of the saved one: it is data, not architecture."""
-    saved = {name for name in state_dict if name.startswith(prefix)}
+    saved = {name for name in state_dict if name.startswith(prefix) and not name.endswith("_extra_state")}
     own = {prefix + name for name, _ in classifier.named_buffers()}
     if saved and saved != own:
         raise UserError(
@@ -110,6 +121,11 @@ def _take_saved_lengths(classifier: nn.Module, state_dict: dict[str, Tensor], pr
             setattr(classifier, name, torch.empty_like(tensor, device=buffer.device))
 
 
+def _take_own_k(classifier: nn.Module, state_dict: dict[str, Any], prefix: str, *_: Any) -> None:
+    """Let a checkpoint from before k was saved leave it as it is."""
+    state_dict.setdefault(f"{prefix}_extra_state", classifier.get_extra_state())
+
+
 class KNNClassifier(Classifier):
     """Vote among the ``k`` gallery faces that are most similar to the query.
 
@@ -118,7 +134,9 @@ class KNNClassifier(Classifier):
     with equal votes are ranked by their nearest face.
 
     Args:
-        k: Number of neighbours; a smaller gallery votes as a whole.
+        k: Number of neighbours; a smaller gallery votes as a whole. None: the one that ``choose`` finds best, which is
+            saved with the gallery, and before that the middle one of the candidates.
+        candidates: Values of k that ``choose`` tries.
         weights: "uniform" gives every neighbour one vote, "similarity" exp(similarity / temperature)
             (arXiv:1805.01978, section 3.4).
         temperature: Divisor of the cosine similarity; unused with "uniform".
@@ -131,7 +149,8 @@ class KNNClassifier(Classifier):
 
     def __init__(
         self,
-        k: int,
+        k: int | None,
+        candidates: Sequence[int],
         weights: Literal["uniform", "similarity"],
         temperature: float,
         num_classes: int,
@@ -140,13 +159,49 @@ class KNNClassifier(Classifier):
         super().__init__(num_classes, embedding_size)
         if weights not in ("uniform", "similarity"):
             raise UserError(f"classifier.weights={weights} is unknown: use uniform or similarity")
+        self.fixed = k is not None
+        if k is None:
+            k = sorted(candidates)[len(candidates) // 2]
         if k < 1 or temperature <= 0:
             raise UserError(f"classifier.k={k} and classifier.temperature={temperature} must be positive")
         self.k = k
+        self.candidates = list(candidates)
+        self.scores = [*(f"accuracy_k{candidate}" for candidate in self.candidates), "k"]
         self.weights = weights
         self.temperature = temperature
         self.register_buffer("gallery", torch.empty(0, embedding_size))
         self.register_buffer("gallery_labels", torch.empty(0, dtype=torch.int64))
+        self.register_load_state_dict_pre_hook(_take_own_k)
+
+    @torch.no_grad()
+    def choose(self, queries: Tensor, labels: Tensor) -> dict[str, float]:
+        """Search once for the largest candidate, vote with each, and keep the best where k is not given.
+
+        Args:
+            queries: (B, D) floating, norm 1, of faces that are not in the gallery.
+            labels: (B,) int64.
+
+        Returns:
+            The accuracy of each candidate, and the k that is used from here on. Of equal ones the smallest is kept.
+        """
+        if self.candidates:
+            found = _nearest(queries, self.gallery, min(max(self.candidates), len(self.gallery)))
+        scores = {}
+        for k in self.candidates:
+            nearest = Neighbours(found.indices[:, :k], found.similarities[:, :k])
+            scores[k] = (self._vote(nearest, self.gallery_labels)[0] == labels).double().mean().item()
+        if not self.fixed:
+            self.k = min(scores, key=lambda k: (-scores[k], k))
+        return dict(zip(self.scores, [*scores.values(), float(self.k)], strict=True))
+
+    def get_extra_state(self) -> Tensor:
+        """Return k, which may have been chosen, for the checkpoint."""
+        return torch.tensor(self.k)
+
+    def set_extra_state(self, state: Tensor) -> None:
+        """Take a k that was chosen; one that was given stays."""
+        if not self.fixed:
+            self.k = int(state)
 
     def learn(self, embeddings: Tensor, labels: Tensor) -> None:
         """Take the faces as the gallery."""

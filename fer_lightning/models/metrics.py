@@ -25,6 +25,8 @@ def triplet_telemetry(
     Returns:
         ``triplets``: number T handed to the loss. ``active_triplets``: those among them whose negative is not
         farther than the positive by ``margin``. ``active_share``: active ones over all valid triplets of the batch.
+        ``violated_share``: share of the valid triplets that are in the wrong order, the negative no farther than the
+        positive. ``passed_over_share``: share of those that were not handed to the loss.
         ``positive_distance``, ``negative_distance``: mean Euclidean distance of equal and of different labels, in
         [0, 2]. ``spread``: root mean square distance from the mean embedding, 0 when all are equal, at most 1.
     """
@@ -35,11 +37,16 @@ def triplet_telemetry(
     other = ~same
     same.fill_diagonal_(False)
     valid = (same.sum(1) * other.sum(1)).sum()
+    violated = same.unsqueeze(2) & other.unsqueeze(1) & (squared.unsqueeze(2) >= squared.unsqueeze(1))  # (B, B, B)
+    wrong = violated.sum()
+    violated[anchors, positives, negatives] = False  # what is left was passed over
     distances = squared.sqrt()
     return {
         "triplets": torch.tensor(float(len(anchors)), device=labels.device),
         "active_triplets": active.float(),
         "active_share": active / valid.clamp(min=1),
+        "violated_share": wrong / valid.clamp(min=1),
+        "passed_over_share": violated.sum() / wrong.clamp(min=1),
         "positive_distance": (distances * same).sum() / same.sum().clamp(min=1),
         "negative_distance": (distances * other).sum() / other.sum().clamp(min=1),
         "spread": (1 - embeddings.mean(dim=0).square().sum()).clamp(min=0).sqrt(),

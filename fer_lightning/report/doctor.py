@@ -10,7 +10,9 @@ from fer_lightning.runs.record import Run
 
 LATEST = 20  # logged steps that count as the end of a training
 COLLAPSED = 0.5  # spread; healthy trainings stay above 0.9, the collapsed ones that were measured fell to 0.2 to 0.5
+AT_MARGIN = 0.15  # distance of loss / margin from 1, which it is where all embeddings are equal
 DEAD = 0.002  # share of active triplets
+WRONG, PASSED_OVER = 0.05, 0.999  # share of triplets in the wrong order, share of those that no loss sees
 GAP = 0.2  # accuracy, between training and test faces
 IMPROVING = 0.005  # accuracy, gained in the last epoch
 
@@ -26,9 +28,20 @@ def _embeddings(run: Run) -> Iterator[str]:
         yield (
             f"the embeddings collapse (spread {spread:.2f}, loss {loss:.3f}): try miner=semihard or lower optimizer.lr"
         )
+    if steps := _steps_at_margin(run):
+        yield (
+            f"loss within {AT_MARGIN:.0%} of the margin for the last {steps:,} steps: collapsed, as all equal "
+            "embeddings would give it; try miner=easy_positive, loss=triplet_center or a lower optimizer.lr"
+        )
 
 
 def _triplets(run: Run) -> Iterator[str]:
+    wrong, passed_over = (_latest(run, f"train/{name}") for name in ("violated_share", "passed_over_share"))
+    if wrong is not None and passed_over is not None and wrong > WRONG and passed_over > PASSED_OVER:
+        yield (
+            f"the miner passes over {passed_over:.0%} of the wrong triplets, which are {wrong:.0%} of all: nothing "
+            "turns them round; try miner=facenet, miner=all or loss=triplet_center"
+        )
     share = _latest(run, "train/active_share")
     if share is not None and share < DEAD:
         yield (
@@ -65,6 +78,16 @@ def _end(run: Run) -> Iterator[str]:
             f"still improving when it ended (val/accuracy {values[-2]:.1%} to {values[-1]:.1%} in the last epoch): "
             "raise trainer.max_epochs"
         )
+
+
+def _steps_at_margin(run: Run) -> int:
+    """Return for how many steps before the end the loss has stood at the margin, 0 if for less than LATEST rows."""
+    if "train/loss_over_margin" not in run.history:
+        return 0
+    steps, ratios = run.history["train/loss_over_margin"]
+    away = np.flatnonzero(np.abs(ratios - 1) > AT_MARGIN)
+    first = away[-1] + 1 if len(away) else 0
+    return int(steps[-1] - steps[first]) if len(steps) - first >= LATEST else 0
 
 
 def _latest(run: Run, metric: str) -> float | None:

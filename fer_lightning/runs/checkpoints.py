@@ -67,6 +67,7 @@ def load_model(checkpoint: str | Path) -> ExpressionModule:
             scheduler=None,
             triplet_margin=0.0,
             objective="",
+            mirrored=saved["hyper_parameters"].get("mirrored") is True,
         )
         weights = saved["state_dict"].items()
         model.load_state_dict(

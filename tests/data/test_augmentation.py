@@ -1,3 +1,5 @@
+import time
+
 import albumentations
 import numpy as np
 import pytest
@@ -46,6 +48,28 @@ def test_figure7_turns_by_45_degrees_and_shifts_right_and_down(make_cfg):
     rows, columns = np.nonzero(figure7.chain(dot, 0, 0) > 64)
     assert abs(rows.mean() - 33.5) <= 1
     assert abs(columns.mean() - 28.5) <= 1
+
+
+def test_strong_flips_half_of_the_faces_and_erases_from_half(make_cfg):
+    strong = instantiate(make_cfg("augmentation=strong").augmentation)
+    assert (strong.online, strong.copies) == (True, 1)
+    face = np.full((48, 48), 40, np.uint8)
+    face[:, 24:] = 200
+    drawn = np.stack([strong.chain(face, epoch, 0) for epoch in range(200)])
+    flipped = drawn[:, :, :6].mean(axis=(1, 2)) > drawn[:, :, -6:].mean(axis=(1, 2))
+    erased = (drawn == 127).sum(axis=(1, 2)) > 20
+    assert 70 <= flipped.sum() <= 130
+    assert 70 <= erased.sum() <= 130
+    assert not (drawn < 40).any()  # no black wedges
+    assert np.array_equal(drawn[7], strong.chain(face, 7, 0))
+
+
+def test_strong_is_fast(make_cfg):
+    strong = instantiate(make_cfg("augmentation=strong").augmentation)
+    start = time.process_time()  # of the processor: how busy the machine is does not count
+    for picture in range(1000):
+        strong.chain(FACE, 0, picture)
+    assert 1000 / (time.process_time() - start) >= 2000  # pictures a second; 9,000 were measured, on older cores less
 
 
 @pytest.mark.filterwarnings("ignore:Argument")  # albumentations goes on after it

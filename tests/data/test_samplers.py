@@ -1,7 +1,9 @@
+from itertools import chain
+
 import numpy as np
 import pytest
 
-from fer_lightning.data.samplers import ClassSampler
+from fer_lightning.data.samplers import ClassSampler, NaturalSampler
 from fer_lightning.errors import UserError
 
 LABELS = np.repeat(np.arange(7), [5, 10, 20, 20, 20, 20, 25])
@@ -26,5 +28,32 @@ def test_order_depends_on_seed_and_epoch_alone():
 
 @pytest.mark.parametrize(("batch_size", "classes", "word"), [(18, 4, "multiple"), (32, 8, "exceeds"), (400, 4, "400")])
 def test_impossible_batches_name_their_option(batch_size, classes, word):
-    with pytest.raises(UserError, match=rf"data\.(batch_size|classes_per_batch)=.*{word}"):
+    with pytest.raises(UserError, match=rf"(data.batch_size|sampler.classes_per_batch)=.*{word}"):
         ClassSampler(LABELS, batch_size, classes, seed=0)
+
+
+@pytest.mark.parametrize("world_size", [1, 2])
+def test_natural_deals_every_picture_once_and_processes_share_each_batch(world_size):
+    ranks = [list(NaturalSampler(LABELS, 16, seed=0, world_size=world_size, rank=rank)) for rank in range(world_size)]
+    whole = [sorted(chain(*shares)) for shares in zip(*ranks, strict=True)]
+    assert [len(batch) for batch in whole] == [16] * (len(LABELS) // 16)
+    dealt = list(chain(*whole))
+    assert len(set(dealt)) == len(dealt) == 112  # 120 pictures, seven whole batches
+    assert whole == [sorted(batch) for batch in NaturalSampler(LABELS, 16, seed=0)]
+
+
+def test_natural_order_depends_on_seed_and_epoch_and_goes_on_where_it_stopped():
+    sampler = NaturalSampler(LABELS, 16, seed=0)
+    first = list(sampler)
+    assert first == list(sampler)
+    assert first != list(NaturalSampler(LABELS, 16, seed=1))
+    sampler.set_epoch(1)
+    second = list(sampler)
+    assert first != second
+    rest = NaturalSampler(LABELS, 16, seed=0, start=3)
+    assert list(rest) == first[3:]
+    assert list(rest) == first  # of the first epoch alone
+    with pytest.raises(UserError, match="=121 exceeds the 120"):
+        NaturalSampler(LABELS, 121, seed=0)
+    with pytest.raises(UserError, match="shared equally by 3"):
+        NaturalSampler(LABELS, 16, seed=0, world_size=3)

@@ -1,3 +1,4 @@
+import pytest
 import torch
 from hydra.utils import instantiate
 from torch.nn.functional import normalize
@@ -43,6 +44,22 @@ def test_telemetry_against_brute_force():
     same = (labels[:, None] == labels) & ~torch.eye(12, dtype=torch.bool)
     assert torch.allclose(found["positive_distance"], distances[same].mean(), atol=1e-5)
     assert torch.allclose(found["negative_distance"], distances[labels[:, None] != labels].mean(), atol=1e-5)
+
+
+def test_violated_and_passed_over_against_brute_force(make_cfg):
+    embeddings, labels = batch()
+    wrong = {t for t, positive, negative in brute_force(embeddings, labels) if positive >= negative}
+    count = len(list(brute_force(embeddings, labels)))
+    for miner, seen in (("semihard", 0), ("hard", len(wrong)), ("all", len(wrong))):
+        mined = instantiate(make_cfg(f"miner={miner}").miner)(embeddings, labels)
+        found = triplet_telemetry(embeddings, labels, mined, margin=0.2)
+        assert found["violated_share"].item() == pytest.approx(len(wrong) / count)
+        assert found["passed_over_share"].item() == pytest.approx(1 - seen / len(wrong))
+    mined = instantiate(make_cfg("miner=facenet").miner)(embeddings, labels)
+    chosen = set(zip(*(index.tolist() for index in mined), strict=True))
+    share = triplet_telemetry(embeddings, labels, mined, 0.2)["passed_over_share"].item()
+    assert 0 < len(chosen & wrong) < len(wrong)
+    assert share == pytest.approx(1 - len(chosen & wrong) / len(wrong))
 
 
 def test_spread_shows_a_collapse():

@@ -6,13 +6,20 @@ from fer_lightning.data.faces import CLASSES
 from fer_lightning.report.doctor import diagnose
 from fer_lightning.runs.record import Run
 
-HEALTHY = {"train/loss": 0.1, "train/spread": 0.95, "train/active_share": 0.05}
+HEALTHY = {
+    "train/loss": 0.1,
+    "train/spread": 0.95,
+    "train/active_share": 0.05,
+    "train/violated_share": 0.3,
+    "train/passed_over_share": 0.9,
+    "train/loss_over_margin": 0.5,
+}
 
 
 def make(tmp_path, training=HEALTHY, validation=(0.3, 0.4, 0.4), predicted=CLASSES, **metrics) -> Run:
-    lines = ["step,epoch,train/loss,train/spread,train/active_share,val/accuracy"]
-    lines += [f"{step},0,{','.join(str(training[name]) for name in HEALTHY)}," for step in range(10)]
-    lines += [f"{step},0,,,,{value}" for step, value in enumerate(validation, start=10)]
+    lines = [f"step,epoch,{','.join(HEALTHY)},val/accuracy"]
+    lines += [f"{step},0,{','.join(str(training[name]) for name in HEALTHY)}," for step in range(30)]
+    lines += [f"{step},0,{',' * len(HEALTHY)}{value}" for step, value in enumerate(validation, start=30)]
     (tmp_path / "metrics.csv").write_text("\n".join(lines) + "\n")
     rows = [
         f"{name}.png,{name},{guess},1,{i},0" for i, (name, guess) in enumerate(zip(CLASSES, predicted, strict=True))
@@ -30,6 +37,8 @@ def test_a_healthy_run_gets_no_line(tmp_path):
     [
         ({"training": {**HEALTHY, "train/spread": 0.2}}, "embeddings collapse (spread 0.20, loss 0.100): try miner="),
         ({"training": {**HEALTHY, "train/active_share": 0.0005}}, "only 0.05% of the triplets are still active"),
+        ({"training": {**HEALTHY, "train/loss_over_margin": 0.9}}, "within 15% of the margin for the last 29 steps"),
+        ({"training": {**HEALTHY, "train/passed_over_share": 1.0}}, "passes over 100% of the wrong triplets"),
         ({"predicted": ["happy"] * 7}, "never predicted: angry, disgust, fear, neutral, sad, surprise"),
         ({"train/accuracy": 0.9}, "training faces are classified at 90.0%, test faces at 40.0%"),
         ({"validation": (0.3, 0.35, 0.4)}, "still improving when it ended (val/accuracy 35.0% to 40.0%"),

@@ -1,0 +1,61 @@
+"""Losses that pytorch-metric-learning lacks, in its own form: (embeddings, labels, mined) -> a number."""
+
+from collections.abc import Mapping
+
+import torch
+from pytorch_metric_learning.losses import NormalizedSoftmaxLoss
+from pytorch_metric_learning.losses.base_metric_loss_function import BaseMetricLossFunction
+from pytorch_metric_learning.reducers import MeanReducer
+from pytorch_metric_learning.utils.loss_and_miner_utils import convert_to_weights
+from torch import Tensor, nn
+
+
+class TripletCenterLoss(BaseMetricLossFunction):
+    """Triplets of a face, the learnt centre of its class and the centre of each other class.
+
+    loss = mean over faces and other classes of max(0, d(face, own centre) - d(face, other centre) + margin), after
+    He et al., arXiv:1803.06189, equation 5, which takes the nearest other centre alone. The centres are weights of the
+    loss; they start orthogonal to each other and are used at norm 1.
+
+    Args:
+        num_classes: C.
+        embedding_size: D, at least C.
+        margin: In the unit of ``distance``.
+        distance: Of pytorch-metric-learning, one that grows with dissimilarity.
+    """
+
+    def __init__(self, num_classes: int, embedding_size: int, margin: float, distance: nn.Module) -> None:
+        super().__init__(distance=distance)
+        self.margin = margin
+        self.centers = nn.Parameter(nn.init.orthogonal_(torch.empty(num_classes, embedding_size)))
+
+    def compute_loss(
+        self, embeddings: Tensor, labels: Tensor, indices_tuple: tuple | None, ref_emb: Tensor, ref_labels: Tensor
+    ) -> Mapping[str, Mapping]:
+        """Return one loss per face, weighted by how often the miner chose it."""
+        centers = nn.functional.normalize(self.centers, dim=1)  # (C, D)
+        distances = self.distance(embeddings, centers)  # (B, C)
+        own = distances.gather(1, labels.unsqueeze(1))  # (B, 1)
+        violations = (own - distances + self.margin).relu()
+        others = torch.ones_like(violations).scatter(1, labels.unsqueeze(1), 0)
+        losses = (violations * others).sum(dim=1) / (len(centers) - 1)  # (B,)
+        weights = convert_to_weights(indices_tuple, labels, dtype=losses.dtype)
+        indices = torch.arange(len(labels), device=labels.device)
+        return {"loss": {"losses": losses * weights, "indices": indices, "reduction_type": "element"}}
+
+    def get_default_reducer(self) -> nn.Module:
+        """Average over all faces, those without a violation too."""
+        return MeanReducer()
+
+
+class SmoothedSoftmaxLoss(NormalizedSoftmaxLoss):
+    """The library's normalised softmax with smoothed labels (arXiv:1512.00567, section 7).
+
+    Args:
+        label_smoothing: Share of the target that is spread over all classes.
+        options: Of ``NormalizedSoftmaxLoss``.
+    """
+
+    def __init__(self, label_smoothing: float, **options: object) -> None:
+        super().__init__(**options)
+        self.cross_entropy = nn.CrossEntropyLoss(reduction="none", label_smoothing=label_smoothing)

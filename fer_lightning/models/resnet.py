@@ -1,0 +1,96 @@
+"""Networks for 48 pixels: a 3 x 3 stem of stride 1, few stages, the mean over the last map.
+
+They keep the resolution that ImageNet's networks throw away in their first two layers, where a face of 48 pixels has
+its eyebrows and lips.
+"""
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+
+from fer_lightning.models.embedders import convolution
+
+
+class ResidualBlock(nn.Module):
+    """Two 3 x 3 convolutions around an identity shortcut (arXiv:1512.03385, figure 2).
+
+    Args:
+        channels: Of the map that comes in and of the one that goes out.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.block = nn.Sequential(
+            convolution(channels, channels, 3, padding=1),
+            nn.Conv2d(channels, channels, 3, padding=1, bias=False),
+            nn.BatchNorm2d(channels),
+        )
+        self.activation = nn.ReLU(inplace=True)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Return (B, channels, H, W) for maps of that shape."""
+        return self.activation(maps + self.block(maps))
+
+
+class ResNet48(nn.Module):
+    """A residual network: stem, stages that halve the map, mean over the map, embedding layer, L2 normalisation.
+
+    Args:
+        embedding_size: D.
+        stem_channels: Filters of the 3 x 3 convolution of stride 1.
+        widths: Channels of each stage, which begins with a 3 x 3 convolution of stride 2.
+        blocks: Number of residual blocks of each stage.
+        dropout: Share of the mean's channels that are zeroed while training.
+    """
+
+    def __init__(
+        self, embedding_size: int, stem_channels: int, widths: Sequence[int], blocks: Sequence[int], dropout: float
+    ) -> None:
+        super().__init__()
+        layers: list[nn.Module] = [convolution(1, stem_channels, 3, padding=1)]
+        channels = stem_channels
+        for width, count in zip(widths, blocks, strict=True):
+            layers.append(convolution(channels, width, 3, stride=2, padding=1))
+            layers.extend(ResidualBlock(width) for _ in range(count))
+            channels = width
+        self.features = nn.Sequential(*layers)
+        self.head = _head(channels, embedding_size, dropout)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return (B, D) unit vectors for images (B, 1, H, W) float32 in [-1, 1]."""
+        return normalize(self.head(self.features(images)), dim=1)
+
+
+class VGG48(nn.Module):
+    """Stages of 3 x 3 convolutions with a max pool after each (arXiv:1409.1556), mean over the map, L2 normalisation.
+
+    Args:
+        embedding_size: D.
+        widths: Channels of each stage.
+        convolutions: Number of convolutions of each stage.
+        dropout: Share of the mean's channels that are zeroed while training.
+    """
+
+    def __init__(self, embedding_size: int, widths: Sequence[int], convolutions: Sequence[int], dropout: float) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        channels = 1
+        for width, count in zip(widths, convolutions, strict=True):
+            for _ in range(count):
+                layers.append(convolution(channels, width, 3, padding=1))
+                channels = width
+            layers.append(nn.MaxPool2d(2))
+        self.features = nn.Sequential(*layers)
+        self.head = _head(channels, embedding_size, dropout)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return (B, D) unit vectors for images (B, 1, H, W) float32 in [-1, 1]."""
+        return normalize(self.head(self.features(images)), dim=1)
+
+
+def _head(channels: int, embedding_size: int, dropout: float) -> nn.Sequential:
+    """Return what makes an embedding of a map (B, C, H, W)."""
+    return nn.Sequential(
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(dropout), nn.Linear(channels, embedding_size)
+    )
