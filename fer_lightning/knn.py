@@ -29,8 +29,8 @@ class KNNClassifier(nn.Module):
     with equal votes are ranked by their nearest face.
 
     Args:
-        k: Number of neighbours, of which a smaller gallery has fewer; or None: the one that ``choose`` finds best, which
-            is saved with the gallery, and before that the middle one of the candidates.
+        k: Number of neighbours, of which a smaller gallery has fewer; or None: the one that ``choose`` finds best,
+            which is saved with the gallery, and before that the middle one of the candidates.
         candidates: Values of k that ``choose`` tries.
         weights: "uniform" gives every neighbour one vote, "similarity" exp(similarity / temperature)
             (arXiv:1805.01978, section 3.4).
