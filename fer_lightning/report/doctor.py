@@ -9,7 +9,8 @@ from fer_lightning.report.statistics import confusion_of
 from fer_lightning.runs.record import Run
 
 LATEST = 20  # logged steps that count as the end of a training
-COLLAPSED = 0.5  # spread; healthy trainings stay above 0.9, the collapsed ones that were measured fell to 0.2 to 0.5
+COLLAPSED = 0.5  # spread; trainings on triplets stay above 0.9, the collapsed ones that were measured fell below
+ORDERED = 0.3  # share of triplets in the wrong order; below it a spread of 0.2 is healthy, as class centres give it
 AT_MARGIN = 0.15  # distance of loss / margin from 1, which it is where all embeddings are equal
 DEAD = 0.002  # share of active triplets
 WRONG, PASSED_OVER = 0.05, 0.999  # share of triplets in the wrong order, share of those that no loss sees
@@ -23,8 +24,8 @@ def diagnose(run: Run) -> list[str]:
 
 
 def _embeddings(run: Run) -> Iterator[str]:
-    spread, loss = (_latest(run, f"train/{name}") for name in ("spread", "loss"))
-    if spread is not None and spread < COLLAPSED:
+    spread, loss, wrong = (_latest(run, f"train/{name}") for name in ("spread", "loss", "violated_share"))
+    if spread is not None and spread < COLLAPSED and (wrong is None or wrong > ORDERED):
         yield (
             f"the embeddings collapse (spread {spread:.2f}, loss {loss:.3f}): try miner=semihard or lower optimizer.lr"
         )
