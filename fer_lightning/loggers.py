@@ -15,7 +15,7 @@ from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
-from fer_lightning.runs.files import write_text
+from fer_lightning.runs.files import write_csv
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +69,7 @@ class ContinuedCSVLogger(Logger):
         if columns != self.columns:
             self._replace(columns, list(self._read()))
         with self.path.open("a", newline="", encoding="utf-8") as file:
-            csv.DictWriter(file, columns).writerows(self.buffer)
+            csv.DictWriter(file, columns, lineterminator="\n").writerows(self.buffer)
         self.buffer = []
 
     def finalize(self, status: str) -> None:
@@ -90,12 +90,8 @@ class ContinuedCSVLogger(Logger):
 
     def _replace(self, columns: list[str], rows: Sequence[Mapping[str, Any]]) -> None:
         self.columns = columns
-        text = io.StringIO(newline="")
-        writer = csv.DictWriter(text, columns, extrasaction="ignore")
-        writer.writeheader()
-        writer.writerows(rows)
         self.folder.mkdir(parents=True, exist_ok=True)
-        write_text(self.path, text.getvalue())
+        write_csv(self.path, columns, ([row.get(name) for name in columns] for row in rows))
 
 
 def patient(method: Callable) -> Callable:

@@ -1,37 +1,64 @@
 """Every file under conf/ composes, and every class it names can be made of it."""
 
+import numpy as np
 import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
 from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
 
+from fer_lightning.data.samplers import ClassSampler
 from fer_lightning.launch.resolvers import run_name
 from tests.conftest import ROOT
 
-NAMES = (
-    *("data", "protocol", "augmentation", "embedder", "loss", "miner", "classifier", "optimizer", "scheduler"),
-    *("model", "callbacks", "logger", "trainer", "table6", "experiment", "debug"),
-)
-GROUPS = {group: sorted(path.stem for path in (ROOT / "conf" / group).glob("*.yaml")) for group in NAMES}
-CHOICES = [(group, choice) for group, choices in GROUPS.items() for choice in choices]
+CONF = ROOT / "conf"
+FILES = sorted(path.relative_to(CONF).with_suffix("").as_posix() for path in CONF.rglob("*.yaml"))
+EXTRAS = {  # choices that need a package of an extra
+    "callbacks/umap": "umap",
+    "hparams_search/optuna": "hydra_plugins.hydra_optuna_sweeper",
+    "hydra/launcher/slurm": "hydra_plugins.hydra_submitit_launcher",
+}
 
 
-@pytest.mark.parametrize(("group", "choice"), CHOICES)
-def test_choice_makes_a_model_and_a_datamodule(make_cfg, group, choice, monkeypatch):
+@pytest.mark.parametrize("file", [file for file in FILES if "/" in file])
+def test_choice_makes_a_model_and_a_datamodule(make_cfg, file, monkeypatch):
     monkeypatch.setenv("WANDB_MODE", "offline")
-    if choice == "umap":
-        pytest.importorskip("umap", reason="needs the extra umap")
+    if file in EXTRAS:
+        pytest.importorskip(EXTRAS[file], reason=f"needs the extra of {file}")
+    group, _, choice = file.rpartition("/")
     cfg = make_cfg(f"{group}={choice}")
     datamodule, model = instantiate(cfg.data), instantiate(cfg.model)
-    if group == "embedder" and choice == "timm":
-        assert model.embedder.head.out_features == 128
     optimizer = model.configure_optimizers()["optimizer"]
     trained = sum(p.numel() for group in optimizer.param_groups for p in group["params"])
     assert trained == sum(p.numel() for p in model.parameters())
-    assert datamodule.batch_size >= 16
-    if group not in ("trainer",):
-        for callback in cfg.callbacks.values():
-            instantiate(callback)
-    for logger in cfg.logger.values():
-        instantiate(logger)
+    labels = np.arange(700) % 7
+    for batch in ClassSampler(labels, datamodule.batch_size, datamodule.classes_per_batch, seed=0):
+        assert len(batch) == cfg.data.batch_size
+        assert (np.bincount(labels[batch]) > 0).sum() == cfg.data.classes_per_batch
+    for node in (cfg.callbacks, cfg.logger, cfg.hydra.get("callbacks")):
+        for part in (node or {}).values():
+            assert instantiate(part) is not None
+    assert_swept(cfg)
+
+
+def assert_swept(cfg: DictConfig) -> None:
+    """Look whether what a search or an experiment varies is there to be varied."""
+    for key, values in (cfg.hydra.sweeper.get("params") or {}).items():
+        if (CONF / key).is_dir():
+            assert {f"{key}/{choice}" for choice in values.split(",")} <= set(FILES)
+        else:
+            assert OmegaConf.select(cfg, key) is not None
+
+
+@pytest.mark.parametrize("name", [file for file in FILES if "/" not in file])
+def test_entry_composes_and_every_value_of_it_can_be_resolved(name, tmp_path):
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        cfg = compose(name, overrides=[f"paths.output_dir={tmp_path}", "logger=none", "run_name=a", *CHECKPOINT[name]])
+    assert instantiate(cfg.data).batch_size == cfg.data.batch_size == 16
+
+
+CHECKPOINT = {"audit": [], "train": [], "eval": ["checkpoint=best.ckpt"]}
 
 
 @pytest.mark.parametrize("loss", ["proxy_anchor", "arcface"])

@@ -1,9 +1,6 @@
 """Two processes train as one: real ones, on the CPU."""
 
 import json
-import multiprocessing
-import os
-import runpy
 import signal
 import socket
 import subprocess
@@ -15,32 +12,23 @@ from pathlib import Path
 import lightning
 import numpy as np
 import pytest
+import timm
 import torch
 from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
+from torch import nn
 
-import fer_lightning.launch.resolvers  # noqa: F401
 from fer_lightning.data.samplers import ClassSampler, OrderedSampler
 from fer_lightning.errors import UserError
+from fer_lightning.plugins import SharedStatistics
 from fer_lightning.runs.checkpoints import load
 from fer_lightning.runs.record import read_run
-from tests.conftest import ROOT, SMALL
+from tests.conftest import ENVIRONMENT, ROOT, SMALL, options
+from tests.processes import command, start
 
-TINY = (
-    *SMALL,
-    *("data.batch_size=28", "data.classes_per_batch=7", "trainer.log_every_n_steps=1", "trainer.precision=64-true"),
-    "optimizer.lr=1e-3",
-)
-FACENET = (
-    *("embedder.stages=[[[8,8,16,4,8,8]]]", "embedder.stem_channels=8", "embedder.hidden_size=32"),
-    "embedder.dropout=0",  # would leave out other units
-)
+TINY = options("small", "processes")
 TWO = ("trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2")
-ENVIRONMENT = {
-    **os.environ,
-    **{"WANDB_MODE": "offline", "OMP_NUM_THREADS": "1", "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"},
-}
 
 
 class Fails(lightning.Callback):
@@ -56,9 +44,9 @@ class Fails(lightning.Callback):
             time.sleep(1000)
 
 
-def start(folder: Path, *arguments: str, module: tuple[str, ...] = ()) -> subprocess.Popen:
+def opened(folder: Path, *arguments: str) -> subprocess.Popen:
     return subprocess.Popen(
-        [sys.executable, *module, str(ROOT / "train.py"), *arguments],
+        [sys.executable, *arguments],
         cwd=folder,
         env=ENVIRONMENT,
         stdout=subprocess.PIPE,
@@ -69,28 +57,29 @@ def start(folder: Path, *arguments: str, module: tuple[str, ...] = ()) -> subpro
 
 def test_run_of_two_processes_stopped_and_resumed_is_that_of_one(tmp_path, run_here):
     """Started by Lightning, ended by a signal to the main process, resumed under torchrun."""
-    options = ("loss=proxy_anchor", "data.eval_batch_size=67", *TINY, *FACENET)  # a rest of one face: 67 -> 34 + 34
-    with start(tmp_path, *options, *TWO, "trainer.max_epochs=1000", "hydra.run.dir=two") as process:
+    own = options("small", "processes", "loss=proxy_anchor", "data.eval_batch_size=67")  # a rest of one face: 34 + 34
+    train = str(ROOT / "train.py")
+    with opened(tmp_path, train, *own, *TWO, "trainer.max_epochs=1000", "hydra.run.dir=two") as process:
         output = ""
         for line in process.stdout:
             output += line
-            if line.startswith("epoch 2/"):
+            if line.startswith("epoch 1/"):
                 process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=60) == 143, output
+        assert process.wait(timeout=240) == 143, output
     assert "Traceback" not in output
     assert output.count("to go on: python train.py") == output.count("200 faces from drawn faces") == 1
     noted = json.loads((tmp_path / "two/metrics.json").read_text())
     assert (noted["status"], noted["error"]) == ("interrupted", "SIGTERM")
     stopped = load(str(tmp_path / "two/checkpoints/last.ckpt"), "resume_from")
-    epochs = f"trainer.max_epochs={stopped['epoch'] + 3}"
+    epochs = f"trainer.max_epochs={stopped['epoch'] + 2}"
     torchrun = ("-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone")
-    with start(tmp_path, "resume_from=two", epochs, module=torchrun) as process:
-        output = process.communicate(timeout=120)[0]
+    with opened(tmp_path, *torchrun, train, "resume_from=two", epochs) as process:
+        output = process.communicate(timeout=240)[0]
     assert process.returncode == 0, output
     assert output.count(f"last.ckpt, step {stopped['global_step']}") == output.count("results: ") == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == [".cache", "two"]
 
-    assert run_here("train.py", *options, epochs, "hydra.run.dir=one").code == 0
+    assert run_here("train.py", *own, epochs, "hydra.run.dir=one").code == 0
     one, two = read_run(tmp_path / "one"), read_run(tmp_path / "two")
     assert (one.metrics["processes"], two.metrics["processes"]) == (1, 2)
     scores = [name for name in one.metrics if name.startswith(("test/", "val/", "train/"))]
@@ -110,69 +99,53 @@ def test_run_of_two_processes_stopped_and_resumed_is_that_of_one(tmp_path, run_h
 
 def test_exception_in_the_main_process_ends_one_that_is_busy(tmp_path):
     """Lightning's launcher would leave it behind."""
-    arguments = ["+callbacks.fails._target_=test_ddp.Fails", "+callbacks.fails.rank=0", "hydra.run.dir=run"]
-    with start(tmp_path, *TINY, *FACENET, *TWO, *arguments) as process:
-        output = process.communicate(timeout=60)[0]  # until nobody holds its end of the pipe
+    fails = ("+callbacks.fails._target_=tests.test_ddp.Fails", "+callbacks.fails.rank=0")
+    with opened(tmp_path, str(ROOT / "train.py"), *TINY, *TWO, *fails, "hydra.run.dir=run") as process:
+        output = process.communicate(timeout=240)[0]  # until nobody holds its end of the pipe
     assert process.returncode == 1, output
     assert "Traceback" not in output
     assert output.splitlines()[-1] == "error: only process 0 has failed"
     assert json.loads((tmp_path / "run/metrics.json").read_text())["error"] == "UserError: only process 0 has failed"
 
 
-@pytest.fixture(scope="module")
-def started() -> Callable[..., list[multiprocessing.Process]]:
-    """Start a function in one process and in two that train together, none of which need import everything anew."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["test_ddp", "fer_lightning.models.module", "fer_lightning.callbacks.resumption"])
-
-    def begin(task: Callable, *arguments: object, ranks: tuple[int | None, ...]) -> list[multiprocessing.Process]:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        processes = [context.Process(target=as_rank, args=(rank, port, task, *arguments)) for rank in ranks]
-        for process in processes:
-            process.start()
-        return processes
-
-    return begin
-
-
-def as_rank(rank: int | None, port: int, task: Callable, *arguments: object) -> None:
-    """Do some work as torchrun would have it done."""
-    torch.set_num_threads(1)
-    if rank is not None:
-        os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
-        os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "TORCHELASTIC_RUN_ID": "test"}
-    task(rank, *arguments)
-
-
-def command(rank: int, folder: Path, *arguments: str) -> None:
-    os.chdir(folder)
-    os.environ["WANDB_MODE"] = "offline"
-    sys.argv = ["train.py", *arguments]
-    runpy.run_path(str(ROOT / "train.py"), run_name="__main__")
-
-
-def test_exception_in_one_process_ends_all(tmp_path, started):
-    arguments = ["+callbacks.fails._target_=test_ddp.Fails", "+callbacks.fails.rank=1", "hydra.run.dir=run"]
-    processes = started(command, tmp_path, *TINY, *FACENET, "trainer=ddp", SMALL[2], *arguments, ranks=(0, 1))
+def joined(task: Callable, folder: Path, ranks: tuple[int | None, ...]) -> list[int | None]:
+    """Do some work in two processes that train together, as torchrun would start them, and in one alone (None)."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1]), "TORCHELASTIC_RUN_ID": "test"}
+    shared |= {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
+    of_rank = {rank: {**shared, "RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in (0, 1)}
+    processes = [start(task, rank, folder, **of_rank.get(rank, {})) for rank in ranks]
     for process in processes:
-        process.join(60)
-        assert process.exitcode == 1
+        process.join(240)
+    return [process.exitcode for process in processes]
+
+
+def fail(rank: int, folder: Path) -> None:
+    fails = ("+callbacks.fails._target_=tests.test_ddp.Fails", "+callbacks.fails.rank=1", "hydra.run.dir=run")
+    command(folder / f"{rank}.txt", *TINY, "trainer=ddp", "trainer.accelerator=cpu", *fails)
+
+
+def test_exception_in_one_process_ends_all(tmp_path):
+    assert joined(fail, tmp_path, ranks=(0, 1)) == [1, 1]
+    assert (tmp_path / "1.txt").read_text().splitlines()[-1] == "error in process 1: only process 1 has failed"
     noted = json.loads((tmp_path / "run/metrics.json").read_text())
     assert noted["error"] == "UserError: another process of this training has ended: what it said stands above"
+
+
+LOSSES = ("loss=triplet", "loss=supcon", "loss=proxy_anchor", "loss=arcface", "loss=multi_similarity")
 
 
 def train(rank: int | None, folder: Path) -> None:
     """Train a few steps on every loss; leave the weights of each."""
     weights = {}
     for loss in LOSSES:
-        options = [*TINY, *loss.split(), *(FACENET if "timm" not in loss else ()), *(TWO if rank is not None else ())]
-        options += ["logger=none", "~callbacks", "trainer.callbacks=[]", f"hydra.runtime.output_dir={folder}"]
-        options += ["trainer.limit_train_batches=3", "trainer.limit_val_batches=0", "trainer.max_epochs=1"]
-        options.append("+trainer.enable_checkpointing=false")  # these trainings are not one: they would share its files
+        overrides = [*TINY, loss, *(() if rank is None else TWO), "logger=none", "~callbacks", "trainer.callbacks=[]"]
+        overrides += ["trainer.limit_train_batches=3", "trainer.limit_val_batches=0", "trainer.max_epochs=1"]
+        overrides.append("+trainer.enable_checkpointing=false")  # these trainings are not one: they share no files
         with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-            cfg = compose("train", options, return_hydra_config=True)
+            overrides.append(f"hydra.runtime.output_dir={folder}")
+            cfg = compose("train", overrides, return_hydra_config=True)
         HydraConfig.instance().set_config(cfg)
         lightning.seed_everything(0, verbose=False)
         model = instantiate(cfg.model)
@@ -181,23 +154,31 @@ def train(rank: int | None, folder: Path) -> None:
     torch.save(weights, folder / f"{rank}.pt")
 
 
-LOSSES = (
-    *("loss=triplet", "loss=supcon", "loss=proxy_anchor", "loss=arcface", "loss=multi_similarity"),
-    "loss=triplet miner=batch_hard embedder=timm embedder.model_name=convnext_atto",
-)
-
-
-def test_every_loss_moves_the_weights_as_in_one_process(tmp_path, started):
+def test_every_loss_moves_the_weights_as_in_one_process(tmp_path):
     """The miner and the loss see the gathered batch, and gradients have the size of one process's."""
-    for process in started(train, tmp_path, ranks=(None, 0, 1)):
-        process.join(120)
-        assert process.exitcode == 0
-    one, *two = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in (None, 0, 1))
+    ranks = (None, 0, 1)
+    assert joined(train, tmp_path, ranks) == [0, 0, 0]
+    one, *two = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in ranks)
     for loss, weights in one.items():
         for other in two:
             assert weights.keys() == other[loss].keys()
             for name, tensor in weights.items():
                 assert torch.allclose(other[loss][name].double(), tensor.double(), rtol=0, atol=1e-7), f"{loss}: {name}"
+
+
+def test_batch_norm_is_shared_on_a_gpu_and_said_not_to_be_on_the_cpu(caplog):
+    """timm's layers keep the activation that is built into them."""
+    model = nn.Sequential(nn.Conv2d(1, 8, 3), nn.BatchNorm2d(8), timm.layers.BatchNormAct2d(8))
+    assert SharedStatistics().apply(model) is model
+    assert [type(layer) for layer in model[1:]] == [nn.BatchNorm2d, timm.layers.BatchNormAct2d]
+    assert "normalises by its own share of a batch" in caplog.text
+    caplog.clear()
+    weights = list(model.to("meta").parameters())  # stands in for a GPU
+    shared = SharedStatistics().apply(model)
+    assert [type(layer) for layer in shared[1:]] == [nn.SyncBatchNorm, timm.layers.SyncBatchNormAct]
+    assert isinstance(shared[2].act, nn.ReLU)
+    assert all(one is other for one, other in zip(shared.parameters(), weights, strict=True))
+    assert caplog.text == ""
 
 
 def test_shares_of_a_batch_are_the_batch():

@@ -20,6 +20,7 @@ OPTIONS = (
     "optimizer.lr=1e-3",
     "embedder.dropout=0",
     "~callbacks.quick_validation",
+    "~callbacks.media",
     "trainer.log_every_n_steps=1",
 )
 

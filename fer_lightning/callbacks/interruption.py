@@ -1,12 +1,12 @@
 """Runs that end between two steps at a signal, of a person's or of Slurm's, and say how to go on."""
 
-import json
 import logging
 import os
 import re
 import shutil
 import signal
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from fer_lightning.errors import Interrupted
 from fer_lightning.loggers import PatientWandbLogger
 from fer_lightning.report.table import tabulate
 from fer_lightning.runs.command import command, is_sweep
-from fer_lightning.runs.files import write_json
+from fer_lightning.runs.record import Status, read_record, write_record
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +83,10 @@ class Interruption(Callback):
         received = signal.Signals(self.received or signal.SIGTERM)
         error = Interrupted(received)
         if last.is_file():
-            record_interruption(self.folder, received.name)
+            record = replace(read_record(self.folder), status=Status.INTERRUPTED, error=received.name)
+            write_record(self.folder, record)
+            if is_sweep(self.folder.parent):
+                tabulate(self.folder.parent, str(record.objective))
             log.warning("%s at step %d; to go on: %s", received.name, trainer.global_step, command(self.folder))
         else:
             log.warning("%s; nothing was saved that could go on", received.name)
@@ -95,15 +98,6 @@ class Interruption(Callback):
         if received == signal.SIGTERM:
             requeue_if_preempted()
         raise error
-
-
-def record_interruption(folder: Path, name: str) -> None:
-    """Note in a run's record, and in the table of its sweep, the signal that has ended it."""
-    record = folder / "metrics.json"
-    known = json.loads(record.read_text(encoding="utf-8")) if record.is_file() else {}
-    write_json(record, {**known, "status": "interrupted", "error": name})
-    if is_sweep(folder.parent):
-        tabulate(folder.parent, known["objective"])
 
 
 def requeue_if_preempted() -> None:

@@ -87,9 +87,9 @@ def own_part(node: str, saved: Mapping, checkpoint: str | Path) -> dict[str, Any
     config = settings.get(node) if isinstance(settings, dict) else None
     if not isinstance(config, dict):
         raise UserError(f"checkpoint={checkpoint} does not say what its {node} is: python eval.py can still score it")
-    target, own = config.get("_target_"), [OmegaConf.load(path) for path in (CONF / node).glob("*.yaml")]
-    arguments = {name: value for name, value in config.items() if name != "_target_"}
-    if not plain(target) or target not in [choice.get("_target_") for choice in own] or not plain(arguments):
+    own = [OmegaConf.select(OmegaConf.load(path), "_target_") for path in (CONF / node).glob("*.yaml")]
+    target, arguments = config.get("_target_"), {name: config[name] for name in config.keys() - {"_target_"}}
+    if not plain(target) or target not in own or not plain(arguments):
         raise UserError(f"checkpoint={checkpoint} says of its {node} what could run code: not loaded")
     # The weights are the checkpoint's: nothing is fetched, no other file is read.
     elsewhere = {"pretrained": False, "checkpoint_path": ""}

@@ -2,86 +2,68 @@
 
 import csv
 import json
-import multiprocessing
 import os
 import random
 import re
 import shlex
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
+import lightning
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 
-import fer_lightning.launch.resolvers  # noqa: F401
 from fer_lightning.errors import UserError
 from fer_lightning.models.module import ExpressionModule
 from fer_lightning.runs.checkpoints import load, newest
-from tests.conftest import ROOT, SMALL
-
-OPTIONS = (
-    *SMALL,
-    *("loss=supcon", "data.batch_size=28", "data.classes_per_batch=7", "trainer.log_every_n_steps=1"),
-    *("embedder.stages=[[[8,8,16,4,8,8]],[[8,8,16,4,8,8]]]", "embedder.stem_channels=8", "embedder.hidden_size=32"),
-)
-ENVIRONMENT = {**os.environ, "WANDB_MODE": "offline", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+from tests.conftest import ROOT, options
+from tests.processes import command, start, until
 
 
-def stopped(tmp_path: Path, arguments: list[str], send: Callable[[subprocess.Popen], None]) -> str:
-    """Train in a group of processes of its own, send it a signal after two epochs, and return what was printed."""
-    with subprocess.Popen(
-        [sys.executable, str(ROOT / "train.py"), *arguments],
-        cwd=tmp_path,
-        env=ENVIRONMENT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    ) as process:
-        output = ""
-        for line in process.stdout:
-            output += line
-            if line.startswith("epoch 2/"):
-                send(process)
-        code = process.wait(timeout=60)
-    assert code == 143, output
-    assert "Traceback" not in output
-    return output
+def step_count(checkpoint: Path) -> int:
+    return load(str(checkpoint), "resume_from")["global_step"]
 
 
-def test_sigterm_leaves_a_run_that_the_printed_command_goes_on_with(tmp_path):
-    arguments = [*OPTIONS, "logger=wandb", "trainer.max_epochs=1000", "hydra.run.dir=my run"]
-    output = stopped(tmp_path, arguments, lambda process: process.send_signal(signal.SIGTERM))
-    folder = tmp_path / "my run"
-    step = load(str(folder / "checkpoints/last.ckpt"), "resume_from")["global_step"]
+def status(folder: Path) -> tuple[str, str | None]:
     noted = json.loads((folder / "metrics.json").read_text())
-    assert (noted["status"], noted["error"]) == ("interrupted", "SIGTERM")
-    command = re.search(r"at step (\d+); to go on: (.*)", output)
-    assert int(command[1]) == step
-    script, *arguments = shlex.split(command[2])[1:]
-    done = subprocess.run(
-        [sys.executable, str(ROOT / script), *arguments, "trainer.max_epochs=20", "data.eval_batch_size=32"],
-        cwd=tmp_path,
-        env=ENVIRONMENT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert f"last.ckpt, step {step}" in done.stdout
-    assert "other settings" in done.stdout
-    assert "data.eval_batch_size was 64, is 32" in done.stdout
-    assert json.loads((folder / "metrics.json").read_text())["status"] == "completed"
+    return noted["status"], noted.get("error")
+
+
+def stopped(tmp_path: Path, *arguments: str, group: bool = False) -> str:
+    """Train, send SIGTERM after two epochs to that process or to its whole group, and return what was printed."""
+    output = tmp_path / "output.txt"
+    process = start(command, output, *options("small", "tiny", "trainer.max_epochs=1000", *arguments))
+    until(lambda: output.is_file() and "epoch 2/" in output.read_text(), process)
+    (os.killpg if group else os.kill)(process.pid, signal.SIGTERM)
+    process.join(240)
+    text = output.read_text()
+    assert process.exitcode == 143, text
+    assert "Traceback" not in text
+    output.unlink()
+    return text
+
+
+def test_sigterm_leaves_a_run_that_the_printed_command_goes_on_with(tmp_path, run_here):
+    folder = tmp_path / "my run"
+    output = stopped(tmp_path, "logger=wandb", "hydra.run.dir=my run")
+    step = step_count(folder / "checkpoints/last.ckpt")
+    assert status(folder) == ("interrupted", "SIGTERM")
+    said = re.search(r"at step (\d+); to go on: python (.*)", output)
+    assert int(said[1]) == step
+    done = run_here(*shlex.split(said[2]), "trainer.max_epochs=12", "data.eval_batch_size=32")
+    assert done.code == 0, done.text
+    assert f"last.ckpt, step {step}" in done.text
+    assert "other settings" in done.text
+    assert "data.eval_batch_size was 64, is 32" in done.text
+    assert status(folder) == ("completed", None)
     with (folder / "metrics.csv").open() as file:
         steps = [int(row["step"]) for row in csv.DictReader(file) if row["train/loss"]]
-    assert steps == list(range(20 * (step_count(folder) // 20)))
+    assert steps == list(range(step_count(folder / "checkpoints/last.ckpt")))
+    assert len(steps) > step
     names = [path.name.rpartition("-")[2] for path in (folder / "wandb").glob("offline-run-*")]
     assert len(names) == 2
     assert len(set(names)) == 1  # the same run of W&B
@@ -90,24 +72,17 @@ def test_sigterm_leaves_a_run_that_the_printed_command_goes_on_with(tmp_path):
 
 def test_sigterm_to_every_process_of_a_run(tmp_path):
     """As Slurm sends it: also to those that prepare batches, which may not have begun yet."""
-    arguments = [*OPTIONS, "data.num_workers=2", "trainer.max_epochs=1000", "hydra.run.dir=run"]
-    stopped(tmp_path, arguments, lambda process: os.killpg(process.pid, signal.SIGTERM))
-    assert json.loads((tmp_path / "run/metrics.json").read_text())["status"] == "interrupted"
-
-
-def step_count(folder: Path) -> int:
-    return load(str(folder / "checkpoints/last.ckpt"), "resume_from")["global_step"]
+    stopped(tmp_path, "data.num_workers=2", "hydra.run.dir=run", group=True)
+    assert status(tmp_path / "run") == ("interrupted", "SIGTERM")
 
 
 def train(folder: Path, epochs: int) -> None:
     """Train, or go on with what the folder holds."""
-    torch.set_num_threads(1)
-    options = [*OPTIONS, "augmentation=occlusion", f"trainer.max_epochs={epochs}", f"paths.cache_dir={folder}/cache"]
+    own = ("augmentation=occlusion", f"trainer.max_epochs={epochs}", f"paths.cache_dir={folder}/cache")
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        cfg = compose("train", [*options, f"hydra.runtime.output_dir={folder}"], return_hydra_config=True)
+        overrides = [*options("small", "tiny", *own), f"hydra.runtime.output_dir={folder}"]
+        cfg = compose("train", overrides, return_hydra_config=True)
     HydraConfig.instance().set_config(cfg)
-    import lightning
-
     lightning.seed_everything(cfg.seed, verbose=False)
     try:
         checkpoint = newest(folder)
@@ -116,27 +91,15 @@ def train(folder: Path, epochs: int) -> None:
     instantiate(cfg.trainer).fit(instantiate(cfg.model), instantiate(cfg.data), ckpt_path=checkpoint, weights_only=True)
 
 
-@pytest.fixture(scope="module")
-def processes() -> multiprocessing.context.ForkServerContext:
-    """Processes that need not import everything anew."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(
-        ["tests.callbacks.test_interruption", "fer_lightning.models.module", "fer_lightning.callbacks.resumption"]
-    )
-    return context
-
-
-def test_ctrl_c_ends_at_the_next_batch(tmp_path, processes):
-    process = processes.Process(target=train, args=(tmp_path, 10_000))
-    process.start()
+def test_ctrl_c_ends_at_the_next_batch(tmp_path):
+    process = start(train, tmp_path, 10_000)
     last = tmp_path / "checkpoints" / "last.ckpt"
-    while not last.is_file() and process.is_alive():
-        time.sleep(0.01)
+    until(last.is_file, process)
     os.kill(process.pid, signal.SIGINT)
     process.join()
     assert process.exitcode == 130
-    assert load(str(last), "resume_from")["global_step"] > 0
-    assert json.loads((tmp_path / "metrics.json").read_text())["status"] == "interrupted"
+    assert step_count(last) > 0
+    assert status(tmp_path) == ("interrupted", "SIGINT")
 
 
 def hang(folder: Path) -> None:
@@ -151,37 +114,32 @@ def hang(folder: Path) -> None:
     train(folder, 1)
 
 
-def test_a_second_ctrl_c_waits_for_nothing(tmp_path, processes):
-    process = processes.Process(target=hang, args=(tmp_path,))
-    process.start()
-    while not (tmp_path / "hangs").is_file() and process.is_alive():
-        time.sleep(0.01)
+def test_a_second_ctrl_c_waits_for_nothing(tmp_path):
+    process = start(hang, tmp_path)
+    until((tmp_path / "hangs").is_file, process)
     os.kill(process.pid, signal.SIGINT)
     process.join(0.5)
     assert process.is_alive()  # the first is only noted
     os.kill(process.pid, signal.SIGINT)
     process.join(20)
     assert process.exitcode == 130
-    assert json.loads((tmp_path / "metrics.json").read_text())["status"] == "running"
+    assert status(tmp_path) == ("running", None)
 
 
 @pytest.mark.parametrize("kills", [3, pytest.param(50, marks=pytest.mark.kill)])
-def test_killed_at_any_moment_it_goes_on_as_if_it_had_not_been(tmp_path, processes, kills):
+def test_killed_at_any_moment_it_goes_on_as_if_it_had_not_been(tmp_path, kills):
     moments = random.Random(kills)
     folder = tmp_path / "killed"
     steps = [0]
     for _ in range(kills):
-        process = processes.Process(target=train, args=(folder, 10_000))
-        process.start()
-        while not (folder / "checkpoints").is_dir() and process.is_alive():
-            time.sleep(0.05)
+        process = start(train, folder, 10_000)
+        until((folder / "checkpoints").is_dir, process)
         # One that goes on needs about a second before it trains.
         process.join(moments.uniform(0.0, 2.5))
         assert process.exitcode is None  # it runs still: nothing that the last one left stopped it
         process.kill()
         process.join()
-        left = list((folder / "checkpoints").glob("*.ckpt"))
-        steps.append(max((load(str(path), "resume_from")["global_step"] for path in left), default=0))
+        steps.append(max(map(step_count, (folder / "checkpoints").glob("*.ckpt")), default=0))
         for record in folder.glob("*.json"):
             json.loads(record.read_text())
     assert steps == sorted(steps)
@@ -189,8 +147,7 @@ def test_killed_at_any_moment_it_goes_on_as_if_it_had_not_been(tmp_path, process
     epochs = load(str(newest(folder)), "resume_from")["epoch"] + 2
     weights = []
     for place in (folder, tmp_path / "whole"):
-        process = processes.Process(target=train, args=(place, epochs))
-        process.start()
+        process = start(train, place, epochs)
         process.join()
         assert process.exitcode == 0
         weights.append(load(str(place / "checkpoints/last.ckpt"), "resume_from")["state_dict"])

@@ -20,15 +20,9 @@ from fer_lightning.errors import Interrupted, NotFiniteError, UserError
 from fer_lightning.launch.resume import resume_arguments, resumed
 from fer_lightning.plugins import AtomicCheckpointIO
 from fer_lightning.runs.checkpoints import load, newest, take_weights
-from tests.conftest import ROOT, SMALL
+from tests.conftest import ROOT, SMALL, options
 
-# Online augmentation and dropout; four batches of 28 an epoch, three epochs.
-OPTIONS = (
-    *("augmentation=occlusion", "augmentation.copies=1", "augmentation.keep_original=false", "embedder.dropout=0.3"),
-    *("loss=supcon", "data.batch_size=28", "data.classes_per_batch=7", "trainer.max_epochs=3", "optimizer.lr=1e-3"),
-    *("embedder.stages=[[[8,8,16,4,8,8]],[[8,8,16,4,8,8]]]", "embedder.stem_channels=8", "embedder.hidden_size=32"),
-    *("trainer.limit_train_batches=4", "trainer.log_every_n_steps=1", "callbacks.quick_validation.every_n_steps=1"),
-)
+OPTIONS = options("tiny", "stopped")
 
 
 class Signal(Callback):
@@ -40,8 +34,8 @@ class Signal(Callback):
 
     def note(self, trainer, *args, **kwargs) -> None:
         if trainer.global_step == self.step:
-            (resumption,) = (c for c in trainer.callbacks if isinstance(c, Interruption))
-            resumption.received = signal.SIGTERM
+            (interruption,) = (c for c in trainer.callbacks if isinstance(c, Interruption))
+            interruption.received = signal.SIGTERM
 
 
 def train(make_cfg, folder: Path, *options: str, checkpoint: Path | None = None, stop: Signal | None = None):
@@ -149,8 +143,8 @@ def checkpoint(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("adam")
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        options = [*SMALL, *OPTIONS, "trainer.max_epochs=1", f"hydra.runtime.output_dir={folder}"]
-        cfg = compose("train", options, return_hydra_config=True)
+        overrides = [*SMALL, *OPTIONS, "trainer.max_epochs=1", f"hydra.runtime.output_dir={folder}"]
+        cfg = compose("train", overrides, return_hydra_config=True)
     HydraConfig.instance().set_config(cfg)
     instantiate(cfg.trainer).fit(instantiate(cfg.model), instantiate(cfg.data))
     return (folder / "checkpoints" / "last.ckpt").rename(folder / "last.ckpt")
@@ -253,15 +247,23 @@ def test_a_command_line_that_resumes_repeats_the_runs_own_options(tmp_path, chec
 
 
 class Poison(Callback):
-    """Make a weight, or a gradient, infinite before a step."""
+    """Make a number infinite before a step; keep the weights of that step."""
 
     def __init__(self, place: str) -> None:
         self.place = place
+        self.weights: list[torch.Tensor] = []
+
+    def on_fit_start(self, trainer, pl_module) -> None:
+        def end(loss, inputs, value):
+            return value * torch.inf if trainer.global_step == 6 and self.place == "loss" else value
+
+        pl_module.loss.register_forward_hook(end)
 
     def on_train_batch_start(self, trainer, pl_module, *args) -> None:
         if trainer.global_step == 6 and self.place == "embedding":
             with torch.no_grad():
                 pl_module.embedder.head[-1].bias[0] = torch.nan
+        self.weights = [weights.detach().clone() for weights in pl_module.parameters()]
 
     def on_after_backward(self, trainer, pl_module) -> None:
         if trainer.global_step == 6 and self.place == "gradient":
@@ -274,14 +276,24 @@ class Poison(Callback):
 
 
 @pytest.mark.parametrize(
-    ("place", "words"), [("embedding", "an embedding"), ("gradient", "gradient"), ("weight", "is not written")]
+    ("place", "words"),
+    [
+        ("embedding", "an embedding is not finite at step 6"),
+        ("loss", "the loss is inf at step 6"),
+        ("gradient", "the gradient is not finite at step 6"),
+        ("weight", "is not written"),
+    ],
 )
 def test_not_finite_numbers_end_the_run_and_spare_its_checkpoints(make_cfg, tmp_path, place, words):
     cfg = make_cfg(*OPTIONS)
     trainer = instantiate(cfg.trainer)
-    trainer.callbacks.insert(0, Poison(place))
+    poison, model = Poison(place), instantiate(cfg.model)
+    trainer.callbacks.insert(0, poison)
     with pytest.raises(NotFiniteError, match=words):
-        trainer.fit(instantiate(cfg.model), instantiate(cfg.data))
+        trainer.fit(model, instantiate(cfg.data))
+    if place != "weight":  # which is poisoned after the step
+        for now, before in zip(model.parameters(), poison.weights, strict=True):
+            assert torch.allclose(now, before, rtol=0, atol=0, equal_nan=True)
     for path in (tmp_path / "checkpoints").glob("*.ckpt"):
         checkpoint = load(str(path), "resume_from")
         assert checkpoint["global_step"] == 4

@@ -8,7 +8,7 @@ from fer_lightning.models.embedders import FaceNet, Inception, TimmEmbedder
 
 @pytest.mark.parametrize(("size", "pixels"), [(128, 48), (512, 48), (128, 64)])
 def test_facenet_gives_unit_vectors(make_cfg, size, pixels):
-    cfg = make_cfg(f"embedder.embedding_size={size}", f"embedder.image_size={pixels}")
+    cfg = make_cfg(f"embedder.embedding_size={size}", f"data.image_size={pixels}")
     vectors = instantiate(cfg.embedder)(torch.randn(3, 1, pixels, pixels))
     assert vectors.shape == (3, size)
     assert torch.allclose(vectors.norm(dim=1), torch.ones(3), atol=1e-5)

@@ -1,0 +1,49 @@
+"""Processes of their own that need not import everything anew: each is forked from one that has."""
+
+import multiprocessing
+import os
+import runpy
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from tests.conftest import ROOT
+
+CONTEXT = multiprocessing.get_context("forkserver")
+CONTEXT.set_forkserver_preload(["tests.processes", "fer_lightning.models.module", "fer_lightning.callbacks.media"])
+
+
+def start(task: Callable, *arguments: object, **environment: str) -> multiprocessing.process.BaseProcess:
+    """Start a function in a process, and a group of processes, of its own."""
+    process = CONTEXT.Process(target=_do, args=(environment, task, *arguments))
+    process.start()
+    return process
+
+
+def _do(environment: dict[str, str], task: Callable, *arguments: object) -> None:
+    os.setsid()
+    multiprocessing.set_start_method("fork", force=True)  # as in a process that nobody forked
+    os.environ |= {"WANDB_MODE": "offline", **environment}
+    torch.set_num_threads(1)
+    task(*arguments)
+
+
+def command(output: Path, *arguments: str) -> None:
+    """Run train.py in the folder of a file that takes what it prints."""
+    os.chdir(output.parent)
+    with output.open("w") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    sys.stdout.reconfigure(line_buffering=True)
+    sys.argv = ["train.py", *arguments]
+    runpy.run_path(str(ROOT / "train.py"), run_name="__main__")
+
+
+def until(found: Callable[[], bool], process: multiprocessing.process.BaseProcess) -> None:
+    """Wait for something that a process does."""
+    while not found():
+        assert process.is_alive()
+        time.sleep(0.01)
