@@ -17,6 +17,7 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 import fer_lightning
 from fer_lightning.data.audit import ceiling
 from fer_lightning.data.faces import CLASSES
+from fer_lightning.data.protocols import Partition
 from fer_lightning.models.module import ExpressionModule
 from fer_lightning.report.statistics import intervals, one_vs_rest
 from fer_lightning.runs.files import write_csv, write_json
@@ -145,18 +146,24 @@ class Predictions(Callback):
         write_json(self.folder / "audit.json", datamodule.audit.report())
         if faces.unreadable:
             write_csv(self.folder / "bad_images.csv", ["file", "reason"], faces.unreadable)
-        votes = columns["votes"].max(axis=1)
+        self._write_predictions(columns, partition)
+        self._say(metrics)
+
+    def _write_predictions(self, columns: dict[str, np.ndarray], partition: Partition) -> None:
+        """Write predictions.csv, one line a face."""
+        rows, votes = columns["rows"], columns["votes"].max(axis=1)
+        found = zip(
+            *(rows, columns["labels"], columns["predictions"], votes, partition.groups[rows], partition.seen(rows)),
+            strict=True,
+        )
         write_csv(
             self.folder / "predictions.csv",
             ["file", "label", "prediction", "vote", "twins", "twin_in_training"],
             [
                 [partition.faces.names[row], CLASSES[label], CLASSES[prediction], f"{vote:.6f}", group, int(known)]
-                for row, label, prediction, vote, group, known in zip(
-                    rows, labels, predictions, votes, groups, seen, strict=True
-                )
+                for row, label, prediction, vote, group, known in found
             ],
         )
-        self._say(metrics)
 
     def _uncertainty(
         self, labels: np.ndarray, predictions: np.ndarray, groups: np.ndarray, seen: np.ndarray
