@@ -45,5 +45,5 @@ def command(output: Path, *arguments: str) -> None:
 def until(found: Callable[[], bool], process: multiprocessing.process.BaseProcess) -> None:
     """Wait for something that a process does."""
     while not found():
-        assert process.is_alive()
+        assert process.is_alive(), f"ended with {process.exitcode}"
         time.sleep(0.01)

@@ -33,11 +33,12 @@ def test_nothing_is_loaded_before_it_is_needed(tmp_path):
         "fer_lightning.read_runs, fer_lightning.Faces, fer_lightning.UserError",
         "import fer_lightning.launch.audit, fer_lightning.launch.train",
         "import fer_lightning.report.page, fer_lightning.report.paper_tables",
+        "import fer_lightning.callbacks.media",
     )
     done = command(tmp_path, "-c", LOADED, *lines)
     assert done.returncode == 0, done.stderr
     *help_lines, loaded = done.stdout.splitlines()
-    assert json.loads(loaded) == [[], [], [], [], [], ["matplotlib"]]
+    assert json.loads(loaded) == [[], [], [], [], [], ["matplotlib"], ["torch", "lightning", "matplotlib"]]
     for name, verb in VERBS.items():
         assert any(line.split()[0] == name or verb.help in line for line in help_lines if line.strip())
 

@@ -1,10 +1,10 @@
 """What a run measures: metrics.json, predictions.csv, audit.json."""
 
-import json
 import logging
 import platform
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, cast
@@ -20,7 +20,7 @@ from fer_lightning.data.faces import CLASSES
 from fer_lightning.models.module import ExpressionModule
 from fer_lightning.report.statistics import intervals, one_vs_rest
 from fer_lightning.runs.files import write_csv, write_json
-from fer_lightning.runs.record import code_fingerprint
+from fer_lightning.runs.record import Record, code_fingerprint, read_record, write_record
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ class Predictions(Callback):
         self.objective = objective
         self.settings = dict(settings)
         self.checkpoint = checkpoint
-        self.training: dict[str, float] = {}
+        self.training: Record | None = None
         self.pictures = 0
         self.earlier_seconds = 0.0
         self.start = time.monotonic()
@@ -67,7 +67,7 @@ class Predictions(Callback):
         """Start the clock, of a resumed run where it stood; whoever finds no more than this knows of a killed run."""
         self.start = time.monotonic() - self.earlier_seconds
         if trainer.is_global_zero:
-            write_json(self.folder / "metrics.json", {"status": "running", "objective": self.objective})
+            write_record(self.folder, Record(objective=self.objective))
 
     def state_dict(self) -> dict:
         """Return how long training has taken, and over how many pictures."""
@@ -90,11 +90,11 @@ class Predictions(Callback):
         score = chosen.best_model_score if isinstance(chosen, ModelCheckpoint) else None
         if score is None:  # fast_dev_run writes no checkpoint
             score = trainer.callback_metrics[self.objective]
-        self.training = {
-            self.objective: float(score),
-            "elapsed_seconds": round(seconds, 1),
-            "images_per_second": round(self.pictures / seconds, 1),
-        }
+        self.training = Record(
+            metrics={self.objective: float(score)},
+            elapsed_seconds=round(seconds, 1),
+            images_per_second=round(self.pictures / seconds, 1),
+        )
 
     def on_test_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Start the clock of an evaluation."""
@@ -113,35 +113,17 @@ class Predictions(Callback):
         unseen = self._uncertainty(labels, predictions, groups, seen)
         unseen["train/accuracy"] = module.classifier.held_in_accuracy()
         limit, reason = ceiling(faces, partition.twins.identical[partition.origins[rows]], labels)
-        metrics = {
-            **{name: value.item() for name, value in trainer.callback_metrics.items() if name.startswith("test/")},
-            **unseen,
-            **(self.training or {**self._earlier(), "test_seconds": round(time.monotonic() - self.start, 1)}),
-            "objective": self.objective,
-            "settings": self.settings,
-            "environment": environment(),
-            "processes": trainer.world_size,
-            "data": faces.source,
-            "data_fingerprint": faces.fingerprint,
-            "labels_allow": limit,
-            "protocol": partition.protocol,
-            "proves": partition.proves,
-            "leaks": "; ".join(partition.leaks()),
-            "train_faces": len(partition.train),
-            "test_faces": len(rows),  # fewer than the protocol's under trainer.limit_test_batches
-            "left_out": partition.left_out,
-            "version": fer_lightning.__version__,
-            "code": code_fingerprint(),
-        }
-        if metrics["test/accuracy_low"] > limit:
-            metrics["too_good"] = (
-                f"test/accuracy {metrics['test/accuracy']:.2%} lies above the {limit:.2%} that can be believed here "
-                f"({reason}): it cannot be honest. {metrics['leaks'] or 'Nothing was found that leaks; keep looking'}"
+        record = self._record(trainer, unseen, len(rows), limit)
+        if record.metrics["test/accuracy_low"] > limit:
+            too_good = (
+                f"test/accuracy {record.metrics['test/accuracy']:.2%} lies above the {limit:.2%} that can be believed "
+                f"here ({reason}): it cannot be honest. {record.leaks or 'Nothing was found that leaks; keep looking'}"
             )
+            record = replace(record, too_good=too_good)
         for logger in trainer.loggers:
             logger.log_metrics(unseen, step=trainer.global_step)
         self.folder.mkdir(parents=True, exist_ok=True)
-        write_json(self.folder / "metrics.json", metrics)
+        write_record(self.folder, record)
         write_json(self.folder / "audit.json", datamodule.audit.report())
         if faces.unreadable:
             write_csv(self.folder / "bad_images.csv", ["file", "reason"], faces.unreadable)
@@ -156,7 +138,35 @@ class Predictions(Callback):
                 )
             ],
         )
-        self._say(metrics)
+        _say(record)
+
+    def _record(self, trainer: lightning.Trainer, unseen: dict[str, float], test_faces: int, limit: float) -> Record:
+        """Return what metrics.json says of the test at hand."""
+        datamodule = trainer.datamodule  # type: ignore[attr-defined]
+        faces, partition = datamodule.faces, datamodule.partition
+        training = self.training or self._earlier()
+        tested = {name: value.item() for name, value in trainer.callback_metrics.items() if name.startswith("test/")}
+        return Record(
+            metrics={**tested, **unseen, **training.metrics},
+            elapsed_seconds=training.elapsed_seconds,
+            images_per_second=training.images_per_second,
+            test_seconds=None if self.training else round(time.monotonic() - self.start, 1),
+            objective=self.objective,
+            settings=self.settings,
+            environment=environment(),
+            processes=trainer.world_size,
+            data=faces.source,
+            data_fingerprint=faces.fingerprint,
+            labels_allow=limit,
+            protocol=partition.protocol,
+            proves=partition.proves,
+            leaks="; ".join(partition.leaks()),
+            train_faces=len(partition.train),
+            test_faces=test_faces,  # fewer than the protocol's under trainer.limit_test_batches
+            left_out=partition.left_out,
+            version=fer_lightning.__version__,
+            code=code_fingerprint(),
+        )
 
     def _uncertainty(
         self, labels: np.ndarray, predictions: np.ndarray, groups: np.ndarray, seen: np.ndarray
@@ -174,40 +184,39 @@ class Predictions(Callback):
             found["test/accuracy_without_twins"] = float((labels == predictions)[~seen].mean())
         return found
 
-    def _earlier(self) -> dict[str, float]:
+    def _earlier(self) -> Record:
         """Return what the training of the scored checkpoint noted of itself."""
-        path = Path(self.checkpoint or "").absolute().parents[1] / "metrics.json"
-        if not path.is_file():
-            return {}
-        noted = json.loads(path.read_text())
-        return {name: noted[name] for name in (self.objective, "elapsed_seconds", "images_per_second") if name in noted}
+        noted = read_record(Path(self.checkpoint or "").absolute().parents[1])
+        return replace(noted, metrics={k: v for k, v in noted.metrics.items() if k == self.objective})
 
-    def _say(self, metrics: dict) -> None:
-        """Print the score and what it is worth."""
+
+def _say(record: Record) -> None:
+    """Print the score and what it is worth."""
+    percent = {name: 100 * value for name, value in record.metrics.items()}
+    log.info(
+        "test/accuracy %.2f %% (95 %% interval %.2f to %.2f; multiclass), balanced %.2f %%, macro F1 %.2f %%, "
+        "on %d test faces of %s, protocol %s%s",
+        *(percent[f"test/{name}"] for name in ("accuracy", "accuracy_low", "accuracy_high")),
+        percent["test/balanced_accuracy"],
+        percent["test/macro_f1"],
+        record.test_faces,
+        record.data,
+        record.protocol,
+        f"; leaky: {record.leaks}" if record.leaks else "",
+    )
+    number = int(record.metrics["test/faces_without_twins"])
+    if number and number != record.test_faces:
         log.info(
-            "test/accuracy %.2f %% (95 %% interval %.2f to %.2f; multiclass), balanced %.2f %%, macro F1 %.2f %%, "
-            "on %d test faces of %s, protocol %s%s",
-            *(100 * metrics[f"test/{name}"] for name in ("accuracy", "accuracy_low", "accuracy_high")),
-            100 * metrics["test/balanced_accuracy"],
-            100 * metrics["test/macro_f1"],
-            metrics["test_faces"],
-            metrics["data"],
-            metrics["protocol"],
-            f"; leaky: {metrics['leaks']}" if metrics["leaks"] else "",
+            "test/accuracy_without_twins %.2f %% on the %d of them without a twin in training",
+            percent["test/accuracy_without_twins"],
+            number,
         )
-        number = int(metrics["test/faces_without_twins"])
-        if number and number < metrics["test_faces"]:
-            log.info(
-                "test/accuracy_without_twins %.2f %% on the %d of them without a twin in training",
-                100 * metrics["test/accuracy_without_twins"],
-                number,
-            )
-        log.info(
-            "the paper's equation 1 (one-vs-rest, averaged over the classes) would call this %.2f %%",
-            100 * metrics["test/one_vs_rest_accuracy"],
-        )
-        if "too_good" in metrics:
-            log.warning(metrics["too_good"])
+    log.info(
+        "the paper's equation 1 (one-vs-rest, averaged over the classes) would call this %.2f %%",
+        percent["test/one_vs_rest_accuracy"],
+    )
+    if record.too_good:
+        log.warning(record.too_good)
 
 
 def environment() -> dict[str, str]:

@@ -1,50 +1,51 @@
 """What people look at after a sweep: W&B offline files, report.html, sweep.md, figures; read back and compared."""
 
+import base64
 import csv
 import json
-import os
 import re
 import shutil
 import subprocess
 import sys
+from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
+from fer_lightning.__main__ import main
 from fer_lightning.data.faces import CLASSES
-from fer_lightning.report.figures import COLORS, MARKERS
 from fer_lightning.report.page import write_report
+from fer_lightning.report.style import COLORS, MARKERS
 from fer_lightning.runs.record import read_runs
-from tests.conftest import ROOT, SMALL
+from tests.conftest import ROOT, SMALL, command, options
 
-FIGURES = ("confusion_matrix", "per_class", "augmentation", "embeddings_pca", "embeddings_tsne")
+FIGURES = ("training_graphs", "confusion_matrix", "per_class", "augmentation", "embeddings_pca", "embeddings_tsne")
 SWEEP_FIGURES = ("scores", "training_graphs", "options", "confusion_matrices", "per_class")
 CHROMIUM = Path("/usr/bin/chromium")
 
 
 @pytest.fixture(scope="module")
 def sweep(tmp_path_factory) -> Path:
-    """The folder of a sweep of four jobs, one of which fails."""
+    """The folder of a sweep of four jobs, two of which fail."""
     cwd = tmp_path_factory.mktemp("sweep")
-    options = ("optimizer=adam,sgd", "data.batch_size=16,18", "trainer.max_epochs=2", "trainer.limit_train_batches=12")
-    done = subprocess.run(
-        [sys.executable, ROOT / "train.py", "-m", *SMALL[:-1], *options, "hydra.sweep.dir=out"],
-        cwd=cwd,
-        env={**os.environ, "WANDB_MODE": "offline", "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=280,
-        check=False,
+    swept = ("optimizer=adam,sgd", "data.batch_size=16,18", "trainer.limit_train_batches=12", "loss=triplet")
+    done = command(
+        cwd,
+        ROOT / "train.py",
+        "-m",
+        *options("small", "tiny", "logger=wandb", "data.classes_per_batch=4", *swept),
+        "hydra.sweep.dir=out",
     )
     assert done.returncode == 1  # 18 cannot hold four classes
-    assert "job 1 of 4: optimizer=adam data.batch_size=16\n" in done.stdout
+    assert "job 1 of 4: data.batch_size=16 optimizer=adam\n" in done.stdout
     assert re.search(r"job 4 of 4: .*; about \d+ (s|min) left", done.stdout)
-    assert re.search(r"\nBest: optimizer=(adam|sgd) data.batch_size=16, val/accuracy 0\.", done.stdout)
+    assert re.search(r"\nBest: data.batch_size=16 optimizer=(adam|sgd), val/accuracy 0\.", done.stdout)
     assert re.search(r"\nDoes that mean anything\? (Yes|No), these faces ", done.stdout)
     return cwd / "out"
 
 
+@cache
 def inspect(path: Path) -> dict:
     """Return what W&B's own reader finds in an offline run."""
     wandb = Path(sys.executable).with_name("wandb")
@@ -52,11 +53,16 @@ def inspect(path: Path) -> dict:
     return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 
-def records(path: Path, kind: str) -> list[dict]:
-    """Return the records of a kind in an offline run, again by W&B's own reader."""
+@cache
+def every_record(path: Path) -> list[dict]:
+    """Return the records of an offline run, again by W&B's own reader."""
     wandb = Path(sys.executable).with_name("wandb")
     done = subprocess.run([wandb, "leet", "inspect", "--json", path], capture_output=True, text=True, check=True)
-    return [record[kind] for line in done.stdout.splitlines() if (record := json.loads(line))["type"] == kind]
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def records(path: Path, kind: str) -> list[dict]:
+    return [record[kind] for record in every_record(path) if record["type"] == kind]
 
 
 def documented() -> list[re.Pattern]:
@@ -154,6 +160,8 @@ def test_figures_lie_in_the_folder_in_two_formats(sweep):
     for name in FIGURES:
         assert (folder / "figures" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
         assert "<svg" in (folder / "figures" / f"{name}.svg").read_text()
+    drawn = (folder / "figures/confusion_matrix.png").read_bytes()
+    assert base64.b64encode(drawn).decode() in (folder / "report.html").read_text()  # the same, not drawn again
     for name in SWEEP_FIGURES:
         assert (sweep / "figures" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
         assert "<svg" in (sweep / "figures" / f"{name}.svg").read_text()
@@ -213,16 +221,13 @@ def test_the_report_shows_the_sweeps_numbers(sweep):
     assert f"{float(best['test/accuracy']):.4f} ({float(best['test/accuracy_low']):.4f} to" in text
 
 
-def test_reports_over_several_folders(sweep, tmp_path):
+def test_reports_over_several_folders(sweep, tmp_path, capsys):
     (run,) = sweep.glob("adam-bs16-*")
-    command = [sys.executable, "-m", "fer_lightning.report.page", run, sweep, "--output", tmp_path]
-    assert subprocess.run(command, cwd=ROOT, check=False).returncode == 0
-    page = (tmp_path / "report.html").read_text()
+    main(["report", str(run), str(sweep), "--output", str(tmp_path / "new")])
+    assert capsys.readouterr().out == f"written: {tmp_path}/new/report.html\n"
+    page = (tmp_path / "new/report.html").read_text()
     assert len(numbers(page)) >= 2
     assert "<h1>4 runs on drawn faces</h1>" in page  # the first is one of the sweep's
-    command = [sys.executable, "-m", "fer_lightning.report.page", tmp_path / "none"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert (done.returncode, "holds no run" in done.stderr) == (1, True)
 
 
 def test_classes_have_colours_and_markers_of_their_own():
@@ -261,8 +266,7 @@ def filters_of(tree) -> list:
 def pages(sweep, tmp_path_factory) -> dict[str, Path]:
     """The page of a sweep, of a run and of an audit."""
     folder = tmp_path_factory.mktemp("audit")
-    command = [sys.executable, "-m", "fer_lightning.launch.audit", "logger=none"]
-    subprocess.run([*command, f"hydra.run.dir={folder}"], cwd=ROOT, capture_output=True, check=True)
+    assert command(folder, "-m", "fer_lightning", "audit", "logger=none", "hydra.run.dir=.").returncode == 0
     long = tmp_path_factory.mktemp("long") / "out"  # a sweep over faces that lie far away
     shutil.copytree(sweep, long)
     for number, path in enumerate(long.glob("*/.hydra/overrides.yaml")):
