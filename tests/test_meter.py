@@ -16,6 +16,7 @@ OPTIONS = (
     "trainer.max_epochs=1",
     "loss=supcon",
     "data.batch_size=56",
+    "sampler=balanced",
     f"sampler.classes_per_batch={len(CLASSES)}",
     "optimizer.lr=1e-3",
     "embedder.dropout=0",

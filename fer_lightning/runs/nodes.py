@@ -22,6 +22,7 @@ NODES = {  # what is not listed has the kind of the node around it
     "data.cache_dir": Kind.PLACE,
     "data.num_workers": Kind.MACHINE,
     "data.worker_timeout": Kind.MACHINE,
+    "sampler": Kind.RESULT,
     "protocol": Kind.RESULT,
     "augmentation": Kind.RESULT,
     "embedder": Kind.RESULT,

@@ -47,7 +47,7 @@ def test_value_is_the_share_that_the_latest_batches_classify():
         strategy=SimpleNamespace(reduce=lambda counts, reduce_op: counts),
     )
     module = Identity().train()
-    quick = QuickValidation(2, 8, 4, KNNClassifier(1, "uniform", 0.1, num_classes=2, embedding_size=2), seed=0)
+    quick = QuickValidation(2, 8, 4, KNNClassifier(1, [], "uniform", 0.1, num_classes=2, embedding_size=2), seed=0)
     quick.on_train_start(trainer, module)
     assert asked[0].tolist() == list(range(8))
     # A bank of four embeddings: the first batch, which calls everything a 1, is forgotten when the third comes.
@@ -73,7 +73,7 @@ def test_sample_is_stratified_and_the_same_for_a_seed():
     drawn = []
     trainer = SimpleNamespace(datamodule=SimpleNamespace(partition=partition, loader=drawn.append))
     for seed in (0, 0, 1):
-        quick = QuickValidation(2, 20, 4, KNNClassifier(1, "uniform", 0.1, num_classes=3, embedding_size=2), seed)
+        quick = QuickValidation(2, 20, 4, KNNClassifier(1, [], "uniform", 0.1, num_classes=3, embedding_size=2), seed)
         quick.on_train_start(trainer, Identity())
     assert np.bincount(labels[drawn[0]]).tolist() == [16, 3, 1]
     assert np.array_equal(drawn[0], drawn[1])

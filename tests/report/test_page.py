@@ -34,7 +34,7 @@ def sweep(tmp_path_factory) -> Path:
         cwd,
         ROOT / "train.py",
         "-m",
-        *options("small", "tiny", "logger=wandb", "data.classes_per_batch=4", *swept),
+        *options("small", "tiny", "logger=wandb", "sampler.classes_per_batch=4", *swept),
         "hydra.sweep.dir=out",
     )
     assert done.returncode == 1  # 18 cannot hold four classes
