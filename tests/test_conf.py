@@ -58,7 +58,7 @@ def test_trials_are_the_papers_table_6(make_cfg, trial, epochs, batch, optimizer
 
 
 def test_margin_stands_in_one_place(make_cfg):
-    cfg = make_cfg("loss.margin=0.35")
+    cfg = make_cfg("loss=triplet", "loss.margin=0.35")
     assert cfg.miner.margin == 0.35
 
 

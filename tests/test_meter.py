@@ -18,7 +18,7 @@ OPTIONS = (
     "data.batch_size=56",
     f"sampler.classes_per_batch={len(CLASSES)}",
     "optimizer.lr=1e-3",
-    "embedder.dropout=0",
+    "embedder.initial_scale=1",
     "~callbacks.quick_validation",
     "trainer.log_every_n_steps=1",
 )

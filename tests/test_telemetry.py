@@ -22,7 +22,7 @@ def batch():
 
 
 def test_semihard_triplets_and_loss_against_brute_force(make_cfg):
-    cfg = make_cfg()
+    cfg = make_cfg("loss=triplet")
     miner, loss = instantiate(cfg.miner), instantiate(cfg.loss)
     embeddings, labels = batch()
     expected = {t: p - n + 0.2 for t, p, n in brute_force(embeddings, labels) if p < n <= p + 0.2}
@@ -51,11 +51,11 @@ def test_violated_and_passed_over_against_brute_force(make_cfg):
     wrong = {t for t, positive, negative in brute_force(embeddings, labels) if positive >= negative}
     count = len(list(brute_force(embeddings, labels)))
     for miner, seen in (("semihard", 0), ("hard", len(wrong)), ("all", len(wrong))):
-        mined = instantiate(make_cfg(f"miner={miner}").miner)(embeddings, labels)
+        mined = instantiate(make_cfg("loss=triplet", f"miner={miner}").miner)(embeddings, labels)
         found = triplet_telemetry(embeddings, labels, mined, margin=0.2)
         assert found["violated_share"].item() == pytest.approx(len(wrong) / count)
         assert found["passed_over_share"].item() == pytest.approx(1 - seen / len(wrong))
-    mined = instantiate(make_cfg("miner=facenet").miner)(embeddings, labels)
+    mined = instantiate(make_cfg("loss=triplet", "miner=facenet").miner)(embeddings, labels)
     chosen = set(zip(*(index.tolist() for index in mined), strict=True))
     share = triplet_telemetry(embeddings, labels, mined, 0.2)["passed_over_share"].item()
     assert 0 < len(chosen & wrong) < len(wrong)
