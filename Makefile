@@ -18,8 +18,8 @@ $(BIN)/.installed: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,joblib,optuna,tensorboard]'
 	touch $@
 
-train: install  ## Train and test on the embedded faces
-	$(BIN)/python train.py
+train: install  ## Train and test on the embedded faces, in two minutes
+	$(BIN)/python train.py experiment=quickstart
 
 audit: install  ## Look at the faces of DATA=<folder, zip or csv> before anything is trained
 	$(BIN)/python -m fer_lightning audit data.root=$(DATA)

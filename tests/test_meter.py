@@ -19,7 +19,7 @@ OPTIONS = (
     "sampler=balanced",
     f"sampler.classes_per_batch={len(CLASSES)}",
     "optimizer.lr=1e-3",
-    "embedder.dropout=0",
+    "embedder.initial_scale=1",
     "~callbacks.quick_validation",
     "~callbacks.media",
     "trainer.log_every_n_steps=1",
