@@ -29,15 +29,17 @@ def labels(run: Path, output: Path | None, root: str | None) -> None:
 
     from fer_lightning.report.judgement import judge  # here, so that a refusal does not wait for torch
     from fer_lightning.report.labels import summary, write_labels
-    from fer_lightning.runs.checkpoints import load_model, read_overrides
+    from fer_lightning.runs.checkpoints import check_weights, load, read_overrides
 
-    model = load_model(checkpoint)
     moved = [] if root is None else [f"data.root={quoted(Path(root))}"]
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(CONF), version_base="1.3"):
         cfg = compose("eval", overrides=[*read_overrides(str(checkpoint)), *moved])
-    datamodule = instantiate(cfg.data)
-    found = judge(model, model.classifier, datamodule.partition, datamodule.audit)
+    datamodule, model = instantiate(cfg.data), instantiate(cfg.model)
+    weights = load(str(checkpoint), "checkpoint")["state_dict"]
+    check_weights(model, weights, f"checkpoint={checkpoint}")
+    model.load_state_dict(weights)
+    found = judge(model.eval(), model.classifier, datamodule.partition, datamodule.audit)
     folder = output or run
     write_labels(folder, run.absolute().name, found, datamodule.audit)
     print("\n".join([*summary(found, datamodule.audit), f"written: {folder}/labels.html, labels.csv"]))

@@ -1,9 +1,9 @@
 """What a run's network thinks of the labels of the training folder.
 
 All faces are embedded by the network and dealt into folds, twins into one. The run's own classifier is fitted on the
-faces of all other folds and asked about those of one. A label is the less believable, the more of the vote another
-class leads it by (the normalised margin of C. Northcutt et al., Confident learning, arXiv:1911.00068, with votes in
-place of probabilities).
+faces of all other folds and asked about those of one. The score of a label is its share of that vote: the
+self-confidence of C. Northcutt et al., Confident learning, arXiv:1911.00068, with votes in place of probabilities. The
+lead of another class (their normalised margin) finds fewer of the drawn faces' wrong labels: docs/labels.md.
 """
 
 from collections.abc import Callable
@@ -27,7 +27,7 @@ BATCH = 256  # faces that are embedded at once
 
 @dataclass(frozen=True)
 class Judgement:
-    """What is thought of the labels of the training folder, the least believable first; each (M,).
+    """What is thought of the labels of the training folder, the one with the least of the vote first; each (M,).
 
     Attributes:
         rows: int64, rows of the table of faces.
@@ -59,14 +59,13 @@ def judge(
     rows = np.flatnonzero(faces.splits == "train")
     labels, groups = faces.labels[rows], audit.twins.near[rows]
     votes = fold_votes(classifier, embeddings(embed_images, faces, rows), labels, groups, FOLDS)
-    believed, margins = weigh(votes, labels)
-    order = np.argsort(margins, kind="stable")
-    found = np.arange(len(rows))
+    believed, own, other = weigh(votes, labels)
+    order = np.lexsort((-other, own))
     return Judgement(
         rows=rows[order],
         believed=believed[order],
-        own=votes[found, labels][order],
-        other=votes[found, believed][order],
+        own=own[order],
+        other=other[order],
         trained_on=np.isin(rows, partition.origins[partition.train])[order],
     )
 
@@ -101,17 +100,15 @@ def fold_votes(
     return votes
 
 
-def weigh(votes: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the believed class (M,) and the margin (M,) of the label over the best other class, in [-1, 1].
+def weigh(votes: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the class that is believed, the share of the vote for the label, and that for the class; each (M,).
+
+    A label that ties with another class is believed.
 
     Args:
         votes: (M, C) shares.
         labels: (M,) int64.
     """
-    found = np.arange(len(labels))
-    own = votes[found, labels]
-    others = votes.copy()
-    others[found, labels] = -1
-    best = others.argmax(axis=1)
-    margins = own - others[found, best]
-    return np.where(margins < 0, best, labels), margins
+    own = votes[np.arange(len(labels)), labels]
+    most = votes.max(axis=1)
+    return np.where(own < most, votes.argmax(axis=1), labels), own, most

@@ -75,8 +75,8 @@ def summary(judgement: Judgement, audit: Audit) -> list[str]:
         if size
     ]
     lines = [
-        f"labels of the training folder that are doubted: {', '.join(counts)}",
-        f"among faces {'; '.join(shares)}: the network believes more of what it was trained on, right or wrong",
+        f"doubted labels of the training folder: {', '.join(counts)}",
+        f"doubted: {'; '.join(shares)}. A network believes more of what it was trained on, right or wrong",
         "faces with a twin under another label: {:,}, {:,} of them doubted".format(*contradictory(judgement, audit)),
     ]
     wrong = known_wrong(judgement, faces)
@@ -169,8 +169,8 @@ def doubts(judgement: Judgement, faces: Faces) -> dict[str, tuple[int, int]]:
     doubted = judgement.believed != faces.labels[judgement.rows]
     seen = judgement.trained_on
     return {
-        "trained on": (int((doubted & seen).sum()), int(seen.sum())),
-        "not trained on": (int((doubted & ~seen).sum()), int((~seen).sum())),
+        "of faces that trained the network": (int((doubted & seen).sum()), int(seen.sum())),
+        "of other faces": (int((doubted & ~seen).sum()), int((~seen).sum())),
     }
 
 

@@ -49,18 +49,17 @@ def test_votes_by_hand_without_twins():
     # Three of the other four are near: all but the twin. A twin would have brought a third of the vote.
     np.testing.assert_allclose(votes[[3, 4]][:, [0, 1]], [[1, 0]] * 2)
     np.testing.assert_allclose(votes[[8, 9]][:, [0, 1]], [[0, 1]] * 2)
-    believed, margins = weigh(votes, labels)
-    assert believed[[3, 4, 8, 9]].tolist() == [0, 0, 1, 1]
-    assert margins[[3, 4, 8, 9]].tolist() == [-1] * 4
+    assert weigh(votes, labels)[0][[3, 4, 8, 9]].tolist() == [0, 0, 1, 1]
     with_twins = fold_votes(classifier, embeddings, labels, np.arange(10), folds=5)
     assert with_twins[3, 1] == pytest.approx(1 / 3)
 
 
-def test_margin_by_hand():
+def test_belief_by_hand():
     votes = np.array([[0.5, 0.3, 0.2], [0.2, 0.2, 0.6], [0.4, 0.4, 0.2]])
-    believed, margins = weigh(votes, np.array([0, 1, 1]))
+    believed, own, other = weigh(votes, np.array([0, 1, 1]))
     assert believed.tolist() == [0, 2, 1]  # the label keeps a tie
-    np.testing.assert_allclose(margins, [0.2, -0.4, 0.0])
+    assert own.tolist() == [0.5, 0.2, 0.4]
+    assert other.tolist() == [0.5, 0.6, 0.4]
 
 
 def test_precision_and_recall_by_hand():
@@ -113,7 +112,8 @@ def test_page_is_escaped_and_needs_nothing_else(judged, tmp_path):
     assert "&lt;b&gt;run&lt;/b&gt;" in body
     assert "http" not in body
     assert body.count("<figure>") == 2 + 2  # two doubted labels, two twins
-    assert "1 of 69\nlabels trained on are doubted (1.4%); 1 of 1\nlabels not trained on are doubted (100.0%)" in body
+    assert "1 of 69\nlabels of faces that trained the network are doubted (1.4%)" in body
+    assert "1 of 1\nlabels of other faces are doubted (100.0%)" in body
     assert "What the list is worth" not in body  # nobody knows
     assert not (tmp_path / "figures").exists()
 
