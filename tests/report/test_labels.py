@@ -16,7 +16,7 @@ from fer_lightning.report.judgement import Judgement, fold_votes, weigh
 from fer_lightning.report.labels import COLUMNS, list_rows, per_class, precision_recall, write_labels
 from tests.conftest import ROOT
 
-QUICK = (  # a network that finds the wrong labels of the drawn faces: each plain and changed in an epoch, 15 s of one core
+QUICK = (  # finds the wrong labels of the drawn faces: each face plain and changed in an epoch, 15 s of one core
     "experiment=quickstart",
     "embedder=resnet48",
     "embedder.stem_channels=16",
@@ -137,12 +137,12 @@ def test_a_folder_without_a_checkpoint_is_refused(tmp_path):
         main(["labels", str(tmp_path)])
 
 
-def test_wrong_labels_of_the_drawn_faces_are_found(run_here, tmp_path, capsys):
+def test_wrong_labels_of_the_drawn_faces_are_found(run_here, tmp_path, capfd):
     """Four in five of the first 210, of which there are 210 among 2,100."""
     done = run_here("train.py", *QUICK, "hydra.run.dir=run", "paths.cache_dir=cache")
     assert done.code == 0, done.text
     main(["labels", "run", "--output", "out"])
-    said = capsys.readouterr().out
+    said = capfd.readouterr().out
     found = re.search(r"210 labels are known to be wrong: ([\d.]+)% of the first 210", said)
     assert found, said
     assert float(found[1]) >= 80
