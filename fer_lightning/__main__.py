@@ -45,6 +45,15 @@ VERBS = {
         "compare two runs on the same test faces",
         {"folders": {**FOLDERS, "nargs": 2, "metavar": "RUN", "help": "folder of a run"}},
     ),
+    "labels": Verb(
+        "launch.labels:labels",
+        "list the labels of the training folder that a run's network does not believe",
+        {
+            "run": {"type": Path, "metavar": "RUN", "help": "folder of a run"},
+            "--output": {"type": Path, "help": "folder of labels.html and labels.csv; RUN unless given"},
+            "--root": {"help": "folder, .zip or .csv of the faces, where they are no longer at the run's data.root"},
+        },
+    ),
     "tables": Verb(
         "report.paper_tables:tables",
         "fill tables 4 and 6 of the paper from runs",

@@ -127,6 +127,7 @@ def draw_faces(count: int, wrong_label_share: float, seed: int, image_size: int)
         source="drawn faces",
         fingerprint=fingerprint(images, cast.labels, cast.splits),
         best_possible=float(np.mean(cast.labels[test] == cast.expressions[test])),
+        true_labels=cast.expressions,
     )
 
 

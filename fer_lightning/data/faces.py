@@ -23,6 +23,8 @@ class Faces:
         unreadable: (name, reason) of every file that could not be read as a face.
         remarks: What the reader put right by itself, one counted sentence each.
         best_possible: Highest expected accuracy on the labels, where it is known; else None.
+        true_labels: (N,) int64, what the faces show, where it is known; else None. It judges lists of wrong labels: no
+            training, classifier or score reads it.
     """
 
     images: np.ndarray
@@ -34,6 +36,7 @@ class Faces:
     unreadable: tuple[tuple[str, str], ...] = ()
     remarks: tuple[str, ...] = ()
     best_possible: float | None = None
+    true_labels: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.labels)

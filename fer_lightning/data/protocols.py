@@ -63,7 +63,7 @@ def kfold(faces: Faces, twins: Twins, folds: int, fold: int, validation_share: f
     if folds < 2 or not 0 <= fold < folds:
         raise UserError(f"protocol.fold={fold} does not exist with protocol.folds={folds}: use 0 to {folds - 1}")
     rows = np.arange(len(faces))
-    parts = _deal(rows, faces.labels, twins.near, [1 / folds] * folds, seed)
+    parts = deal(rows, faces.labels, twins.near, [1 / folds] * folds, seed)
     if any(len(part) == 0 for part in parts):
         raise UserError(f"protocol.folds={folds} leaves a fold without a face: use fewer")
     return _clean(
@@ -134,7 +134,7 @@ def paper(faces: Faces, twins: Twins, pictures: Mapping[str, Chain], test_share:
     """
     multiplied = multiply(faces, pictures)
     rows = np.arange(len(multiplied))
-    test, train = _deal(rows, multiplied.labels, rows, [test_share, 1 - test_share], seed)
+    test, train = deal(rows, multiplied.labels, rows, [test_share, 1 - test_share], seed)
     origins = np.tile(np.arange(len(faces)), len(pictures) + 1)
     return replace(
         _partition(
@@ -183,6 +183,7 @@ def multiply(faces: Faces, pictures: Mapping[str, Chain]) -> Faces:
         labels=np.tile(faces.labels, times),
         names=np.concatenate(names),
         splits=np.tile(faces.splits, times),
+        true_labels=None if faces.true_labels is None else np.tile(faces.true_labels, times),
     )
 
 
@@ -207,7 +208,7 @@ def _clean(
     if not 0 < validation_share < 1:
         raise UserError(f"protocol.validation_share={validation_share} must lie between 0 and 1")
     unseen = train[~np.isin(twins.near[train], twins.near[test])]
-    validation, rest = _deal(unseen, faces.labels, twins.near, [validation_share, 1 - validation_share], seed)
+    validation, rest = deal(unseen, faces.labels, twins.near, [validation_share, 1 - validation_share], seed)
     if not (len(validation) and len(rest)):
         raise UserError("too few training faces to cut a validation part from: give data.root more than two per class")
     partition = _partition(protocol, faces, twins, rest, validation, test, proves)
@@ -231,7 +232,7 @@ def _held_out(faces: Faces, protocol: str) -> np.ndarray:
     return rows
 
 
-def _deal(
+def deal(
     rows: np.ndarray, labels: np.ndarray, groups: np.ndarray, shares: Sequence[float], seed: int
 ) -> list[np.ndarray]:
     """Return one part of the rows per share, each stratified by class and ascending; groups stay together."""

@@ -77,11 +77,6 @@ def worst(audit: Audit) -> list[dict]:
     unlike = twins.pairs[np.isin(twins.kinds, ("rescaled", "rotated"))]
     beyond = (audit.copies >= 0) & ~audit.in_training(groups)[audit.sample]
     sections = (
-        (
-            "Twins with contradictory labels",
-            "The same photograph under different labels.",
-            _largest(groups, audit.contradictory(groups)),
-        ),
         ("Twins on both sides of the split", "Whoever trains on one has seen the other.", _largest(groups, across)),
         ("Mirrored twins", "One is the other's mirror image.", _some(mirrored)),
         ("Rescaled and rotated twins", "One is a part of the other, or turned.", _some(unlike)),
@@ -92,10 +87,19 @@ def worst(audit: Audit) -> list[dict]:
         ),
         ("Flat pictures", "They show nothing.", [np.flatnonzero(flat(faces.images))]),
     )
-    return [
-        {"title": title, "text": text, "groups": [list(_pictures(audit, rows)) for rows in found if len(rows)]}
-        for title, text, found in sections
-    ]
+    return [contradictions(audit), *(_section(audit, *section) for section in sections)]
+
+
+def contradictions(audit: Audit) -> dict:
+    """Return the largest groups of twins that do not agree on a label, for a page."""
+    groups = audit.twins.near
+    found = _largest(groups, audit.contradictory(groups))
+    return _section(audit, "Twins with contradictory labels", "The same photograph under different labels.", found)
+
+
+def _section(audit: Audit, title: str, text: str, found: Iterable[np.ndarray]) -> dict:
+    """Return what templates/sections.html shows of some groups of rows."""
+    return {"title": title, "text": text, "groups": [list(_pictures(audit, rows)) for rows in found if len(rows)]}
 
 
 def _largest(groups: np.ndarray, chosen: np.ndarray) -> list[np.ndarray]:
@@ -121,7 +125,6 @@ def _pictures(audit: Audit, rows: np.ndarray) -> Iterator[dict[str, str]]:
     for row in rows[np.argsort(turns, kind="stable")][:PICTURES]:
         yield {
             "png": png(faces.images[row]),
-            "label": CLASSES[faces.labels[row]],
-            "split": str(faces.splits[row]),
+            "title": f"{CLASSES[faces.labels[row]]}, {faces.splits[row]}",
             "name": str(faces.names[row]).rsplit("/", 1)[-1],
         }

@@ -1,0 +1,45 @@
+"""The labels that a run does not believe, as a command: faces and network put together again from a checkpoint."""
+
+from pathlib import Path
+
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.utils import instantiate
+
+import fer_lightning.launch.resolvers  # noqa: F401  registers what conf/ computes
+from fer_lightning.errors import UserError
+from fer_lightning.runs.command import quoted
+from fer_lightning.runs.overrides import CONF
+
+
+def labels(run: Path, output: Path | None, root: str | None) -> None:
+    """Judge the labels of a run's training folder, write labels.html and labels.csv, and say how many are doubted.
+
+    Args:
+        run: The run's folder.
+        output: Folder of the files; the run's if None.
+        root: Where the faces lie now, in place of the run's data.root; None where they have not moved.
+
+    Raises:
+        UserError: If the folder holds no checkpoint, it cannot be read, or the faces cannot.
+    """
+    checkpoint = run / "checkpoints" / "best.ckpt"
+    if not checkpoint.is_file():
+        raise UserError(f"{run} holds no checkpoints/best.ckpt: give the folder of a run that has trained")
+
+    from fer_lightning.report.judgement import judge  # here, so that a refusal does not wait for torch
+    from fer_lightning.report.labels import summary, write_labels
+    from fer_lightning.runs.checkpoints import check_weights, load, read_overrides
+
+    moved = [] if root is None else [f"data.root={quoted(Path(root))}"]
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        cfg = compose("eval", overrides=[*read_overrides(str(checkpoint)), *moved])
+    datamodule, model = instantiate(cfg.data), instantiate(cfg.model)
+    weights = load(str(checkpoint), "checkpoint")["state_dict"]
+    check_weights(model, weights, f"checkpoint={checkpoint}")
+    model.load_state_dict(weights)
+    found = judge(model.eval(), model.classifier, datamodule.partition, datamodule.audit)
+    folder = output or run
+    write_labels(folder, run.absolute().name, found, datamodule.audit)
+    print("\n".join([*summary(found, datamodule.audit), f"written: {folder}/labels.html, labels.csv"]))
