@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from fer_lightning.data.protocols import Partition as Partition
     from fer_lightning.data.readers import read_faces as read_faces
     from fer_lightning.errors import UserError as UserError
-    from fer_lightning.models.classifiers import KNNClassifier as KNNClassifier
     from fer_lightning.models.embedders import FaceNet as FaceNet
     from fer_lightning.models.embedders import TimmEmbedder as TimmEmbedder
+    from fer_lightning.models.knn import KNNClassifier as KNNClassifier
     from fer_lightning.models.module import ExpressionModule as ExpressionModule
     from fer_lightning.runs.checkpoints import load_model as load_model
     from fer_lightning.runs.record import read_runs as read_runs
@@ -32,7 +32,7 @@ PUBLIC = {
     "FaceNet": "models.embedders",
     "Faces": "data.faces",
     "FacesDataModule": "data.datamodule",
-    "KNNClassifier": "models.classifiers",
+    "KNNClassifier": "models.knn",
     "Partition": "data.protocols",
     "TimmEmbedder": "models.embedders",
     "UserError": "errors",

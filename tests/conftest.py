@@ -3,6 +3,7 @@
 import fer_lightning  # noqa: I001  sets the environment before torch is imported
 
 import logging
+import math
 import os
 import runpy
 import subprocess
@@ -56,6 +57,10 @@ def command(cwd: Path, *arguments: str | Path) -> subprocess.CompletedProcess:
     return subprocess.run(
         [sys.executable, *arguments], cwd=cwd, env=ENVIRONMENT, capture_output=True, text=True, timeout=280, check=False
     )
+
+
+def angles(*degrees: float) -> torch.Tensor:
+    return torch.tensor([[math.cos(math.radians(d)), math.sin(math.radians(d))] for d in degrees])
 
 
 def make_tree(root: Path, faces: int = 6) -> Path:

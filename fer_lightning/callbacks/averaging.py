@@ -42,7 +42,7 @@ class AveragedWeights(WeightAveraging):
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Update the average."""
-        if trainer.global_step <= self.start:
+        if trainer.global_step <= self.start and self._average_model is not None:
             self._average_model.n_averaged.zero_()  # the next update copies
         super().on_train_batch_end(trainer, _learning(pl_module), outputs, batch, batch_idx)
 
@@ -84,6 +84,6 @@ class AveragedWeights(WeightAveraging):
         super().on_load_checkpoint(trainer, pl_module, checkpoint | {"state_dict": average})
 
 
-def _learning(module: nn.Module) -> nn.ModuleDict:
+def _learning(module: Any) -> Any:
     """Return the parts of a module that are trained; their weights are named as in the module."""
     return nn.ModuleDict({"embedder": module.embedder, "loss": module.loss})

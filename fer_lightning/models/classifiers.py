@@ -1,22 +1,15 @@
-"""Classifiers: embeddings (B, D) become classes and votes. Their contract, and exact k-NN."""
+"""Classifiers: embeddings (B, D) become classes and votes. Their contract."""
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import one_hot
 
 from fer_lightning.errors import UserError
 
 log = logging.getLogger(__name__)
-
-GRID = 2**20  # similarities closer than 1 / GRID count as equal: float32 rounding is finer, faces differ by more
-QUERIES, ROWS = 128, 4096  # of one block of similarities: 4 MiB, whatever the size of the gallery
-HELD_IN = 1000  # gallery faces that the k-NN classifier finds the class of among the rest
 
 
 class Neighbours(NamedTuple):
@@ -119,143 +112,3 @@ def _take_saved_lengths(classifier: nn.Module, state_dict: dict[str, Tensor], pr
         tensor = state_dict.get(prefix + name)
         if tensor is not None and tensor.shape[1:] == buffer.shape[1:] and tensor.dim() == buffer.dim():
             setattr(classifier, name, torch.empty_like(tensor, device=buffer.device))
-
-
-def _take_own_k(classifier: nn.Module, state_dict: dict[str, Any], prefix: str, *_: Any) -> None:
-    """Let a checkpoint from before k was saved leave it as it is."""
-    state_dict.setdefault(f"{prefix}_extra_state", classifier.get_extra_state())
-
-
-class KNNClassifier(Classifier):
-    """Vote among the ``k`` gallery faces that are most similar to the query.
-
-    Search is exact and gives the same answer on every device. Its rules for ties: faces whose cosine
-    similarities agree to 2**-20 count as equally near, and the one earlier in the gallery goes first; classes
-    with equal votes are ranked by their nearest face.
-
-    Args:
-        k: Number of neighbours; a smaller gallery votes as a whole. None: the one that ``choose`` finds best, which is
-            saved with the gallery, and before that the middle one of the candidates.
-        candidates: Values of k that ``choose`` tries.
-        weights: "uniform" gives every neighbour one vote, "similarity" exp(similarity / temperature)
-            (arXiv:1805.01978, section 3.4).
-        temperature: Divisor of the cosine similarity; unused with "uniform".
-        num_classes: Number of classes C.
-        embedding_size: D, length of the unit vectors.
-    """
-
-    gallery: Tensor  # (N, D) float32
-    gallery_labels: Tensor  # (N,) int64
-
-    def __init__(
-        self,
-        k: int | None,
-        candidates: Sequence[int],
-        weights: Literal["uniform", "similarity"],
-        temperature: float,
-        num_classes: int,
-        embedding_size: int,
-    ) -> None:
-        super().__init__(num_classes, embedding_size)
-        if weights not in ("uniform", "similarity"):
-            raise UserError(f"classifier.weights={weights} is unknown: use uniform or similarity")
-        self.fixed = k is not None
-        if k is None:
-            k = sorted(candidates)[len(candidates) // 2]
-        if k < 1 or temperature <= 0:
-            raise UserError(f"classifier.k={k} and classifier.temperature={temperature} must be positive")
-        self.k = k
-        self.candidates = list(candidates)
-        self.scores = [*(f"accuracy_k{candidate}" for candidate in self.candidates), "k"]
-        self.weights = weights
-        self.temperature = temperature
-        self.register_buffer("gallery", torch.empty(0, embedding_size))
-        self.register_buffer("gallery_labels", torch.empty(0, dtype=torch.int64))
-        self.register_load_state_dict_pre_hook(_take_own_k)
-
-    @torch.no_grad()
-    def choose(self, queries: Tensor, labels: Tensor) -> dict[str, float]:
-        """Search once for the largest candidate, vote with each, and keep the best where k is not given.
-
-        Args:
-            queries: (B, D) floating, norm 1, of faces that are not in the gallery.
-            labels: (B,) int64.
-
-        Returns:
-            The accuracy of each candidate, and the k that is used from here on. Of equal ones the smallest is kept.
-        """
-        if self.candidates:
-            found = _nearest(queries, self.gallery, min(max(self.candidates), len(self.gallery)))
-        scores = {}
-        for k in self.candidates:
-            nearest = Neighbours(found.indices[:, :k], found.similarities[:, :k])
-            scores[k] = (self._vote(nearest, self.gallery_labels)[0] == labels).double().mean().item()
-        if not self.fixed:
-            self.k = min(scores, key=lambda k: (-scores[k], k))
-        return dict(zip(self.scores, [*scores.values(), float(self.k)], strict=True))
-
-    def get_extra_state(self) -> Tensor:
-        """Return k, which may have been chosen, for the checkpoint."""
-        return torch.tensor(self.k)
-
-    def set_extra_state(self, state: Tensor) -> None:
-        """Take a k that was chosen; one that was given stays."""
-        if not self.fixed:
-            self.k = int(state)
-
-    def learn(self, embeddings: Tensor, labels: Tensor) -> None:
-        """Take the faces as the gallery."""
-        self.gallery, self.gallery_labels = embeddings, labels
-        if self.k > len(labels):
-            log.warning("classifier.k=%d exceeds the gallery of %d faces: all of them vote", self.k, len(labels))
-
-    @torch.no_grad()
-    def explain(self, queries: Tensor) -> Neighbours:
-        """Return the nearest gallery faces of queries (B, D) of norm 1."""
-        return _nearest(queries, self.gallery, min(self.k, len(self.gallery)))
-
-    def classify(self, queries: Tensor) -> tuple[Tensor, Tensor]:
-        """Count the votes of the neighbours."""
-        return self._vote(_nearest(queries, self.gallery, min(self.k, len(self.gallery))), self.gallery_labels)
-
-    @torch.no_grad()
-    def held_in_accuracy(self) -> float:
-        """Return how many of up to ``HELD_IN`` gallery faces the rest of the gallery classifies rightly."""
-        size = len(self.gallery)
-        sample = torch.zeros(size, dtype=torch.bool, device=self.gallery.device)
-        sample[torch.from_numpy(np.random.default_rng(0).permutation(size)[: min(HELD_IN, size // 4)])] = True
-        rest, labels = self.gallery[~sample], self.gallery_labels[~sample]
-        predictions, _ = self._vote(_nearest(self.gallery[sample], rest, min(self.k, len(rest))), labels)
-        return (predictions == self.gallery_labels[sample]).float().mean().item()
-
-    def _vote(self, neighbours: Neighbours, gallery_labels: Tensor) -> tuple[Tensor, Tensor]:
-        similarities = neighbours.similarities
-        labels = gallery_labels[neighbours.indices]  # (B, K)
-        if self.weights == "uniform":
-            weights = torch.ones_like(similarities)
-        else:  # relative to the nearest face, so that no exponential overflows
-            weights = ((similarities - similarities[:, :1]) / self.temperature).exp()
-        votes = (one_hot(labels, self.num_classes) * weights.unsqueeze(2)).sum(dim=1)  # (B, C)
-        # Neighbours come nearest first, so the first whose class has the most votes decides a tie.
-        leads = votes.gather(1, labels) == votes.amax(dim=1, keepdim=True)  # (B, K)
-        winner = labels.gather(1, leads.int().argmax(dim=1, keepdim=True)).squeeze(1)
-        return winner, (votes / weights.sum(dim=1, keepdim=True)).float()
-
-
-def _nearest(queries: Tensor, gallery: Tensor, k: int) -> Neighbours:
-    """Return the k rows of a gallery (N, D) that are most similar to each of queries (B, D), all of norm 1."""
-    size = len(gallery)
-    # One integer holds (similarity on the grid, earlier row first): keys are distinct, so no device is free
-    # to order ties in its own way. float64: the sums of CPU and GPU agree far below 1 / GRID.
-    row_keys = torch.arange(size - 1, -1, -1, device=gallery.device)
-    keys = []
-    for chunk in queries.split(QUERIES):
-        best = row_keys.new_empty(len(chunk), 0)
-        for block, block_keys in zip(gallery.split(ROWS), row_keys.split(ROWS), strict=True):
-            grid = (chunk.double() @ block.double().T).mul_(GRID).round_().long()  # (b, ROWS)
-            best = torch.cat([best, grid.mul_(size).add_(block_keys)], dim=1)
-            best = best.topk(min(k, best.shape[1]), dim=1).values
-        keys.append(best)
-    key = torch.cat(keys)  # (B, K)
-    similarities = key.div(size, rounding_mode="floor").double() / GRID
-    return Neighbours(size - 1 - key.remainder(size), similarities)

@@ -7,8 +7,8 @@ import torch
 
 from fer_lightning.callbacks.quick_validation import QuickValidation
 from fer_lightning.data.datamodule import Batch
-from fer_lightning.models.classifiers import KNNClassifier
-from tests.models.test_classifiers import angles
+from fer_lightning.models.knn import KNNClassifier
+from tests.conftest import angles
 
 
 class Identity(torch.nn.Module):

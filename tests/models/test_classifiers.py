@@ -8,12 +8,10 @@ import torch
 from torch.nn.functional import normalize
 
 from fer_lightning.errors import UserError
-from fer_lightning.models.classifiers import Classifier, KNNClassifier
+from fer_lightning.models.classifiers import Classifier
+from fer_lightning.models.knn import KNNClassifier
 from fer_lightning.models.linear_classifiers import LinearClassifier, PrototypeClassifier
-
-
-def angles(*degrees: float) -> torch.Tensor:
-    return torch.tensor([[math.cos(math.radians(d)), math.sin(math.radians(d))] for d in degrees])
+from tests.conftest import angles
 
 
 def classifier(k: int, weights: str = "uniform", temperature: float = 0.1) -> KNNClassifier:
@@ -63,8 +61,8 @@ def test_chunks_agree_with_brute_force(monkeypatch):
     whole = knn.explain(queries)
     expected = (queries.double() @ gallery.double().T).topk(7).indices
     assert torch.equal(whole.indices, expected)
-    monkeypatch.setattr("fer_lightning.models.classifiers.QUERIES", 3)
-    monkeypatch.setattr("fer_lightning.models.classifiers.ROWS", 5)  # fewer than k
+    monkeypatch.setattr("fer_lightning.models.knn.QUERIES", 3)
+    monkeypatch.setattr("fer_lightning.models.knn.ROWS", 5)  # fewer than k
     assert torch.equal(knn.explain(queries).indices, whole.indices)
 
 
@@ -165,7 +163,7 @@ state = lambda: (
 before = state()
 import fer_lightning.models.embedders, fer_lightning.models.miners, fer_lightning.models.module
 from fer_lightning.models.linear_classifiers import LinearClassifier
-from fer_lightning.models.classifiers import KNNClassifier
+from fer_lightning.models.knn import KNNClassifier
 print(state() == before)
 torch.set_num_threads(1)
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # KiB

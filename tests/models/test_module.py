@@ -50,7 +50,7 @@ def test_nothing_is_fetched_for_a_checkpoint(make_cfg, tmp_path):
     [
         {"embedder": {"_target_": "os.system", "command": "touch pwned"}},
         {"embedder": {"_target_": "fer_lightning.models.module.ExpressionModule"}},
-        {"embedder": {"_target_": "fer_lightning.models.classifiers.KNNClassifier", "k": 1}},
+        {"embedder": {"_target_": "fer_lightning.models.knn.KNNClassifier", "k": 1}},
         {"embedder": {"_target_": ["os.system"], "command": "touch pwned"}},
         {"classifier": {"_target_": "fer_lightning.models.module.build", "node": "", "config": {}}},
         {"classifier": {"_target_": "os.system", "_args_": ["touch pwned"]}},

@@ -11,7 +11,7 @@ import torch
 from fer_lightning.__main__ import main
 from fer_lightning.data.audit import audit
 from fer_lightning.data.faces import CLASSES
-from fer_lightning.models.classifiers import KNNClassifier
+from fer_lightning.models.knn import KNNClassifier
 from fer_lightning.report.judgement import Judgement, fold_votes, weigh
 from fer_lightning.report.labels import COLUMNS, list_rows, per_class, precision_recall, write_labels
 from tests.conftest import ROOT
