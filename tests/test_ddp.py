@@ -86,7 +86,7 @@ def test_run_of_two_processes_stopped_and_resumed_is_that_of_one(tmp_path, run_h
     assert len(scores) > 30
     assert [one.metrics[name] for name in scores] == [two.metrics[name] for name in scores]
     votes = [[float(row.pop("vote")) for row in run.predictions] for run in (one, two)]
-    assert np.allclose(*votes, rtol=0, atol=2e-6)  # six digits are written, of sums in another order
+    assert np.allclose(*votes, rtol=0, atol=1e-4)  # a similarity may fall on the next point of the k-NN's grid
     assert one.predictions == two.predictions
     assert one.history.keys() == two.history.keys()
     for name, (steps, values) in one.history.items():
