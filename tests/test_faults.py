@@ -199,6 +199,11 @@ def raises(error):
             RuntimeError("cumsum_cuda_kernel does not have a deterministic implementation, but you set"),
             ["cumsum_cuda_kernel", "trainer.deterministic=warn"],
         ),
+        (
+            74,
+            ValueError("Tried to step 25 times. The specified number of total steps is 24"),
+            ["planned for 24 steps", "init_from="],
+        ),
     ],
 )
 def test_failure_inside_training_is_one_sentence_everywhere(tmp_path, run_here, monkeypatch, number, error, words):

@@ -56,6 +56,11 @@ REMEDIES = (
         "another process of this training has ended: what it said stands above",
     ),
     (r"(`?val_check_interval`? .*)", "trainer.val_check_interval: {}"),
+    (
+        r"Tried to step \d+ times\. The specified number of total steps is (\d+)",
+        "the scheduler was planned for {} steps, those of the run as it began: resume without a higher "
+        "trainer.max_epochs, or start a longer run from the weights with init_from=",
+    ),
 )
 
 

@@ -58,7 +58,7 @@ def _classes(run: Run) -> Iterator[str]:
     true, predicted = confusion.sum(axis=1), confusion.sum(axis=0)
     missing = [name for name, label, guess in zip(CLASSES, true, predicted, strict=True) if label and not guess]
     if missing:
-        yield f"never predicted: {', '.join(missing)}; train longer (trainer.max_epochs) or lower classifier.k"
+        yield f"never predicted: {', '.join(missing)}; train longer (trainer.max_epochs) or use sampler=balanced"
 
 
 def _gap(run: Run) -> Iterator[str]:
