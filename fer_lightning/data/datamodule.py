@@ -18,7 +18,7 @@ from fer_lightning.data.faces import CLASSES, Faces
 from fer_lightning.data.partition import Partition
 from fer_lightning.data.pictures import Batch, Pictures, TrainingPictures
 from fer_lightning.data.readers import read_faces, scan_line
-from fer_lightning.data.samplers import ClassSampler, NaturalSampler, OrderedSampler
+from fer_lightning.data.samplers import OrderedSampler, TrainingSampler
 from fer_lightning.data.twins import Twins
 from fer_lightning.errors import UserError
 
@@ -63,7 +63,7 @@ class FacesDataModule(lightning.LightningDataModule):
         protocol: Callable[[Faces, Twins], Partition],
         augmentation: Augmentation,
         batch_size: int,
-        sampler: Callable[..., ClassSampler | NaturalSampler],
+        sampler: Callable[..., TrainingSampler],
         eval_batch_size: int,
         num_workers: int,
         worker_timeout: float,

@@ -3,8 +3,9 @@
 Several processes draw the same batches, and each takes its share: every ``world_size``-th item from ``rank`` on.
 """
 
+from abc import abstractmethod
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import islice, pairwise
 
 import numpy as np
 from torch.utils.data import Sampler
@@ -12,7 +13,53 @@ from torch.utils.data import Sampler
 from fer_lightning.errors import UserError
 
 
-class ClassSampler(Sampler[list[int]]):
+class TrainingSampler(Sampler[list[int]]):
+    """Deal whole batches, in an order that depends on (seed, epoch) alone, and hand out this process's share of each.
+
+    Args:
+        size: N, pictures in the table.
+        batch_size: Pictures in a batch.
+        seed: Decides the order, with the epoch.
+        start: Number of batches to leave out at the start of the first epoch, which a resumed run has had already.
+        world_size: Number of processes that share each batch.
+        rank: Number of this process, from 0.
+
+    Raises:
+        UserError: If the batch cannot be shared equally, or the table is smaller than it.
+    """
+
+    def __init__(self, size: int, batch_size: int, seed: int, start: int, world_size: int, rank: int) -> None:
+        if batch_size % world_size:
+            raise UserError(
+                f"data.batch_size={batch_size} cannot be shared equally by {world_size} processes: make it a multiple"
+            )
+        if size < batch_size:
+            raise UserError(f"data.batch_size={batch_size} exceeds the {size} training pictures: make it smaller")
+        self.batches = size // batch_size
+        self.batch_size = batch_size
+        self.seed = seed
+        self.epoch = 0
+        self.start = start
+        self.share = slice(rank, None, world_size)
+
+    def __len__(self) -> int:
+        return self.batches
+
+    def set_epoch(self, epoch: int) -> None:
+        """Set the epoch whose order comes next."""
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[list[int]]:
+        start, self.start = self.start, 0
+        for batch in islice(self.deal(np.random.default_rng((self.seed, self.epoch))), start, None):
+            yield batch[self.share]
+
+    @abstractmethod
+    def deal(self, random: np.random.Generator) -> Iterator[list[int]]:
+        """Yield the batches of an epoch, of all processes together."""
+
+
+class ClassSampler(TrainingSampler):
     """Draw ``classes_per_batch`` classes and an equal number of pictures of each (FaceNet, section 3.2).
 
     An epoch has as many whole batches as the table has pictures for. Each class deals its pictures in shuffled
@@ -53,86 +100,46 @@ class ClassSampler(Sampler[list[int]]):
             raise UserError(
                 f"sampler.classes_per_batch={self.classes} exceeds the {len(self.rows)} classes of the training faces"
             )
-        self.share = slice(rank, None, world_size)
-        self.batches = _whole_batches(len(labels), batch_size, world_size)
+        super().__init__(len(labels), batch_size, seed, start, world_size, rank)
         self.faces_per_class = batch_size // self.classes
-        self.seed = seed
-        self.epoch = 0
-        self.start = start
 
-    def __len__(self) -> int:
-        return self.batches
-
-    def set_epoch(self, epoch: int) -> None:
-        """Set the epoch whose order comes next; Lightning calls it before each one."""
-        self.epoch = epoch
-
-    def __iter__(self) -> Iterator[list[int]]:
-        random = np.random.default_rng((self.seed, self.epoch))
-        start, self.start = self.start, 0
+    def deal(self, random: np.random.Generator) -> Iterator[list[int]]:
+        """Yield batches of P classes x K faces."""
         decks = [np.empty(0, dtype=np.int64) for _ in self.rows]
-        for number in range(self.batches):
+        for _ in range(self.batches):
             batch: list[int] = []
             for label in random.permutation(len(self.rows))[: self.classes]:
                 while len(decks[label]) < self.faces_per_class:
                     decks[label] = np.concatenate([decks[label], random.permutation(self.rows[label])])
                 batch.extend(decks[label][: self.faces_per_class].tolist())
                 decks[label] = decks[label][self.faces_per_class :]
-            if number >= start:
-                yield batch[self.share]
+            yield batch
 
 
-class NaturalSampler(Sampler[list[int]]):
+class NaturalSampler(TrainingSampler):
     """Deal every picture once an epoch, classes as often as they are.
 
-    The order depends on (seed, epoch) alone. A rest that does not fill a batch waits for another epoch.
+    A rest that does not fill a batch waits for another epoch.
 
     Args:
         labels: (N,) class of each picture in the table.
         batch_size: Pictures in a batch.
-        seed: Of the order.
-        start: Batches to leave out, in the first epoch alone: where a resumed one goes on.
-        world_size: Processes that share each batch.
-        rank: Of this one, from 0.
-
-    Raises:
-        UserError: If the batch cannot be shared equally, or the table is smaller than it.
+        seed: Decides the order, with the epoch.
+        start: Number of batches to leave out at the start of the first epoch, which a resumed run has had already.
+        world_size: Number of processes that share each batch.
+        rank: Number of this process, from 0.
     """
 
     def __init__(
         self, labels: np.ndarray, batch_size: int, seed: int, start: int = 0, world_size: int = 1, rank: int = 0
     ) -> None:
+        super().__init__(len(labels), batch_size, seed, start, world_size, rank)
         self.size = len(labels)
-        self.batches = _whole_batches(self.size, batch_size, world_size)
-        self.batch_size = batch_size
-        self.share = slice(rank, None, world_size)
-        self.seed = seed
-        self.epoch = 0
-        self.start = start
 
-    def __len__(self) -> int:
-        return self.batches
-
-    def set_epoch(self, epoch: int) -> None:
-        """Set the epoch whose order comes next; Lightning calls it before each one."""
-        self.epoch = epoch
-
-    def __iter__(self) -> Iterator[list[int]]:
-        order = np.random.default_rng((self.seed, self.epoch)).permutation(self.size)
-        start, self.start = self.start, 0
-        for batch in order[: self.batches * self.batch_size].reshape(self.batches, self.batch_size)[start:]:
-            yield batch[self.share].tolist()
-
-
-def _whole_batches(size: int, batch_size: int, world_size: int) -> int:
-    """Return how many whole batches a table of ``size`` pictures has."""
-    if batch_size % world_size:
-        raise UserError(
-            f"data.batch_size={batch_size} cannot be shared equally by {world_size} processes: make it a multiple"
-        )
-    if size < batch_size:
-        raise UserError(f"data.batch_size={batch_size} exceeds the {size} training pictures: make it smaller")
-    return size // batch_size
+    def deal(self, random: np.random.Generator) -> Iterator[list[int]]:
+        """Yield the pictures in an order of their own."""
+        order = random.permutation(self.size)[: self.batches * self.batch_size]
+        yield from order.reshape(self.batches, self.batch_size).tolist()
 
 
 class OrderedSampler(Sampler[list[int]]):
