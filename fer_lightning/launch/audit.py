@@ -38,10 +38,5 @@ def main(cfg: DictConfig) -> None:
     log.info("written: %s/audit.html, audit.json, audit.csv", folder)
 
 
-def audit() -> None:
-    """Run the audit with the options of ``sys.argv``."""
-    run(main, "audit")
-
-
 if __name__ == "__main__":
-    audit()
+    run(main, "audit")
