@@ -21,7 +21,7 @@ class TripletCenterLoss(BaseMetricLossFunction):
         num_classes: C.
         embedding_size: D, at least C.
         margin: In the unit of ``distance``.
-        distance: Of pytorch-metric-learning, one that grows with dissimilarity.
+        distance: Distance of pytorch-metric-learning that grows with dissimilarity.
     """
 
     def __init__(self, num_classes: int, embedding_size: int, margin: float, distance: nn.Module) -> None:
@@ -53,7 +53,7 @@ class SmoothedSoftmaxLoss(NormalizedSoftmaxLoss):
 
     Args:
         label_smoothing: Share of the target that is spread over all classes.
-        options: Of ``NormalizedSoftmaxLoss``.
+        options: Arguments of ``NormalizedSoftmaxLoss``.
     """
 
     def __init__(self, label_smoothing: float, **options: object) -> None:

@@ -19,7 +19,7 @@ class FaceNetMiner(BaseMiner):
     taken.
 
     Args:
-        distance: Of pytorch-metric-learning, one that grows with dissimilarity.
+        distance: Distance of pytorch-metric-learning that grows with dissimilarity.
     """
 
     def mine(

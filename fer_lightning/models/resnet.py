@@ -16,7 +16,7 @@ class ResidualBlock(nn.Module):
     """Two 3 x 3 convolutions around an identity shortcut (arXiv:1512.03385, figure 2).
 
     Args:
-        channels: Of the map that comes in and of the one that goes out.
+        channels: Channels of the map that comes in and of the one that goes out.
     """
 
     def __init__(self, channels: int) -> None:
@@ -37,7 +37,7 @@ class ResNet48(nn.Module):
     """A residual network: stem, stages that halve the map, mean over the map, embedding layer, L2 normalisation.
 
     Args:
-        embedding_size: D.
+        embedding_size: D, length of the vector.
         stem_channels: Filters of the 3 x 3 convolution of stride 1.
         widths: Channels of each stage, which begins with a 3 x 3 convolution of stride 2.
         blocks: Number of residual blocks of each stage.
@@ -66,7 +66,7 @@ class VGG48(nn.Module):
     """Stages of 3 x 3 convolutions with a max pool after each (arXiv:1409.1556), mean over the map, L2 normalisation.
 
     Args:
-        embedding_size: D.
+        embedding_size: D, length of the vector.
         widths: Channels of each stage.
         convolutions: Number of convolutions of each stage.
         dropout: Share of the mean's channels that are zeroed while training.

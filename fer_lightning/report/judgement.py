@@ -53,7 +53,7 @@ def judge(
         embed_images: A network (B, 1, H, W) float32 in [-1, 1] -> (B, D), unit vectors.
         classifier: The run's.
         partition: The run's.
-        audit: Of the same faces.
+        audit: Audit of the same faces.
     """
     faces = audit.faces
     rows = np.flatnonzero(faces.splits == "train")

@@ -37,7 +37,7 @@ def write_labels(folder: Path, name: str, judgement: Judgement, audit: Audit) ->
         folder: Where to.
         name: The run's, for the heading.
         judgement: What is thought of each label.
-        audit: Of the same faces.
+        audit: Audit of the same faces.
     """
     faces = audit.faces
     folder.mkdir(parents=True, exist_ok=True)
