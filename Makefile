@@ -6,7 +6,7 @@ export OMP_NUM_THREADS ?= 1
 DATA ?= null
 
 .DEFAULT_GOAL := help
-.PHONY: help install train audit paper-tables test test-browser test-real test-kill test-slurm fuzz lint format clean
+.PHONY: help install train audit paper-tables test test-browser test-real test-kill test-slurm attack fuzz lint format clean
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -30,7 +30,7 @@ paper-tables: install  ## Run the paper's tables 4 and 6 on DATA, honest and lea
 	$(BIN)/python -m fer_lightning tables logs/paper_tables
 
 test: install  ## Run the tests
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not real_faces and not browser and not kill and not slurm"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not real_faces and not browser and not kill and not slurm and not attack"
 
 test-browser: install  ## Open the pages in headless Chromium (Debian: apt install chromium)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[browser]'
@@ -46,6 +46,9 @@ test-slurm: install  ## Run sweeps and preemptions on a Slurm that it sets up he
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[slurm]'
 	tests/slurm/start > /dev/null
 	SLURM_CONF=$$(tests/slurm/start | sed 's/.*=//') $(BIN)/python -m pytest -m slurm; code=$$?; tests/slurm/stop; exit $$code
+
+attack: install  ## Attack values, checkpoints, signals, names, folders and resume at length; prints tried / right / wrong
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m attack tests/attack
 
 fuzz: install  ## Try 2,000 random inputs on every reader and on the command line; minutes
 	FUZZ_EXAMPLES=2000 $(BIN)/python -m pytest -m fuzz
