@@ -28,7 +28,7 @@ def claim(what: str, folder: Path, remedy: str) -> None:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        raise UserError(f"another process runs the {what} in {folder}: wait for it, or {remedy}") from None
+        raise UserError(f"another process works in {folder}: wait for it, or {remedy}") from None
     if what in _held:
         _held[what].release(force=True)
     _held[what] = lock

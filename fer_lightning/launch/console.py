@@ -10,6 +10,8 @@ from typing import Any
 def outlast_console() -> None:
     """Let a command go on when its standard output can no longer be written; it is said once, on standard error."""
     console = sys.stdout
+    if console is None:  # closed by whoever started it
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115  as long as the process
     if isinstance(console, io.TextIOWrapper) and console is sys.__stdout__:  # else somebody has put another there
         console.flush()
         sys.stdout = io.TextIOWrapper(
