@@ -1,7 +1,11 @@
 """Score a checkpoint again without training: python eval.py checkpoint=logs/.../best.ckpt [option=value ...]."""
 
-from fer_lightning.launch.entry import run
-from fer_lightning.launch.eval import main
-
 if __name__ == "__main__":
+    from fer_lightning.signals import listen
+
+    listen()  # before the rest is imported, which takes longer than a Ctrl-C
+
+    from fer_lightning.launch.entry import run
+    from fer_lightning.launch.eval import main
+
     run(main, "eval")

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 
 from fer_lightning import __version__
 from fer_lightning.errors import UserError
+from fer_lightning.launch.console import outlast_console
+from fer_lightning.signals import listen
 
 
 class Verb(NamedTuple):
@@ -72,6 +74,8 @@ VERBS = {
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a verb; a user's mistake ends with one sentence and exit code 1."""
+    listen()
+    outlast_console()
     parser = ArgumentParser(prog="fer-lightning", description=__doc__)
     parser.add_argument("--version", action="version", version=f"fer_lightning {__version__}")
     verbs = parser.add_subparsers(title="verbs", dest="verb", metavar="VERB", required=True)

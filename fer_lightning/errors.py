@@ -14,13 +14,6 @@ class NotFiniteError(UserError):
     """NaN or infinity in an embedding, a loss, a gradient or a weight; nothing of it has been saved."""
 
 
-class Interrupted(SystemExit):
-    """A signal ended the run between two steps, after a checkpoint was written."""
-
-    def __init__(self, signum: int) -> None:
-        super().__init__(128 + signum)  # what a shell reports of a process that the signal ended
-
-
 def install_command(extra: str) -> str:
     """Return the command that installs an extra where the reader is: in a checkout, or beside an installed wheel."""
     checkout = (Path(__file__).parents[1] / "pyproject.toml").is_file()

@@ -35,6 +35,7 @@ class ContinuedCSVLogger(Logger):
     def __init__(self, save_dir: str, buffer_size: int) -> None:
         super().__init__()
         self.folder = Path(save_dir)
+        self.folder.mkdir(parents=True, exist_ok=True)  # here alone: who deletes it later shall hear of it
         self.path = self.folder / "metrics.csv"
         self.buffer_size = buffer_size
         self.buffer: list[dict[str, Any]] = []
@@ -50,7 +51,6 @@ class ContinuedCSVLogger(Logger):
     def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
         """Write them beside those that are known."""
         self.hyperparameters |= vars(params) if isinstance(params, Namespace) else params
-        self.folder.mkdir(parents=True, exist_ok=True)
         save_hparams_to_yaml(self.folder / "hparams.yaml", self.hyperparameters)
 
     @rank_zero_only
@@ -90,7 +90,6 @@ class ContinuedCSVLogger(Logger):
 
     def _replace(self, columns: list[str], rows: Sequence[Mapping[str, Any]]) -> None:
         self.columns = columns
-        self.folder.mkdir(parents=True, exist_ok=True)
         write_csv(self.path, columns, ([row.get(name) for name in columns] for row in rows))
 
 

@@ -27,7 +27,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         path = Path(path)
         temporary = path.with_name(f".{path.name}.part")  # one name: what a killed run left is overwritten
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(exist_ok=True)  # and no more: a run's folder that is gone was deleted
             with temporary.open("wb") as file:
                 torch.save(checkpoint, file)
                 file.flush()

@@ -6,6 +6,7 @@ import logging
 import math
 import os
 import runpy
+import signal
 import subprocess
 import sys
 import warnings
@@ -26,6 +27,7 @@ from omegaconf import DictConfig, OmegaConf
 import fer_lightning.launch.resolvers  # noqa: F401
 from fer_lightning.data.faces import CLASSES, Faces, fingerprint
 from fer_lightning.launch.environment import NOTICES
+from fer_lightning.signals import ENDING
 
 ROOT = Path(__file__).parents[1]
 ENVIRONMENT = {**os.environ, "WANDB_MODE": "offline", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
@@ -127,6 +129,7 @@ def run_here(tmp_path, monkeypatch, capfd) -> Callable[..., Outcome]:
         warnings.filterwarnings("ignore", category=PossibleUserWarning)  # Lightning's advice about tiny runs
         root, environment = logging.getLogger(), dict(os.environ)
         handlers, level = root.handlers[:], root.level
+        hook, signals = sys.unraisablehook, {signum: signal.getsignal(signum) for signum in ENDING}
         capfd.readouterr()
         try:
             runpy.run_path(str(ROOT / script), run_name="__main__")
@@ -137,6 +140,9 @@ def run_here(tmp_path, monkeypatch, capfd) -> Callable[..., Outcome]:
             for handler in set(root.handlers) - set(handlers):
                 handler.close()
             root.handlers, root.level = handlers, level
+            sys.unraisablehook = hook
+            for signum, handler in signals.items():
+                signal.signal(signum, handler)
             os.environ.clear()
             os.environ.update(environment)
         captured = capfd.readouterr()

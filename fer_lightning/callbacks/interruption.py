@@ -6,27 +6,25 @@ import re
 import shutil
 import signal
 import subprocess
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.trainer.states import TrainerFn
 
-from fer_lightning.errors import Interrupted
 from fer_lightning.loggers import PatientWandbLogger
-from fer_lightning.report.table import tabulate
-from fer_lightning.runs.command import command, is_sweep
-from fer_lightning.runs.record import Status, read_record, write_record
+from fer_lightning.report.interrupted import tell
+from fer_lightning.signals import Interrupted, Listener
 
 log = logging.getLogger(__name__)
 
 
 class Interruption(Callback):
-    """Write a checkpoint at SIGTERM or Ctrl-C and end the run with an Interrupted.
+    """Write a checkpoint at SIGTERM, Ctrl-C or SIGHUP and end the run with an Interrupted.
 
-    A signal is only noted. The run ends at the next place where its state is whole: before a training batch, or before
-    a batch of validation, which then is done anew. A second Ctrl-C ends the process at once.
+    While batches are trained on or tested a signal is only noted. The run ends at the next place where its state is
+    whole: before a training batch, or before a batch of validation, which then is done anew. Elsewhere it ends at once,
+    and so it does everywhere at a second Ctrl-C.
 
     The signals are also those that tell a job of Slurm that its time ends: SIGTERM at preemption, SIGUSR2 as submitit
     asks for it, SIGUSR1, at which Lightning would save in the middle of a step. The job then goes back into the queue.
@@ -37,15 +35,15 @@ class Interruption(Callback):
 
     def __init__(self, output_dir: str) -> None:
         self.folder = Path(output_dir)
-        self.received: int | None = None
+        self.listener = Listener()
         self.submitit = signal.getsignal(signal.SIGUSR2)  # puts a job of submitit's back into the queue and exits
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
-        """Listen for signals."""
-        for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2):
-            signal.signal(signum, self._note)
+        """Note signals from here on."""
+        self.listener.waits = True
+        self.listener.listen(signal.SIGUSR1, signal.SIGUSR2)  # Lightning lets go of them after training
 
-    on_test_start = on_train_start  # Lightning has let go of them after training
+    on_test_start = on_train_start
 
     def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
         """Stop here at a signal; not where validation is due too: a checkpoint would not tell whether it was done."""
@@ -54,50 +52,52 @@ class Interruption(Callback):
 
     def on_validation_batch_start(self, trainer: Any, *args: Any, **kwargs: Any) -> None:
         """Stop here at a signal to any of the processes."""
-        if trainer.strategy.reduce_boolean_decision(self.received is not None, all=False):
-            self._stop(trainer)
+        self._stop(trainer, save=trainer.state.fn == TrainerFn.FITTING and not trainer.fast_dev_run)
 
     on_test_batch_start = on_validation_batch_start
 
+    def on_train_end(self, trainer: Any, pl_module: Any) -> None:
+        """Stop here at a signal after the last batch, and from here on at once: nothing is left to be saved."""
+        self.listener.waits = False
+        self._stop(trainer, save=False)
+
+    on_test_epoch_end = on_train_end  # what is written and drawn of a test takes longer than its batches
+
     def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
-        """End the processes that Lightning has started: they would wait for this one."""
+        """End the processes that Lightning has started, which would wait for this one; close what a signal ended."""
         if trainer.strategy.launcher is not None:
             children = trainer.strategy.launcher.procs
             while children:  # emptied first: an observer of Lightning's kills this process when one of them ends
                 children.pop().kill()
-        if self.received is not None and "DataLoader worker" in str(exception):  # the signal ended that process too
-            self._stop(trainer, save=False)
+        received = self.listener.received
+        if received is not None and "DataLoader worker" in str(exception):  # the signal ended that process too
+            exception = Interrupted(received)
+            self._close(trainer, exception)
+            raise exception
+        if isinstance(exception, Interrupted):
+            self._close(trainer, exception)
 
-    def _note(self, signum: int, frame: object) -> None:
-        if self.received == signal.SIGINT == signum:
-            os._exit(128 + signum)
-        self.received = self.received or signum
+    def _stop(self, trainer: Any, save: bool) -> None:
+        """End the run if one of its processes has received a signal."""
+        if trainer.strategy.reduce_boolean_decision(self.listener.received is not None, all=False):
+            if save:
+                trainer.save_checkpoint(self.folder / "checkpoints" / "last.ckpt")
+            if not trainer.is_global_zero:
+                raise Interrupted(-128)  # exits with 0, else the launcher would kill the main process at its work
+            raise Interrupted(self.listener.received or signal.SIGTERM)
 
-    def _stop(self, trainer: Any, save: bool = True) -> None:
-        """Write a checkpoint of a training, say how to go on from the newest one, and end the run."""
-        last = self.folder / "checkpoints" / "last.ckpt"
-        if save and trainer.state.fn == TrainerFn.FITTING and not trainer.fast_dev_run:
-            trainer.save_checkpoint(last)
+    def _close(self, trainer: Any, interruption: Interrupted) -> None:
+        """Say how to go on, and end what W&B and Slurm know of the run."""
         if not trainer.is_global_zero:
-            raise Interrupted(-128)  # exits with 0, else the launcher would kill the main process at its work
-        received = signal.Signals(self.received or signal.SIGTERM)
-        error = Interrupted(received)
-        if last.is_file():
-            record = replace(read_record(self.folder), status=Status.INTERRUPTED, error=received.name)
-            write_record(self.folder, record)
-            if is_sweep(self.folder.parent):
-                tabulate(self.folder.parent, str(record.objective))
-            log.warning("%s at step %d; to go on: %s", received.name, trainer.global_step, command(self.folder))
-        else:
-            log.warning("%s; nothing was saved that could go on", received.name)
+            return
+        tell(interruption, self.folder, trainer.global_step or None)
         for logger in trainer.loggers:
             if isinstance(logger, PatientWandbLogger):
-                logger.interrupted(error.code)
-        if received == signal.SIGUSR2 and callable(self.submitit):
-            self.submitit(received, None)
-        if received == signal.SIGTERM:
+                logger.interrupted(128 + interruption.signum)
+        if interruption.signum == signal.SIGUSR2 and callable(self.submitit):
+            self.submitit(interruption.signum, None)
+        if interruption.signum == signal.SIGTERM:
             requeue_if_preempted()
-        raise error
 
 
 def requeue_if_preempted() -> None:

@@ -184,7 +184,8 @@ def _as_is(batch: Any) -> Any:
 
 
 def _prepare_worker(worker: int) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the training process's to deal with
+    for signum in (signal.SIGINT, signal.SIGHUP):  # Ctrl-C is the training process's to deal with
+        signal.signal(signum, signal.SIG_IGN)
     # So is SIGTERM, which Slurm sends to every process of a job; without this one it would find its workers dead.
     signal.signal(signal.SIGTERM, lambda *_: signal.alarm(30))
     cv2.setNumThreads(0)  # a thread pool does not survive the fork

@@ -7,33 +7,51 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
 from fer_lightning.errors import UserError
+from fer_lightning.launch.claims import claim, lost
 from fer_lightning.launch.environment import quiet
-from fer_lightning.launch.messages import diagnose
+from fer_lightning.launch.messages import deleted, diagnose
 from fer_lightning.launch.search import continue_search, count_jobs, swept
 from fer_lightning.report.table import collect, show_table, tabulate, writing
 from fer_lightning.runs.command import OPTIONS, is_sweep, key
 from fer_lightning.runs.files import write_text
 from fer_lightning.runs.record import NAME, Status, read_record, read_run, read_runs, write_record
+from fer_lightning.signals import command
 
 log = logging.getLogger(__name__)
 
 
+def final(method: Callable[..., None]) -> Callable[..., None]:
+    """Let what a method refuses, or a disk, end the process: Hydra turns a callback's exceptions into warnings."""
+
+    @wraps(method)
+    def call(self: "Jobs", config: DictConfig, **kwargs: Any) -> None:
+        try:
+            method(self, config, **kwargs)
+        except Exception as error:
+            sentence = str(error) if isinstance(error, UserError) else diagnose(error)
+            if sentence is None:
+                raise
+            raise SystemExit(f"error: {sentence}") from error
+
+    return call
+
+
 class Jobs(Callback):
-    """Hydra's one callback. What it refuses ends the process: Hydra turns every other exception here into a warning.
+    """Hydra's one callback.
 
     Args:
-        claim: Whether the folder of an earlier run or sweep, or of a sweep that another process runs, is refused.
+        claim: Whether the folder of an earlier run or sweep, or of one that another process runs, is refused.
         ledger: Whether each job's state is written into its metrics.json, and each sweep's table.
         report: Whether the reports of runs and sweeps are written.
     """
@@ -41,37 +59,30 @@ class Jobs(Callback):
     def __init__(self, claim: bool, ledger: bool, report: bool) -> None:
         self.claim, self.ledger, self.report = claim, ledger, report
         self.process = os.getpid()
-        self.lock: FileLock | None = None
         self.sweep: DictConfig | None = None
         self.start = time.time()  # not monotonic: the jobs may run on other machines
 
-    def __getstate__(self) -> dict:
-        """Leave out the lock: it is this process that holds the sweep, not those that a launcher sends its jobs to."""
-        return {**self.__dict__, "lock": None}
-
+    @final
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Look at the folder of a single run."""
+        """Claim the folder of a single run."""
+        if not self.claim:
+            return
         folder, place = Path(config.hydra.run.dir), config.get("resume_from")
+        claim("run", folder, "choose another hydra.run.dir")
         goes_on = place is not None and Path(place).absolute().is_relative_to(folder.absolute())
-        if self.claim and (folder / "config.yaml").exists() and not goes_on:
-            raise SystemExit(f"error: {folder} holds a run already: choose another hydra.run.dir, or delete it")
+        if (folder / "config.yaml").exists() and not goes_on:
+            raise UserError(f"{folder} holds a run already: choose another hydra.run.dir, or delete it")
 
+    @final
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Claim the folder of a sweep and note the options that make it; put a search's study in order."""
         self.sweep, self.start = config, time.time()
         folder = Path(config.hydra.sweep.dir)
-        folder.mkdir(parents=True, exist_ok=True)
-        self.lock = FileLock(folder / ".lock", is_singleton=True)  # the system lets go of it with the process
-        try:
-            self.lock.acquire(timeout=0)
-        except Timeout:
-            raise SystemExit(
-                f"error: another process runs the sweep in {folder}: wait for it, or choose another hydra.sweep.dir"
-            ) from None
+        claim("sweep", folder, "choose another hydra.sweep.dir")
         goes_on = OmegaConf.select(config, "sweep.resume") is not None
         if is_sweep(folder) and not goes_on:
-            raise SystemExit(
-                f"error: {folder} holds a sweep already: go on with it by sweep.resume={folder}, or choose another "
+            raise UserError(
+                f"{folder} holds a sweep already: go on with it by sweep.resume={folder}, or choose another "
                 "hydra.sweep.dir"
             )
         options = [*config.hydra.overrides.task, *config.hydra.overrides.hydra]
@@ -81,9 +92,13 @@ class Jobs(Callback):
         if goes_on and "study_name" in config.hydra.sweeper:
             continue_search(config)
 
+    @final
     def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Say which job of a sweep this is and how long the rest may take."""
+        """Claim the folder of a job; say which of a sweep's it is and how long the rest may take."""
+        command.obey()  # what a library has caught in the job before
         quiet()  # here, where a launcher's processes pass too
+        if self.claim:
+            claim("run", Path(config.hydra.runtime.output_dir), "leave this job out")
         if self.sweep is None:
             return
         jobs, left = count_jobs(self.sweep), ""
@@ -94,11 +109,15 @@ class Jobs(Callback):
         own = " ".join(option for option in config.hydra.overrides.task if key(option) in swept(self.sweep))
         log.info("job %d of %d: %s%s", config.hydra.job.num + 1, jobs, own, left)
 
+    @final
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
         """Diagnose what ended the job, write down its state, then what can be told from it."""
         error = None
         if job_return.status == JobStatus.FAILED:
             job_return.return_value = error = self._diagnosed(job_return._return_value, config)
+        if folder := lost():  # there is nothing to write into; it may be that nothing else has failed
+            job_return.status, job_return.return_value = JobStatus.FAILED, error or UserError(deleted(folder))
+            return
         if self.ledger:
             _close(config, error)
         if self.report:

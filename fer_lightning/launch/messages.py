@@ -17,6 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from fer_lightning.errors import UserError, install_command
+from fer_lightning.launch.claims import at_hand, lost
 from fer_lightning.launch.environment import torchvision_mismatch
 from fer_lightning.runs.overrides import CONF
 
@@ -66,6 +67,8 @@ REMEDIES = (
 
 def diagnose(error: BaseException, cfg: DictConfig | None = None) -> str | None:
     """Return one sentence with the remedy, or None for an error that is not known here."""
+    if folder := lost():
+        return deleted(folder)
     if isinstance(error.__cause__, UserError):  # raised while Hydra instantiated a node
         return str(error.__cause__)
     text = " ".join(str(error).split())
@@ -76,7 +79,7 @@ def diagnose(error: BaseException, cfg: DictConfig | None = None) -> str | None:
             f"trainer.precision=bf16-mixed ({text or type(error).__name__:.200})"
         )
     if isinstance(error, OSError) and error.errno in FULL:
-        path = Path(error.filename or (cfg.paths.output_dir if cfg is not None else "."))
+        path = Path(error.filename or at_hand() or ".")
         place = next(folder for folder in (path.absolute(), *path.absolute().parents) if folder.exists())
         free = shutil.disk_usage(place).free
         return (
@@ -99,6 +102,11 @@ def diagnose(error: BaseException, cfg: DictConfig | None = None) -> str | None:
     if type(error).__name__ == "MisconfigurationException":  # Lightning's, of its own arguments
         return f"trainer: {text}"
     return None
+
+
+def deleted(folder: Path) -> str:
+    """Return what is wrong where somebody has deleted a folder at work, and the remedy."""
+    return f"{folder} was deleted while the command wrote into it: start it again, and leave its folder in place"
 
 
 def explain(error: Exception, config_name: str) -> str | None:

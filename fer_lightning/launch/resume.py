@@ -10,6 +10,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from fer_lightning.errors import UserError
+from fer_lightning.launch.claims import LOCK
 from fer_lightning.runs.command import OPTIONS, is_sweep, key, quoted, read_options
 from fer_lightning.runs.nodes import Kind, differences, kind
 from fer_lightning.runs.record import ASIDE, Status, code_fingerprint, read_record
@@ -119,7 +120,7 @@ def set_aside(folder: Path) -> None:
         number += 1
     place.mkdir(parents=True)
     for path in folder.iterdir():
-        if path.name != ".hydra" and path.suffix != ".log":  # Hydra has begun to write these
+        if path.name not in (".hydra", LOCK) and path.suffix != ".log":  # Hydra has begun to write these
             path.rename(place / path.name)
     log.warning("the job starts anew; what was there is now in %s", place)
 

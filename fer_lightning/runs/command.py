@@ -10,8 +10,14 @@ OPTIONS = Path(".hydra", "overrides.yaml")  # what a run or sweep began with
 
 
 def is_sweep(folder: Path) -> bool:
-    """Return whether a folder is that of a sweep."""
-    return (folder / OPTIONS).is_file() and not (folder / "config.yaml").is_file()
+    """Return whether a folder is that of a sweep: no run has noted its configuration there, nor Hydra for one."""
+    run = (folder / "config.yaml", folder / OPTIONS.parent / "config.yaml")
+    return (folder / OPTIONS).is_file() and not any(path.is_file() for path in run)
+
+
+def sweep_of(folder: Path) -> Path | None:
+    """Return the folder of the sweep that a folder is, or holds a job of; None for that of a run by itself."""
+    return next((place for place in (folder, folder.parent) if is_sweep(place)), None)
 
 
 def read_options(folder: Path) -> list[str]:
@@ -25,8 +31,9 @@ def key(option: str) -> str:
 
 
 def command(folder: Path) -> str:
-    """Return the command line that goes on with the run in a folder, or with the sweep that it is a job of."""
-    option = f"sweep.resume={quoted(folder.parent)}" if is_sweep(folder.parent) else f"resume_from={quoted(folder)}"
+    """Return the command line that goes on with the run in a folder, or with the sweep that it is or is a job of."""
+    sweep = sweep_of(folder)
+    option = f"resume_from={quoted(folder)}" if sweep is None else f"sweep.resume={quoted(sweep)}"
     readable = not set(option) & set('"$`\\!')
     shown = option if "'" not in option else f'"{option}"' if readable else shlex.quote(option)
     script = Path(sys.argv[0])

@@ -11,8 +11,11 @@ from pathlib import Path
 def write_text(path: Path, text: str) -> None:
     """Write a text file under another name first, then give it its own."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def write_json(path: Path, content: Mapping) -> None:

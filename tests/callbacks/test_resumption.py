@@ -16,10 +16,11 @@ from omegaconf import open_dict
 
 from fer_lightning import __version__
 from fer_lightning.callbacks.interruption import Interruption
-from fer_lightning.errors import Interrupted, NotFiniteError, UserError
+from fer_lightning.errors import NotFiniteError, UserError
 from fer_lightning.launch.resume import resume_arguments, resumed
 from fer_lightning.plugins import AtomicCheckpointIO
 from fer_lightning.runs.checkpoints import load, newest, take_weights
+from fer_lightning.signals import Interrupted
 from tests.conftest import ROOT, SMALL, options
 
 OPTIONS = options("tiny", "stopped")
@@ -35,7 +36,7 @@ class Signal(Callback):
     def note(self, trainer, *args, **kwargs) -> None:
         if trainer.global_step == self.step:
             (interruption,) = (c for c in trainer.callbacks if isinstance(c, Interruption))
-            interruption.received = signal.SIGTERM
+            interruption.listener.received = signal.SIGTERM
 
 
 def train(make_cfg, folder: Path, *options: str, checkpoint: Path | None = None, stop: Signal | None = None):

@@ -1,0 +1,42 @@
+"""Standard output that may go away: ``| head -1``, a full disk, a closed terminal."""
+
+import io
+import os
+import sys
+from contextlib import suppress
+from typing import Any
+
+
+def outlast_console() -> None:
+    """Let a command go on when its standard output can no longer be written; it is said once, on standard error."""
+    console = sys.stdout
+    if console is None:  # closed by whoever started it
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115  as long as the process
+    if isinstance(console, io.TextIOWrapper) and console is sys.__stdout__:  # else somebody has put another there
+        console.flush()
+        sys.stdout = io.TextIOWrapper(
+            io.BufferedWriter(_Lasting(console.fileno(), "w", closefd=False)),
+            encoding=console.encoding,
+            errors=console.errors,
+            line_buffering=console.line_buffering or console.write_through,
+        )
+
+
+class _Lasting(io.FileIO):
+    """A file that becomes /dev/null, for the processes started later too, at the first failure to write it."""
+
+    def write(self, data: Any) -> int:
+        """Write, or lose, the data."""
+        try:
+            return super().write(data)
+        except OSError as error:
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, self.fileno())
+            os.close(null)
+            with suppress(OSError):  # it may be the same terminal
+                print(
+                    f"standard output cannot be written ({error.strerror}): the command goes on without it; what a run "
+                    "says stands in the .log file of its folder",
+                    file=sys.stderr,
+                )
+            return len(data)

@@ -1,0 +1,37 @@
+"""A run that a signal has ended: its state, its sweep's table, and the command that goes on."""
+
+import logging
+import signal
+from dataclasses import replace
+from pathlib import Path
+
+from fer_lightning.report.table import tabulate
+from fer_lightning.runs.command import command, sweep_of
+from fer_lightning.runs.record import NAME, Status, read_record, write_record
+from fer_lightning.signals import Interrupted
+
+log = logging.getLogger(__name__)
+
+
+def tell(interruption: Interrupted, folder: Path, step: int | None = None) -> None:
+    """Write down that a signal ended a run, and say which command goes on; somebody else may have done so before.
+
+    Args:
+        interruption: What the signal raised.
+        folder: The run's folder, or the sweep's where no job of it is at hand.
+        step: Training step at which it was.
+    """
+    if interruption.told:
+        return
+    interruption.told = True
+    name, sweep = signal.Signals(interruption.signum).name, sweep_of(folder)
+    record = read_record(folder)
+    if (folder / NAME).is_file() and record.status != Status.COMPLETED:
+        write_record(folder, replace(record, status=Status.INTERRUPTED, error=name))
+        if sweep:
+            tabulate(sweep, str(record.objective))
+    if sweep or (folder / "checkpoints" / "last.ckpt").is_file():
+        where = "" if step is None else f" at step {step}"
+        log.warning("%s%s; to go on: %s", name, where, command(folder))
+    else:
+        log.warning("%s; nothing was saved that could go on", name)
