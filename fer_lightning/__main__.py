@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from fer_lightning import __version__
+from fer_lightning.data.names import printable
 from fer_lightning.errors import UserError
+from fer_lightning.launch.console import never_raise
 
 
 class Verb(NamedTuple):
@@ -72,6 +74,7 @@ VERBS = {
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a verb; a user's mistake ends with one sentence and exit code 1."""
+    never_raise()
     parser = ArgumentParser(prog="fer-lightning", description=__doc__)
     parser.add_argument("--version", action="version", version=f"fer_lightning {__version__}")
     verbs = parser.add_subparsers(title="verbs", dest="verb", metavar="VERB", required=True)
@@ -91,7 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         getattr(import_module(f"fer_lightning.{module}"), function)(**values)
     except UserError as error:
-        sys.exit(f"error: {error}")
+        sys.exit(f"error: {printable(str(error))}")
 
 
 if __name__ == "__main__":

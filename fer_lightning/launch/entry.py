@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 
 from fer_lightning.launch.checks import check_secrets
+from fer_lightning.launch.console import never_raise
 from fer_lightning.launch.environment import check_python, rank
 from fer_lightning.launch.messages import explain
 from fer_lightning.launch.resume import resume_arguments
@@ -24,6 +25,7 @@ def run(task: Callable[[], object], config_name: str) -> None:
     traced = os.environ.get("HYDRA_FULL_ERROR") == "1" and INHERITED not in os.environ
     os.environ |= {"HYDRA_FULL_ERROR": "1"}  # Hydra hands its exceptions over instead of printing them
     os.environ |= {} if traced else {INHERITED: "1"}
+    never_raise()
     try:
         check_python()
         check_secrets(sys.argv[1:])
