@@ -227,6 +227,8 @@ def _read_csv(path: Path, opener: Callable[[], IO[bytes]], remarks: Remarks, ima
             header = [column.strip().lower() for column in next(table, [])]
             if not {"emotion", "pixels", "usage"} <= set(header):
                 raise ValueError(f"columns {header}, needed: emotion, pixels, Usage")
+            if repeated := [name for name in ("emotion", "pixels", "usage") if header.count(name) > 1]:
+                raise ValueError(f"column {repeated[0]} stands there more than once")
             for number, cells in enumerate(filter(None, table), start=1):
                 row = dict(zip(header, map(str.strip, cells), strict=False))
                 emotion, split, image, changes = read_row(row, image_size)
