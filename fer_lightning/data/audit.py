@@ -106,7 +106,11 @@ class Audit:
                 for split in ("validation", "test")
                 if (rows := faces.splits == split).any()
             },
-            "augmented_copies": {"sampled": len(self.sample), "found": self.copied},
+            "augmented_copies": {
+                "sampled": len(self.sample),
+                "found": self.copied,
+                "share": round(self.copied / max(1, len(self.sample)), 6),
+            },
             "fer2013": FER2013,
             "labels_allow": faces.best_possible,
             "alarms": self.alarms(),
@@ -135,12 +139,13 @@ class Audit:
         if not held_out.any():
             return []
         share = self.in_training(self.twins.near)[held_out].mean()
-        if self.copied >= COPIES_ALARM * len(self.sample):
+        if (copies := self.copied / len(self.sample)) >= COPIES_ALARM:
             return [
                 f"augmented before it was split: {share:.1%} of the held-out faces have a twin among the training "
                 f"faces (FER2013 itself: {FER2013['twin_in_training']:.1%}), and {self.copied} of {len(self.sample)} "
-                "sampled ones are rotated, mirrored, cropped or shifted copies of training faces (FER2013 itself: "
-                f"{FER2013['augmented_copies']:.1%}); no protocol can mend that: use the original archive"
+                f"sampled ones ({copies:.1%}; FER2013 itself: {FER2013['augmented_copies']:.1%}) are rotated, "
+                "mirrored, cropped or shifted copies of training faces; no protocol can mend that: use the original "
+                "archive"
             ]
         if share < TWINS_ALARM:
             return []

@@ -33,7 +33,8 @@ def show(audit: Audit) -> None:
         share = name.endswith("in_training")
         found.add_row(name.removeprefix("audit/").replace("_", " "), f"{number:.1%}" if share else f"{number:,.0f}")
     copies, own = report["augmented_copies"], report["fer2013"]
-    found.add_row("augmented copies among sampled held-out faces", f"{copies['found']} of {copies['sampled']}")
+    number = f"{copies['found']} of {copies['sampled']} ({copies['share']:.1%})"
+    found.add_row("augmented copies among sampled held-out faces", number)
     found.add_row("FER2013 itself: twin in training", f"{own['twin_in_training']:.1%}", style="dim")
     found.add_row("FER2013 itself: augmented copies", f"{own['augmented_copies']:.1%}", style="dim")
     console = Console()
@@ -77,11 +78,11 @@ def worst(audit: Audit) -> list[dict]:
     groups = twins.near
     across = np.isin(groups, groups[audit.in_training(groups)])
     mirrored = twins.pairs[twins.kinds == "mirrored"]
-    unlike = twins.pairs[np.isin(twins.kinds, ("rescaled", "rotated"))]
+    unlike = twins.pairs[np.isin(twins.kinds, ("rescaled", "rotated", "shifted far"))]
     sections = (
         ("Twins on both sides of the split", "Whoever trains on one has seen the other.", _largest(groups, across)),
         ("Mirrored twins", "One is the other's mirror image.", _some(mirrored)),
-        ("Rescaled and rotated twins", "One is a part of the other, or turned.", _some(unlike)),
+        ("Rescaled, rotated and shifted twins", "One is a part of the other, turned or moved.", _some(unlike)),
         (
             "Augmented copies",
             "A sampled held-out face and the training face that it is a rotated, mirrored, cropped or shifted copy of.",

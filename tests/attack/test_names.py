@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from fer_lightning.data.names import file_name, printable, read_name, write_name
+from fer_lightning.report.table import show_table
 from tests import conftest
 from tests.conftest import ENVIRONMENT, ROOT, command, make_tree, options
 
@@ -139,6 +140,16 @@ def test_class_folders_reach_the_console_escaped(run_here, tmp_path):
     assert done.code == 1
     assert r"unknown class folders train/\x1b[31mfear\u202e; rename" in done.text
     assert not RAW & set(done.text)
+
+
+def test_a_table_shows_options_as_they_are_but_escaped(capsys):
+    """Fault 94; the brackets are no markup of the table's either."""
+    rows = [{"job": name, "status": "failed", "overrides": f"data.root={name}"} for name in ("\x1b[31mx", "[/red]y")]
+    show_table(rows, "val/accuracy")
+    shown = capsys.readouterr().out
+    assert r"data.root=\x1b[31mx" in shown
+    assert "data.root=[/red]y" in shown
+    assert not RAW & set(shown)
 
 
 @pytest.mark.attack

@@ -97,9 +97,9 @@ def test_an_archive_augmented_before_its_split_is_called_that(make_cfg, tmp_path
     assert copies["found"] >= 0.1 * copies["sampled"]
     assert report["alarms"] == [
         f"augmented before it was split: {share:.1%} of the held-out faces have a twin among the training faces "
-        f"(FER2013 itself: 21.6%), and {copies['found']} of {copies['sampled']} sampled ones are rotated, mirrored, "
-        "cropped or shifted copies of training faces (FER2013 itself: 2.8%); no protocol can mend that: use the "
-        "original archive"
+        f"(FER2013 itself: 21.6%), and {copies['found']} of {copies['sampled']} sampled ones ({copies['share']:.1%}; "
+        "FER2013 itself: 2.8%) are rotated, mirrored, cropped or shifted copies of training faces; no protocol can "
+        "mend that: use the original archive"
     ]
     assert audit(mixed, str(tmp_path)).report() == report  # from the cache
     assert report["fer2013"] == {"twin_in_training": 0.216, "augmented_copies": 0.028}
@@ -148,4 +148,4 @@ def test_audit_of_the_real_faces(tmp_path):
     assert 0.2 < report["held_out"]["validation"]["twin_in_training"] < 0.25
     assert len(report["alarms"]) == 1
     assert "protocol=honest leaves those training faces out" in report["alarms"][0]
-    assert report["augmented_copies"] == {"sampled": 200, "found": 5}
+    assert report["augmented_copies"] == {"sampled": 200, "found": 5, "share": 0.025}
