@@ -34,16 +34,8 @@ def honest(faces: Faces, twins: Twins, validation_share: float, seed: int) -> Pa
     """
     test = _held_out(faces, "honest")
     train = np.flatnonzero(faces.splits == "train")
-    return _clean(
-        "honest",
-        faces,
-        twins,
-        train,
-        test,
-        validation_share,
-        seed,
-        proves="accuracy on faces that neither trained the network nor chose the checkpoint",
-    )
+    proves = "accuracy on faces that neither trained the network nor chose the checkpoint"
+    return _clean("honest", faces, twins, train, test, validation_share, seed, proves)
 
 
 def kfold(faces: Faces, twins: Twins, folds: int, fold: int, validation_share: float, seed: int) -> Partition:

@@ -33,8 +33,8 @@ def show(audit: Audit) -> None:
         share = name.endswith("in_training")
         found.add_row(name.removeprefix("audit/").replace("_", " "), f"{number:.1%}" if share else f"{number:,.0f}")
     copies, own = report["augmented_copies"], report["fer2013"]
-    number = f"{copies['found']} of {copies['sampled']} ({copies['share']:.1%})"
-    found.add_row("augmented copies among sampled held-out faces", number)
+    copied = f"{copies['found']} of {copies['sampled']} ({copies['share']:.1%})"
+    found.add_row("augmented copies among sampled held-out faces", copied)
     found.add_row("FER2013 itself: twin in training", f"{own['twin_in_training']:.1%}", style="dim")
     found.add_row("FER2013 itself: augmented copies", f"{own['augmented_copies']:.1%}", style="dim")
     console = Console()
