@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from fer_lightning import __version__
+from fer_lightning.data.names import printable
 from fer_lightning.errors import UserError
 from fer_lightning.launch.console import outlast_console
 from fer_lightning.signals import listen
@@ -95,7 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         getattr(import_module(f"fer_lightning.{module}"), function)(**values)
     except UserError as error:
-        sys.exit(f"error: {error}")
+        sys.exit(f"error: {printable(str(error))}")
 
 
 if __name__ == "__main__":

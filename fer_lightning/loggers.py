@@ -103,9 +103,10 @@ def patient(method: Callable) -> Callable:
         try:
             return method(self, *args, **kwargs)
         except Exception as error:  # of the server, the network, the service process or the key: the remedy is the same
+            if not self.failed:  # else it was said by a method that this one has called
+                reason = " ".join(f"{type(error).__name__}: {error}".split())
+                log.warning("W&B failed (%.300s): the run goes on without it, metrics.csv has every metric", reason)
             self.failed = True
-            reason = " ".join(f"{type(error).__name__}: {error}".split())
-            log.warning("W&B failed (%.300s): the run goes on without it, metrics.csv has every metric", reason)
             return None
 
     return call
@@ -119,6 +120,12 @@ class PatientWandbLogger(WandbLogger):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self._wandb_init.pop("anonymous", None)  # Lightning passes it unasked, and W&B warns of it in every run
+
+    @property
+    @patient
+    def experiment(self) -> Any:
+        """W&B's run, begun when it is first asked for; None where it could not begin."""
+        return super().experiment
 
     log_hyperparams = patient(WandbLogger.log_hyperparams)
     log_metrics = patient(WandbLogger.log_metrics)

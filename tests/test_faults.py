@@ -432,6 +432,21 @@ def test_wandb_that_dies_does_not_end_the_training(tmp_path, run_here, monkeypat
     assert "test/accuracy" in (tmp_path / "run" / "metrics.csv").read_text()
 
 
+def test_wandb_that_cannot_begin_is_left_out(monkeypatch, caplog):
+    """Faults 70 and 93: such as for an option that is no UTF-8."""
+    import wandb
+
+    from fer_lightning.loggers import PatientWandbLogger
+
+    monkeypatch.setattr(wandb, "init", raises(UnicodeEncodeError("utf-8", "\udcff", 0, 1, "surrogates not allowed")))
+    logger = PatientWandbLogger(project="x", mode="offline")
+    logger.log_hyperparams({"seed": 0})
+    logger.log_metrics({"train/loss": 1.0}, 1)
+    assert logger.experiment is None
+    assert caplog.text.count("W&B failed (UnicodeEncodeError: ") == 1
+    assert "W&B failed" in caplog.text.splitlines()[-1]
+
+
 def test_wandb_environment(run_here, monkeypatch):
     """Fault 71: a mode that W&B does not know is named, and the environment is as it was."""
     monkeypatch.setenv("WANDB_MODE", "of-line")

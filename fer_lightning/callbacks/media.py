@@ -26,6 +26,7 @@ from fer_lightning.runs.record import read_run
 
 log = logging.getLogger(__name__)
 
+SAME = 1e-6  # embeddings that differ by less in every component are one point: t-SNE would end the process
 KINDS = 6  # pictures of each class in the grid of augmented faces
 Made = TypeVar("Made")
 
@@ -87,6 +88,9 @@ class Media(Callback):
             yield plot.name, plot.draw
         yield "augmentation", partial(augmentation_grid, datamodule)
         sample = np.random.default_rng(self.seed).permutation(len(outputs["labels"]))[: self.map_faces]
+        if np.ptp(outputs["embeddings"][sample], axis=0).max() < SAME:
+            log.warning("no maps: the network gives all %d test faces the same embedding", len(sample))
+            return
         faces, partition = datamodule.faces, datamodule.partition
         log.info("drawing the maps of %d embeddings: %s", len(sample), ", ".join(self.maps))
         for name, reducer in track(self.maps.items(), "drawing the maps of the embeddings"):
@@ -147,6 +151,8 @@ def _face(partition: Partition, row: int) -> dict[str, Any]:
 
 def embedding_map(reducer: Any, outputs: Mapping[str, np.ndarray], sample: np.ndarray, title: str) -> Figure:
     """Return a map of some test embeddings."""
+    if hasattr(reducer, "perplexity"):  # t-SNE looks at three times as many neighbours of each face
+        reducer.perplexity = min(reducer.perplexity, (len(sample) - 1) / 3)
     points = reducer.fit_transform(outputs["embeddings"][sample])
     return figures.embedding_map(points, outputs["labels"][sample], title)
 

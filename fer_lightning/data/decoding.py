@@ -8,6 +8,7 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM")  # not EPS, which would start Ghostscript
 MAX_PIXELS = 50_000_000  # per picture, known from its header
+TURNED = range(2, 9)  # EXIF orientations; 1 is upright, and others mean nothing
 CSV_SIZE = 48  # pixels, height and width of the faces in FER2013's csv
 EMOTIONS = dict(zip("0123456", ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"), strict=True))
 USAGES = {"training": "train", "publictest": "validation", "privatetest": "test"}
@@ -27,7 +28,7 @@ def read_picture(file: IO[bytes], image_size: int) -> tuple[np.ndarray, list[str
             changes.append("Pictures of several frames of which the first was read")
         opened.load()
         picture: Image.Image = opened
-        if opened.getexif().get(ExifTags.Base.Orientation, 1) != 1:
+        if opened.getexif().get(ExifTags.Base.Orientation) in TURNED:
             changes.append("Pictures turned upright by their EXIF orientation")
             picture = ImageOps.exif_transpose(opened)
         if opened.mode != "L" or picture.has_transparency_data:

@@ -16,7 +16,7 @@ class Faces:
     Attributes:
         images: (N, H, W) uint8, all of one size.
         labels: (N,) int64, positions in ``CLASSES``.
-        names: (N,) str, the path of each face inside its source; unique.
+        names: (N,) str, the path of each face inside its source, as ``names.write_name`` writes it; unique.
         splits: (N,) str, one of ``SPLITS``: the part of the data set that the source puts the face in.
         source: Where the faces come from, for people: an archive's name or "drawn faces".
         fingerprint: SHA-256 of images, labels and splits, the same however the faces were packed.

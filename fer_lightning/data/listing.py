@@ -16,6 +16,7 @@ from typing import IO
 
 from fer_lightning.data.decoding import USAGES
 from fer_lightning.data.faces import CLASSES
+from fer_lightning.data.names import file_name, write_name
 from fer_lightning.errors import UserError, install_command
 
 MAX_UNPACKED = 4 * 2**30  # bytes, all members of a zip together
@@ -69,7 +70,7 @@ def list_folder(root: Path) -> tuple[Files, str, Remarks]:
             remarks["Linked folders that were not followed"] += linked
         for name in names:
             path = os.path.join(folder, name)
-            relative = os.path.relpath(path, root).replace(os.sep, "/")
+            relative = file_name(os.path.relpath(path, root).replace(os.sep, "/"))
             files[relative] = partial(_open_regular, path)
             try:
                 state = os.stat(path)
@@ -129,11 +130,11 @@ def choose_pictures(path: Path, files: Files, remarks: Remarks) -> list[str]:
 
 def describe(name: str) -> tuple[str, str, str, list[str]]:
     """Return what the path of a chosen picture says: name, split, class, and a remark where a class is misspelt."""
-    folder, class_folder, file_name = PurePosixPath(name).parts[-3:]
-    split = USAGES.get(file_name.split("_")[0].lower(), SPLIT_FOLDERS[folder.lower()])  # PublicTest_123.jpg
+    folder, class_folder, file = PurePosixPath(name).parts[-3:]
+    split = USAGES.get(file.split("_")[0].lower(), SPLIT_FOLDERS[folder.lower()])  # PublicTest_123.jpg
     label = SPELLINGS[class_folder.lower()]
     remarks = [] if label == class_folder else [f"Pictures of folder {class_folder} read as {label}"]
-    return f"{folder}/{class_folder}/{file_name}", split, label, remarks
+    return write_name(f"{folder}/{class_folder}/{file}"), split, label, remarks
 
 
 def some(texts: Iterable[str], limit: int = 8) -> str:

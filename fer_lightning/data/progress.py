@@ -5,7 +5,10 @@ import time
 from collections.abc import Iterable, Sized
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import track as bar
+
+from fer_lightning.data.names import printable
 
 log = logging.getLogger(__name__)
 
@@ -14,7 +17,7 @@ def track(work: Iterable, description: str) -> Iterable:
     """Yield the items of some work; without a terminal say every ten seconds how much is left."""
     console = Console()
     if console.is_terminal and log.isEnabledFor(logging.INFO):  # the main process alone, of several
-        yield from bar(work, description, console=console, transient=True)
+        yield from bar(work, escape(printable(description)), console=console, transient=True)
         return
     total = len(work) if isinstance(work, Sized) else None
     start = time.perf_counter()

@@ -34,16 +34,8 @@ def honest(faces: Faces, twins: Twins, validation_share: float, seed: int) -> Pa
     """
     test = _held_out(faces, "honest")
     train = np.flatnonzero(faces.splits == "train")
-    return _clean(
-        "honest",
-        faces,
-        twins,
-        train,
-        test,
-        validation_share,
-        seed,
-        proves="accuracy on faces that neither trained the network nor chose the checkpoint",
-    )
+    proves = "accuracy on faces that neither trained the network nor chose the checkpoint"
+    return _clean("honest", faces, twins, train, test, validation_share, seed, proves)
 
 
 def kfold(faces: Faces, twins: Twins, folds: int, fold: int, validation_share: float, seed: int) -> Partition:
@@ -208,6 +200,11 @@ def _clean(
     if not 0 < validation_share < 1:
         raise UserError(f"protocol.validation_share={validation_share} must lie between 0 and 1")
     unseen = train[~np.isin(twins.near[train], twins.near[test])]
+    if not len(unseen):
+        raise UserError(
+            f"protocol={protocol} leaves no face to train on, for every training face has a twin among the held-out "
+            "ones: use other faces as data.root, or protocol=folder, whose scores are labelled leaky"
+        )
     validation, rest = deal(unseen, faces.labels, twins.near, [validation_share, 1 - validation_share], seed)
     if not (len(validation) and len(rest)):
         raise UserError("too few training faces to cut a validation part from: give data.root more than two per class")

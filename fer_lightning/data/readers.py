@@ -33,12 +33,13 @@ from fer_lightning.data.listing import (
     list_zip,
     some,
 )
+from fer_lightning.data.names import file_name, write_name
 from fer_lightning.data.progress import track
 from fer_lightning.errors import UserError
 
 log = logging.getLogger(__name__)
 
-CACHE_VERSION = 1  # raise it with every change to what the same source reads as
+CACHE_VERSION = 2  # raise it with every change to what the same source reads as
 MAX_UNREADABLE_SHARE = 0.1
 CSV_NAMES = ("fer2013.csv", "icml_face_data.csv")
 TREE = f"[images/]{{train,validation,test}}/{{{','.join(CLASSES)}}}/*.jpg"
@@ -79,10 +80,10 @@ def read_faces(root: str | None, cache_dir: str, drawn: Mapping[str, Any], image
     """
     if root is None:
         return draw_faces(**drawn, image_size=image_size)
+    if not root:
+        raise UserError(f"data.root is empty. {REMEDY}")
     path = download() if root == "kaggle" else Path(root).expanduser().absolute()
-    source = KAGGLE if root == "kaggle" else path.name
-    if not path.exists():
-        raise UserError(f"data.root={root}: there is no {path}. {REMEDY}")
+    source = KAGGLE if root == "kaggle" else write_name(file_name(path.name))
 
     def read_or_load(files: Files, remarks: Remarks, key: str) -> Faces:
         cache = Path(cache_dir) / f"faces-v{CACHE_VERSION}-{image_size}px-{key}.npz"
@@ -92,6 +93,9 @@ def read_faces(root: str | None, cache_dir: str, drawn: Mapping[str, Any], image
         if path.is_dir():
             files, key, remarks = list_folder(path)
             return read_or_load(files, remarks, key)
+        if not path.is_file():  # reading a pipe or a device would wait for ever
+            found = f"{path} is neither a file nor a folder" if path.exists() else f"there is no {path}"
+            raise UserError(f"data.root={root}: {found}. {REMEDY}")
         with path.open("rb") as file:
             key = hashlib.file_digest(file, "sha256").hexdigest()
         if path.suffix.lower() == ".csv":
@@ -223,6 +227,8 @@ def _read_csv(path: Path, opener: Callable[[], IO[bytes]], remarks: Remarks, ima
             header = [column.strip().lower() for column in next(table, [])]
             if not {"emotion", "pixels", "usage"} <= set(header):
                 raise ValueError(f"columns {header}, needed: emotion, pixels, Usage")
+            if repeated := [name for name in ("emotion", "pixels", "usage") if header.count(name) > 1]:
+                raise ValueError(f"column {repeated[0]} stands there more than once")
             for number, cells in enumerate(filter(None, table), start=1):
                 row = dict(zip(header, map(str.strip, cells), strict=False))
                 emotion, split, image, changes = read_row(row, image_size)

@@ -32,6 +32,8 @@ BLUR = 2.0  # pixels, standard deviation
 ASKED = 2**15  # pictures that are looked for at once
 MIDDLE = (SIZE - 1) / 2
 MIRROR = np.array([[-1, 0, SIZE - 1], [0, 1, 0], [0, 0, 1]], dtype=float)  # about the vertical middle line
+FAR = 4  # pixels; 2 % of FER2013's twins on both sides of its split are shifted further
+COPIED = ("mirrored", "rotated", "shifted far")  # the kinds that augmentation makes, and a second copy hardly ever is
 FLAT = 8  # grey values between the darkest and the brightest pixel, below which a picture shows nothing
 
 Transform = tuple[bool, float, float, float, float]  # mirrored, shift right and down in pixels, scale, degrees
@@ -69,7 +71,8 @@ class Twins:
         identical: (N,) int64, a number per group of pixel-identical pictures: the row of its first one.
         near: (N,) int64, the same for identical and near twins together.
         pairs: (T, 2) int64, rows of the near twins that were found; of identical pictures only the first is compared.
-        kinds: (T,) str, what maps one onto the other: "mirrored", "rotated", "rescaled", "shifted" or "retouched".
+        kinds: (T,) str, what maps one onto the other: "mirrored", "rotated", "shifted far", "rescaled", "shifted" or
+            "retouched".
     """
 
     identical: np.ndarray
@@ -126,7 +129,7 @@ def search(
         Positions of the queries (T,) and targets (T,), int64, and the kind of each pair (T,), as in ``Twins``.
     """
     if len(queries) == 0 or len(targets) == 0:
-        return np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, "<U9")
+        return np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, "<U11")
     itself = queries is targets
     queries, targets = _at_size(queries), _at_size(targets)
     best = _candidates(queries, targets, transforms, itself)
@@ -134,7 +137,7 @@ def search(
         kinds = list(threads.map(lambda key: _align(queries[key[0]], targets[key[1]], key[2], best[key][1]), best))
     pairs = [(query, target) for (query, target, _), kind in zip(best, kinds, strict=True) if kind]
     positions = np.array(pairs, dtype=np.int64).reshape(-1, 2)
-    return positions[:, 0], positions[:, 1], np.array([kind for kind in kinds if kind], dtype="<U9")
+    return positions[:, 0], positions[:, 1], np.array([kind for kind in kinds if kind], dtype="<U11")
 
 
 def _at_size(images: np.ndarray) -> np.ndarray:
@@ -213,10 +216,12 @@ def _align(query: np.ndarray, target: np.ndarray, mirrored: bool, matrix: np.nda
         return "mirrored"
     if abs(np.degrees(np.arctan2(found[1, 0], found[0, 0]))) > 2:
         return "rotated"
+    shift = np.linalg.norm(found @ [MIDDLE, MIDDLE, 1] - np.array([MIDDLE, MIDDLE]))
+    if shift > FAR:
+        return "shifted far"
     if abs(np.sqrt(abs(np.linalg.det(found[:, :2]))) - 1) > 0.03:
         return "rescaled"
-    middle = np.array([MIDDLE, MIDDLE])
-    return "shifted" if np.linalg.norm(found @ [MIDDLE, MIDDLE, 1] - middle) > 0.75 else "retouched"
+    return "shifted" if shift > 0.75 else "retouched"
 
 
 def _detail_correlation(query: np.ndarray, target: np.ndarray, matrix: np.ndarray) -> float:

@@ -1,14 +1,28 @@
-"""Standard output that may go away: ``| head -1``, a full disk, a closed terminal."""
+"""The way of text to the console and to the log: what a terminal would obey or cannot show, and one that goes away."""
 
 import io
+import logging
 import os
 import sys
 from contextlib import suppress
 from typing import Any
 
+from fer_lightning.data.names import printable
+
+
+class Printable(logging.Formatter):
+    """Formats log lines without control characters: names and options in them come from anywhere."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        return printable(super().format(record))
+
 
 def outlast_console() -> None:
-    """Let a command go on when its standard output can no longer be written; it is said once, on standard error."""
+    """Let a command go on when its standard output can no longer be written; it is said once, on standard error.
+
+    What the console's encoding lacks, as under LC_ALL=C every accent, is shown as a number.
+    """
     console = sys.stdout
     if console is None:  # closed by whoever started it
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115  as long as the process
@@ -17,7 +31,7 @@ def outlast_console() -> None:
         sys.stdout = io.TextIOWrapper(
             io.BufferedWriter(_Lasting(console.fileno(), "w", closefd=False)),
             encoding=console.encoding,
-            errors=console.errors,
+            errors="backslashreplace",
             line_buffering=console.line_buffering or console.write_through,
         )
 

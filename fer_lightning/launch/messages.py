@@ -16,6 +16,7 @@ from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from fer_lightning.data.names import printable
 from fer_lightning.errors import UserError, install_command
 from fer_lightning.launch.claims import at_hand, lost
 from fer_lightning.launch.environment import torchvision_mismatch
@@ -112,7 +113,7 @@ def deleted(folder: Path) -> str:
 def explain(error: Exception, config_name: str) -> str | None:
     """Return an error as one line, with what was probably meant; None for what can only be a bug."""
     sentence = _sentence(error, config_name)
-    return None if sentence is None else " ".join(sentence.split())  # what was typed may hold line breaks
+    return None if sentence is None else printable(" ".join(sentence.split()))  # what was typed may hold line breaks
 
 
 def _sentence(error: Exception, config_name: str) -> str | None:

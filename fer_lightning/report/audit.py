@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from fer_lightning.data.audit import Audit
@@ -21,7 +22,7 @@ PICTURES = 12  # of a group on the page
 def show(audit: Audit) -> None:
     """Print the audit's page on the console."""
     report = audit.report()
-    table = Table("split", *CLASSES, "all", title=f"{report['data']}: faces per class")
+    table = Table("split", *CLASSES, "all", title=f"{escape(report['data'])}: faces per class")
     for split, counts in report["counts"].items():
         table.add_row(split, *(f"{counts[name]:,}" for name in CLASSES), f"{sum(counts.values()):,}")
         if published := report["published_counts"].get(split):
@@ -31,8 +32,11 @@ def show(audit: Audit) -> None:
     for name, number in audit.figures().items():
         share = name.endswith("in_training")
         found.add_row(name.removeprefix("audit/").replace("_", " "), f"{number:.1%}" if share else f"{number:,.0f}")
-    copies = report["augmented_copies"]
-    found.add_row("augmented copies among sampled held-out faces", f"{copies['found']} of {copies['sampled']}")
+    copies, own = report["augmented_copies"], report["fer2013"]
+    copied = f"{copies['found']} of {copies['sampled']} ({copies['share']:.1%})"
+    found.add_row("augmented copies among sampled held-out faces", copied)
+    found.add_row("FER2013 itself: twin in training", f"{own['twin_in_training']:.1%}", style="dim")
+    found.add_row("FER2013 itself: augmented copies", f"{own['augmented_copies']:.1%}", style="dim")
     console = Console()
     console.width = max(console.width, 100)  # every column whole where there is no terminal
     console.print(table, found)
@@ -64,8 +68,8 @@ def _findings(audit: Audit) -> Iterator[list[object]]:
         yield from of(rows, f"{finding} with contradictory labels", faces.names[groups[rows]])
         rows = np.flatnonzero(audit.in_training(groups))
         yield from of(rows, f"held out, with {finding} in training", faces.names[groups[rows]])
-    copied = audit.copies >= 0
-    yield from of(audit.sample[copied], "held out, copy of a training face", faces.names[audit.copies[copied]])
+    held_out, train = audit.copies.T
+    yield from of(held_out, "held out, copy of a training face", faces.names[train])
 
 
 def worst(audit: Audit) -> list[dict]:
@@ -74,16 +78,15 @@ def worst(audit: Audit) -> list[dict]:
     groups = twins.near
     across = np.isin(groups, groups[audit.in_training(groups)])
     mirrored = twins.pairs[twins.kinds == "mirrored"]
-    unlike = twins.pairs[np.isin(twins.kinds, ("rescaled", "rotated"))]
-    beyond = (audit.copies >= 0) & ~audit.in_training(groups)[audit.sample]
+    unlike = twins.pairs[np.isin(twins.kinds, ("rescaled", "rotated", "shifted far"))]
     sections = (
         ("Twins on both sides of the split", "Whoever trains on one has seen the other.", _largest(groups, across)),
         ("Mirrored twins", "One is the other's mirror image.", _some(mirrored)),
-        ("Rescaled and rotated twins", "One is a part of the other, or turned.", _some(unlike)),
+        ("Rescaled, rotated and shifted twins", "One is a part of the other, turned or moved.", _some(unlike)),
         (
-            "Copies beyond near twins",
-            "A sampled held-out face and the training face that it was made of.",
-            _some(np.stack([audit.sample, audit.copies], axis=1)[beyond]),
+            "Augmented copies",
+            "A sampled held-out face and the training face that it is a rotated, mirrored, cropped or shifted copy of.",
+            _some(audit.copies),
         ),
         ("Flat pictures", "They show nothing.", [np.flatnonzero(flat(faces.images))]),
     )

@@ -9,7 +9,9 @@ from typing import Any
 from filelock import FileLock
 from rich.console import Console
 from rich.table import Column, Table
+from rich.text import Text
 
+from fer_lightning.data.names import printable
 from fer_lightning.runs.files import write_csv
 from fer_lightning.runs.record import REPEATED, Run, read_run, read_runs
 
@@ -157,6 +159,6 @@ def show_table(rows: Sequence[Mapping[str, Any]], objective: str) -> None:
         job = own or row["job"]
         job = f"mean of {row['runs']}: {job}" if row["status"] == "mean" else job
         cells = [" ".join(figure(row, name, 3)).strip() for name in names]
-        table.add_row(job, row["status"], *cells, seconds(row), "leaky" if row.get("leaks") else "")
+        table.add_row(Text(printable(job)), row["status"], *cells, seconds(row), "leaky" if row.get("leaks") else "")
     console = Console()
     Console(width=max(console.width, 140)).print(table)  # wide enough for every column where there is no terminal

@@ -7,12 +7,14 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from fer_lightning.data.names import printable
+
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file under another name first, then give it its own."""
+    """Write a text file under another name first, then give it its own; what no file should hold is escaped."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(printable(text), encoding="utf-8")
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)

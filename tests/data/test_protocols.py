@@ -137,3 +137,9 @@ def test_every_protocol_of_conf_names_its_partition(faces, twins, make_cfg):
 def test_a_source_without_held_out_faces_is_refused(faces, twins):
     with pytest.raises(UserError, match="protocol=kfold"):
         honest(replace(faces, splits=np.full(140, "train")), twins, 0.1, 0)
+
+
+@pytest.mark.parametrize("protocol", [honest, leaky_gallery])
+def test_twins_of_every_training_face_among_the_held_out_ones_leave_nothing_to_train_on(faces, twins, protocol):
+    with pytest.raises(UserError, match=r"protocol=honest leaves no face to train on, .* twin .* or protocol=folder"):
+        protocol(faces, replace(twins, near=np.tile(np.arange(70), 2)), 0.1, 0)

@@ -143,6 +143,25 @@ def test_csv_without_its_columns(tmp_path, read):
         read(path)
 
 
+def test_csv_with_a_column_twice_is_refused(tmp_path, read):
+    path = tmp_path / "fer2013.csv"
+    path.write_bytes(csv_text(csv_rows(), header="emotion,pixels,Usage,Emotion "))
+    with pytest.raises(UserError, match=r"fer2013\.csv, header: column emotion stands there more than once\. Mend"):
+        read(path)
+
+
+def test_a_root_that_is_neither_file_nor_folder_is_refused(tmp_path, read):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "zero").symlink_to("/dev/zero")
+    for name in ("pipe", "zero"):
+        with pytest.raises(UserError, match=rf"data\.root=.*{name} is neither a file nor a folder\. Point data\.root"):
+            read(tmp_path / name)
+    with pytest.raises(UserError, match=r"data\.root is empty\. Point data\.root at"):
+        read("")
+    with pytest.raises(UserError, match=r"File name too long|there is no"):
+        read("x" * 5000)
+
+
 def test_class_folders_in_other_spellings(tmp_path, read):
     spelt = {"angry": "Anger", "disgust": "disgusted", "fear": "scared", "happy": "Happy", "sad": "SADNESS"}
     files = make_tree("train")
@@ -227,6 +246,7 @@ def test_every_kind_of_picture_becomes_48_x_48_grey(tmp_path, read):
             image,
         ),
         "turned.png": (encode(image, exif=exif(6)), np.rot90(image, -1)),
+        **{f"upright{number}.png": (encode(image, exif=exif(number)), image) for number in (0, 1, 9, 65535)},
     }
     files = make_tree("train") | {f"train/sad/{name}": data for name, (data, _) in pictures.items()}
     faces = read(write_zip(files, tmp_path / "a.zip"))

@@ -73,14 +73,39 @@ def test_no_false_alarm_on_clean_faces(seed, tmp_path, make_cfg):
         assert not parts.seen(parts.test).any()
 
 
-def test_an_archive_augmented_before_its_split_is_noticed(make_cfg, tmp_path):
-    chains = instantiate(make_cfg("protocol=paper").protocol).keywords["pictures"]
-    table = multiply(draw_faces(200, 0.1, 0, 48), chains)
-    test = np.random.default_rng(0).random(len(table)) < 0.2
-    splits = np.where(test, "test", "train")
-    mixed = replace(table, splits=splits, fingerprint=fingerprint(table.images, table.labels, splits))
-    alarms = audit(mixed, str(tmp_path)).alarms()
-    assert any("augmented before they were split" in alarm for alarm in alarms)
+def paper_pictures(faces, make_cfg):
+    return multiply(faces, instantiate(make_cfg("protocol=paper").protocol).keywords["pictures"])
+
+
+def mirrored(faces, make_cfg):
+    """Return each face and its mirror image, which are near twins."""
+    images = np.concatenate([faces.images, faces.images[:, :, ::-1]])
+    return replace(faces, images=images, labels=np.tile(faces.labels, 2))
+
+
+@pytest.mark.parametrize("augment", [paper_pictures, mirrored])
+def test_an_archive_augmented_before_its_split_is_called_that(make_cfg, tmp_path, augment):
+    table = augment(draw_faces(200, 0.1, 0, 48), make_cfg)
+    splits = np.where(np.random.default_rng(0).random(len(table)) < 0.2, "test", "train")
+    names = np.array([f"{row}.png" for row in range(len(table))])
+    mixed = replace(
+        table, splits=splits, names=names, fingerprint=fingerprint(table.images, table.labels, splits), true_labels=None
+    )
+    found = audit(mixed, str(tmp_path))
+    report = found.report()
+    share, copies = report["held_out"]["test"]["twin_in_training"], report["augmented_copies"]
+    assert copies["found"] >= 0.1 * copies["sampled"]
+    assert report["alarms"] == [
+        f"augmented before it was split: {share:.1%} of the held-out faces have a twin among the training faces "
+        f"(FER2013 itself: 21.6%), and {copies['found']} of {copies['sampled']} sampled ones ({copies['share']:.1%}; "
+        "FER2013 itself: 2.8%) are rotated, mirrored, cropped or shifted copies of training faces; no protocol can "
+        "mend that: use the original archive"
+    ]
+    assert audit(mixed, str(tmp_path)).report() == report  # from the cache
+    assert report["fer2013"] == {"twin_in_training": 0.216, "augmented_copies": 0.028}
+    if augment is mirrored:
+        assert share > 0.7
+        assert copies["found"] > 0.7 * copies["sampled"]
 
 
 def test_faces_of_one_split_are_audited_too(faces, tmp_path):
@@ -101,6 +126,7 @@ def test_command_writes_page_numbers_and_files(run_here, tmp_path, monkeypatch):
     assert sum(sum(counts.values()) for counts in report["counts"].values()) == 200
     page = (tmp_path / "out/audit.html").read_text()
     assert "Audit of drawn faces" in page
+    assert page.count("FER2013 itself</td><td>") == 2  # its shares, beside these
     assert "http" not in page.split("</head>")[1]
     with (tmp_path / "out/audit.csv").open() as file:
         rows = list(csv.DictReader(file))
@@ -121,3 +147,5 @@ def test_audit_of_the_real_faces(tmp_path):
     assert report["near_twins"]["groups"] > 3000
     assert 0.2 < report["held_out"]["validation"]["twin_in_training"] < 0.25
     assert len(report["alarms"]) == 1
+    assert "protocol=honest leaves those training faces out" in report["alarms"][0]
+    assert report["augmented_copies"] == {"sampled": 200, "found": 5, "share": 0.025}
