@@ -16,7 +16,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 from fer_lightning.errors import Interrupted
 from fer_lightning.loggers import PatientWandbLogger
 from fer_lightning.report.table import tabulate
-from fer_lightning.runs.command import command, is_sweep
+from fer_lightning.runs.command import WHOLE, command, is_sweep
 from fer_lightning.runs.record import Status, read_record, write_record
 
 log = logging.getLogger(__name__)
@@ -77,7 +77,7 @@ class Interruption(Callback):
         """Write a checkpoint of a training, say how to go on from the newest one, and end the run."""
         last = self.folder / "checkpoints" / "last.ckpt"
         if save and trainer.state.fn == TrainerFn.FITTING and not trainer.fast_dev_run:
-            trainer.save_checkpoint(last)
+            trainer.save_checkpoint(last, weights_only=False)
         if not trainer.is_global_zero:
             raise Interrupted(-128)  # exits with 0, else the launcher would kill the main process at its work
         received = signal.Signals(self.received or signal.SIGTERM)
@@ -87,7 +87,8 @@ class Interruption(Callback):
             write_record(self.folder, record)
             if is_sweep(self.folder.parent):
                 tabulate(self.folder.parent, str(record.objective))
-            log.warning("%s at step %d; to go on: %s", received.name, trainer.global_step, command(self.folder))
+            log.warning("%s at step %d", received.name, trainer.global_step)
+            log.warning("to go on: %s", command(self.folder), extra=WHOLE)
         else:
             log.warning("%s; nothing was saved that could go on", received.name)
         for logger in trainer.loggers:
