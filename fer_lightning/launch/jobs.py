@@ -112,7 +112,7 @@ class Jobs(Callback):
                 self.publish(config)
             except Exception as error:  # costs no more than the report
                 log.warning("the report could not be written (%s: %s)", type(error).__name__, error)
-        if self.ledger and self.sweep is not None and _is_last(self.sweep, config):
+        if self.ledger and self.sweep is not None and is_last(self.sweep, config):
             self._conclude(self.sweep, config)
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
@@ -190,7 +190,7 @@ class Jobs(Callback):
             _advise(config)
 
 
-def _is_last(sweep: DictConfig, config: DictConfig) -> bool:
+def is_last(sweep: DictConfig, config: DictConfig) -> bool:
     """Note that a job has ended or was skipped, and return whether it is the sweep's last: of all, one is."""
     folder = Path(config.hydra.sweep.dir)
     with writing(folder), (folder / PASSED).open("a+") as file:
