@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,9 @@ import torch
 from hydra.utils import instantiate
 
 from fer_lightning.data.datamodule import Batch
+from fer_lightning.launch.eval import compare
 from fer_lightning.runs.checkpoints import load_model
+from fer_lightning.runs.record import Record, read_record
 from tests.conftest import ROOT, SMALL, command, options
 
 FACES = "data.drawn.count=1400"
@@ -64,12 +67,24 @@ def test_eval_repeats_the_metrics_to_the_last_digit(trained, tmp_path, run_here)
     torch.load(checkpoint, weights_only=True)
     done = run_here("eval.py", *options("small", FACES), f"checkpoint={checkpoint}", "hydra.run.dir=again")
     assert done.code == 0, done.text
+    assert "all 35 figures are those of the run itself, to the last digit" in done.text
+    assert not list((tmp_path / "again/figures").glob("embeddings_*"))  # maps come only on request
     first, again = (json.loads((folder / "metrics.json").read_text()) for folder in (trained, tmp_path / "again"))
     names = [name for name in first if name.startswith("test/")]
     assert len(names) == 5 + 3 * 7 + 9  # means, per class, uncertainty
     names.append("train/accuracy")
     assert {name: first[name] for name in names} == {name: again[name] for name in names}
     assert (trained / "predictions.csv").read_text() == (tmp_path / "again" / "predictions.csv").read_text()
+
+
+def test_figures_that_differ_are_named_with_what_else_does(trained):
+    run = read_record(trained)
+    ours = replace(run, metrics={**run.metrics, "test/macro_f1": 0.0}, data_fingerprint="others")
+    shown = f"{run.metrics['test/accuracy']:.2%}"
+    assert compare(ours, run) == (
+        f"1 of 35 figures are not those of the run itself (its test/accuracy: {shown}); not the same: faces"
+    )
+    assert compare(ours, Record()) == "the run of this checkpoint has noted no test to compare with"
 
 
 def test_load_model_says_what_the_test_said(trained, make_cfg, monkeypatch):
@@ -138,6 +153,7 @@ def test_mistakes_get_one_sentence(run_here, arguments, words):
     assert done.code == 1
     assert words in done.text
     assert "Traceback" not in done.text
+    assert "Error executing" not in done.text
 
 
 @pytest.mark.parametrize("content", [b"", b"not a checkpoint"])

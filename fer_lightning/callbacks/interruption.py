@@ -81,7 +81,7 @@ class Interruption(Callback):
         """End the run if one of its processes has received a signal."""
         if trainer.strategy.reduce_boolean_decision(self.listener.received is not None, all=False):
             if save:
-                trainer.save_checkpoint(self.folder / "checkpoints" / "last.ckpt")
+                trainer.save_checkpoint(self.folder / "checkpoints" / "last.ckpt", weights_only=False)
             if not trainer.is_global_zero:
                 raise Interrupted(-128)  # exits with 0, else the launcher would kill the main process at its work
             raise Interrupted(self.listener.received or signal.SIGTERM)

@@ -39,7 +39,7 @@ class Media(Callback):
     Args:
         output_dir: The run's folder.
         maps: Named reducers with scikit-learn's ``fit_transform``, from (B, D) to (B, 2).
-        map_faces: Test faces on a map, at most.
+        map_faces: Test faces on a map, at most; 0 draws no maps.
         mistakes: Worst mistakes to show: wrong, with the highest vote for the wrong class.
         neighbours: Gallery faces to show beside each.
         seed: Seed of the sample on the maps.
@@ -87,6 +87,8 @@ class Media(Callback):
         for plot in results or []:
             yield plot.name, plot.draw
         yield "augmentation", partial(augmentation_grid, datamodule)
+        if not self.map_faces:
+            return
         sample = np.random.default_rng(self.seed).permutation(len(outputs["labels"]))[: self.map_faces]
         if np.ptp(outputs["embeddings"][sample], axis=0).max() < SAME:
             log.warning("no maps: the network gives all %d test faces the same embedding", len(sample))

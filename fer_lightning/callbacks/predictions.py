@@ -138,7 +138,7 @@ class Predictions(Callback):
                 )
             ],
         )
-        _say(record)
+        _say(record, labels)
 
     def _record(self, trainer: lightning.Trainer, unseen: dict[str, float], test_faces: int, limit: float) -> Record:
         """Return what metrics.json says of the test at hand."""
@@ -151,6 +151,7 @@ class Predictions(Callback):
             elapsed_seconds=training.elapsed_seconds,
             images_per_second=training.images_per_second,
             test_seconds=None if self.training else round(time.monotonic() - self.start, 1),
+            audit_seconds=round(datamodule.audit.seconds, 1) or None,
             objective=self.objective,
             settings=self.settings,
             environment=environment(),
@@ -190,13 +191,18 @@ class Predictions(Callback):
         return replace(noted, metrics={k: v for k, v in noted.metrics.items() if k == self.objective})
 
 
-def _say(record: Record) -> None:
-    """Print the score and what it is worth."""
+def _say(record: Record, labels: np.ndarray) -> None:
+    """Print the score beside what asks for no skill and what no skill can exceed, and what it is worth."""
     percent = {name: 100 * value for name, value in record.metrics.items()}
+    counts = np.bincount(labels, minlength=len(CLASSES))
     log.info(
-        "test/accuracy %.2f %% (95 %% interval %.2f to %.2f; multiclass), balanced %.2f %%, macro F1 %.2f %%, "
-        "on %d test faces of %s, protocol %s%s",
+        "test/accuracy %.2f %% (95 %% interval %.2f to %.2f); guessing scores %.2f %%, always answering %s %.2f %%%s",
         *(percent[f"test/{name}"] for name in ("accuracy", "accuracy_low", "accuracy_high")),
+        *(100 / len(CLASSES), CLASSES[counts.argmax()], 100 * counts.max() / counts.sum()),
+        f"; the labels allow {100 * record.labels_allow:.2f} %" if (record.labels_allow or 1) < 1 else "",
+    )
+    log.info(
+        "balanced %.2f %%, macro F1 %.2f %%; %d test faces of %s, protocol %s%s",
         percent["test/balanced_accuracy"],
         percent["test/macro_f1"],
         record.test_faces,
@@ -211,10 +217,6 @@ def _say(record: Record) -> None:
             percent["test/accuracy_without_twins"],
             number,
         )
-    log.info(
-        "the paper's equation 1 (one-vs-rest, averaged over the classes) would call this %.2f %%",
-        percent["test/one_vs_rest_accuracy"],
-    )
     if record.too_good:
         log.warning(record.too_good)
 

@@ -50,12 +50,14 @@ class Audit:
         sample: (S,) rows of held-out faces that were looked for under wide transforms; empty without held-out faces.
         copies: (C, 2) pairs of a sampled face and the training face that it is an augmented copy of: rotated, mirrored,
             shifted far, or found under wide transforms alone.
+        seconds: How long the search took; 0 where its findings were at hand.
     """
 
     faces: Faces
     twins: Twins
     sample: np.ndarray
     copies: np.ndarray
+    seconds: float = 0.0
 
     @property
     def copied(self) -> int:
@@ -182,6 +184,7 @@ def audit(faces: Faces, cache_dir: str) -> Audit:
     if arrays := load_arrays(path):
         twins = Twins(*(arrays[name] for name in ("identical", "near", "pairs", "kinds")))
         return Audit(faces, twins, arrays["sample"], arrays["copies"])
+    log.info("audit: looking for twins among %d faces, once: what is found is kept", len(faces))
     start = time.perf_counter()
     twins = find_twins(faces.images)
     train, held_out = np.flatnonzero(faces.splits == "train"), np.flatnonzero(faces.splits != "train")
@@ -198,8 +201,9 @@ def audit(faces: Faces, cache_dir: str) -> Audit:
         sample=sample,
         copies=copies,
     )
-    log.info("audit: looked for twins in %.1f s", time.perf_counter() - start)
-    return Audit(faces, twins, sample, copies)
+    seconds = time.perf_counter() - start
+    log.info("audit: looked for twins in %.1f s", seconds)
+    return Audit(faces, twins, sample, copies, seconds)
 
 
 def compare_with_published(counts: dict[str, list[int]]) -> tuple[str | None, list[str]]:

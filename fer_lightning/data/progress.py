@@ -1,10 +1,11 @@
 """Progress of long work: a bar on a terminal, a plain line elsewhere."""
 
 import logging
+import math
 import time
 from collections.abc import Iterable, Sized
 
-from rich.console import Console
+from rich import get_console
 from rich.markup import escape
 from rich.progress import track as bar
 
@@ -13,13 +14,20 @@ from fer_lightning.data.names import printable
 log = logging.getLogger(__name__)
 
 
-def track(work: Iterable, description: str) -> Iterable:
-    """Yield the items of some work; without a terminal say every ten seconds how much is left."""
-    console = Console()
+def track(work: Iterable, description: str, total: int | None = None) -> Iterable:
+    """Yield the items of some work; without a terminal say every ten seconds how much is left.
+
+    Args:
+        work: What is done.
+        description: What it is called.
+        total: Number of items, where the work itself does not know it.
+    """
+    console = get_console()
     if console.is_terminal and log.isEnabledFor(logging.INFO):  # the main process alone, of several
-        yield from bar(work, escape(printable(description)), console=console, transient=True)
+        yield from bar(work, escape(printable(description)), total=total, console=console, transient=True)
         return
-    total = len(work) if isinstance(work, Sized) else None
+    if total is None and isinstance(work, Sized):
+        total = len(work)
     start = time.perf_counter()
     said = start
     for done, item in enumerate(work):
@@ -28,4 +36,12 @@ def track(work: Iterable, description: str) -> Iterable:
         if now - said > 10 and total:
             said = now
             left = (now - start) / (done + 1) * (total - done - 1)
-            log.info("%s: %d of %d, about %.0f s left", description, done + 1, total, left)
+            log.info("%s: %d of %d, about %s left", description, done + 1, total, in_words(left))
+
+
+def in_words(seconds: float) -> str:
+    """Return a length of time as people say it: seconds up to one minute, then minutes, then hours."""
+    if seconds <= 60:
+        return f"{seconds:.0f} s"
+    minutes = math.ceil(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"

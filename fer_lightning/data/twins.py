@@ -134,7 +134,8 @@ def search(
     queries, targets = _at_size(queries), _at_size(targets)
     best = _candidates(queries, targets, transforms, itself)
     with ThreadPoolExecutor(os.cpu_count()) as threads:
-        kinds = list(threads.map(lambda key: _align(queries[key[0]], targets[key[1]], key[2], best[key][1]), best))
+        aligned = threads.map(lambda key: _align(queries[key[0]], targets[key[1]], key[2], best[key][1]), best)
+        kinds = list(track(aligned, "comparing what may be twins", len(best)))
     pairs = [(query, target) for (query, target, _), kind in zip(best, kinds, strict=True) if kind]
     positions = np.array(pairs, dtype=np.int64).reshape(-1, 2)
     return positions[:, 0], positions[:, 1], np.array([kind for kind in kinds if kind], dtype="<U11")

@@ -2,7 +2,6 @@
 
 import gc
 import logging
-import math
 import os
 import sys
 import time
@@ -17,18 +16,22 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
+from fer_lightning import signals
+from fer_lightning.data.progress import in_words
 from fer_lightning.errors import UserError
 from fer_lightning.launch.claims import claim, lost
+from fer_lightning.launch.console import SilentReturn
 from fer_lightning.launch.environment import quiet
 from fer_lightning.launch.messages import deleted, diagnose
 from fer_lightning.launch.search import continue_search, count_jobs, swept
 from fer_lightning.report.table import collect, show_table, tabulate, writing
-from fer_lightning.runs.command import OPTIONS, is_sweep, key
+from fer_lightning.runs.command import OPTIONS, WHOLE, command, is_sweep, key, with_seeds
 from fer_lightning.runs.files import write_text
 from fer_lightning.runs.record import NAME, Status, read_record, read_run, read_runs, write_record
-from fer_lightning.signals import command
 
 log = logging.getLogger(__name__)
+
+PASSED = Path(".hydra", "passed")  # numbers of a sweep's jobs that have ended or were skipped since it started
 
 
 def final(method: Callable[..., None]) -> Callable[..., None]:
@@ -89,13 +92,14 @@ class Jobs(Callback):
         own = [option for option in options if key(option) not in ("hydra.sweep.dir", "hydra.mode", "sweep.resume")]
         (folder / OPTIONS).parent.mkdir(exist_ok=True)
         write_text(folder / OPTIONS, OmegaConf.to_yaml(OmegaConf.create(own)))
+        write_text(folder / PASSED, "")
         if goes_on and "study_name" in config.hydra.sweeper:
             continue_search(config)
 
     @final
     def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Claim the folder of a job; say which of a sweep's it is and how long the rest may take."""
-        command.obey()  # what a library has caught in the job before
+        signals.command.obey()  # what a library has caught in the job before
         quiet()  # here, where a launcher's processes pass too
         if self.claim:
             claim("run", Path(config.hydra.runtime.output_dir), "leave this job out")
@@ -103,15 +107,17 @@ class Jobs(Callback):
             return
         jobs, left = count_jobs(self.sweep), ""
         ended = self._ended(Path(config.hydra.sweep.dir))
-        if done := sum(ended.values()):
-            seconds = (time.time() - self.start) / done * max(0, jobs - len(ended))
-            left = f"; about {math.ceil(seconds / 60)} min left" if seconds > 60 else f"; about {seconds:.0f} s left"
+        if done := len(now := [job for job in ended if job["now"]]):
+            audited = max(job.get("audit_seconds", 0.0) for job in now)  # by one job, for all of them
+            seconds = (time.time() - self.start - audited) / done * max(0, jobs - len(ended))
+            left = f"; about {in_words(seconds)} left"
         own = " ".join(option for option in config.hydra.overrides.task if key(option) in swept(self.sweep))
         log.info("job %d of %d: %s%s", config.hydra.job.num + 1, jobs, own, left)
 
     @final
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
         """Diagnose what ended the job, write down its state, then what can be told from it."""
+        job_return.__class__ = SilentReturn
         error = None
         if job_return.status == JobStatus.FAILED:
             job_return.return_value = error = self._diagnosed(job_return._return_value, config)
@@ -125,6 +131,8 @@ class Jobs(Callback):
                 self.publish(config)
             except Exception as error:  # costs no more than the report
                 log.warning("the report could not be written (%s: %s)", type(error).__name__, error)
+        if self.ledger and self.sweep is not None and is_last(self.sweep, config):
+            self._conclude(self.sweep, config)
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """End a search with exit code 1 if one of its jobs failed; a grid has ended so before this."""
@@ -150,7 +158,6 @@ class Jobs(Callback):
     def publish(self, config: DictConfig) -> None:
         """Write the report of a job that has results, and that of its sweep; with its last job close the sweep."""
         from fer_lightning.report.doctor import diagnose as examine  # these load long: only when there is something
-        from fer_lightning.report.leaderboard import contenders, order, verdict
         from fer_lightning.report.page import write_report
 
         folder = Path(config.hydra.runtime.output_dir)
@@ -161,37 +168,65 @@ class Jobs(Callback):
             write_report(folder, [run])
             log.info("results: %s (report.html, figures/, metrics.json, predictions.csv)", folder)
         if self.sweep is None:
+            if run.predictions:
+                _advise(config)
             return
         sweep = Path(config.hydra.sweep.dir)
         with writing(sweep):
-            runs = read_runs(sweep)
-            write_report(sweep, runs)
+            write_report(sweep, read_runs(sweep))
             ended = len(self._ended(sweep)) == count_jobs(self.sweep)
             if ended and "wandb" in config.logger and not config.trainer.fast_dev_run:
                 from fer_lightning.report.wandb import log_sweep
 
                 if _outdated(sweep / "wandb", sweep.glob(f"*/{NAME}")):  # else another job has done so
                     log_sweep(sweep, config)
-        if ended:
-            for card in verdict(contenders(order(runs, config.objective), config.objective), config.objective):
-                log.info("%s", card)
-        log.info("sweep: %s (report.html, sweep.csv, sweep.md)", sweep)
 
-    def _ended(self, sweep: Path) -> dict[str, bool]:
-        """Return the jobs that have ended, in whatever process, and of each whether it was since the sweep started.
+    def _ended(self, sweep: Path) -> list[dict[str, Any]]:
+        """Return the jobs that have ended, in whatever process; ``now`` says of each whether since the sweep started.
 
         One that failed before the sweep was resumed has not ended: it runs again.
         """
-        ended = {}
-        for job in collect(sweep, ""):
-            now = (sweep / job["job"] / NAME).stat().st_mtime > self.start
-            if job["status"] == Status.COMPLETED or (job["status"] == Status.FAILED and now):
-                ended[job["job"]] = now
-        return ended
+        rows = [{**job, "now": (sweep / job["job"] / NAME).stat().st_mtime > self.start} for job in collect(sweep, "")]
+        return [
+            job for job in rows if job["status"] == Status.COMPLETED or (job["status"] == Status.FAILED and job["now"])
+        ]
+
+    def _conclude(self, sweep: DictConfig, config: DictConfig) -> None:
+        """Show a sweep's table, the verdict, and what to do next."""
+        folder = Path(config.hydra.sweep.dir)
+        rows = tabulate(folder, config.objective)
+        show_table(rows, config.objective)
+        if not self.report:
+            return
+        from fer_lightning.report.leaderboard import contenders, order, verdict
+
+        for card in verdict(contenders(order(read_runs(folder), config.objective), config.objective), config.objective):
+            log.info("%s", card)
+        log.info("sweep: %s (report.html, sweep.csv, sweep.md)", folder)
+        if any(row["status"] == Status.FAILED for row in rows):
+            log.info("to run again what failed: %s", command(Path(config.hydra.runtime.output_dir)), extra=WHOLE)
+        elif "n_trials" not in config.hydra.sweeper and "seed" not in swept(sweep):
+            _advise(config)
+
+
+def is_last(sweep: DictConfig, config: DictConfig) -> bool:
+    """Note that a job has ended or was skipped, and return whether it is the sweep's last: of all, one is."""
+    folder = Path(config.hydra.sweep.dir)
+    with writing(folder), (folder / PASSED).open("a+") as file:
+        file.write(f"{config.hydra.job.num}\n")
+        file.seek(0)
+        return len(file.readlines()) == count_jobs(sweep)
+
+
+def _advise(config: DictConfig) -> None:
+    """Name the command that tells what a result owes to its seed."""
+    if config.job_type == "train" and not config.trainer.fast_dev_run:
+        line = with_seeds(Path(config.hydra.runtime.output_dir), list(config.hydra.overrides.task))
+        log.info("to see what another seed changes: %s", line, extra=WHOLE)
 
 
 def _close(config: DictConfig, error: Exception | None) -> None:
-    """Write a job's true state on disk and into W&B; in a sweep rewrite and print the table."""
+    """Write a job's true state on disk and into W&B; in a sweep rewrite the table."""
     folder = Path(config.hydra.runtime.output_dir)
     record = read_record(folder)
     if record.status != Status.COMPLETED:  # what failed before it began leaves a completed run as it is
@@ -202,7 +237,7 @@ def _close(config: DictConfig, error: Exception | None) -> None:
     if wandb := sys.modules.get("wandb"):
         wandb.finish(exit_code=int(error is not None))
     if config.hydra.mode.name == "MULTIRUN":
-        show_table(tabulate(Path(config.hydra.sweep.dir), config.objective), config.objective)
+        tabulate(Path(config.hydra.sweep.dir), config.objective)
 
 
 def _outdated(path: Path, sources: Iterable[Path]) -> bool:

@@ -4,8 +4,12 @@ Started as ``python train.py`` in a checkout, as ``python -m fer_lightning train
 """
 
 import logging
+import shlex
+from pathlib import Path
 
 import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 import fer_lightning.launch.resolvers  # noqa: F401  registers what conf/ computes
@@ -13,6 +17,7 @@ from fer_lightning.launch.checks import check
 from fer_lightning.launch.entry import run
 from fer_lightning.launch.environment import rank
 from fer_lightning.launch.resume import finished, resumed
+from fer_lightning.runs.command import WHOLE
 from fer_lightning.runs.overrides import CONF
 
 log = logging.getLogger(__name__)
@@ -39,10 +44,7 @@ def main(cfg: DictConfig) -> float:
         take_weights(model, cfg.init_from)
     trainer = hydra.utils.instantiate(cfg.trainer)
     if "wandb" in cfg.logger and cfg.logger.wandb.mode == "offline":
-        folder = f"{cfg.paths.output_dir}/wandb/offline-run-*"
-        log.info(
-            "W&B is offline (no key, or no answer): `wandb leet` shows the run, `wandb sync %s` uploads it", folder
-        )
+        say_offline()
     for logger in trainer.loggers:
         logger.log_hyperparams(OmegaConf.to_container(cfg, resolve=True))
 
@@ -52,6 +54,22 @@ def main(cfg: DictConfig) -> float:
     objective = trainer.callback_metrics[cfg.objective] if fast else best.best_model_score
     trainer.test(model, datamodule, ckpt_path=None if fast else best.best_model_path, weights_only=True, verbose=False)
     return objective.item()
+
+
+def say_offline() -> None:
+    """Name the commands for what W&B keeps on disk, once for a sweep."""
+    job = HydraConfig.get()
+    if job.mode == RunMode.MULTIRUN and job.job.num:
+        return
+    folder = Path(job.sweep.dir).absolute() if job.mode == RunMode.MULTIRUN else Path(job.runtime.output_dir)
+    place = shlex.quote(str(folder))
+    log.info("W&B is offline (no key, or no answer); to look at what it notes, and to upload it:")
+    if job.mode == RunMode.MULTIRUN:
+        log.info("wandb leet %s/JOB/wandb", place, extra=WHOLE)
+        log.info("wandb sync %s/wandb/offline-run-* %s/*/wandb/offline-run-*", place, place, extra=WHOLE)
+    else:
+        log.info("wandb leet %s/wandb", place, extra=WHOLE)
+        log.info("wandb sync %s/wandb/offline-run-*", place, extra=WHOLE)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
 """What the audit shows: tables on the console, audit.csv, the worst cases of its page."""
 
+import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
@@ -13,7 +13,10 @@ from fer_lightning.data.audit import Audit
 from fer_lightning.data.faces import CLASSES
 from fer_lightning.data.twins import flat
 from fer_lightning.report.html import png
+from fer_lightning.report.table import print_table
 from fer_lightning.runs.files import write_csv
+
+log = logging.getLogger(__name__)
 
 GROUPS = 8  # of a kind on the page
 PICTURES = 12  # of a group on the page
@@ -22,12 +25,15 @@ PICTURES = 12  # of a group on the page
 def show(audit: Audit) -> None:
     """Print the audit's page on the console."""
     report = audit.report()
-    table = Table("split", *CLASSES, "all", title=f"{escape(report['data'])}: faces per class")
+    columns = {}
     for split, counts in report["counts"].items():
-        table.add_row(split, *(f"{counts[name]:,}" for name in CLASSES), f"{sum(counts.values()):,}")
+        columns[split] = counts
         if published := report["published_counts"].get(split):
-            row = (f"{published[name]:,}" for name in CLASSES)
-            table.add_row("  published", *row, f"{sum(published.values()):,}", style="dim")
+            columns[f"{split}, published"] = published
+    table = Table("class", *columns, title=escape(f"{report['data']}: faces per class"))
+    for name in CLASSES:
+        table.add_row(name, *(f"{counts[name]:,}" for counts in columns.values()))
+    table.add_row("all", *(f"{sum(counts.values()):,}" for counts in columns.values()))
     found = Table("finding", "number", title="findings")
     for name, number in audit.figures().items():
         share = name.endswith("in_training")
@@ -37,11 +43,10 @@ def show(audit: Audit) -> None:
     found.add_row("augmented copies among sampled held-out faces", copied)
     found.add_row("FER2013 itself: twin in training", f"{own['twin_in_training']:.1%}", style="dim")
     found.add_row("FER2013 itself: augmented copies", f"{own['augmented_copies']:.1%}", style="dim")
-    console = Console()
-    console.width = max(console.width, 100)  # every column whole where there is no terminal
-    console.print(table, found)
+    print_table(table)
+    print_table(found)
     for line in (*report["differences"], *(f"alarm: {alarm}" for alarm in report["alarms"])):
-        console.print(line, soft_wrap=True, highlight=False)
+        log.info(line)
 
 
 def write_files(path: Path, audit: Audit) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from fer_lightning.report.table import tabulate
-from fer_lightning.runs.command import command, sweep_of
+from fer_lightning.runs.command import WHOLE, command, sweep_of
 from fer_lightning.runs.record import NAME, Status, read_record, write_record
 from fer_lightning.signals import Interrupted
 
@@ -32,6 +32,7 @@ def tell(interruption: Interrupted, folder: Path, step: int | None = None) -> No
             tabulate(sweep, str(record.objective))
     if sweep or (folder / "checkpoints" / "last.ckpt").is_file():
         where = "" if step is None else f" at step {step}"
-        log.warning("%s%s; to go on: %s", name, where, command(folder))
+        log.warning("%s%s", name, where)
+        log.warning("to go on: %s", command(folder), extra=WHOLE)
     else:
         log.warning("%s; nothing was saved that could go on", name)

@@ -1,5 +1,6 @@
 """Runs as rows, repeated ones summarised: sweep.csv, and the table on the console."""
 
+import logging
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -7,14 +8,19 @@ from statistics import fmean, stdev
 from typing import Any
 
 from filelock import FileLock
+from rich import get_console
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Column, Table
-from rich.text import Text
 
 from fer_lightning.data.names import printable
 from fer_lightning.runs.files import write_csv
 from fer_lightning.runs.record import REPEATED, Run, read_run, read_runs
 
+log = logging.getLogger(__name__)
+
+JOB = 20  # letters of a job's name that a line of the table shows at least
+UNBOUNDED = 10_000  # letters; where there is no terminal
 MEASURED = (
     "test/accuracy",
     "test/balanced_accuracy",
@@ -152,13 +158,53 @@ def write_table(path: Path, rows: Iterable[Mapping[str, Any]], objective: str) -
 
 
 def show_table(rows: Sequence[Mapping[str, Any]], objective: str) -> None:
-    """Print the rows on the console; of leaky ones it says so."""
-    names = [objective, *MEASURED[:3]]
-    table = Table(Column("job", overflow="fold", ratio=2), "status", *names, "seconds", "leaks")
+    """Print the rows on the console; of leaky ones it says so, and of columns that a terminal has no room for."""
+    names = [objective, *(name for name in MEASURED[:3] if name != objective)]
+    cells: dict[str, list[str]] = {name: [] for name in ("job", "status", *names, "seconds", "leaks")}
     for row, own in zip(rows, unshared([row["overrides"].split() for row in rows]), strict=True):
         job = own or row["job"]
-        job = f"mean of {row['runs']}: {job}" if row["status"] == "mean" else job
-        cells = [" ".join(figure(row, name, 3)).strip() for name in names]
-        table.add_row(Text(printable(job)), row["status"], *cells, seconds(row), "leaky" if row.get("leaks") else "")
-    console = Console()
-    Console(width=max(console.width, 140)).print(table)  # wide enough for every column where there is no terminal
+        cells["job"].append(printable(f"mean of {row['runs']}: {job}" if row["status"] == "mean" else job))
+        cells["status"].append(row["status"])
+        for name in names:
+            cells[name].append(" ".join(figure(row, name, 3)).strip())
+        cells["seconds"].append(seconds(row))
+        cells["leaks"].append("leaky" if row.get("leaks") else "")
+    if not any(cells["leaks"]):
+        del cells["leaks"]
+    console = get_console()
+    order = [name for name in (*MEASURED[2:0:-1], "seconds", "status", objective) if name != MEASURED[0]]
+    dropped = drop_columns(cells, order, console.width if console.is_terminal else UNBOUNDED)
+    table = Table(*(Column(name, no_wrap=True) for name in cells))
+    table.columns[0].no_wrap, table.columns[0].overflow = False, "fold"
+    for line in zip(*cells.values(), strict=True):
+        table.add_row(*map(escape, line))
+    print_table(table)
+    if dropped:
+        log.info("left out for lack of room: %s; sweep.csv has every column", ", ".join(dropped))
+
+
+def drop_columns(cells: dict[str, list[str]], order: Iterable[str], room: int) -> list[str]:
+    """Take columns out of a table, in the given order, until it fits; return those that were taken.
+
+    Args:
+        cells: Column -> its cells. The first column may be folded down to ``JOB`` letters, the others are kept whole.
+        order: Columns that may go, the least important one first.
+        room: Width of the console, letters.
+    """
+    first = next(iter(cells))
+    dropped = []
+    for name in order:
+        widths = {column: max(map(len, [column, *texts])) for column, texts in cells.items()}
+        if min(widths.pop(first), JOB) + sum(widths.values()) + 3 * len(cells) + 1 <= room:
+            break
+        if cells.pop(name, None) is not None:
+            dropped.append(name)
+    return dropped
+
+
+def print_table(table: Table) -> None:
+    """Print a table on the console, as wide as it is where that is no terminal."""
+    console = get_console()
+    if not console.is_terminal:
+        console = Console(width=console.measure(table, options=console.options.update(width=UNBOUNDED)).maximum)
+    console.print(table)

@@ -7,6 +7,7 @@ from pathlib import Path
 from omegaconf import OmegaConf
 
 OPTIONS = Path(".hydra", "overrides.yaml")  # what a run or sweep began with
+WHOLE = {"wrap": False}  # log.info(..., extra=WHOLE): a line to copy, which the console leaves in one piece
 
 
 def is_sweep(folder: Path) -> bool:
@@ -36,9 +37,23 @@ def command(folder: Path) -> str:
     option = f"resume_from={quoted(folder)}" if sweep is None else f"sweep.resume={quoted(sweep)}"
     readable = not set(option) & set('"$`\\!')
     shown = option if "'" not in option else f'"{option}"' if readable else shlex.quote(option)
+    return f"{program()} {shown}"
+
+
+def with_seeds(folder: Path, options: list[str]) -> str:
+    """Return the command line that repeats the run in a folder, or each job of its sweep, with other seeds."""
+    seeds = "seed=0,1,2"
+    if is_sweep(folder.parent):
+        return f"{command(folder)} {seeds}"
+    own = [option for option in options if key(option) not in ("seed", "resume_from")]
+    return " ".join([program(), "-m", *map(shlex.quote, own), seeds])
+
+
+def program() -> str:
+    """Return how the command at hand was started."""
     script = Path(sys.argv[0])
     ours = script.absolute().is_relative_to(Path(__file__).parents[1])  # started with python -m
-    return f"python {f'-m fer_lightning {script.stem}' if ours else script.name} {shown}"
+    return f"python {f'-m fer_lightning {script.stem}' if ours else script.name}"
 
 
 def quoted(path: Path) -> str:

@@ -43,6 +43,7 @@ class Record:
     elapsed_seconds: float | None = None  # of the training, validation included
     images_per_second: float | None = None  # trained on
     test_seconds: float | None = None  # of an evaluation
+    audit_seconds: float | None = None  # of the search for twins, in the run that made it
     environment: dict[str, str] | None = None  # device, Python and packages
     processes: int | None = None  # that trained together
     data: str | None = None  # source of the faces

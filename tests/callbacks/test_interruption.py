@@ -52,7 +52,7 @@ def test_sigterm_leaves_a_run_that_the_printed_command_goes_on_with(tmp_path, ru
     output = stopped(tmp_path, "logger=wandb", "hydra.run.dir=my run")
     step = step_count(folder / "checkpoints/last.ckpt")
     assert status(folder) == ("interrupted", "SIGTERM")
-    said = re.search(r"at step (\d+); to go on: python (.*)", output)
+    said = re.search(r"at step (\d+)\nto go on: python (.*)", output)
     assert int(said[1]) == step
     done = run_here(*shlex.split(said[2]), "trainer.max_epochs=12", "data.eval_batch_size=32")
     assert done.code == 0, done.text

@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 import fer_lightning.report.wandb
 from fer_lightning.data.readers import read_faces
 from fer_lightning.errors import install_command
-from fer_lightning.launch.jobs import Jobs
+from fer_lightning.launch.jobs import Jobs, is_last
 from fer_lightning.report.table import tabulate
 from fer_lightning.runs.files import write_json
 from tests.conftest import ENVIRONMENT, ROOT, command, make_tree, options
@@ -67,14 +67,18 @@ def end_job(number: int, sweep: Path, jobs: Jobs) -> None:
     for k in range(5):
         folder = sweep / f"{k}" / f"job{number}"
         folder.mkdir(parents=True)
+        (folder.parent / ".hydra").mkdir(exist_ok=True)
         config = OmegaConf.create({"objective": "val/accuracy", "logger": {"wandb": {}}})
         config.trainer = {"fast_dev_run": False}
         config.hydra = {"mode": RunMode.MULTIRUN, "sweep": {"dir": str(folder.parent)}}
-        config.hydra.runtime = {"output_dir": str(folder)}
+        config.hydra.runtime, config.hydra.job = {"output_dir": str(folder)}, {"num": number}
         meet.wait(60)
         write_json(folder / "metrics.json", {"status": "completed", "val/accuracy": number / 8, "overrides": ""})
         tabulate(folder.parent, config.objective)
         jobs.publish(config)
+        if is_last(jobs.sweep, config):
+            with (folder.parent / "tables").open("a") as file:
+                file.write("one\n")
 
 
 def closing_run(folder: Path, config) -> None:
@@ -96,7 +100,7 @@ def test_jobs_that_end_at_once_lose_no_row_and_close_the_sweep_once(tmp_path):
             *[(f"job{k}", f"{k / 8}") for k in (3, 2, 1, 0)],
         ]
         assert (sweep / "sweep.md").read_text().count("| job") == 1 + NUMBER
-        assert (sweep / "closing_runs").read_text() == "one\n"
+        assert (sweep / "closing_runs").read_text() == (sweep / "tables").read_text() == "one\n"
 
 
 def test_a_sweep_two_jobs_at_a_time(tmp_path):
@@ -108,6 +112,7 @@ def test_a_sweep_two_jobs_at_a_time(tmp_path):
     assert done.stderr.splitlines()[-1].startswith("error: data.batch_size=30")
     assert "Traceback" not in done.stderr
     assert "job 3 of 3" in done.stdout
+    assert done.stdout.count("┏") == done.stdout.count("\nBest:") == 1
     with (tmp_path / "out/sweep.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [row["status"] for row in rows] == ["completed", "completed", "failed"]

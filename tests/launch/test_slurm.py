@@ -94,7 +94,7 @@ def test_a_job_that_lost_its_place_goes_on_as_if_it_had_not(tmp_path, partition,
     output, _ = process.communicate(timeout=240)
     assert process.returncode == 0, output + said(out)
 
-    step = int(re.search(rf"{name} at step (\d+); to go on: ", said(out))[1])
+    step = int(re.search(rf"{name} at step (\d+)\n.*to go on: ", said(out))[1])
     assert f"last.ckpt, step {step}" in said(out)
     assert "other settings" not in said(out)
     assert [row["status"] for row in rows(out)] == ["completed"]

@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from fer_lightning.data.faces import CLASSES
 from fer_lightning.report.leaderboard import behind, contenders, leaderboard, leading, order, verdict
@@ -138,6 +139,32 @@ def test_table_on_the_console(make, tmp_path, capsys, monkeypatch):
     assert cells[0][:4] == ["mean of 2: optimizer=adam", "mean", "0.4500 ± 0.0707", "0.5000 ± 0.0000"]
     assert cells[1][:4] == ["optimizer=sgd seed=0", "completed", "0.3000", "0.4000 (0.370 to 0.430)"]
     assert cells[1][6] == "1,234"
+
+
+@pytest.mark.parametrize(
+    ("width", "shown", "dropped"),
+    [
+        (60, ["job", "test/accuracy"], "test/macro_f1, test/balanced_accuracy, seconds, status, val/accuracy"),
+        (80, ["job", "status", "val/accuracy", "test/accuracy"], "test/macro_f1, test/balanced_accuracy, seconds"),
+        (120, ["job", "status", "val/accuracy", "test/accuracy", "test/balanced_accuracy", "seconds"], "test/macro_f1"),
+    ],
+)
+def test_the_table_drops_columns_that_a_terminal_has_no_room_for(
+    make, tmp_path, capsys, caplog, monkeypatch, width, shown, dropped
+):
+    console = Console(width=width, force_terminal=True, color_system=None)
+    monkeypatch.setattr("fer_lightning.report.table.get_console", lambda: console)
+    for rate in ("0.00044303752452182633", "0.001"):
+        make(rate, ["optimizer=rmsprop", f"optimizer.lr={rate}"], right=350, val=0.4, elapsed_seconds=9.0)
+    make("failed", ["optimizer=sgd", "optimizer.lr=1"], status="failed")
+    with caplog.at_level("INFO"):
+        show_table(tabulate(tmp_path, "val/accuracy"), "val/accuracy")
+    lines = capsys.readouterr().out.splitlines()
+    assert {len(line) for line in lines} == {len(lines[0])}
+    assert len(lines[0]) <= width
+    assert [cell.strip() for cell in lines[1].strip("┃").split("┃")] == shown
+    assert sum("0.5000 (0.470 to 0.530)" in line for line in lines) == 2
+    assert caplog.messages == [f"left out for lack of room: {dropped}; sweep.csv has every column"]
 
 
 def test_a_sweep_of_which_nothing_was_scored_has_a_page(make, tmp_path):
