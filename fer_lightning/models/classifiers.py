@@ -2,6 +2,7 @@
 
 import logging
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -23,8 +24,8 @@ class Classifier(nn.Module, ABC):
     """What stands behind the embedder: fitted on embeddings of known faces, asked about others.
 
     A classifier keeps all that it has learnt in buffers that are empty until it is fitted; their first dimension is
-    the data's, so a state dict brings its own. A new head is a class here that has ``learn``, ``classify`` and
-    ``held_in_accuracy``, and a YAML in conf/classifier.
+    the data's, so a state dict brings its own, which ``unsound`` looks at first. A new head is a class here that has
+    ``learn``, ``classify``, ``flaw`` and ``held_in_accuracy``, and a YAML in conf/classifier.
 
     Args:
         num_classes: Number of classes C.
@@ -91,8 +92,32 @@ class Classifier(nn.Module, ABC):
         """Return what ``forward`` does, for checked queries."""
 
     @abstractmethod
+    def flaw(self, state: Mapping[str, Tensor]) -> str | None:
+        """Return what is wrong with the numbers of a fitted state whose names, types and widths are right, or None."""
+
+    @abstractmethod
     def held_in_accuracy(self) -> float:
         """Return the accuracy on the fitted faces themselves, for the gap between training and test."""
+
+    def unsound(self, state: Mapping[str, Tensor]) -> str | None:
+        """Return what is wrong with a saved state, as a sentence's beginning; None where it could be this classifier's.
+
+        A state that was never fitted is sound.
+        """
+        for name, buffer in self.named_buffers():
+            saved = state.get(name)
+            if saved is None:
+                return f"{name} is missing"
+            if saved.dim() != buffer.dim() or saved.shape[1:] != buffer.shape[1:]:
+                return f"{name} is {tuple(saved.shape)}, not (N{''.join(f', {size}' for size in buffer.shape[1:])})"
+            if len(saved) and saved.dtype != (torch.float32 if buffer.is_floating_point() else buffer.dtype):
+                return f"{name} is {saved.dtype}"
+            if not saved.isfinite().all():
+                return f"{name} is not finite"
+        fitted = [len(state[name]) > 0 for name, _ in self.named_buffers()]
+        if any(fitted) and not all(fitted):
+            return "a part of it is empty"
+        return self.flaw(state) if all(fitted) else None
 
     def _check(self, embeddings: Tensor) -> None:
         if embeddings.dim() != 2 or embeddings.shape[1] != self.embedding_size:

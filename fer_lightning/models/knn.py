@@ -1,7 +1,7 @@
 """Exact k-NN on unit vectors, with its gallery inside."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -16,6 +16,7 @@ log = logging.getLogger(__name__)
 
 GRID = 2**20  # similarities closer than 1 / GRID count as equal: float32 rounding is finer, faces differ by more
 QUERIES, ROWS = 128, 4096  # of one block of similarities: 4 MiB, whatever the size of the gallery
+NORM = 0.02  # by which a vector of norm 1 may be longer or shorter: half precision normalises no better than to 0.004
 HELD_IN = 1000  # gallery faces that the k-NN classifier finds the class of among the rest
 
 
@@ -106,6 +107,19 @@ class KNNClassifier(Classifier):
         self.gallery, self.gallery_labels = embeddings, labels
         if self.k > len(labels):
             log.warning("classifier.k=%d exceeds the gallery of %d faces: all of them vote", self.k, len(labels))
+
+    def flaw(self, state: Mapping[str, Tensor]) -> str | None:
+        """Look at the faces of the gallery and their classes, and at a k that was chosen."""
+        gallery, labels, k = state["gallery"], state["gallery_labels"], state.get("_extra_state", torch.tensor(self.k))
+        if len(gallery) != len(labels):
+            return f"gallery has {len(gallery)} faces and {len(labels)} labels"
+        if ((gallery.norm(dim=1) - 1).abs() > NORM).any():
+            return "gallery holds a vector whose norm is not 1"
+        if labels.min() < 0 or labels.max() >= self.num_classes:
+            return f"gallery_labels are outside 0 to {self.num_classes - 1}"
+        if k.dtype != torch.int64 or k.numel() != 1 or int(k) < 1:
+            return "k is no whole number above 0"
+        return None
 
     @torch.no_grad()
     def explain(self, queries: Tensor) -> Neighbours:

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
+from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
 from torch.nn.functional import normalize, pad
@@ -17,6 +18,7 @@ from fer_lightning.errors import UserError
 from fer_lightning.models.classifiers import Classifier
 from fer_lightning.models.distributed import gather
 from fer_lightning.models.metrics import classification_metrics, triplet_telemetry
+from fer_lightning.models.weights import check_weights
 
 Config = dict[str, Any]  # what hydra.utils.instantiate takes: _target_ and its arguments, plain values alone
 
@@ -95,6 +97,11 @@ class ExpressionModule(lightning.LightningModule):
         self.validated: tuple[list[tuple[Tensor, Tensor]], list[tuple[Tensor, Tensor]]] = ([], [])
         self.test_batches: list[dict[str, np.ndarray]] = []
         self.test_outputs: dict[str, np.ndarray] = {}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuse weights that are another network's or no training's, before they are taken."""
+        fitting = self.trainer.state.fn == TrainerFn.FITTING
+        check_weights(self, checkpoint["state_dict"], f"checkpoint={self.trainer.ckpt_path}", fitted=not fitting)
 
     def on_fit_start(self) -> None:
         """Let the processes draw different dropout."""
