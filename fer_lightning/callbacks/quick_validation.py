@@ -61,7 +61,9 @@ class QuickValidation(Callback):
         self.loader = datamodule.loader(np.sort(sample))
         self.classifier.to(pl_module.device)
         if not all(map(self.fits, self.bank)):
-            raise not_resumable(trainer.ckpt_path, "the bank of QuickValidation holds no embeddings with their labels")
+            raise not_resumable(
+                str(trainer.ckpt_path), "the bank of QuickValidation holds no embeddings with their labels"
+            )
         self.bank = [(embeddings.to(pl_module.device), labels.to(pl_module.device)) for embeddings, labels in self.bank]
         log.info("val/accuracy_quick: %d validation faces every %d steps", len(sample), self.every_n_steps)
 

@@ -59,13 +59,17 @@ class Resumption(Callback):
         if words := unsound(trainer, pl_module, checkpoint):
             raise not_resumable(trainer.ckpt_path, words)
         self.loaded = checkpoint[RESUMPTION]
+        done = checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"]
         for callback in trainer.checkpoint_callbacks:
             if isinstance(callback, ModelCheckpoint) and (state := checkpoint["callbacks"].get(callback.state_key)):
                 relocate(state, Path(str(callback.dirpath)))
-                if state["best_model_path"] and not Path(state["best_model_path"]).is_file():
-                    del checkpoint["callbacks"][callback.state_key]
+                best = state["best_model_path"]
+                if best and not Path(best).is_file():  # the checkpoint was taken away from its run
+                    if callback.monitor and done == trainer.max_epochs:
+                        raise not_resumable(trainer.ckpt_path, f"nothing is left to train, and {best} is not there")
                     if callback.monitor:
-                        log.warning("%s is not there: the best of the epochs to come is kept", state["best_model_path"])
+                        log.warning("%s is not there: the best of the epochs to come will be", best)
+                    del checkpoint["callbacks"][callback.state_key]
         for logger in trainer.loggers:
             if isinstance(logger, ContinuedCSVLogger):
                 logger.keep_until(checkpoint["global_step"])
@@ -117,12 +121,13 @@ def unsound(trainer: Any, module: Any, checkpoint: dict[str, Any]) -> str | None
 
 def unsound_scores(trainer: Any, checkpoint: dict[str, Any]) -> str | None:
     """Return which score that chooses a checkpoint or moves a scheduler is no number, or None."""
-    scores = {f"{RESUMPTION}.monitored": checkpoint[RESUMPTION]["monitored"]}
+    scores = [(f"{RESUMPTION}.monitored", checkpoint[RESUMPTION]["monitored"])]
     for callback in trainer.checkpoint_callbacks:
         state = checkpoint["callbacks"].get(callback.state_key, {})
-        scores |= {f"callbacks.{name}": state[name] for name in state if name.endswith("_score")}
-        scores |= state.get("best_k_models", {})
-    wrong = [name for name, score in scores.items() if score is not None and deviation(score, torch.tensor(torch.inf))]
+        scores += [(name, state[name]) for name in state if name.endswith("_score")]
+        scores += state.get("best_k_models", {}).items()
+    number = torch.tensor(torch.inf)
+    wrong = [name for name, score in scores if score is not None and deviation(score, number)]
     return f"the score {wrong[0]} is no number" if wrong else None
 
 

@@ -101,7 +101,9 @@ class ExpressionModule(lightning.LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuse weights that are another network's or no training's, before they are taken."""
         fitting = self.trainer.state.fn == TrainerFn.FITTING
-        check_weights(self, checkpoint["state_dict"], f"checkpoint={self.trainer.ckpt_path}", fitted=not fitting)
+        source = f"{'resume_from' if fitting else 'checkpoint'}={self.trainer.ckpt_path}"
+        for key in {"state_dict", "current_model_state"} & checkpoint.keys():  # the latter of averaged weights
+            check_weights(self, checkpoint[key], source, fitted=not fitting)
 
     def on_fit_start(self) -> None:
         """Let the processes draw different dropout."""

@@ -214,8 +214,10 @@ def _check_archive(file: Path) -> None:
 
 def _unsound_tensors(checkpoint: Mapping[str, Any], size: int) -> str | None:
     """Return what is wrong with the tensors of a checkpoint, or None; few bytes of a file can claim any number."""
-    if not all(isinstance(tensor, Tensor) for tensor in checkpoint["state_dict"].values()):
-        return "its state_dict holds what is no tensor"
+    for name in ("state_dict", "current_model_state", "averaging_state"):  # the latter two of averaged weights
+        weights = checkpoint.get(name, {})
+        if not isinstance(weights, dict) or not all(isinstance(tensor, Tensor) for tensor in weights.values()):
+            return f"its {name} holds what is no tensor"
     total = 0
     for tensor in _tensors(checkpoint):
         if tensor.layout is not torch.strided or tensor.device.type != "cpu" or tensor.is_quantized:
