@@ -2,6 +2,7 @@
 
 import logging
 import random
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -132,7 +133,7 @@ def unsound_scores(trainer: Any, checkpoint: dict[str, Any]) -> str | None:
 
 
 def unsound_optimizer(module: Any, saved: list, step: int) -> str | None:
-    """Return where the state of the optimizer is not what a step of the module's own leaves, or None."""
+    """Return why the state of the optimizer cannot be taken, or None: compared with, and tried on, one like it."""
     weights = [torch.zeros_like(weight).requires_grad_() for weight in module.parameters()]
     optimizer = build("optimizer", module.hparams["optimizer"])(weights)
     for weight in weights:
@@ -145,10 +146,17 @@ def unsound_optimizer(module: Any, saved: list, step: int) -> str | None:
     kept = saved[0]["state"]
     if step and state and not kept:
         return "optimizer_states is empty"
-    # A weight that no step has moved has no state. Other versions of torch keep more or less in a group.
-    left = {index: state[index] for index in state if index in kept}
-    groups = [{"state": left}], [{"param_groups": groups}]
-    return deviation(saved, groups[0], "optimizer_states") or deviation(saved, groups[1], "optimizer_states", False)
+    moved = {index: state[index] for index in state if index in kept}  # a weight that no step has moved has no state
+    if words := deviation(saved, [{"state": moved}], "optimizer_states"):
+        return words
+    if words := deviation(saved, [{"param_groups": groups}], "optimizer_states", complete=False):
+        return words
+    try:  # torch knows what it can do without of what another version of it has saved
+        optimizer.load_state_dict(deepcopy(saved[0]))
+        optimizer.step(lambda: torch.zeros(()))
+    except Exception as error:
+        return f"optimizer_states cannot be taken ({type(error).__name__}: {error!s:.80})"
+    return None
 
 
 def unsound_scheduler(module: Any, saved: list, step: int) -> str | None:

@@ -12,6 +12,10 @@ from fer_lightning.errors import UserError
 
 log = logging.getLogger(__name__)
 
+FULL = (torch.float32, torch.float64)  # precision in which a classifier is fitted
+FLOATS = (torch.float16, torch.bfloat16, *FULL)  # the halves: what it has learnt, between a resume and a validation
+NORM = 0.02  # by which a vector of norm 1 may be longer or shorter: half precision normalises no better than to 0.004
+
 
 class Neighbours(NamedTuple):
     """The K gallery faces nearest to each of B queries, nearest first."""
@@ -99,25 +103,28 @@ class Classifier(nn.Module, ABC):
     def held_in_accuracy(self) -> float:
         """Return the accuracy on the fitted faces themselves, for the gap between training and test."""
 
-    def unsound(self, state: Mapping[str, Tensor]) -> str | None:
-        """Return what is wrong with a saved state, as a sentence's beginning; None where it could be this classifier's.
+    def unsound(self, state: Mapping[str, Tensor], fitted: bool) -> str | None:
+        """Return what is wrong with a saved state, as words after "of which"; None where it could be this classifier's.
 
-        A state that was never fitted is sound.
+        Args:
+            state: Its state dict.
+            fitted: Whether it is asked about faces next, so that it must know some, as exactly as it was fitted.
         """
         for name, buffer in self.named_buffers():
-            saved = state.get(name)
-            if saved is None:
-                return f"{name} is missing"
+            saved = state[name]
             if saved.dim() != buffer.dim() or saved.shape[1:] != buffer.shape[1:]:
                 return f"{name} is {tuple(saved.shape)}, not (N{''.join(f', {size}' for size in buffer.shape[1:])})"
-            if len(saved) and saved.dtype != (torch.float32 if buffer.is_floating_point() else buffer.dtype):
+            kinds = (FULL if fitted else FLOATS) if buffer.is_floating_point() else (buffer.dtype,)
+            if saved.dtype not in kinds:
                 return f"{name} is {saved.dtype}"
             if not saved.isfinite().all():
                 return f"{name} is not finite"
-        fitted = [len(state[name]) > 0 for name, _ in self.named_buffers()]
-        if any(fitted) and not all(fitted):
-            return "a part of it is empty"
-        return self.flaw(state) if all(fitted) else None
+        known = {len(state[name]) > 0 for name, _ in self.named_buffers()}
+        if known == {True}:
+            return self.flaw(state)
+        if known == {True, False}:
+            return "a part is empty"
+        return "no face is known, as no validation had ended when it was written" if fitted else None
 
     def _check(self, embeddings: Tensor) -> None:
         if embeddings.dim() != 2 or embeddings.shape[1] != self.embedding_size:

@@ -10,13 +10,12 @@ from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
 from fer_lightning.errors import UserError
-from fer_lightning.models.classifiers import Classifier, Neighbours
+from fer_lightning.models.classifiers import NORM, Classifier, Neighbours
 
 log = logging.getLogger(__name__)
 
 GRID = 2**20  # similarities closer than 1 / GRID count as equal: float32 rounding is finer, faces differ by more
 QUERIES, ROWS = 128, 4096  # of one block of similarities: 4 MiB, whatever the size of the gallery
-NORM = 0.02  # by which a vector of norm 1 may be longer or shorter: half precision normalises no better than to 0.004
 HELD_IN = 1000  # gallery faces that the k-NN classifier finds the class of among the rest
 
 
@@ -113,7 +112,7 @@ class KNNClassifier(Classifier):
         gallery, labels, k = state["gallery"], state["gallery_labels"], state.get("_extra_state", torch.tensor(self.k))
         if len(gallery) != len(labels):
             return f"gallery has {len(gallery)} faces and {len(labels)} labels"
-        if ((gallery.norm(dim=1) - 1).abs() > NORM).any():
+        if ((gallery.float().norm(dim=1) - 1).abs() > NORM).any():
             return "gallery holds a vector whose norm is not 1"
         if labels.min() < 0 or labels.max() >= self.num_classes:
             return f"gallery_labels are outside 0 to {self.num_classes - 1}"

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn.functional import linear, normalize
 
 from fer_lightning.errors import UserError
-from fer_lightning.models.classifiers import Classifier
+from fer_lightning.models.classifiers import NORM, Classifier
 
 NEVER = torch.finfo(torch.float32).min  # score of a class without a face: finite, so that it can be saved
 
@@ -88,12 +88,9 @@ class PrototypeClassifier(ScoringClassifier):
         """Look also for directions of one norm, that of the temperature they were fitted with."""
         if words := super().flaw(state):
             return words
-        norms = state["weight"][state["bias"] != NEVER].norm(dim=1)
-        return (
-            None
-            if norms.min() > 0 and norms.max() < 1.001 * norms.min()
-            else "weight holds directions of several norms"
-        )
+        norms = state["weight"][state["bias"] != NEVER].float().norm(dim=1)
+        equal = norms.min() > 0 and norms.max() < (1 + NORM) * norms.min()
+        return None if equal else "weight holds directions of several norms"
 
 
 class LinearClassifier(ScoringClassifier):

@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping
 
-import torch
 from torch import Tensor, nn
 
 from fer_lightning.errors import UserError
+from fer_lightning.models.classifiers import FLOATS
 
-FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 CLASSIFIER = "classifier."
 
 
@@ -18,7 +17,7 @@ def check_weights(model: nn.Module, weights: Mapping[str, Tensor], source: str, 
         model: What is to take them: an embedder, or a module that has one and a ``Classifier`` called ``classifier``.
         weights: Its state dict as it was saved.
         source: Option and file that they come from, for messages.
-        fitted: Whether the classifier must know faces: it is asked about others next.
+        fitted: Whether the classifier is asked about faces next; see ``Classifier.unsound``.
 
     Raises:
         UserError: Naming the first that is wrong.
@@ -48,14 +47,10 @@ def check_weights(model: nn.Module, weights: Mapping[str, Tensor], source: str, 
         return
     state = {name.removeprefix(CLASSIFIER): part for name, part in weights.items() if name.startswith(CLASSIFIER)}
     kind = type(classifier).__name__
-    if state.keys() - {"_extra_state"} != dict(classifier.named_buffers()).keys():
+    if state.keys() - {"_extra_state"} != classifier.state_dict().keys() - {"_extra_state"}:
         raise UserError(f"{source} holds no {kind}: give the classifier= that it was trained with")
-    if words := classifier.unsound(state):
+    if words := classifier.unsound(state, fitted):
         raise UserError(
-            f"{source} holds a {kind} of which {words}: give another checkpoint, or take the network by init_from="
-        )
-    if fitted and not all(len(state[name]) for name, _ in classifier.named_buffers()):
-        raise UserError(
-            f"{source} holds a {kind} that knows no face, as no validation had ended when it was written: give another "
-            "checkpoint, or train on by resume_from="
+            f"{source} holds a {kind} of which {words}: give another checkpoint, or train on from this one's network "
+            "with init_from="
         )

@@ -122,7 +122,8 @@ def load(path: str, option: str) -> dict:
         option: Name of the option that gave it, for messages.
 
     Raises:
-        UserError: If the file is missing, damaged, no checkpoint of ours, of a newer version, or names code to run.
+        UserError: If the file is missing, damaged, no checkpoint of ours, of a newer version, names code to run, or
+            holds tensors that would take more memory than it could fill.
     """
     file = Path(path)
     if (found := stands_at(file)) != FILE:
@@ -240,11 +241,8 @@ def _tensors(content: object) -> Iterator[Tensor]:
 
 def _others(file: Path) -> str:
     """Return the remedy: other checkpoints beside one that cannot be used, or in a folder that was given for one."""
-    folder = file if (inside := stands_at(file) == FOLDER) else file.parent
-    others = sorted(str(path.relative_to(folder)) for path in folder.glob("*.ckpt") if path != file)
-    others += sorted(f"checkpoints/{path.name}" for path in folder.glob("checkpoints/*.ckpt") if inside)
-    return (
-        f"{'in' if inside else 'beside'} it are {', '.join(others[:5])}"
-        if others
-        else "give logs/.../checkpoints/best.ckpt"
-    )
+    inside = stands_at(file) == FOLDER
+    folder = file if inside else file.parent
+    found = [*folder.glob("*.ckpt"), *folder.glob("checkpoints/*.ckpt")] if stands_at(folder) == FOLDER else []
+    others = ", ".join(sorted(str(path.relative_to(folder)) for path in found if path != file)[:5])
+    return f"{'in' if inside else 'beside'} it are {others}" if others else "give logs/.../checkpoints/best.ckpt"

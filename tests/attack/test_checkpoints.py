@@ -163,7 +163,7 @@ def test_each_kind_of_damage_is_found_and_named(run, tmp_path, caplog):
         ((LABELS, lambda labels: labels.float()), "gallery_labels is torch.float32"),
         ((LABELS, lambda labels: labels.int()), "gallery_labels is torch.int32"),
         ((LABELS, lambda labels: labels.view(-1, 1)), "gallery_labels is"),
-        ((LABELS, torch.empty(0, dtype=torch.int64)), "a part of it is empty"),
+        ((LABELS, torch.empty(0, dtype=torch.int64)), "a part is empty"),
         ((("state_dict", "classifier._extra_state"), torch.tensor(0)), "k is no whole number"),
     ],
 )
@@ -190,30 +190,32 @@ def test_a_checkpoint_from_before_the_first_validation_goes_on_but_is_not_scored
     """Fault 49: SIGTERM in the first epoch leaves one."""
     empty = (GALLERY, torch.empty(0, 128)), (LABELS, torch.empty(0, dtype=torch.int64))
     path = run.edited(tmp_path / "early.ckpt", *empty)
-    assert "knows no face, as no validation had ended" in refusal(run.predict, path)
+    assert "no face is known, as no validation had ended" in refusal(run.predict, path)
     assert run.look(path) is None
     take_weights(run.model, str(path))
+    half = run.edited(tmp_path / "half.ckpt", (GALLERY, lambda gallery: gallery.bfloat16()))
+    check_weights(run.model, load(str(half), "resume_from")["state_dict"], "half.ckpt")
 
 
 @pytest.mark.parametrize("head", ["prototype", "linear"])
 def test_scores_of_a_class_are_looked_at_too(make_cfg, head):
     """Fault 82."""
     classifier = instantiate(make_cfg(f"classifier={head}").classifier)
-    assert classifier.unsound(classifier.state_dict()) is None
+    assert classifier.unsound(classifier.state_dict(), fitted=False) is None
     classifier.fit(normalize(torch.randn(70, 128)), torch.arange(70) % 5)  # two classes without a face
     state = classifier.state_dict()
-    assert classifier.unsound(state) is None
+    assert classifier.unsound(state, fitted=True) is None
     for change, words in (
         ({"weight": state["weight"] / 0}, "weight is not finite"),
         ({"weight": state["weight"][:5]}, "not of 7 classes"),
         ({"held_in": state["held_in"] - 2}, "held_in is no share"),
         ({"bias": torch.full((7,), torch.finfo(torch.float32).min)}, "no class that has a face"),
-        ({"bias": state["bias"].double()}, "bias is torch.float64"),
+        ({"bias": state["bias"].half()}, "bias is torch.float16"),
     ):
-        assert words in classifier.unsound({**state, **change})
+        assert words in classifier.unsound({**state, **change}, fitted=True)
     if head == "prototype":
         state["weight"][0] *= 2
-        assert "several norms" in classifier.unsound(state)
+        assert "several norms" in classifier.unsound(state, fitted=True)
 
 
 @pytest.mark.parametrize(
@@ -243,6 +245,7 @@ def test_scores_of_a_class_are_looked_at_too(make_cfg, head):
         ((*ADAM, "param_groups", 0, "lr"), NAN, "lr is nan"),
         ((*ADAM, "param_groups", 0, "params"), [0, 1], "params is no list of"),
         ((*ADAM, "param_groups", 0, "betas"), "text", "betas is no tuple"),
+        ((*ADAM, "param_groups", 0, "weight_decay"), GONE, "cannot be taken (KeyError: 'weight_decay')"),
         (("lr_schedulers",), [], "lr_schedulers is no list of 1"),
         (("lr_schedulers",), GONE, "lr_schedulers is missing"),
         (("lr_schedulers", 0, "last_epoch"), -9, "last_epoch is -9"),
@@ -310,7 +313,7 @@ def test_places_that_hold_no_checkpoint(tmp_path):
         pipe: "is a pipe",
         link: "is a device",
         Path("/dev/zero"): "is a device",
-        Path("a" * 5000): "cannot be looked up (File name too long)",
+        Path("a" * 5000, "b.ckpt"): "cannot be looked up (File name too long)",
         tmp_path / "none.ckpt": "does not exist",
     }.items():
         for option in ("checkpoint", "init_from"):
