@@ -4,6 +4,7 @@ import logging
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import torch
 from lightning.fabric.plugins import TorchCheckpointIO
@@ -11,12 +12,17 @@ from lightning.pytorch.plugins.layer_sync import LayerSync
 from torch import nn
 
 from fer_lightning.errors import UserError
+from fer_lightning.runs.checkpoints import load_for_trainer
 
 log = logging.getLogger(__name__)
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Write checkpoints whole or not at all."""
+    """Write checkpoints whole or not at all; read none that is damaged."""
+
+    def load_checkpoint(self, path: str | Path, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Return what a checkpoint of ours holds, on the CPU; see ``load`` for what is refused."""
+        return load_for_trainer(str(path), "checkpoint")
 
     def save_checkpoint(self, checkpoint: dict, path: str | Path, storage_options: object = None) -> None:
         """Write under another name, see it on the disk, then rename.

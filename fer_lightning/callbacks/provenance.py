@@ -8,7 +8,7 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.trainer.states import TrainerFn
 
 import fer_lightning
-from fer_lightning.runs.checkpoints import KEY, check_weights
+from fer_lightning.runs.checkpoints import KEY
 from fer_lightning.runs.record import code_fingerprint
 
 log = logging.getLogger(__name__)
@@ -36,8 +36,7 @@ class Provenance(Callback):
         }
 
     def on_load_checkpoint(self, trainer: Any, pl_module: Any, checkpoint: dict[str, Any]) -> None:
-        """Refuse the weights of another network before torch does so at length; say so where the faces are others."""
-        check_weights(pl_module, checkpoint["state_dict"], "the checkpoint")
+        """Say so where the faces of a run that goes on are others."""
         faces, record = trainer.datamodule.faces, checkpoint[KEY]
         if trainer.state.fn == TrainerFn.FITTING and record["data_fingerprint"] != faces.fingerprint:
             log.warning(

@@ -10,6 +10,7 @@ from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
 from fer_lightning.models.classifiers import Classifier
+from fer_lightning.runs.checkpoints import not_resumable
 
 log = logging.getLogger(__name__)
 
@@ -59,8 +60,24 @@ class QuickValidation(Callback):
         )
         self.loader = datamodule.loader(np.sort(sample))
         self.classifier.to(pl_module.device)
+        if not all(map(self.fits, self.bank)):
+            raise not_resumable(
+                str(trainer.ckpt_path), "the bank of QuickValidation holds no embeddings with their labels"
+            )
         self.bank = [(embeddings.to(pl_module.device), labels.to(pl_module.device)) for embeddings, labels in self.bank]
         log.info("val/accuracy_quick: %d validation faces every %d steps", len(sample), self.every_n_steps)
+
+    def fits(self, entry: object) -> bool:
+        """Return whether an entry of a saved bank could be fitted: embeddings (B, D) and their labels (B,)."""
+        if not isinstance(entry, tuple) or [type(part) for part in entry] != [Tensor, Tensor]:
+            return False
+        embeddings, labels = entry
+        return (
+            embeddings.shape == (*labels.shape, self.classifier.embedding_size)
+            and bool(embeddings.isfinite().all())
+            and labels.dtype == torch.int64
+            and bool(torch.isin(labels, torch.arange(self.classifier.num_classes, device=labels.device)).all())
+        )
 
     def on_train_batch_end(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: object, idx: int

@@ -181,9 +181,19 @@ class Audit:
 def audit(faces: Faces, cache_dir: str) -> Audit:
     """Look for everything; what was found in the same faces before is read from the cache."""
     path = Path(cache_dir) / f"audit-v{CACHE_VERSION}-{faces.fingerprint[:32]}.npz"
-    if arrays := load_arrays(path):
-        twins = Twins(*(arrays[name] for name in ("identical", "near", "pairs", "kinds")))
-        return Audit(faces, twins, arrays["sample"], arrays["copies"])
+
+    def cached(arrays: dict[str, np.ndarray]) -> Audit:
+        rows = {name: arrays[name] for name in ("identical", "near", "pairs", "sample", "copies")}
+        pairs, copied = len(arrays["kinds"]), len(rows["copies"])
+        shapes = [(len(faces),), (len(faces),), (pairs, 2), (len(rows["sample"]),), (copied, 2)]
+        for (name, found), shape in zip(rows.items(), shapes, strict=True):
+            if found.dtype != np.int64 or found.shape != shape or not np.isin(found, np.arange(-1, len(faces))).all():
+                raise ValueError(f"{name} are no rows of {len(faces)} faces")
+        twins = Twins(rows["identical"], rows["near"], rows["pairs"], arrays["kinds"])
+        return Audit(faces, twins, rows["sample"], rows["copies"])
+
+    if found := load_arrays(path, cached):
+        return found
     log.info("audit: looking for twins among %d faces, once: what is found is kept", len(faces))
     start = time.perf_counter()
     twins = find_twins(faces.images)

@@ -4,11 +4,17 @@ import contextlib
 import logging
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
+from fer_lightning.errors import FILE, stands_at
+
 log = logging.getLogger(__name__)
+
+Content = TypeVar("Content")
 
 
 def save_arrays(path: Path, **arrays: np.ndarray) -> None:
@@ -29,14 +35,20 @@ def save_arrays(path: Path, **arrays: np.ndarray) -> None:
             Path(temporary).unlink(missing_ok=True)
 
 
-def load_arrays(path: Path) -> dict[str, np.ndarray] | None:
-    """Return the arrays written to ``path``, or None where there are none; a damaged file is deleted."""
+def load_arrays(path: Path, make: Callable[[dict[str, np.ndarray]], Content]) -> Content | None:
+    """Return what ``make`` makes of the arrays written to ``path``, or None where there are none.
+
+    A file that is damaged, or of which ``make`` raises an error because it holds something else, is deleted.
+    """
+    found = stands_at(path)
+    if found == "does not exist":
+        return None
     try:
+        if found != FILE:  # to open a pipe would wait for ever
+            raise ValueError(f"it {found}")
         # Checksums of the archive find any damage; numpy alone would leave the file open after it.
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            return dict(arrays)
-    except FileNotFoundError:
-        return None
+            return make(dict(arrays))
     except Exception as error:  # what numpy and zipfile raise depends on where the damage is
         log.warning("The cache %s is damaged (%s) and is built anew.", path, error)
         with contextlib.suppress(OSError):

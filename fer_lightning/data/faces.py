@@ -49,6 +49,28 @@ class Faces:
             if (self.splits == split).any()
         }
 
+    def check(self, image_size: int) -> None:
+        """Look whether a table that was kept on disk is what this class describes.
+
+        Args:
+            image_size: Height and width that its images should have, pixels.
+
+        Raises:
+            ValueError: Naming what is something else.
+        """
+        shapes = {"images": (len(self), image_size, image_size)} | dict.fromkeys(
+            ("labels", "names", "splits"), (len(self),)
+        )
+        for name, shape in shapes.items():
+            if getattr(self, name).shape != shape:
+                raise ValueError(f"{name} are {getattr(self, name).shape}, not {shape}")
+        if (self.images.dtype, self.labels.dtype, self.names.dtype.kind) != (np.uint8, np.int64, "U"):
+            raise ValueError(f"images, labels, names are {self.images.dtype}, {self.labels.dtype}, {self.names.dtype}")
+        if not np.isin(self.labels, np.arange(len(CLASSES))).all() or not np.isin(self.splits, SPLITS).all():
+            raise ValueError("a face has no known class or split")
+        if fingerprint(self.images, self.labels, self.splits) != self.fingerprint:
+            raise ValueError("the fingerprint is that of other faces")
+
 
 def fingerprint(images: np.ndarray, labels: np.ndarray, splits: np.ndarray) -> str:
     """Return the SHA-256 of images (uint8), labels (as int64) and splits, in hexadecimal."""

@@ -17,7 +17,7 @@ from typing import IO
 from fer_lightning.data.decoding import USAGES
 from fer_lightning.data.faces import CLASSES
 from fer_lightning.data.names import file_name, write_name
-from fer_lightning.errors import UserError, install_command
+from fer_lightning.errors import FILE, FOLDER, UserError, install_command, stands_at
 
 MAX_UNPACKED = 4 * 2**30  # bytes, all members of a zip together
 KAGGLE = "jonathanoheix/face-expression-recognition-dataset"
@@ -35,6 +35,11 @@ SPELLINGS = {name: name for name in CLASSES} | {
     "sadness": "sad",
     "surprised": "surprise",
 }
+
+TREE = f"[images/]{{train,validation,test}}/{{{','.join(CLASSES)}}}/*.jpg"
+REMEDY = (
+    f"Point data.root at a folder or .zip that holds {TREE}, at fer2013.csv, or use data.root=null for drawn faces."
+)
 
 Files = dict[str, Callable[[], IO[bytes]]]  # path inside the source, with "/" -> how to open it
 Remarks = Counter[str]  # what was put right -> how often
@@ -58,6 +63,22 @@ def download() -> Path:
             "variables KAGGLE_USERNAME and KAGGLE_KEY; or fetch the zip in a browser from "
             f"https://www.kaggle.com/datasets/{KAGGLE} and point data.root at it."
         ) from error
+
+
+def locate(root: str) -> Path:
+    """Return the absolute path of a source; refuse what is neither a file nor a folder: a device never ends."""
+    if not root:
+        raise UserError(f"data.root= is empty: the current folder is written as data.root=. (with the dot). {REMEDY}")
+    try:
+        path = Path(root).expanduser().absolute()
+    except RuntimeError as error:  # ~somebody
+        raise UserError(f"data.root={root:.200}: {error} {REMEDY}") from error
+    found = stands_at(path)
+    if found == "does not exist":
+        raise UserError(f"data.root={root}: there is no {path}. {REMEDY}")
+    if found not in (FILE, FOLDER):
+        raise UserError(f"data.root={root:.200} {found}. {REMEDY}")
+    return path
 
 
 def list_folder(root: Path) -> tuple[Files, str, Remarks]:

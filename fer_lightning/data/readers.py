@@ -24,6 +24,7 @@ from fer_lightning.data.demo import draw_faces
 from fer_lightning.data.faces import CLASSES, Faces, fingerprint
 from fer_lightning.data.listing import (
     KAGGLE,
+    REMEDY,
     Files,
     Remarks,
     choose_pictures,
@@ -31,6 +32,7 @@ from fer_lightning.data.listing import (
     download,
     list_folder,
     list_zip,
+    locate,
     some,
 )
 from fer_lightning.data.names import file_name, write_name
@@ -42,10 +44,6 @@ log = logging.getLogger(__name__)
 CACHE_VERSION = 2  # raise it with every change to what the same source reads as
 MAX_UNREADABLE_SHARE = 0.1
 CSV_NAMES = ("fer2013.csv", "icml_face_data.csv")
-TREE = f"[images/]{{train,validation,test}}/{{{','.join(CLASSES)}}}/*.jpg"
-REMEDY = (
-    f"Point data.root at a folder or .zip that holds {TREE}, at fer2013.csv, or use data.root=null for drawn faces."
-)
 
 
 class Row(NamedTuple):
@@ -80,9 +78,7 @@ def read_faces(root: str | None, cache_dir: str, drawn: Mapping[str, Any], image
     """
     if root is None:
         return draw_faces(**drawn, image_size=image_size)
-    if not root:
-        raise UserError(f"data.root is empty. {REMEDY}")
-    path = download() if root == "kaggle" else Path(root).expanduser().absolute()
+    path = download() if root == "kaggle" else locate(root)
     source = KAGGLE if root == "kaggle" else write_name(file_name(path.name))
 
     def read_or_load(files: Files, remarks: Remarks, key: str) -> Faces:
@@ -93,9 +89,6 @@ def read_faces(root: str | None, cache_dir: str, drawn: Mapping[str, Any], image
         if path.is_dir():
             files, key, remarks = list_folder(path)
             return read_or_load(files, remarks, key)
-        if not path.is_file():  # reading a pipe or a device would wait for ever
-            found = f"{path} is neither a file nor a folder" if path.exists() else f"there is no {path}"
-            raise UserError(f"data.root={root}: {found}. {REMEDY}")
         with path.open("rb") as file:
             key = hashlib.file_digest(file, "sha256").hexdigest()
         if path.suffix.lower() == ".csv":
@@ -123,8 +116,23 @@ def scan_line(faces: Faces) -> str:
 def _read_or_load(path: Path, source: str, files: Files, remarks: Remarks, cache: Path, image_size: int) -> Faces:
     """Return the faces from the cache, or read them and fill it."""
     start = time.perf_counter()
-    arrays = load_arrays(cache)
-    if arrays is None:
+
+    def cached(arrays: Mapping[str, np.ndarray]) -> Faces:
+        faces = Faces(
+            images=arrays["images"],
+            labels=arrays["labels"],
+            names=arrays["names"],
+            splits=arrays["splits"],
+            source=source,
+            fingerprint=str(arrays["fingerprint"]),
+            unreadable=tuple((str(name), str(why)) for name, why in arrays["unreadable"]),
+            remarks=tuple(map(str, arrays["remarks"])),
+        )
+        faces.check(image_size)
+        return faces
+
+    faces = load_arrays(cache, cached)
+    if faces is None:
         log.info("Reading the faces of %s", path)
         faces = _read(path, source, files, remarks, image_size)
         save_arrays(
@@ -136,17 +144,6 @@ def _read_or_load(path: Path, source: str, files: Files, remarks: Remarks, cache
             fingerprint=np.array(faces.fingerprint),
             unreadable=np.array(faces.unreadable, dtype=str).reshape(-1, 2),
             remarks=np.array(faces.remarks, dtype=str),
-        )
-    else:
-        faces = Faces(
-            images=arrays["images"],
-            labels=arrays["labels"],
-            names=arrays["names"],
-            splits=arrays["splits"],
-            source=source,
-            fingerprint=str(arrays["fingerprint"]),
-            unreadable=tuple((name, why) for name, why in arrays["unreadable"].tolist()),
-            remarks=tuple(arrays["remarks"].tolist()),
         )
     log.info("%s: %s faces in %.1f s", path, f"{len(faces):,}", time.perf_counter() - start)
     return faces

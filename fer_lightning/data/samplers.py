@@ -25,7 +25,8 @@ class TrainingSampler(Sampler[list[int]]):
         rank: Number of this process, from 0.
 
     Raises:
-        UserError: If the batch cannot be shared equally, or the table is smaller than it.
+        UserError: If the batch cannot be shared equally, the table is smaller than it, or has fewer batches than
+            ``start``.
     """
 
     def __init__(self, size: int, batch_size: int, seed: int, start: int, world_size: int, rank: int) -> None:
@@ -36,6 +37,11 @@ class TrainingSampler(Sampler[list[int]]):
         if size < batch_size:
             raise UserError(f"data.batch_size={batch_size} exceeds the {size} training pictures: make it smaller")
         self.batches = size // batch_size
+        if start > self.batches:
+            raise UserError(
+                f"the checkpoint stands after batch {start:,} of an epoch, and an epoch has {self.batches:,} here: "
+                "resume with the data.batch_size and faces that it was trained with, or take its weights by init_from="
+            )
         self.batch_size = batch_size
         self.seed = seed
         self.epoch = 0

@@ -27,9 +27,10 @@ def labels(run: Path, output: Path | None, root: str | None) -> None:
     if not checkpoint.is_file():
         raise UserError(f"{run} holds no checkpoints/best.ckpt: give the folder of a run that has trained")
 
-    from fer_lightning.report.judgement import judge  # here, so that a refusal does not wait for torch
+    from fer_lightning.models.weights import check_weights  # here, so that a refusal does not wait for torch
+    from fer_lightning.report.judgement import judge
     from fer_lightning.report.labels import summary, write_labels
-    from fer_lightning.runs.checkpoints import check_weights, load, read_overrides
+    from fer_lightning.runs.checkpoints import load, read_overrides
 
     moved = [] if root is None else [f"data.root={quoted(Path(root))}"]
     GlobalHydra.instance().clear()

@@ -9,7 +9,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from fer_lightning.errors import UserError
+from fer_lightning.errors import FILE, FOLDER, UserError, stands_at
 from fer_lightning.launch.claims import LOCK
 from fer_lightning.runs.command import OPTIONS, is_sweep, key, quoted, read_options
 from fer_lightning.runs.nodes import Kind, differences, kind
@@ -65,14 +65,14 @@ def located(place: str, option: str) -> Path:
     if "://" in place:
         raise UserError(f"{option}={place} is an address: download the checkpoint first and give its path")
     path = Path(place).absolute()
-    if not path.exists():
-        raise UserError(f"{option}={place} does not exist (looked for {path}): give a run's folder or checkpoint")
+    if (found := stands_at(path)) not in (FILE, FOLDER):
+        raise UserError(f"{option}={place:.300} {found} (looked for {path!s:.300}): give a run's folder or checkpoint")
     return path
 
 
 def run_folder(path: Path) -> Path | None:
     """Return the folder of the run that a path belongs to, or None for a checkpoint away from its run."""
-    folder = path if path.is_dir() else path.parents[1]
+    folder = path if path.is_dir() else path.parent.parent
     if (folder / "config.yaml").is_file():
         return folder
     if path.is_dir():
@@ -133,7 +133,7 @@ def resumed(cfg: DictConfig) -> str | None:
     Raises:
         UserError: If no checkpoint is valid, or its optimizer or scheduler is another than the configuration's.
     """
-    from fer_lightning.runs.checkpoints import KEY, load, newest
+    from fer_lightning.runs.checkpoints import KEY, load_resumable, newest
 
     path = None
     if cfg.resume_from is not None:
@@ -143,7 +143,7 @@ def resumed(cfg: DictConfig) -> str | None:
         path = _left_by_job(Path(cfg.paths.output_dir))
     if path is None:
         return None
-    checkpoint = load(str(path), "resume_from")
+    checkpoint = load_resumable(str(path))
     changed = differences(hydra.compose("train", repeatable(checkpoint[KEY]["overrides"], path)), cfg)
     if held := [line for name, line in changed.items() if kind(name) == Kind.STATE]:
         raise UserError(

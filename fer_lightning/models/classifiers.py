@@ -2,6 +2,7 @@
 
 import logging
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -10,6 +11,10 @@ from torch import Tensor, nn
 from fer_lightning.errors import UserError
 
 log = logging.getLogger(__name__)
+
+FULL = (torch.float32, torch.float64)  # precision in which a classifier is fitted
+FLOATS = (torch.float16, torch.bfloat16, *FULL)  # the halves: what it has learnt, between a resume and a validation
+NORM = 0.02  # by which a vector of norm 1 may be longer or shorter: half precision normalises no better than to 0.004
 
 
 class Neighbours(NamedTuple):
@@ -23,8 +28,8 @@ class Classifier(nn.Module, ABC):
     """What stands behind the embedder: fitted on embeddings of known faces, asked about others.
 
     A classifier keeps all that it has learnt in buffers that are empty until it is fitted; their first dimension is
-    the data's, so a state dict brings its own. A new head is a class here that has ``learn``, ``classify`` and
-    ``held_in_accuracy``, and a YAML in conf/classifier.
+    the data's, so a state dict brings its own, which ``unsound`` looks at first. A new head is a class here that has
+    ``learn``, ``classify``, ``flaw`` and ``held_in_accuracy``, and a YAML in conf/classifier.
 
     Args:
         num_classes: Number of classes C.
@@ -91,8 +96,35 @@ class Classifier(nn.Module, ABC):
         """Return what ``forward`` does, for checked queries."""
 
     @abstractmethod
+    def flaw(self, state: Mapping[str, Tensor]) -> str | None:
+        """Return what is wrong with the numbers of a fitted state whose names, types and widths are right, or None."""
+
+    @abstractmethod
     def held_in_accuracy(self) -> float:
         """Return the accuracy on the fitted faces themselves, for the gap between training and test."""
+
+    def unsound(self, state: Mapping[str, Tensor], fitted: bool) -> str | None:
+        """Return what is wrong with a saved state, as words after "of which"; None where it could be this classifier's.
+
+        Args:
+            state: Its state dict.
+            fitted: Whether it is asked about faces next, so that it must know some, as exactly as it was fitted.
+        """
+        for name, buffer in self.named_buffers():
+            saved = state[name]
+            if saved.dim() != buffer.dim() or saved.shape[1:] != buffer.shape[1:]:
+                return f"{name} is {tuple(saved.shape)}, not (N{''.join(f', {size}' for size in buffer.shape[1:])})"
+            kinds = (FULL if fitted else FLOATS) if buffer.is_floating_point() else (buffer.dtype,)
+            if saved.dtype not in kinds:
+                return f"{name} is {saved.dtype}"
+            if not saved.isfinite().all():
+                return f"{name} is not finite"
+        known = {len(state[name]) > 0 for name, _ in self.named_buffers()}
+        if known == {True}:
+            return self.flaw(state)
+        if known == {True, False}:
+            return "a part is empty"
+        return "no face is known, as no validation had ended when it was written" if fitted else None
 
     def _check(self, embeddings: Tensor) -> None:
         if embeddings.dim() != 2 or embeddings.shape[1] != self.embedding_size:

@@ -1,7 +1,7 @@
 """Exact k-NN on unit vectors, with its gallery inside."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
 from fer_lightning.errors import UserError
-from fer_lightning.models.classifiers import Classifier, Neighbours
+from fer_lightning.models.classifiers import NORM, Classifier, Neighbours
 
 log = logging.getLogger(__name__)
 
@@ -106,6 +106,19 @@ class KNNClassifier(Classifier):
         self.gallery, self.gallery_labels = embeddings, labels
         if self.k > len(labels):
             log.warning("classifier.k=%d exceeds the gallery of %d faces: all of them vote", self.k, len(labels))
+
+    def flaw(self, state: Mapping[str, Tensor]) -> str | None:
+        """Look at the faces of the gallery and their classes, and at a k that was chosen."""
+        gallery, labels, k = state["gallery"], state["gallery_labels"], state.get("_extra_state", torch.tensor(self.k))
+        if len(gallery) != len(labels):
+            return f"gallery has {len(gallery)} faces and {len(labels)} labels"
+        if ((gallery.float().norm(dim=1) - 1).abs() > NORM).any():
+            return "gallery holds a vector whose norm is not 1"
+        if labels.min() < 0 or labels.max() >= self.num_classes:
+            return f"gallery_labels are outside 0 to {self.num_classes - 1}"
+        if k.dtype != torch.int64 or k.numel() != 1 or int(k) < 1:
+            return "k is no whole number above 0"
+        return None
 
     @torch.no_grad()
     def explain(self, queries: Tensor) -> Neighbours:

@@ -1,13 +1,14 @@
 """Classifiers whose score of a class is linear in the embedding: nearest class mean, logistic regression."""
 
 from abc import abstractmethod
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 from torch.nn.functional import linear, normalize
 
 from fer_lightning.errors import UserError
-from fer_lightning.models.classifiers import Classifier
+from fer_lightning.models.classifiers import NORM, Classifier
 
 NEVER = torch.finfo(torch.float32).min  # score of a class without a face: finite, so that it can be saved
 
@@ -49,6 +50,15 @@ class ScoringClassifier(Classifier):
         scores = linear(queries.to(self.weight), self.weight, self.bias)  # (B, C)
         return scores.argmax(dim=1), scores.softmax(dim=1)
 
+    def flaw(self, state: Mapping[str, Tensor]) -> str | None:
+        """Look for one row a class, of which one at least has a face."""
+        weight, bias, held_in = state["weight"], state["bias"], state["held_in"]
+        if (len(weight), len(bias), len(held_in)) != (self.num_classes, self.num_classes, 1):
+            return f"weight, bias and held_in are not of {self.num_classes} classes"
+        if not 0 <= held_in.item() <= 1:
+            return "held_in is no share"
+        return "bias names no class that has a face" if (bias == NEVER).all() else None
+
     def held_in_accuracy(self) -> float:
         """Return the accuracy on the faces that were fitted, as it was found then."""
         return self.held_in.item()
@@ -73,6 +83,14 @@ class PrototypeClassifier(ScoringClassifier):
         """Return the direction of each class's mean."""
         means = torch.stack([embeddings[labels == label].mean(dim=0) for label in present])  # (P, D)
         return normalize(means, dim=1) / self.temperature, means.new_zeros(len(present))
+
+    def flaw(self, state: Mapping[str, Tensor]) -> str | None:
+        """Look also for directions of one norm, that of the temperature they were fitted with."""
+        if words := super().flaw(state):
+            return words
+        norms = state["weight"][state["bias"] != NEVER].float().norm(dim=1)
+        equal = norms.min() > 0 and norms.max() < (1 + NORM) * norms.min()
+        return None if equal else "weight holds directions of several norms"
 
 
 class LinearClassifier(ScoringClassifier):

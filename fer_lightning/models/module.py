@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
+from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
 from torch.nn.functional import normalize, pad
@@ -17,6 +18,7 @@ from fer_lightning.errors import UserError
 from fer_lightning.models.classifiers import Classifier
 from fer_lightning.models.distributed import gather
 from fer_lightning.models.metrics import classification_metrics, triplet_telemetry
+from fer_lightning.models.weights import check_weights
 
 Config = dict[str, Any]  # what hydra.utils.instantiate takes: _target_ and its arguments, plain values alone
 
@@ -95,6 +97,13 @@ class ExpressionModule(lightning.LightningModule):
         self.validated: tuple[list[tuple[Tensor, Tensor]], list[tuple[Tensor, Tensor]]] = ([], [])
         self.test_batches: list[dict[str, np.ndarray]] = []
         self.test_outputs: dict[str, np.ndarray] = {}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuse weights that are another network's or no training's, before they are taken."""
+        fitting = self.trainer.state.fn == TrainerFn.FITTING
+        source = f"{'resume_from' if fitting else 'checkpoint'}={self.trainer.ckpt_path}"
+        for key in {"state_dict", "current_model_state"} & checkpoint.keys():  # the latter of averaged weights
+            check_weights(self, checkpoint[key], source, fitted=not fitting)
 
     def on_fit_start(self) -> None:
         """Let the processes draw different dropout."""

@@ -3,23 +3,40 @@
 import logging
 import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import lightning
 import torch
 from omegaconf import OmegaConf
-from packaging.version import Version
+from packaging.version import InvalidVersion, Version
 from torch import Tensor, nn
 
 import fer_lightning
-from fer_lightning.errors import UserError
+from fer_lightning.errors import FILE, FOLDER, UserError, stands_at
 from fer_lightning.models.module import ExpressionModule
+from fer_lightning.models.weights import check_weights
+from fer_lightning.runs.form import deviation
 from fer_lightning.runs.overrides import CONF, allowed, plain
 
 log = logging.getLogger(__name__)
 
 KEY = "fer_lightning"
+RESUMPTION = "resumption"
+# What is read of every checkpoint, and what is read of one to go on from: the same keys and types.
+FORM: dict[str, Any] = {"state_dict": {}, KEY: {"version": ""}}
+RESUMABLE_FORM: dict[str, Any] = {
+    "epoch": 0,
+    "global_step": 0,
+    "loops": {"fit_loop": {"epoch_progress": {"current": {"processed": 0}}}},
+    "callbacks": {},
+    "optimizer_states": [],
+    "lr_schedulers": [],
+    KEY: {"data": "", "data_fingerprint": ""},
+    RESUMPTION: {"streams": [], "monitored": None},
+}
+EXPANSION = 4  # bytes of tensors for each byte of the file, at most; two names may share one tensor
 
 
 def newest(folder: Path) -> Path:
@@ -27,7 +44,7 @@ def newest(folder: Path) -> Path:
     steps = {}
     for path in sorted((folder / "checkpoints").glob("*.ckpt")):
         try:
-            steps[path] = (load(str(path), "resume_from")["global_step"], path.stat().st_mtime)
+            steps[path] = (load_resumable(str(path))["global_step"], path.stat().st_mtime)
         except UserError as error:
             log.warning("passed over: %s", error)
     if not steps:
@@ -69,10 +86,10 @@ def load_model(checkpoint: str | Path) -> ExpressionModule:
             objective="",
             mirrored=saved["hyper_parameters"].get("mirrored") is True,
         )
-        weights = saved["state_dict"].items()
-        model.load_state_dict(
-            {name: tensor for name, tensor in weights if name.startswith(("embedder.", "classifier."))}
-        )
+        items = saved["state_dict"].items()
+        weights = {name: tensor for name, tensor in items if name.startswith(("embedder.", "classifier."))}
+        check_weights(model, weights, "it", fitted=True)
+        model.load_state_dict(weights)
     except Exception as error:  # whatever a stranger's numbers do to a network
         raise UserError(f"checkpoint={checkpoint} makes no network: {error!s:.300}") from error
     return model.eval()
@@ -97,22 +114,6 @@ def own_part(node: str, saved: Mapping, checkpoint: str | Path) -> dict[str, Any
     return config | {name: value for name, value in elsewhere.items() if name in config}
 
 
-def check_weights(model: nn.Module, weights: Mapping[str, Tensor], source: str) -> None:
-    """Refuse weights of another network and list what differs."""
-    own = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items() if "classifier." not in name}
-    saved = {name: tuple(tensor.shape) for name, tensor in weights.items() if "classifier." not in name}
-    lines = [
-        f"{name} saved {saved.get(name, 'not at all')}, configured {own.get(name, 'not at all')}"
-        for name in sorted(own.keys() | saved.keys())
-        if own.get(name) != saved.get(name)
-    ]
-    if lines:
-        raise UserError(
-            f"{source} holds another network ({'; '.join(lines[:3])}{f'; and {len(lines) - 3} more' * (len(lines) > 3)}"
-            "): give the embedder and loss options that it was trained with"
-        )
-
-
 def load(path: str, option: str) -> dict:
     """Return what a checkpoint of ours holds, on the CPU; nothing that it names is imported or called.
 
@@ -121,24 +122,27 @@ def load(path: str, option: str) -> dict:
         option: Name of the option that gave it, for messages.
 
     Raises:
-        UserError: If the file is missing, damaged, no checkpoint of ours, of a newer version, or names code to run.
+        UserError: If the file is missing, damaged, no checkpoint of ours, of a newer version, names code to run, or
+            holds tensors that would take more memory than it could fill.
     """
     file = Path(path)
-    if not file.is_file():
-        raise UserError(f"{option}={path} does not exist: {_others(file)}")
+    if (found := stands_at(file)) != FILE:
+        raise UserError(f"{option}={path:.300} {found}: {_others(file)}")
     try:
-        with zipfile.ZipFile(file) as archive:  # torch packs nothing, so what is packed is a bomb
-            packed = [member.filename for member in archive.infolist() if member.compress_type != zipfile.ZIP_STORED]
-        if packed:
-            raise ValueError(f"compressed member {packed[0]!r}")
+        _check_archive(file)
         checkpoint = torch.load(file, map_location="cpu", weights_only=True)
-        checkpoint[KEY]["overrides"]
+        if words := deviation(checkpoint, FORM) or _unsound_tensors(checkpoint, file.stat().st_size):
+            raise ValueError(words)
+        overrides = checkpoint[KEY].get("overrides")
+        if not isinstance(overrides, list) or not all(isinstance(override, str) for override in overrides):
+            raise ValueError("its overrides are no list of texts")
         version = Version(checkpoint[KEY]["version"])
     except Exception as error:
         code = re.search(r"GLOBAL (\S+)", str(error))  # in torch's refusal to unpickle
         reason = f"names code to run ({code[1]})" if code else "is damaged or no fer_lightning checkpoint"
+        detail = error if type(error) is ValueError else type(error).__name__
         raise UserError(
-            f"{option}={path} ({file.stat().st_size:,} bytes) {reason} ({type(error).__name__}): {_others(file)}"
+            f"{option}={path} ({file.stat().st_size:,} bytes) {reason} ({detail!s:.200}): {_others(file)}"
         ) from error
     if version > Version(fer_lightning.__version__):
         raise UserError(
@@ -146,6 +150,45 @@ def load(path: str, option: str) -> dict:
             "update it"
         )
     return checkpoint
+
+
+def load_for_trainer(path: str, option: str) -> dict:
+    """Return what ``load`` does of a checkpoint that Lightning can take.
+
+    Raises:
+        UserError: As ``load``; or if it was written by no Lightning, or by one of another age.
+    """
+    checkpoint, own = load(path, option), Version(lightning.__version__)
+    try:
+        same_age = Version(checkpoint["pytorch-lightning_version"]).major == own.major
+    except (KeyError, TypeError, InvalidVersion):
+        same_age = False
+    if not same_age:
+        written = f"{checkpoint.get('pytorch-lightning_version')!r:.50}"
+        raise UserError(
+            f"{option}={path} says it was written by Lightning {written}, and this is {own}: {_others(Path(path))}"
+        )
+    return checkpoint
+
+
+def load_resumable(path: str) -> dict:
+    """Return what ``load`` does of a checkpoint that a training can go on from.
+
+    Raises:
+        UserError: As ``load_for_trainer``; or if it lacks what a training needs. ``Resumption`` looks further into it.
+    """
+    checkpoint = load_for_trainer(path, "resume_from")
+    if words := deviation(checkpoint, RESUMABLE_FORM):
+        raise not_resumable(path, words)
+    return checkpoint
+
+
+def not_resumable(path: str, words: str) -> UserError:
+    """Return the refusal of a checkpoint whose weights may be whole, but not what else a training needs of it."""
+    return UserError(
+        f"resume_from={path} holds no training that could go on: {words}; give another checkpoint, take its weights "
+        "alone with init_from=, or start anew"
+    )
 
 
 def read_overrides(path: str) -> list[str]:
@@ -157,7 +200,49 @@ def read_overrides(path: str) -> list[str]:
     return allowed(load(path, "checkpoint")[KEY]["overrides"], f"checkpoint={path}")
 
 
+def _check_archive(file: Path) -> None:
+    """Raise an error where an archive is not what torch wrote, byte for byte; torch itself reads over most damage."""
+    with zipfile.ZipFile(file) as archive:
+        members = archive.infolist()
+        for member in members:  # torch packs nothing, so what is packed is a bomb
+            if member.compress_type != zipfile.ZIP_STORED:
+                raise ValueError(f"compressed member {member.filename!r}")
+        if sum(member.file_size for member in members) > file.stat().st_size:
+            raise ValueError("its members overlap")
+        if damaged := archive.testzip():
+            raise ValueError(f"wrong checksum of {damaged!r}")
+
+
+def _unsound_tensors(checkpoint: Mapping[str, Any], size: int) -> str | None:
+    """Return what is wrong with the tensors of a checkpoint, or None; few bytes of a file can claim any number."""
+    for name in ("state_dict", "current_model_state", "averaging_state"):  # the latter two of averaged weights
+        weights = checkpoint.get(name, {})
+        if not isinstance(weights, dict) or not all(isinstance(tensor, Tensor) for tensor in weights.values()):
+            return f"its {name} holds what is no tensor"
+    total = 0
+    for tensor in _tensors(checkpoint):
+        if tensor.layout is not torch.strided or tensor.device.type != "cpu" or tensor.is_quantized:
+            return f"a tensor without numbers, or packed: {tensor.layout}, {tensor.device}"
+        total += tensor.numel() * tensor.element_size()
+    return f"its tensors would take {total:,} bytes" if total > EXPANSION * size else None
+
+
+def _tensors(content: object) -> Iterator[Tensor]:
+    """Yield every tensor in dicts, lists and tuples, each list once however often it stands there."""
+    waiting, seen = [content], set()
+    while waiting:
+        content = waiting.pop()
+        if isinstance(content, Tensor):
+            yield content
+        elif isinstance(content, dict | list | tuple) and id(content) not in seen:
+            seen.add(id(content))
+            waiting.extend(content.values() if isinstance(content, dict) else content)
+
+
 def _others(file: Path) -> str:
-    """Return the remedy: other checkpoints beside one that cannot be used."""
-    others = sorted(other.name for other in file.parent.glob("*.ckpt") if other.name != file.name)
-    return f"beside it are {', '.join(others[:5])}" if others else "give logs/.../checkpoints/best.ckpt"
+    """Return the remedy: other checkpoints beside one that cannot be used, or in a folder that was given for one."""
+    inside = stands_at(file) == FOLDER
+    folder = file if inside else file.parent
+    found = [*folder.glob("*.ckpt"), *folder.glob("checkpoints/*.ckpt")] if stands_at(folder) == FOLDER else []
+    others = ", ".join(sorted(str(path.relative_to(folder)) for path in found if path != file)[:5])
+    return f"{'in' if inside else 'beside'} it are {others}" if others else "give logs/.../checkpoints/best.ckpt"

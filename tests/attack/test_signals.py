@@ -169,9 +169,10 @@ def test_signals_at_random_moments(tmp_path, tally, sweep):
             process.send_signal(signum)
             process.wait(300)
         wrong = judge(folder, process, signum, sent)
-        line = next((x for x in (folder / "output.txt").read_text().splitlines() if "; to go on: python" in x), None)
+        lines = (folder / "output.txt").read_text().splitlines()
+        line = next((line for line in lines if line.startswith("to go on: python")), None)
         if not wrong and line is not None:
-            again = shlex.split(line.partition("; to go on: python ")[2])
+            again = shlex.split(line.removeprefix("to go on: python "))
             again[0] = str(ROOT / again[0])
             if start(folder, *again).wait(600) != 0:
                 wrong = f"does not go on: {(folder / 'output.txt').read_text()[-2000:]}"

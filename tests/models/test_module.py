@@ -41,6 +41,7 @@ def test_checkpoint_alone_makes_the_network_again(make_cfg, tmp_path, head, netw
 
 def test_nothing_is_fetched_for_a_checkpoint(make_cfg, tmp_path):
     model = instantiate(make_cfg("embedder=timm", "embedder.model_name=test_resnet").model)
+    model.classifier.fit(torch.eye(7, 128), torch.arange(7))
     stranger = {**model.hparams["embedder"], "pretrained": True, "checkpoint_path": str(tmp_path / "evil.pth")}
     load_model(saved(model, tmp_path / "model.ckpt", embedder=stranger))
 
