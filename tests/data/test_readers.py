@@ -150,17 +150,6 @@ def test_csv_with_a_column_twice_is_refused(tmp_path, read):
         read(path)
 
 
-def test_a_root_that_is_neither_file_nor_folder_is_refused(tmp_path, read):
-    os.mkfifo(tmp_path / "pipe")
-    (tmp_path / "zero").symlink_to("/dev/zero")
-    for name in ("pipe", "zero"):
-        with pytest.raises(UserError, match=rf"data\.root=.*{name} is neither a file nor a folder\. Point data\.root"):
-            read(tmp_path / name)
-    with pytest.raises(UserError, match=r"data\.root is empty\. Point data\.root at"):
-        read("")
-    with pytest.raises(UserError, match=r"File name too long|there is no"):
-        read("x" * 5000)
-
 
 def test_class_folders_in_other_spellings(tmp_path, read):
     spelt = {"angry": "Anger", "disgust": "disgusted", "fear": "scared", "happy": "Happy", "sad": "SADNESS"}
