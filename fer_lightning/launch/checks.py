@@ -10,7 +10,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from fer_lightning.errors import UserError
+from fer_lightning.errors import UserError, stands_at
 from fer_lightning.launch.environment import check_packages, low_room, rank, started_processes
 from fer_lightning.launch.messages import keys, meant
 
@@ -45,7 +45,7 @@ def check(cfg: DictConfig, config_name: str) -> None:
     if "trainer" in cfg:  # the audit has none
         _check_devices(cfg)
     root = cfg.data.root
-    if root not in (None, "kaggle") and not Path(root).exists():
+    if root not in (None, "kaggle") and stands_at(Path(root)) == "does not exist":
         raise UserError(
             f"data.root={root} does not exist (looked for {Path(root).absolute()}): give a folder or .zip "
             "that holds train/angry/*.jpg and so on, or fer2013.csv; or data.root=kaggle to download, or "
