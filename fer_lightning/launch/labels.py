@@ -8,6 +8,7 @@ from hydra.utils import instantiate
 
 import fer_lightning.launch.resolvers  # noqa: F401  registers what conf/ computes
 from fer_lightning.errors import UserError
+from fer_lightning.launch.checks import check_source
 from fer_lightning.runs.command import quoted
 from fer_lightning.runs.overrides import CONF
 
@@ -27,6 +28,7 @@ def labels(run: Path, output: Path | None, root: str | None) -> None:
     if not checkpoint.is_file():
         raise UserError(f"{run} holds no checkpoints/best.ckpt: give the folder of a run that has trained")
 
+    from fer_lightning.launch.schema.refusals import check_values
     from fer_lightning.report.judgement import judge  # here, so that a refusal does not wait for torch
     from fer_lightning.report.labels import summary, write_labels
     from fer_lightning.runs.checkpoints import check_weights, load, read_overrides
@@ -35,6 +37,8 @@ def labels(run: Path, output: Path | None, root: str | None) -> None:
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(CONF), version_base="1.3"):
         cfg = compose("eval", overrides=[*read_overrides(str(checkpoint)), *moved])
+    check_values(cfg, "eval", carried=True)
+    check_source(cfg.data.root)
     datamodule, model = instantiate(cfg.data), instantiate(cfg.model)
     weights = load(str(checkpoint), "checkpoint")["state_dict"]
     check_weights(model, weights, f"checkpoint={checkpoint}")
