@@ -27,20 +27,24 @@ def check_secrets(arguments: list[str]) -> None:
             )
 
 
-def check(cfg: DictConfig, config_name: str, carried: bool = False) -> None:
+def check(cfg: DictConfig, config_name: str, carrier: str | None = None) -> None:
     """Refuse a configuration that cannot run; of several processes the main one speaks for all.
 
     Args:
         cfg: The composed configuration.
         config_name: Which one of ``conf/`` it is made of.
-        carried: Whether a checkpoint, which a stranger may have written, brings some of its options.
+        carrier: The checkpoint that brings some of its options, such as ``checkpoint=best.ckpt``; a stranger may have
+            written them.
+
+    Raises:
+        UserError: Naming the first option that cannot be.
     """
     if rank():
         return
     from fer_lightning.launch.schema.refusals import check_values  # here, so that --help needs no pydantic
 
     check_packages()
-    check_values(cfg, config_name, carried)
+    check_values(cfg, config_name, carrier)
     if "trainer" in cfg:  # the audit has none
         _check_devices(cfg)
     check_source(cfg.data.root)

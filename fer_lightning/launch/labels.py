@@ -37,7 +37,7 @@ def labels(run: Path, output: Path | None, root: str | None) -> None:
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(CONF), version_base="1.3"):
         cfg = compose("eval", overrides=[*read_overrides(str(checkpoint)), *moved])
-    check_values(cfg, "eval", carried=True)
+    check_values(cfg, "eval", carrier=str(checkpoint))
     check_source(cfg.data.root)
     datamodule, model = instantiate(cfg.data), instantiate(cfg.model)
     weights = load(str(checkpoint), "checkpoint")["state_dict"]

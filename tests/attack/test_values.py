@@ -41,7 +41,7 @@ def refusal(tmp_path_factory):
     """Return what is said of some options, or None where they are accepted: composed and checked, nothing else."""
     folder = str(tmp_path_factory.mktemp("run"))
 
-    def said(*given: str, command: str = "train", carried: bool = False) -> str | None:
+    def said(*given: str, command: str = "train", carrier: str | None = None) -> str | None:
         parsed = OverridesParser.create().parse_overrides(list(given))
         values = [one for one in parsed if not (CONF / one.key_or_group).is_dir() and not one.is_delete()]
         choices = [str(one.input_line) for one in parsed if one not in values]
@@ -49,7 +49,7 @@ def refusal(tmp_path_factory):
         for one in values:
             OmegaConf.update(cfg, one.key_or_group, one.value(), force_add=one.is_add())
         try:
-            check(cfg, command, carried)
+            check(cfg, command, carrier)
         except Exception as error:
             return explain(error, command) or f"Traceback of {error!r}"
         return None
@@ -67,7 +67,7 @@ data.drawn.count=3                      | data.drawn.count=3 must be a whole num
 data.drawn.count=-1                     | 100 or more
 data.drawn.count=100.7                  | 100 or more
 data.drawn.count=null                   | 100 or more
-data.drawn.count=99999999999            | data.drawn.count=99999999999 must be at most 1864135
+data.drawn.count=99999999999            | data.drawn.count=99999999999 must be at most 466033
 data.drawn=null                         | data.drawn=null must be a node
 data.drawn.wrong_label_share=2          | must be a number from 0 to 1
 data.drawn.wrong_label_share=nan        | data.drawn.wrong_label_share=nan must be a number from 0 to 1
@@ -131,6 +131,7 @@ embedder.dropout=1                      | embedder.dropout=1 must be a number fr
 embedder.stages=null                    | embedder.stages=null must be a list of stages
 embedder.stages=[[[1,2]]]               | embedder.stages=[[[1,2]]] must be a list of stages
 embedder=resnet48 embedder.blocks=[1]   | embedder.blocks must be a list of 3 numbers
+embedder=vgg48 embedder.widths=[4096,4096,4096,4096] | embedder.widths must be narrower or fewer
 loss.margin=nan                         | loss.margin=nan must be a finite number, 0 or more
 loss.margin=-1                          | loss.margin=-1 must be
 loss.margin=abc                         | loss.margin=abc must be
@@ -254,9 +255,18 @@ def test_right_value_is_accepted(refusal, given):
     assert refusal(*given.split()) is None
 
 
-def test_a_checkpoint_may_ask_for_less_than_its_reader(refusal):
-    assert refusal("data.drawn.count=1000000") is None
-    assert "must be at most 116508" in refusal("data.drawn.count=1000000", carried=True)
+def test_checkpoint_that_brings_a_wrong_value_is_named(refusal):
+    sentence = refusal("data.drawn.count=1000000", carrier="checkpoint=x.ckpt")
+    assert (
+        "checkpoint=x.ckpt brings options that cannot be: data.drawn.count=1000000 must be at most 466033" in sentence
+    )
+
+
+def test_escape_sequences_do_not_reach_the_terminal(refusal):
+    sentence = refusal("data.root='\x1b[31mx'")
+    assert "data.root=\\x1b[31mx does not exist" in sentence
+    assert "\x1b" not in sentence
+    assert f"{'a' * 100}" in refusal(f"data.root={'a' * 5000}")
 
 
 def test_group_that_is_null_is_named(run_here):

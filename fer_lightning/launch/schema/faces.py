@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, ValidationInfo, model_validator
+from pydantic import Field, model_validator
 
 from fer_lightning.data.faces import CLASSES
 from fer_lightning.errors import UserError
@@ -30,15 +30,14 @@ from fer_lightning.launch.schema.kinds import (
     target,
 )
 
-OURS, STRANGERS = 2**32, 2**28  # bytes of drawn faces that a command line, and that a checkpoint, may ask for
-CARRIED = "carried"  # in the context of a validation: whether a checkpoint brings the values
+ROOM = 2**30  # bytes of drawn faces, at most: a checkpoint of somebody's may ask for them too
 
 Batch = Annotated[int, Field(ge=2), Says("a whole number, 2 or more", "16")]
 Source = Annotated[str, Field(min_length=1), Says("a folder, .zip or .csv of faces, or kaggle", "faces.zip")]
 Faces = Annotated[int, Field(ge=100), Says("a whole number, 100 or more", "2800")]
 Workers = Annotated[int, Field(ge=0, le=256), Says("a whole number, 0 or more and at most 256", "2")]
 Seconds = Annotated[float, Field(ge=0), Says("a number of seconds, 0 or more", "300")]
-Copies = Annotated[int, Field(ge=1, le=1000), Says("a whole number from 1 to 1000", "2")]
+Copies = Annotated[int, Field(ge=1, le=100), Says("a whole number from 1 to 100", "2")]
 ClassesOfABatch = Annotated[
     int, Field(ge=2, le=len(CLASSES)), Says(f"a whole number from 2 to the {len(CLASSES)} classes", "4")
 ]
@@ -70,13 +69,13 @@ class FacesDataModule(Node):
     worker_timeout: Seconds = Field(description="seconds without a batch after which those processes count as hung")
 
     @model_validator(mode="after")
-    def check_memory(self, info: ValidationInfo) -> Self:
+    def check_memory(self) -> Self:
         """Refuse drawn faces that would fill the memory."""
-        size, limit = self.drawn.count * self.image_size**2, STRANGERS if (info.context or {}).get(CARRIED) else OURS
-        if self.root is None and size > limit:
+        most = ROOM // self.image_size**2
+        if self.root is None and self.drawn.count > most:
             raise UserError(
-                f"data.drawn.count={self.drawn.count} must be at most {limit // self.image_size**2} with "
-                f"data.image_size={self.image_size}, such as 2800: so many faces fill {size / 2**30:,.1f} GiB"
+                f"data.drawn.count={self.drawn.count} must be at most {most} with data.image_size={self.image_size}, "
+                f"such as 2800: more than {ROOM / 2**30:.0f} GiB of faces are not drawn"
             )
         return self
 
@@ -238,7 +237,9 @@ class PaperProtocol(Protocol):
     """The paper's table 2: pictures first, then the split."""
 
     target_: Literal["fer_lightning.data.protocols.paper"] = target()
-    pictures: dict[str, Choice[Chain]] = Field(description="pictures that are made of each face beside itself")
+    pictures: dict[str, Choice[Chain]] = Field(
+        max_length=20, description="pictures that are made of each face beside itself"
+    )
     test_share: InnerShare = Field(description="share of each class's pictures that is held out")
     seed: Seed = Field(description="decides pictures and split")
 

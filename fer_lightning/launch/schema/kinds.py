@@ -69,10 +69,14 @@ Texts = Annotated[list[str], Says("a list of texts", "[val/accuracy]")]
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1), Says("a whole number from 0 to 4294967295", "0")]  # what numpy takes
 Count = Annotated[int, Field(ge=1), Says("a whole number, 1 or more", "10")]
 CountOrNone = Annotated[int, Field(ge=0), Says("a whole number, 0 or more", "0")]
-Pixels = Annotated[int, Field(ge=16, le=1024), Says("a whole number of pixels from 16 to 1024", "48")]
+Pixels = Annotated[int, Field(ge=16, le=384), Says("a whole number of pixels from 16 to 384", "48")]
 Classes = Annotated[int, Field(ge=len(CLASSES), le=len(CLASSES)), Says(f"the number of classes, {len(CLASSES)}")]
 Width = Annotated[int, Field(ge=1, le=4096), Says("a whole number from 1 to 4096", "64")]
-Widths = Annotated[list[Width], Field(min_length=1), Says("a list of whole numbers from 1 to 4096", "[64,128,256]")]
+Widths = Annotated[
+    list[Width],
+    Field(min_length=1, max_length=16),
+    Says("a list of up to 16 whole numbers from 1 to 4096", "[64,128,256]"),
+]
 
 Number = Annotated[float, Says("a finite number", "0.5")]
 Rate = Annotated[float, Field(gt=0), Says("a finite number above 0", "0.001")]
@@ -88,7 +92,7 @@ PositiveSpan = Annotated[
 Counts = Annotated[list[Count], Field(min_length=1), Says("a list of whole numbers, 1 or more", "[5,15]")]
 
 SixteenPixels = Annotated[
-    int, Field(ge=16, le=1024, multiple_of=16), Says("a multiple of 16 pixels from 16 to 1024", "48")
+    int, Field(ge=16, le=384, multiple_of=16), Says("a multiple of 16 pixels from 16 to 384", "48")
 ]
 ClassName = Annotated[
     str, StringConstraints(pattern=r"^[A-Za-z_]\w*(\.\w+)+$"), Says("the name of a class", "torch.optim.Adam")

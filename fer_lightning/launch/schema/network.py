@@ -26,10 +26,12 @@ from fer_lightning.launch.schema.kinds import (
     target,
 )
 
+MOST_WEIGHTS = 2**29
+
 Dimension = Annotated[int, Field(ge=1, le=16384), Says("a whole number from 1 to 16384", "128")]
 Inception = Annotated[list[Width], Field(min_length=6, max_length=6)]
 Stages = Annotated[
-    list[Annotated[list[Inception], Field(min_length=1)]],
+    list[Annotated[list[Inception], Field(min_length=1, max_length=16)]],
     Field(min_length=1),
     Says("a list of stages, each a list of modules of six widths from 1 to 4096", "[[[32,32,48,8,16,16]]]"),
 ]
@@ -57,6 +59,12 @@ class FaceNet(Embedder):
     hidden_size: Width = Field(description="width of the layer before the embedding")
     initial_scale: Positive = Field(description="factor to the initial weights of torch")
 
+    @model_validator(mode="after")
+    def check_stages(self) -> Self:
+        """Refuse too many weights: those of 5 x 5 convolutions, were every width of a module its greatest."""
+        _check_weights("stages", sum(25 * max(module) ** 2 for stage in self.stages for module in stage))
+        return self
+
 
 class ResNet48(Embedder):
     """A residual network for small faces."""
@@ -68,8 +76,8 @@ class ResNet48(Embedder):
 
     @model_validator(mode="after")
     def check_stages(self) -> Self:
-        """Refuse lists that describe different numbers of stages."""
-        _check_lengths(self.widths, "blocks", self.blocks)
+        """Refuse lists that describe different numbers of stages, or too many weights."""
+        _check_stages("blocks", self.widths, self.blocks)
         return self
 
 
@@ -82,8 +90,8 @@ class VGG48(Embedder):
 
     @model_validator(mode="after")
     def check_stages(self) -> Self:
-        """Refuse lists that describe different numbers of stages."""
-        _check_lengths(self.widths, "convolutions", self.convolutions)
+        """Refuse lists that describe different numbers of stages, or too many weights."""
+        _check_stages("convolutions", self.widths, self.convolutions)
         return self
 
 
@@ -97,11 +105,22 @@ class TimmEmbedder(Embedder):
     checkpoint_path: AnyText = Field(description="local file of weights to begin with; empty for none")
 
 
-def _check_lengths(widths: list[int], name: str, numbers: list[int]) -> None:
+def _check_stages(name: str, widths: list[int], numbers: list[int]) -> None:
+    """Look at the stages of a network of 3 x 3 convolutions: ``numbers`` of each width, given as embedder.``name``."""
     if len(widths) != len(numbers):
         raise UserError(
             f"embedder.{name} must be a list of {len(widths)} numbers, as long as embedder.widths, such as "
             f"[{','.join(['1'] * len(widths))}]; it has {len(numbers)}"
+        )
+    _check_weights("widths", sum(9 * width**2 * number for width, number in zip(widths, numbers, strict=True)))
+
+
+def _check_weights(name: str, weights: int) -> None:
+    """Refuse a network that a machine could not hold; a checkpoint of somebody's may ask for it too."""
+    if weights > MOST_WEIGHTS:
+        raise UserError(
+            f"embedder.{name} must be narrower or fewer, such as those in conf/embedder: they make {weights:,} "
+            f"weights, and {MOST_WEIGHTS:,} are the most"
         )
 
 

@@ -13,7 +13,6 @@ from pydantic import ValidationError
 from fer_lightning.errors import UserError
 from fer_lightning.launch.messages import keys, meant
 from fer_lightning.launch.schema.commands import COMMANDS
-from fer_lightning.launch.schema.faces import CARRIED
 from fer_lightning.launch.schema.kinds import KIND, shown
 from fer_lightning.runs.overrides import CONF
 
@@ -22,20 +21,29 @@ POINTER = re.compile(r"\$\{([\w.]+)\}")  # a value that is another option's
 LONGEST = 100  # characters of a value in a sentence
 
 
-def check_values(cfg: DictConfig, command: str, carried: bool = False) -> None:
+def check_values(cfg: DictConfig, command: str, carrier: str | None = None) -> None:
     """Refuse a composed configuration that holds a value which cannot be.
 
     Args:
         cfg: What ``conf/COMMAND.yaml`` and the options compose to.
         command: Name of that file.
-        carried: Whether a checkpoint, which a stranger may have written, brings some of the options.
+        carrier: The checkpoint that brings some of the options, for the sentence; None for none.
 
     Raises:
         UserError: Naming the first such option as it is written on the command line.
     """
+    try:
+        _refuse(cfg, command)
+    except UserError as error:
+        if carrier is None:
+            raise
+        raise UserError(f"{carrier} brings options that cannot be: {error}") from error
+
+
+def _refuse(cfg: DictConfig, command: str) -> None:
     values, unresolved = _resolved(cfg)
     try:
-        COMMANDS[command].model_validate(values, context={CARRIED: carried})
+        COMMANDS[command].model_validate(values)
     except ValidationError as found:
         errors = found.errors(include_url=False)
         if error := next((error for error in errors if error["loc"][0] not in unresolved), None):
