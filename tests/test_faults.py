@@ -46,7 +46,7 @@ BALANCED = [*FAST, "sampler=balanced"]
         (43, [*TINY, "+trainer.val_check_interval=3000"], ["val_check_interval", "3000", "training batches"]),
         (43, [*TINY, "trainer.limit_train_batches=0"], ["trainer.limit_train_batches=0 must be", "1 or more"]),
         (43, [*TINY, "trainer.limit_val_batches=0"], ["trainer.limit_val_batches=0 must be", "1 or more"]),
-        (43, [*TINY, "trainer.max_epochs=0"], ["trainer.max_epochs=0 must be", "1 or more"]),
+        (43, [*TINY, "trainer.max_epochs=0"], ["trainer.max_epochs=0 must be", "from 1 to"]),
         (40, ["+augmentation.transforms.0.foo=1"], ["Rotate", "'foo'", "limit, interpolation, border_mode"]),
         (51, [*TINY, "objective=val/acuracy"], ["objective=val/acuracy", "did you mean val/accuracy"]),
         (

@@ -10,11 +10,12 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from fer_lightning.launch.checks import check
 from fer_lightning.launch.messages import explain
-from fer_lightning.launch.schema import commands  # noqa: F401  describes every node
+from fer_lightning.launch.schema.commands import SCORES
 from fer_lightning.launch.schema.export import meanings
 from fer_lightning.launch.schema.kinds import Node
 from fer_lightning.runs.overrides import CONF
@@ -154,7 +155,7 @@ optimizer=sgd optimizer.momentum=0 optimizer.nesterov=true | optimizer.momentum 
 scheduler.total_iters=-1                | scheduler.total_iters=-1 must be
 scheduler=cosine trainer.max_epochs=0   | trainer.max_epochs=0 must be
 scheduler=plateau scheduler.mode=min    | scheduler.mode=min must be max
-trainer.max_epochs=-1                   | trainer.max_epochs=-1 must be a whole number, 1 or more
+trainer.max_epochs=-1                   | trainer.max_epochs=-1 must be a whole number from 1
 trainer.max_epochs=null                 | trainer.max_epochs=null must be
 trainer.max_epochs=0                    | trainer.max_epochs=0 must be
 trainer.max_epochs=1.5                  | trainer.max_epochs=1.5 must be
@@ -172,6 +173,10 @@ trainer.devices=0                       | trainer.devices=0 must be a number of 
 trainer.devices=true                    | trainer.devices=true must be
 trainer.precision=8                     | trainer.precision=8 must be one of 32-true, bf16-mixed
 trainer.deterministic=maybe             | must be true, false or warn
+trainer.callbacks=[1]                   | trainer.callbacks=[1] must be a list of nodes
+trainer.logger=true                     | trainer.logger=true must be
+callbacks.results.objective=abc         | callbacks.results.objective=abc must be a metric
+callbacks.results.settings.seed=[1]     | callbacks.results.settings.seed=[1] must be a number, text or null
 trainer.callbacks=null                  | trainer.callbacks=null must be a list
 +trainer.max_steps=0                    | trainer.max_steps=0 must be
 callbacks.checkpoint=null               | callbacks.checkpoint=null must be a node
@@ -184,6 +189,7 @@ callbacks.checkpoint.mode=min           | callbacks.checkpoint.mode=min must be 
 +callbacks.checkpoint.every_n_epochs=0  | callbacks.checkpoint.every_n_epochs=0 must be
 callbacks.last.filename=best            | callbacks.last.filename=best must be another name
 callbacks.lines.metrics=null            | callbacks.lines.metrics=null must be a list of texts
+callbacks.provenance.overrides=[1]      | callbacks.provenance.overrides=[1] must be a list of texts
 callbacks.quick_validation.every_n_steps=0   | callbacks.quick_validation.every_n_steps=0 must be
 callbacks.quick_validation.every_n_steps=1.5 | callbacks.quick_validation.every_n_steps=1.5 must be
 callbacks.quick_validation.sample_size=-5    | callbacks.quick_validation.sample_size=-5 must be
@@ -260,6 +266,11 @@ def test_checkpoint_that_brings_a_wrong_value_is_named(refusal):
     assert (
         "checkpoint=x.ckpt brings options that cannot be: data.drawn.count=1000000 must be at most 466033" in sentence
     )
+
+
+def test_objectives_are_what_the_validation_logs(make_cfg):
+    logged = instantiate(make_cfg("classifier.k=7", "classifier.candidates=[]").model).metric_names("val")
+    assert {f"val/{name}" for name in SCORES} == {*logged, "val/accuracy_quick"} - {"val/k"}
 
 
 def test_escape_sequences_do_not_reach_the_terminal(refusal):

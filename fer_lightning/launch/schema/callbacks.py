@@ -1,6 +1,6 @@
 """The node that says what a run writes and watches: callbacks."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
@@ -27,6 +27,7 @@ from fer_lightning.launch.schema.kinds import (
 )
 from fer_lightning.launch.schema.network import ClassifierChoice
 
+Setting = Annotated[str | int | float | bool | None, Says("a number, text or null", "0.1")]
 Kept = Annotated[Literal[-1] | Annotated[int, Field(ge=1)], Says("a whole number, 1 or more, or -1 for all", "1")]
 
 
@@ -54,7 +55,7 @@ class Provenance(Node):
     """What a checkpoint says of itself."""
 
     target_: Literal["fer_lightning.callbacks.provenance.Provenance"] = target()
-    overrides: list[str] = Field(description="the options of the run")
+    overrides: Texts = Field(description="the options of the run")
 
 
 class Health(Node):
@@ -88,7 +89,7 @@ class Predictions(Node):
     target_: Literal["fer_lightning.callbacks.predictions.Predictions"] = target()
     output_dir: Place = Field(description="folder of the run")
     objective: Metric = Field(description="the option objective")
-    settings: dict[str, Any] = Field(description="what tables of several runs compare by")
+    settings: dict[str, Setting] = Field(description="what tables of several runs compare by")
     checkpoint: Nullable[Place] = Field(description="the checkpoint that is scored; null: the run's own")
 
 

@@ -76,9 +76,14 @@ class Train(Audit):
             return self
         candidates = getattr(self.classifier, "candidates", [])
         known = [f"val/{name}" for name in (*SCORES, *(f"accuracy_k{number}" for number in candidates))]
-        monitor = getattr(self.callbacks.checkpoint, "monitor", self.objective)
-        for key, name in (("objective", self.objective), ("callbacks.checkpoint.monitor", monitor)):
-            if name not in known:
+        given = {
+            "objective": self.objective,
+            "callbacks.checkpoint.monitor": getattr(self.callbacks.checkpoint, "monitor", None),
+            "callbacks.results.objective": getattr(self.callbacks.results, "objective", None),
+            "model.objective": getattr(self.model, "objective", None),
+        }
+        for key, name in given.items():
+            if name not in (None, *known):
                 close = get_close_matches(name, known, n=3) or ["val/accuracy"]
                 raise UserError(
                     f"{key}={name} must be a metric of the validation that is better the higher it is, such as "

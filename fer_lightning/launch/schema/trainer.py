@@ -1,6 +1,6 @@
 """The node that says how far and on what a run trains: trainer."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
@@ -48,8 +48,9 @@ Steps = Annotated[
 ]
 Sanity = Annotated[int, Field(ge=-1), Says("a whole number, 0 or more, or -1 for all", "0")]
 Strategy = Annotated[Annotated[str, Field(min_length=1)] | Other, Says("the name of a strategy", "ddp")]
-Parts = Annotated[list[Any], Says("a list", "[]")]
-Loggers = Annotated[list[Any] | bool, Says("a list, or false for none", "[]")]
+Parts = Annotated[list[Other], Says("a list of nodes that name a class", "[]")]
+Loggers = Annotated[list[Other] | Literal[False], Says("a list of nodes that name a class, or false", "[]")]
+Epochs = Annotated[int, Field(ge=1, le=100_000), Says("a whole number from 1 to 100000", "8")]
 
 
 class Plugin(Node):
@@ -66,7 +67,7 @@ class Trainer(LibraryNode):
     devices: Devices = Field(description="number of devices")
     num_nodes: Count = optional("number of machines")
     strategy: Strategy = optional("how several devices work together")
-    max_epochs: Count = Field(description="epochs of training")
+    max_epochs: Epochs = Field(description="epochs of training")
     min_epochs: Nullable[CountOrNone] = optional("epochs of training, at least")
     max_steps: Steps = optional("steps of training, at most")
     min_steps: Nullable[CountOrNone] = optional("steps of training, at least")
