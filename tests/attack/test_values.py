@@ -152,6 +152,7 @@ optimizer.weight_decay=-1               | optimizer.weight_decay=-1 must be
 +optimizer.betas=[0.9,2]                | optimizer.betas=[0.9,2] must be two numbers below 1
 +optimizer.anything=nan                 | optimizer.anything=nan must be a finite number
 optimizer=sgd optimizer.momentum=0 optimizer.nesterov=true | optimizer.momentum must be above 0, such as 0.9
+scheduler.factor=0                      | scheduler.factor=0 must be a number above 0
 scheduler.total_iters=-1                | scheduler.total_iters=-1 must be
 scheduler=cosine trainer.max_epochs=0   | trainer.max_epochs=0 must be
 scheduler=plateau scheduler.mode=min    | scheduler.mode=min must be max

@@ -18,12 +18,13 @@ from fer_lightning.launch.schema.kinds import (
     Positive,
     Rate,
     Says,
-    Share,
     Switch,
     optional,
     partial,
     target,
 )
+
+Factor = Annotated[float, Field(gt=0, le=1), Says("a number above 0 and up to 1", "1.0")]
 
 
 class Optimizer(LibraryNode):
@@ -81,7 +82,7 @@ class ConstantLR(Scheduler):
     """One rate throughout, or a factor to it for the first epochs."""
 
     target_: Literal["torch.optim.lr_scheduler.ConstantLR"] = target()
-    factor: Share = optional("factor to the rate")
+    factor: Factor = optional("factor to the rate")
     total_iters: CountOrNone = optional("epochs that it holds for")
 
 
