@@ -83,7 +83,7 @@ class Train(Audit):
             "model.objective": getattr(self.model, "objective", None),
         }
         for key, name in given.items():
-            if name not in (None, *known):
+            if name is not None and name not in known:
                 close = get_close_matches(name, known, n=3) or ["val/accuracy"]
                 raise UserError(
                     f"{key}={name} must be a metric of the validation that is better the higher it is, such as "
