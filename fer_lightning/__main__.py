@@ -62,6 +62,11 @@ VERBS = {
         "fill tables 4 and 6 of the paper from runs",
         {"folders": {**FOLDERS, "help": "folder of runs or sweeps"}},
     ),
+    "schema": Verb(
+        "launch.schema.export:print_schema",
+        "print a JSON schema of the configuration, by which editors complete and check YAML files",
+        {"node": {"nargs": "?", "metavar": "GROUP", "help": "of the files in conf/GROUP; without it of all options"}},
+    ),
     "dashboard": Verb(
         "report.wandb:dashboard",
         "make a view and a report of a sweep in W&B (extra dashboard)",

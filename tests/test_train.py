@@ -139,12 +139,12 @@ def test_sweep_goes_on_past_a_failed_job(tmp_path, run_here):
     [
         (["data.bach_size=3"], "did you mean data.batch_size"),
         (["optimizer=adm"], "use one of adam, adamw, rmsprop, sgd"),
-        (["trainer.max_epochs=abc"], "must be a number"),
+        (["trainer.max_epochs=abc"], "must be a whole number"),
         (["+foo=1"], "foo is no option"),
         (["data.root=/nowhere"], "data.root=null"),
         (["optimizer=adam,sgd"], "--multirun"),
         (["loss=supcon", "miner=semihard"], "loss.margin is missing"),
-        (["optimizer.lr=-1", *SMALL], "Invalid learning rate: -1"),
+        (["optimizer.lr=-1", *SMALL], "optimizer.lr=-1 must be"),
         (["classifier.k=0"], "classifier.k=0"),
     ],
 )

@@ -75,7 +75,7 @@ def locate(root: str) -> Path:
         raise UserError(f"data.root={root:.200}: {error} {REMEDY}") from error
     found = stands_at(path)
     if found == "does not exist":
-        raise UserError(f"data.root={root}: there is no {path}. {REMEDY}")
+        raise UserError(f"data.root={root:.200} does not exist (looked for {path!s:.200}). {REMEDY}")
     if found not in (FILE, FOLDER):
         raise UserError(f"data.root={root:.200} {found}. {REMEDY}")
     return path

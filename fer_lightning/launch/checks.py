@@ -4,26 +4,17 @@ import logging
 import re
 from pathlib import Path
 
-from hydra import compose
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
-from fer_lightning.errors import UserError, stands_at
+from fer_lightning.data.listing import locate
+from fer_lightning.errors import UserError
 from fer_lightning.launch.environment import check_packages, low_room, rank, started_processes
-from fer_lightning.launch.messages import keys, meant
 
 log = logging.getLogger(__name__)
 
 SECRET = re.compile(r"(api_?key|secret|password|token|credentials?)$", re.IGNORECASE)
-TYPES = (  # type of the default, types that may replace it, in words; bool is an int, so it comes first
-    (bool, (bool, int), "true or false"),
-    (int, (int, float), "a number"),
-    (float, (int, float), "a number"),
-    (str, (str, int, float), "text"),
-)
-SEVERAL_TYPES = ("trainer.devices", "trainer.deterministic")  # also take auto or a list, and warn
 
 
 def check_secrets(arguments: list[str]) -> None:
@@ -36,45 +27,36 @@ def check_secrets(arguments: list[str]) -> None:
             )
 
 
-def check(cfg: DictConfig, config_name: str) -> None:
-    """Refuse a configuration that cannot run; of several processes the main one speaks for all."""
+def check(cfg: DictConfig, config_name: str, carrier: str | None = None) -> None:
+    """Refuse a configuration that cannot run; of several processes the main one speaks for all.
+
+    Args:
+        cfg: The composed configuration.
+        config_name: Which one of ``conf/`` it is made of.
+        carrier: The checkpoint that brings some of its options, such as ``checkpoint=best.ckpt``; a stranger may have
+            written them.
+
+    Raises:
+        UserError: Naming the first option that cannot be.
+    """
     if rank():
         return
+    from fer_lightning.launch.schema.refusals import check_values  # here, so that --help needs no pydantic
+
     check_packages()
-    _check_types(cfg, config_name)
+    check_values(cfg, config_name, carrier)
     if "trainer" in cfg:  # the audit has none
         _check_devices(cfg)
-    root = cfg.data.root
-    if root not in (None, "kaggle") and stands_at(Path(root)) == "does not exist":
-        raise UserError(
-            f"data.root={root} does not exist (looked for {Path(root).absolute()}): give a folder or .zip "
-            "that holds train/angry/*.jpg and so on, or fer2013.csv; or data.root=kaggle to download, or "
-            "data.root=null for the drawn faces"
-        )
+    if cfg.data.root not in (None, "kaggle"):
+        locate(cfg.data.root)
     output_dir = Path(cfg.paths.output_dir)
-    if output_dir.exists() and (warning := low_room(output_dir)):
-        log.warning(warning)
-
-
-def _check_types(cfg: DictConfig, config_name: str) -> None:
-    """Compare every given value with the type of the one it replaces."""
-    hydra = HydraConfig.get()
-    overrides = OverridesParser.create().parse_overrides(list(hydra.overrides.task))
-    choices = [f"{o.input_line}" for o in overrides if o.key_or_group in hydra.runtime.choices]
-    values = [o for o in overrides if o.key_or_group not in hydra.runtime.choices and not o.is_delete()]
-    if not values:
-        return
-    default = compose(config_name, overrides=[c for c in choices if not c.startswith("hydra/")])
-    for override in values:
-        key = override.key_or_group
-        if (override.is_add() or override.is_force_add()) and "." not in key:
-            raise UserError(f"{key} is no option{meant(key, list(keys(default)), config_name)}")
-        old, new = (OmegaConf.select(node, key, throw_on_missing=False) for node in (default, cfg))
-        wanted = next(
-            (name for kinds, fits, name in TYPES if isinstance(old, kinds) and not isinstance(new, fits)), None
+    if not output_dir.is_dir():
+        raise UserError(
+            f"paths.output_dir={output_dir} must be a folder that is there: hydra.run.dir=... makes one and sets it "
+            "(hydra.sweep.dir for a sweep)"
         )
-        if new is not None and wanted and key not in SEVERAL_TYPES:
-            raise UserError(f"{key}={new} must be {wanted}, such as {old}")
+    if warning := low_room(output_dir):
+        log.warning(warning)
 
 
 def _check_devices(cfg: DictConfig) -> None:

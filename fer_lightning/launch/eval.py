@@ -41,6 +41,7 @@ def main(cfg: DictConfig) -> float:
     # The checkpoint's own settings first, then what this command line says.
     overrides = [*read_overrides(cfg.checkpoint), *HydraConfig.get().overrides.task]
     cfg = hydra.compose("eval", overrides=overrides)
+    check(cfg, "eval", carrier=f"checkpoint={cfg.checkpoint}")
     if rank() == 0:
         OmegaConf.save(cfg, f"{cfg.paths.output_dir}/config.yaml", resolve=True)
     lightning.seed_everything(cfg.seed, workers=True, verbose=False)

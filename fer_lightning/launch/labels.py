@@ -27,6 +27,7 @@ def labels(run: Path, output: Path | None, root: str | None) -> None:
     if not checkpoint.is_file():
         raise UserError(f"{run} holds no checkpoints/best.ckpt: give the folder of a run that has trained")
 
+    from fer_lightning.launch.schema.refusals import check_values
     from fer_lightning.models.weights import check_weights  # here, so that a refusal does not wait for torch
     from fer_lightning.report.judgement import judge
     from fer_lightning.report.labels import summary, write_labels
@@ -36,6 +37,7 @@ def labels(run: Path, output: Path | None, root: str | None) -> None:
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(CONF), version_base="1.3"):
         cfg = compose("eval", overrides=[*read_overrides(str(checkpoint)), *moved])
+    check_values(cfg, "eval", carrier=str(checkpoint))
     datamodule, model = instantiate(cfg.data), instantiate(cfg.model)
     weights = load(str(checkpoint), "checkpoint")["state_dict"]
     check_weights(model, weights, f"checkpoint={checkpoint}")

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -123,9 +124,11 @@ def _sentence(error: Exception, config_name: str) -> str | None:
         return sentence
     if isinstance(error, HydraException | OmegaConfBaseException):
         return _explain_hydra(error, config_name)
-    for key, _, value in (argument.partition("=") for argument in sys.argv[1:]):
-        if (CONF / key).is_dir() and "must be a string" in str(error):  # optimizer=3
-            return _no_choice(key, value)
+    if "Config group override must be a string" in str(error):  # optimizer=3, data=null
+        given = OverridesParser.create().parse_overrides([one for one in sys.argv[1:] if "=" in one])
+        groups = [one for one in given if (CONF / one.key_or_group).is_dir()]
+        for wrong in (one for one in groups if not isinstance(one.value(), str | list)):
+            return _no_choice(wrong.key_or_group, str(wrong.input_line).partition("=")[2])
     if STARTED.isdisjoint(frame.name for frame in traceback.extract_tb(error.__traceback__)):
         # Hydra was still reading the command line: whatever its parser stumbles over was written there.
         return f"the options cannot be read ({type(error).__name__}: {error})"
@@ -190,5 +193,7 @@ def _known_keys(config_name: str) -> list[str]:
 
 
 def _no_choice(group: str, name: str) -> str:
-    choices = sorted(path.stem for path in (CONF / group).glob("*.yaml"))
-    return f"{group}={name} does not exist: use one of {', '.join(choices)}"
+    choices = ", ".join(sorted(path.stem for path in (CONF / group).glob("*.yaml")))
+    if name == "null":
+        return f"{group}=null must be one of {choices}; a group that is to stay as it is is left out"
+    return f"{group}={name} does not exist: use one of {choices}"

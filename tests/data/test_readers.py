@@ -150,7 +150,6 @@ def test_csv_with_a_column_twice_is_refused(tmp_path, read):
         read(path)
 
 
-
 def test_class_folders_in_other_spellings(tmp_path, read):
     spelt = {"angry": "Anger", "disgust": "disgusted", "fear": "scared", "happy": "Happy", "sad": "SADNESS"}
     files = make_tree("train")
@@ -172,7 +171,7 @@ def test_wrong_trees_are_refused(tmp_path, read):
         read(write_zip(make_tree("test"), tmp_path / "test.zip"))
     with pytest.raises(UserError, match=r"no faces in a known layout; found: notes\.txt; pics\."):
         read(write_zip({"pics/1.png": b"", "notes.txt": b""}, tmp_path / "other.zip"))
-    with pytest.raises(UserError, match=rf"there is no {tmp_path}/nowhere\. .*train,validation.*data\.root=null"):
+    with pytest.raises(UserError, match=rf"looked for {tmp_path}/nowhere\)\. .*train,validation.*data\.root=null"):
         read(tmp_path / "nowhere")
 
 

@@ -1,0 +1,377 @@
+"""Wrong values: each is refused in one sentence that names its option, before torch is imported and data are read."""
+
+import copy
+from collections.abc import Iterator
+from functools import cache
+from typing import get_args
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from fer_lightning.launch.checks import check
+from fer_lightning.launch.messages import explain
+from fer_lightning.launch.schema.commands import SCORES
+from fer_lightning.launch.schema.export import meanings
+from fer_lightning.launch.schema.kinds import Node
+from fer_lightning.runs.overrides import CONF
+from tests.conftest import SMALL, options
+
+FAST = options("small", "debug=fast")
+
+
+@cache
+def composed(command: str, folder: str, *choices: str) -> DictConfig:
+    """Compose once for all cases that choose the same files."""
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        place = [f"hydra.runtime.output_dir={folder}", "hydra.job.num=0"]
+        cfg = compose(command, [*SMALL, *place, *choices], return_hydra_config=True)
+    HydraConfig.instance().set_config(cfg)
+    with open_dict(cfg):
+        del cfg["hydra"]
+    return cfg
+
+
+@pytest.fixture(scope="module")
+def refusal(tmp_path_factory):
+    """Return what is said of some options, or None where they are accepted: composed and checked, nothing else."""
+    folder = str(tmp_path_factory.mktemp("run"))
+
+    def said(*given: str, command: str = "train", carrier: str | None = None) -> str | None:
+        parsed = OverridesParser.create().parse_overrides(list(given))
+        values = [one for one in parsed if not (CONF / one.key_or_group).is_dir() and not one.is_delete()]
+        choices = [str(one.input_line) for one in parsed if one not in values]
+        cfg = copy.deepcopy(composed(command, folder, *choices))
+        for one in values:
+            OmegaConf.update(cfg, one.key_or_group, one.value(), force_add=one.is_add())
+        try:
+            check(cfg, command, carrier)
+        except Exception as error:
+            return explain(error, command) or f"Traceback of {error!r}"
+        return None
+
+    return said
+
+
+REFUSED = """
+seed=-1                                 | seed=-1 must be a whole number from 0 to 4294967295
+seed=1.5                                | seed=1.5 must be a whole number
+seed=null                               | seed=null must be a whole number
+seed=nan                                | seed=nan must be a whole number
+seed=99999999999999999999               | must be a whole number from 0 to 4294967295
+data.drawn.count=3                      | data.drawn.count=3 must be a whole number, 100 or more, such as 2800
+data.drawn.count=-1                     | 100 or more
+data.drawn.count=100.7                  | 100 or more
+data.drawn.count=null                   | 100 or more
+data.drawn.count=99999999999            | data.drawn.count=99999999999 must be at most 466033
+data.drawn=null                         | data.drawn=null must be a node
+data.drawn.wrong_label_share=2          | must be a number from 0 to 1
+data.drawn.wrong_label_share=nan        | data.drawn.wrong_label_share=nan must be a number from 0 to 1
+data.drawn.seed=-1                      | data.drawn.seed=-1 must be
+protocol.seed=-1                        | protocol.seed=-1 must be
+protocol.seed=1.5                       | protocol.seed=1.5 must be
+protocol.validation_share=0             | must be a number above 0 and below 1
+protocol.validation_share=1             | must be a number above 0 and below 1
+protocol=kfold protocol.fold=1.5        | protocol.fold=1.5 must be a whole number
+protocol=kfold protocol.fold=5          | protocol.fold=5 must be a number from 0 to 4
+protocol=kfold protocol.folds=1         | protocol.folds=1 must be a whole number, 2 or more
+protocol=paper protocol.test_share=1    | protocol.test_share=1 must be
+augmentation.seed=-1                    | augmentation.seed=-1 must be
+augmentation.copies=-1                  | augmentation.copies=-1 must be a whole number from 1
+augmentation.copies=1.5                 | augmentation.copies=1.5 must be
+augmentation.transforms.0.p=2           | augmentation.transforms.0.p=2 must be a number from 0 to 1
+augmentation.transforms=null            | augmentation.transforms=null must be a list
+data.eval_batch_size=0                  | data.eval_batch_size=0 must be a whole number, 1 or more
+data.eval_batch_size=-5                 | 1 or more
+data.eval_batch_size=1.5                | 1 or more
+data.eval_batch_size=null               | 1 or more
+data.batch_size=16.0                    | data.batch_size=16.0 must be a whole number, 2 or more, such as 16
+data.batch_size=null                    | data.batch_size=null must be a whole number
+data.batch_size=abc                     | data.batch_size=abc must be a whole number
+data.batch_size=17 sampler=balanced     | data.batch_size=17 must be a multiple of sampler.classes_per_batch=4
+data.batch_size=4 sampler=balanced      | data.batch_size=4 must be a multiple ; such as 8
+sampler=balanced sampler.classes_per_batch=8 | from 2 to the 7 classes
+data.num_workers=-1                     | data.num_workers=-1 must be a whole number, 0 or more
+data.num_workers=1.5                    | data.num_workers=1.5 must be
+data.worker_timeout=-1                  | data.worker_timeout=-1 must be a number of seconds
+data.image_size=50                      | data.image_size=50 must be a multiple of 16
+data.image_size=8 embedder=resnet48     | data.image_size=8 must be a whole number of pixels from 16
+data.root=5                             | data.root=5 must be a folder ; or null, such as faces.zip
+data.root=true                          | data.root=true must be
+data.root=[a]                           | data.root=[a] must be
+data.root={a:b}                         | data.root={a:b} must be
+data.root=''                            | data.root= must be
+data.root=/dev/zero                     | data.root=/dev/zero is a device
++data.foo=1                             | data.foo is no option
+~miner                                  | miner is missing: add miner=..., one of all, batch_hard
+classifier.k=0                          | classifier.k=0 must be a whole number, 1 or more, or null
+classifier.k=1.5                        | classifier.k=1.5 must be
+classifier.k=true                       | classifier.k=true must be
+classifier.candidates=[]                | classifier.candidates=[] must be ; where classifier.k=null
+classifier.candidates=[5,0]             | classifier.candidates=[5,0] must be a list of whole numbers
+classifier.weights=distance             | must be one of similarity, uniform
+classifier.temperature=nan              | classifier.temperature=nan must be a finite number above 0
+classifier.temperature=inf              | classifier.temperature=inf must be
+classifier.temperature=0                | classifier.temperature=0 must be
+classifier.num_classes=3                | classifier.num_classes=3 must be the number of classes, 7
+classifier.num_classes=100              | must be the number of classes, 7
+classifier.embedding_size=7             | classifier.embedding_size=7 must be 128
+classifier=linear classifier.max_iter=0 | classifier.max_iter=0 must be
+embedder.image_size=0                   | embedder.image_size=0 must be a multiple of 16
+embedder.image_size=64                  | embedder.image_size=64 must be 48
+embedder.embedding_size=0               | embedder.embedding_size=0 must be
+embedder.stem_channels=0                | embedder.stem_channels=0 must be
+embedder.stem_channels=1000000          | from 1 to 4096
+embedder.dropout=nan                    | embedder.dropout=nan must be
+embedder.dropout=1                      | embedder.dropout=1 must be a number from 0 to below 1
+embedder.stages=null                    | embedder.stages=null must be a list of stages
+embedder.stages=[[[1,2]]]               | embedder.stages=[[[1,2]]] must be a list of stages
+embedder=resnet48 embedder.blocks=[1]   | embedder.blocks must be a list of 3 numbers
+embedder=vgg48 embedder.widths=[4096,4096,4096,4096] | embedder.widths must be narrower or fewer
+loss.margin=nan                         | loss.margin=nan must be a finite number, 0 or more
+loss.margin=-1                          | loss.margin=-1 must be
+loss.margin=abc                         | loss.margin=abc must be
+loss.distance.power=0                   | loss.distance.power=0 must be a finite number above 0
+loss.distance.power=nan                 | loss.distance.power=nan must be
+loss=softmax loss.temperature=0         | loss.temperature=0 must be
+loss=softmax_supcon loss.weights=[1]    | loss.weights must be a list of 2
+loss=softmax_supcon loss.losses.1.temperature=0 | loss.losses.1.temperature=0 must be
+loss=triplet miner=semihard miner.type_of_triplets=xyz | must be one of all, hard, semihard, easy
+loss=supcon miner=semihard              | loss.margin is missing ; miner=none
+optimizer.lr=-1                         | optimizer.lr=-1 must be a finite number above 0, such as 0.001
+optimizer.lr=nan                        | optimizer.lr=nan must be
+optimizer.lr=null                       | optimizer.lr=null must be
+~optimizer.lr                           | optimizer.lr is missing
+optimizer._target_=5                    | optimizer._target_=5 must be the name of a class
+optimizer.weight_decay=-1               | optimizer.weight_decay=-1 must be
++optimizer.betas=[0.9,2]                | optimizer.betas=[0.9,2] must be two numbers below 1
++optimizer.anything=nan                 | optimizer.anything=nan must be a finite number
+optimizer=sgd optimizer.momentum=0 optimizer.nesterov=true | optimizer.momentum must be above 0, such as 0.9
+scheduler.factor=0                      | scheduler.factor=0 must be a number above 0
+scheduler.total_iters=-1                | scheduler.total_iters=-1 must be
+scheduler=cosine trainer.max_epochs=0   | trainer.max_epochs=0 must be
+scheduler=plateau scheduler.mode=min    | scheduler.mode=min must be max
+trainer.max_epochs=-1                   | trainer.max_epochs=-1 must be a whole number from 1
+trainer.max_epochs=null                 | trainer.max_epochs=null must be
+trainer.max_epochs=0                    | trainer.max_epochs=0 must be
+trainer.max_epochs=1.5                  | trainer.max_epochs=1.5 must be
+trainer.max_epochs=1e999                | trainer.max_epochs=inf must be
+trainer.max_epochs=2 trainer.check_val_every_n_epoch=3 | must be at most trainer.max_epochs=2
+trainer.check_val_every_n_epoch=null    | trainer.check_val_every_n_epoch=null must be
+trainer.limit_test_batches=0            | trainer.limit_test_batches=0 must be
+trainer.limit_train_batches=0           | trainer.limit_train_batches=0 must be
+trainer.limit_val_batches=0.0           | trainer.limit_val_batches=0.0 must be
+trainer.limit_val_batches=1.5           | a share above 0 and up to 1.0
+trainer.log_every_n_steps=0             | trainer.log_every_n_steps=0 must be
+trainer.log_every_n_steps=-1            | trainer.log_every_n_steps=-1 must be
+trainer.gradient_clip_val=-1            | trainer.gradient_clip_val=-1 must be ; or null
+trainer.devices=0                       | trainer.devices=0 must be a number of devices
+trainer.devices=true                    | trainer.devices=true must be
+trainer.precision=8                     | trainer.precision=8 must be one of 32-true, bf16-mixed
+trainer.deterministic=maybe             | must be true, false or warn
+trainer.callbacks=[1]                   | trainer.callbacks=[1] must be a list of nodes
+trainer.logger=true                     | trainer.logger=true must be
+callbacks.results.objective=abc         | callbacks.results.objective=abc must be a metric
+callbacks.results.settings.seed=[1]     | callbacks.results.settings.seed=[1] must be a number, text or null
+trainer.callbacks=null                  | trainer.callbacks=null must be a list
++trainer.max_steps=0                    | trainer.max_steps=0 must be
+callbacks.checkpoint=null               | callbacks.checkpoint=null must be a node
+callbacks.results=null                  | callbacks.results=null must be a node ; ~callbacks.results
+callbacks.resumption=null               | callbacks.resumption=null must be a node
+callbacks.checkpoint.monitor=null       | callbacks.checkpoint.monitor=null must be
+callbacks.checkpoint.monitor=val/f1     | callbacks.checkpoint.monitor=val/f1 must be ; val/macro_f1
+callbacks.checkpoint.mode=min           | callbacks.checkpoint.mode=min must be max
++callbacks.checkpoint.save_top_k=0      | callbacks.checkpoint.save_top_k=0 must be
++callbacks.checkpoint.every_n_epochs=0  | callbacks.checkpoint.every_n_epochs=0 must be
+callbacks.last.filename=best            | callbacks.last.filename=best must be another name
+callbacks.lines.metrics=null            | callbacks.lines.metrics=null must be a list of texts
+callbacks.provenance.overrides=[1]      | callbacks.provenance.overrides=[1] must be a list of texts
+callbacks.quick_validation.every_n_steps=0   | callbacks.quick_validation.every_n_steps=0 must be
+callbacks.quick_validation.every_n_steps=1.5 | callbacks.quick_validation.every_n_steps=1.5 must be
+callbacks.quick_validation.sample_size=-5    | callbacks.quick_validation.sample_size=-5 must be
+callbacks.quick_validation.bank_size=0       | callbacks.quick_validation.bank_size=0 must be
+callbacks.media.map_faces=-1            | callbacks.media.map_faces=-1 must be
+callbacks.media.mistakes=-1             | callbacks.media.mistakes=-1 must be
+callbacks.media.neighbours=-1           | callbacks.media.neighbours=-1 must be
+callbacks.media.maps=null               | callbacks.media.maps=null must be
++callbacks.mine=null                    | callbacks.mine=null must be a node
+logger.csv.buffer_size=0                | logger.csv.buffer_size=0 must be
+objective=null                          | objective=null must be the name of a metric
+objective=train/loss                    | objective=train/loss must be a metric of the validation
+objective=val/acuracy                   | did you mean val/accuracy
+objective=val/accuracy_k7               | objective=val/accuracy_k7 must be
+paths.cache_dir=null                    | paths.cache_dir=null must be a path
+paths.cache_dir=''                      | paths.cache_dir= must be a path
+paths.output_dir=null                   | paths.output_dir=null must be a path
+paths.output_dir=/new/folder            | paths.output_dir=/new/folder must be a folder that is there ; hydra.run.dir
+init_from=5                             | init_from=5 must be a path, or null
+run_name=5                              | run_name=5 must be text
++foo=1                                  | foo is no option
+model.mirrored=2                        | model.mirrored=2 must be true or false
+sweep.resume=3                          | sweep.resume=3 must be a path, or null
+"""
+
+ACCEPTED = """
+trainer.devices=auto
+trainer.devices=[0,1]
+trainer.deterministic=warn
+trainer.limit_train_batches=0.5
+trainer.limit_test_batches=3
+trainer.limit_val_batches=null
+trainer.gradient_clip_val=1
+trainer.check_val_every_n_epoch=null +trainer.val_check_interval=7
+trainer.profiler=simple
++trainer.max_steps=30
+objective=val/macro_f1
+objective=val/f1_happy
+objective=val/accuracy_k30
+classifier.k=7 classifier.candidates=[]
+optimizer.lr=1
+optimizer=adamw +optimizer.eps=1e-6
+optimizer._target_=mine.Optimizer +optimizer.steps=[1,2]
+loss=softmax loss._target_=mine.Loss loss.temperature=-3
+scheduler._target_=torch.optim.lr_scheduler.ExponentialLR +scheduler.gamma=0.9
++callbacks.mine={_target_:mine.Callback,patience:3}
+~callbacks.media ~callbacks.quick_validation
+callbacks.media.maps={}
+run_name='5'
+logger=none
+experiment=best debug=limit
+experiment=best_gpu debug=profile
+"""
+
+
+def lines(table: str) -> list[list[str]]:
+    return [[part.strip() for part in line.split("|")] for line in table.strip().splitlines()]
+
+
+@pytest.mark.parametrize(("given", "words"), lines(REFUSED))
+def test_wrong_value_is_refused_in_one_sentence(refusal, given, words):
+    sentence = refusal(*given.split()) or ""
+    for word in words.split(" ; "):
+        assert word in sentence
+
+
+@pytest.mark.parametrize("given", [line for (line,) in lines(ACCEPTED)])
+def test_right_value_is_accepted(refusal, given):
+    assert refusal(*given.split()) is None
+
+
+def test_checkpoint_that_brings_a_wrong_value_is_named(refusal):
+    sentence = refusal("data.drawn.count=1000000", carrier="checkpoint=x.ckpt")
+    assert (
+        "checkpoint=x.ckpt brings options that cannot be: data.drawn.count=1000000 must be at most 466033" in sentence
+    )
+
+
+def test_objectives_are_what_the_validation_logs(make_cfg):
+    logged = instantiate(make_cfg("classifier.k=7", "classifier.candidates=[]").model).metric_names("val")
+    assert {f"val/{name}" for name in SCORES} == {*logged, "val/accuracy_quick"} - {"val/k"}
+
+
+def test_escape_sequences_do_not_reach_the_terminal(refusal):
+    sentence = refusal("data.root='\x1b[31mx'")
+    assert "data.root=\\x1b[31mx does not exist" in sentence
+    assert "\x1b" not in sentence
+    assert f"{'a' * 100}" in refusal(f"data.root={'a' * 5000}")
+
+
+def test_group_that_is_null_is_named(run_here):
+    done = run_here("train.py", "debug=fast", "data=null")
+    assert done.code == 1
+    assert "data=null must be one of faces" in done.text
+
+
+def described(cls: type[Node] = Node) -> dict[str, set[str]]:
+    """Return each class that the schema describes, and the names of its arguments."""
+    found: dict[str, set[str]] = {}
+    for model in cls.__subclasses__():
+        fields = {field.alias or name: field for name, field in model.model_fields.items()}
+        for name in get_args(fields["_target_"].annotation) if "_target_" in fields else ():
+            found.setdefault(name, set()).update(fields)
+        for name, own in described(model).items():
+            found.setdefault(name, set()).update(own)
+    return found
+
+
+CLASSES, OPTIONS = described(), {name for command in ("eval", "audit") for name in meanings(command)}
+OPEN = {"pictures", "maps", "settings", "translate_px"}  # nodes whose names are anybody's
+
+
+def undescribed(node: object, path: tuple[str, ...] = ()) -> Iterator[str]:
+    """Yield what the schema does not describe of a YAML: our classes, their arguments, options."""
+    if isinstance(node, list):
+        for item in node:
+            yield from undescribed(item, (*path, "*"))
+    if not isinstance(node, dict):
+        return
+    name = node.get("_target_")
+    if name is not None and name not in CLASSES and name.startswith("fer_lightning."):
+        yield f"class {name}"
+    for key, value in node.items():
+        where = ".".join((*path, key))
+        if name is None and not OPEN.intersection(path) and "*" not in path:
+            known = where in OPTIONS or key == "defaults"
+        else:
+            known = name not in CLASSES or key in CLASSES[name]
+        if not known:
+            yield where
+        yield from undescribed(value, (*path, key))
+
+
+@pytest.mark.parametrize("file", sorted(path.relative_to(CONF).as_posix() for path in CONF.rglob("*.yaml")))
+def test_every_key_under_conf_is_described(file):
+    content = OmegaConf.to_container(OmegaConf.load(CONF / file))
+    content.pop("hydra", None)
+    group, _, _ = file.rpartition("/")
+    if group.startswith("hydra"):
+        return
+    whole = not group or "@package _global_" in (CONF / file).read_text()
+    content.pop("defaults", None)
+    assert list(undescribed(content if whole else {group: content})) == []
+
+
+WRONG = {
+    "negative": "-1",
+    "zero": "0",
+    "nan": "nan",
+    "infinite": "inf",
+    "fraction": "1.5",
+    "text": "abc",
+    "null": "null",
+    "list": "[1]",
+    "dict": "{a:1}",
+    "bool": "true",
+    "huge": "1000000000000",
+    "empty": "''",
+}
+
+
+def leaves(node: object, path: str = "") -> Iterator[str]:
+    """Yield the options of a configuration that hold a value and no others."""
+    if isinstance(node, dict):
+        for key, value in node.items():
+            yield from leaves(value, f"{path}.{key}" if path else key)
+    else:
+        yield path
+
+
+@pytest.mark.attack
+def test_every_option_against_every_kind_of_wrong_value(refusal, run_here, tally, tmp_path):
+    """Refused in one sentence; or accepted, and a run of one batch then ends as it should."""
+    options_ = list(leaves(OmegaConf.to_container(composed("train", str(tmp_path)))))
+    for option in options_:
+        for kind, value in WRONG.items():
+            sentence = refusal(f"{option}={value}")
+            if sentence is not None:
+                tally.judge(f"{option}={value}", option.split(".")[0] in sentence, sentence)
+                continue
+            done = run_here("train.py", *options(*FAST, f"{option}={value}"))
+            last = done.text.splitlines()[-1] if done.text.strip() else ""
+            right = done.code == 0 or (done.code == 1 and last.startswith("error: "))
+            tally.judge(f"{option}={value} ({kind})", right and "Traceback" not in done.text, done.text[-300:])
