@@ -3,10 +3,13 @@
 from typing import Any
 
 import lightning
+import torch
 from lightning.pytorch.callbacks import WeightAveraging
 from lightning.pytorch.trainer.states import TrainerFn
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from fer_lightning.errors import UserError
 
 
 class AveragedWeights(WeightAveraging):
@@ -34,6 +37,12 @@ class AveragedWeights(WeightAveraging):
     def setup(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, stage: str) -> None:
         """Begin with a copy of the weights."""
         if stage == "fit":
+            trainer.precision_plugin.convert_module(pl_module)  # the module itself does so only after its callbacks
+            if next(pl_module.parameters()).dtype in (torch.bfloat16, torch.float16):
+                raise UserError(
+                    f"callbacks=averaged under trainer.precision={trainer.precision}: a step would change the average "
+                    "by less than this precision holds; use bf16-mixed"
+                )
             self._average_model = AveragedModel(
                 _learning(pl_module), device=pl_module.device, use_buffers=True, **self._kwargs
             )

@@ -96,6 +96,10 @@ class ExpressionModule(lightning.LightningModule):
         self.test_batches: list[dict[str, np.ndarray]] = []
         self.test_outputs: dict[str, np.ndarray] = {}
 
+    def setup(self, stage: str) -> None:
+        """Take the run's precision; Lightning would do so after loading a checkpoint, and round what it holds."""
+        self.trainer.precision_plugin.convert_module(self)
+
     def on_fit_start(self) -> None:
         """Let the processes draw different dropout."""
         if self.global_rank:
