@@ -44,6 +44,7 @@ def check(cfg: DictConfig, config_name: str) -> None:
     _check_types(cfg, config_name)
     if "trainer" in cfg:  # the audit has none
         _check_devices(cfg)
+        _check_course(cfg)
     root = cfg.data.root
     if root not in (None, "kaggle") and not Path(root).exists():
         raise UserError(
@@ -97,4 +98,15 @@ def _check_devices(cfg: DictConfig) -> None:
         raise UserError(
             f"data.batch_size={cfg.data.batch_size} cannot be shared equally by {processes} processes: make it a "
             "multiple"
+        )
+
+
+def _check_course(cfg: DictConfig) -> None:
+    """Refuse a training of no step, and one that no resumed run could repeat."""
+    if not isinstance(steps := cfg.trainer.max_steps, int) or steps < -1 or steps == 0:
+        raise UserError(f"trainer.max_steps={steps} must be a whole number of steps, 1 or more, or -1 for no limit")
+    if (epochs := cfg.trainer.reload_dataloaders_every_n_epochs) not in (0, 1):
+        raise UserError(
+            f"trainer.reload_dataloaders_every_n_epochs={epochs} would have a resumed run draw other batches: use 1, "
+            "or 0 for the order of epoch 0 in every epoch"
         )
