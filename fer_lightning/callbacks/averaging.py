@@ -1,5 +1,7 @@
 """Weights averaged over the steps of a training, which validate and are saved in place of the latest ones."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import lightning
@@ -46,6 +48,19 @@ class AveragedWeights(WeightAveraging):
             self._average_model = AveragedModel(
                 _learning(pl_module), device=pl_module.device, use_buffers=True, **self._kwargs
             )
+
+    def on_fit_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Follow the module to its device."""
+        if self._average_model is not None:
+            self._average_model.to(pl_module.device)
+
+    @contextmanager
+    def in_place(self, module: Any) -> Iterator[None]:
+        """Let the module embed by the average for a while, without a copy."""
+        latest = module.embedder
+        module.embedder = self._average_model.module.get_submodule("embedder") if self._average_model else latest
+        yield
+        module.embedder = latest
 
     def on_train_batch_end(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
