@@ -20,12 +20,17 @@ import torch
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.utils import instantiate
+from lightning import Trainer, seed_everything
 from lightning.fabric.utilities.warnings import PossibleUserWarning
+from lightning.pytorch.callbacks import Callback
 from PIL import Image
 from omegaconf import DictConfig, OmegaConf
 
 import fer_lightning.launch.resolvers  # noqa: F401
+from fer_lightning.callbacks.interruption import Interruption
 from fer_lightning.data.faces import CLASSES, Faces, fingerprint
+from fer_lightning.errors import Interrupted
 from fer_lightning.launch.environment import NOTICES
 from fer_lightning.signals import ENDING
 
@@ -93,6 +98,58 @@ def make_cfg(tmp_path: Path) -> Callable[..., DictConfig]:
         return cfg
 
     return make
+
+
+class Signal(Callback):
+    """Note a signal at a step, in training or in the validation after it."""
+
+    def __init__(self, step: int, hook: str) -> None:
+        self.step = step
+        setattr(self, hook, self.note)
+
+    def note(self, trainer: Trainer, *args: object, **kwargs: object) -> None:
+        if trainer.global_step == self.step:
+            (interruption,) = (c for c in trainer.callbacks if isinstance(c, Interruption))
+            interruption.listener.received = signal.SIGTERM
+
+
+def train(cfg: DictConfig, checkpoint: Path | None = None, stop: Signal | None = None) -> Trainer:
+    """Train to the end, or to a signal, in this process."""
+    seed_everything(cfg.seed, verbose=False)
+    datamodule, model, trainer = instantiate(cfg.data), instantiate(cfg.model), instantiate(cfg.trainer)
+    if stop:
+        trainer.callbacks.insert(0, stop)
+        with pytest.raises(Interrupted) as info:
+            trainer.fit(model, datamodule, ckpt_path=checkpoint, weights_only=True)
+        assert info.value.code == 143
+        return trainer
+    if checkpoint:
+        seed_everything(99, verbose=False)  # as in another process: nothing of the streams is left
+    trainer.fit(model, datamodule, ckpt_path=checkpoint, weights_only=True)
+    return trainer
+
+
+def state(trainer: Trainer) -> dict[str, object]:
+    """Return what a training has come to: everything that a resumed one must repeat to the last bit."""
+    return {
+        "weights": trainer.lightning_module.state_dict(),
+        "optimizer": trainer.optimizers[0].state_dict(),
+        "schedulers": [config.scheduler.state_dict() for config in trainer.lr_scheduler_configs],
+        "score": trainer.checkpoint_callback.best_model_score,
+        "metrics.csv": Path(trainer.default_root_dir, "metrics.csv").read_text(),
+    }
+
+
+def differing(first: object, second: object, place: str = "") -> list[str]:
+    """Return the places where two states differ."""
+    if isinstance(first, dict) and isinstance(second, dict) and first.keys() == second.keys():
+        return [found for key in first for found in differing(first[key], second[key], f"{place}/{key}")]
+    if isinstance(first, list | tuple) and isinstance(second, list | tuple) and len(first) == len(second):
+        pairs = enumerate(zip(first, second, strict=True))
+        return [found for index, pair in pairs for found in differing(*pair, f"{place}/{index}")]
+    if isinstance(first, torch.Tensor) and isinstance(second, torch.Tensor):
+        return [place] * (not torch.equal(first, second))
+    return [place] * (first != second)
 
 
 @pytest.fixture(scope="session")

@@ -43,7 +43,7 @@ BALANCED = [*FAST, "sampler=balanced"]
         (41, [*BALANCED, "sampler.classes_per_batch=8", "data.batch_size=16"], ["classes_per_batch=8", "7 classes"]),
         (42, [*BALANCED, "data.batch_size=4"], ["data.batch_size=4", "two or more"]),
         (43, [*FAST, "data.batch_size=4000"], ["data.batch_size=4000", "270 training pictures", "smaller"]),
-        (43, [*TINY, "+trainer.val_check_interval=3000"], ["val_check_interval", "3000", "training batches"]),
+        (43, [*TINY, "trainer.val_check_interval=3000"], ["val_check_interval", "3000", "training batches"]),
         (43, [*TINY, "trainer.limit_train_batches=0"], ["trainer.limit_train_batches=0 must be", "1 or more"]),
         (43, [*TINY, "trainer.limit_val_batches=0"], ["trainer.limit_val_batches=0 must be", "1 or more"]),
         (43, [*TINY, "trainer.max_epochs=0"], ["trainer.max_epochs=0 must be", "from 1 to"]),
@@ -63,6 +63,8 @@ BALANCED = [*FAST, "sampler=balanced"]
         (69, ["data.batch_size=abc"], ["data.batch_size=abc", "a whole number"]),
         (69, ["data.num_workers=-1"], ["data.num_workers=-1", "0 or more"]),
         (69, ["seed=[[["], ["seed=[[[", "quote"]),
+        (101, ["trainer.reload_dataloaders_every_n_epochs=2"], ["every_n_epochs=2", "other batches"]),
+        (102, ["trainer.max_steps=0"], ["trainer.max_steps=0", "1 or more", "-1 for no limit"]),
         (69, ["~optimizer.lr"], ["optimizer.lr is missing", "add optimizer.lr="]),
     ],
 )

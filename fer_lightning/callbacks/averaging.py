@@ -1,12 +1,17 @@
 """Weights averaged over the steps of a training, which validate and are saved in place of the latest ones."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import lightning
+import torch
 from lightning.pytorch.callbacks import WeightAveraging
 from lightning.pytorch.trainer.states import TrainerFn
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from fer_lightning.errors import UserError
 
 
 class AveragedWeights(WeightAveraging):
@@ -34,9 +39,28 @@ class AveragedWeights(WeightAveraging):
     def setup(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, stage: str) -> None:
         """Begin with a copy of the weights."""
         if stage == "fit":
+            trainer.precision_plugin.convert_module(pl_module)  # the module itself does so only after its callbacks
+            if next(pl_module.parameters()).dtype in (torch.bfloat16, torch.float16):
+                raise UserError(
+                    f"callbacks=averaged under trainer.precision={trainer.precision}: a step would change the average "
+                    "by less than this precision holds; use bf16-mixed"
+                )
             self._average_model = AveragedModel(
                 _learning(pl_module), device=pl_module.device, use_buffers=True, **self._kwargs
             )
+
+    def on_fit_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Follow the module to its device."""
+        if self._average_model is not None:
+            self._average_model.to(pl_module.device)
+
+    @contextmanager
+    def in_place(self, module: Any) -> Iterator[None]:
+        """Let the module embed by the average for a while, without a copy."""
+        latest = module.embedder
+        module.embedder = self._average_model.module.get_submodule("embedder") if self._average_model else latest
+        yield
+        module.embedder = latest
 
     def on_train_batch_end(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int

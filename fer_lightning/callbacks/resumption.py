@@ -32,6 +32,10 @@ class Resumption(Callback):
         loop = checkpoint["loops"]["fit_loop"]
         epochs = loop["epoch_progress"]["current"]
         at_end = not trainer.validating and epochs["processed"] == epochs["ready"]  # ReduceLROnPlateau not moved
+        if at_end and loop["epoch_loop.batch_progress"]["current"]["completed"] < trainer.num_training_batches:
+            at_end = False  # the run ends in mid-epoch, and there a longer one goes on
+            for count in ("total", "current"):
+                loop["epoch_progress"][count]["processed"] -= 1
         monitored = [trainer.callback_metrics.get(config.monitor) for config in trainer.lr_scheduler_configs]
         gathered = [streams()] * trainer.world_size
         if trainer.world_size > 1:

@@ -62,7 +62,7 @@ REMEDIES = (
     (
         r"Tried to step \d+ times\. The specified number of total steps is (\d+)",
         "the scheduler was planned for {} steps, those of the run as it began: resume without a higher "
-        "trainer.max_epochs, or start a longer run from the weights with init_from=",
+        "trainer.max_epochs or trainer.max_steps, or start a longer run from the weights with init_from=",
     ),
 )
 

@@ -150,15 +150,20 @@ def resumed(cfg: DictConfig) -> str | None:
             f"{path} holds the state of another optimizer or scheduler ({'; '.join(held[:3])}): resume with the same "
             "settings, or take its weights alone with init_from="
         )
-    changed.pop("trainer.max_epochs", None)  # to train on is what one resumes for
+    for limit in ("trainer.max_epochs", "trainer.max_steps"):  # to train on is what one resumes for
+        changed.pop(limit, None)
     others = [*changed.values(), *["the code has changed"] * (checkpoint[KEY].get("code") != code_fingerprint())]
     if others:
         log.warning("resumed with other settings, so not what one uninterrupted run gives: %s", "; ".join(others))
     epochs = checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"]
-    if epochs > cfg.trainer.max_epochs:
-        raise UserError(f"{path} has {epochs} epochs behind it: trainer.max_epochs={cfg.trainer.max_epochs} is too low")
-    if epochs == cfg.trainer.max_epochs:
-        log.warning("nothing left to train: %s has all %d epochs; raise trainer.max_epochs to train on", path, epochs)
+    for unit, done in (("epochs", epochs), ("steps", checkpoint["global_step"])):
+        limit = cfg.trainer[f"max_{unit}"]
+        if -1 < limit < done:
+            raise UserError(f"{path} has {done} {unit} behind it: trainer.max_{unit}={limit} is too low")
+        if limit == done:
+            words = (path, done, unit, unit)
+            log.warning("nothing left to train: %s has all %d %s; raise trainer.max_%s to train on", *words)
+            break
     else:
         log.info("goes on from %s, step %d", path, checkpoint["global_step"])
     return str(path)

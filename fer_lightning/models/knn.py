@@ -103,9 +103,9 @@ class KNNClassifier(Classifier):
 
     def learn(self, embeddings: Tensor, labels: Tensor) -> None:
         """Take the faces as the gallery."""
-        self.gallery, self.gallery_labels = embeddings, labels
-        if self.k > len(labels):
+        if self.k > len(labels) != len(self.gallery):  # said once of a gallery that is made again and again
             log.warning("classifier.k=%d exceeds the gallery of %d faces: all of them vote", self.k, len(labels))
+        self.gallery, self.gallery_labels = embeddings, labels
 
     def flaw(self, state: Mapping[str, Tensor]) -> str | None:
         """Look at the faces of the gallery and their classes, and at a k that was chosen."""

@@ -98,6 +98,10 @@ class ExpressionModule(lightning.LightningModule):
         self.test_batches: list[dict[str, np.ndarray]] = []
         self.test_outputs: dict[str, np.ndarray] = {}
 
+    def setup(self, stage: str) -> None:
+        """Take the run's precision; Lightning would do so after loading a checkpoint, and round what it holds."""
+        self.trainer.precision_plugin.convert_module(self)
+
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuse weights that are another network's or no training's, before they are taken."""
         fitting = self.trainer.state.fn == TrainerFn.FITTING

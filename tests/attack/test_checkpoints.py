@@ -256,7 +256,7 @@ def test_scores_of_a_class_are_looked_at_too(make_cfg, head):
         (("callbacks",), {}, "callbacks is empty"),
         (("callbacks", "Health"), "idle", "callbacks.Health is no table"),
         (("callbacks", "Health", "idle"), "idle", "idle is 'idle'"),
-        (("callbacks", "QuickValidation", "bank"), "text", "bank is no list"),
+        (("callbacks", "QuickValidation", "step"), "text", "step is no int"),
         (("resumption",), GONE, "resumption is missing"),
         (("resumption",), [1], "resumption is no table"),
         (("resumption", "streams"), [], "streams is empty"),
@@ -285,14 +285,13 @@ def test_what_no_training_saves_is_not_resumed(run, tmp_path, keys, value, words
 
 
 def test_whole_training_goes_on_and_looks_at_what_only_the_faces_tell(run, tmp_path):
-    """Fault 83: counts against the batches of an epoch, a bank against the classifier."""
+    """Fault 83: counts against the batches of an epoch."""
     middle = [((*BATCHES, name), 10**9) for name in ("ready", "started", "processed", "completed")]
     edits = {
         "middle": (
             [*middle, ((*FIT, "epoch_progress", "current", "processed"), 1)],
             "stands after batch 1,000,000,000",
         ),
-        "bank": ([(("callbacks", "QuickValidation", "bank"), [(torch.zeros(3, 5), torch.zeros(3))])], "the bank of"),
         "moments": ([((*ADAM, "state", 0, "exp_avg"), torch.zeros(3))], r"moments.ckpt holds no training that could"),
     }
     for name, (edit, words) in edits.items():

@@ -161,7 +161,6 @@ trainer.max_epochs=null                 | trainer.max_epochs=null must be
 trainer.max_epochs=0                    | trainer.max_epochs=0 must be
 trainer.max_epochs=1.5                  | trainer.max_epochs=1.5 must be
 trainer.max_epochs=1e999                | trainer.max_epochs=inf must be
-trainer.max_epochs=2 trainer.check_val_every_n_epoch=3 | must be at most trainer.max_epochs=2
 trainer.check_val_every_n_epoch=null    | trainer.check_val_every_n_epoch=null must be
 trainer.limit_test_batches=0            | trainer.limit_test_batches=0 must be
 trainer.limit_train_batches=0           | trainer.limit_train_batches=0 must be
@@ -179,7 +178,7 @@ trainer.logger=true                     | trainer.logger=true must be
 callbacks.results.objective=abc         | callbacks.results.objective=abc must be a metric
 callbacks.results.settings.seed=[1]     | callbacks.results.settings.seed=[1] must be a number, text or null
 trainer.callbacks=null                  | trainer.callbacks=null must be a list
-+trainer.max_steps=0                    | trainer.max_steps=0 must be
+trainer.max_steps=0                    | trainer.max_steps=0 must be
 callbacks.checkpoint=null               | callbacks.checkpoint=null must be a node
 callbacks.results=null                  | callbacks.results=null must be a node ; ~callbacks.results
 callbacks.resumption=null               | callbacks.resumption=null must be a node
@@ -224,9 +223,9 @@ trainer.limit_train_batches=0.5
 trainer.limit_test_batches=3
 trainer.limit_val_batches=null
 trainer.gradient_clip_val=1
-trainer.check_val_every_n_epoch=null +trainer.val_check_interval=7
+trainer.check_val_every_n_epoch=null trainer.val_check_interval=7
 trainer.profiler=simple
-+trainer.max_steps=30
+trainer.max_steps=30
 objective=val/macro_f1
 objective=val/f1_happy
 objective=val/accuracy_k30

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from hydra.utils import instantiate
+from lightning.pytorch.plugins import Precision
 from lightning.pytorch.trainer.states import TrainerFn
 from torch import nn
 
@@ -35,7 +36,10 @@ class Module(nn.Module):
 
 def trained(module: Module, start: int) -> tuple[AveragedWeights, SimpleNamespace]:
     """Return the callback after five steps that leave 1, 2, 3, 4 and 5 in the module."""
-    callback, trainer = AveragedWeights(decay=0.9, start=start), SimpleNamespace(global_step=0)
+    callback, trainer = (
+        AveragedWeights(decay=0.9, start=start),
+        SimpleNamespace(global_step=0, precision_plugin=Precision()),
+    )
     trainer.state = SimpleNamespace(fn=TrainerFn.FITTING)
     callback.setup(trainer, module, "fit")
     for step in range(1, 6):

@@ -1,7 +1,6 @@
 """A run that was stopped goes on to the weights, and the CSV, of one that was not."""
 
 import json
-import signal
 from pathlib import Path
 
 import pytest
@@ -15,61 +14,13 @@ from lightning.pytorch.callbacks import Callback
 from omegaconf import open_dict
 
 from fer_lightning import __version__
-from fer_lightning.callbacks.interruption import Interruption
 from fer_lightning.errors import NotFiniteError, UserError
 from fer_lightning.launch.resume import resume_arguments, resumed
 from fer_lightning.plugins import AtomicCheckpointIO
 from fer_lightning.runs.checkpoints import load, newest, take_weights
-from fer_lightning.signals import Interrupted
-from tests.conftest import ROOT, SMALL, options
+from tests.conftest import ROOT, SMALL, Signal, differing, options, state, train
 
 OPTIONS = options("tiny", "stopped")
-
-
-class Signal(Callback):
-    """Note a signal at a step, in training or in the validation after it."""
-
-    def __init__(self, step: int, hook: str) -> None:
-        self.step = step
-        setattr(self, hook, self.note)
-
-    def note(self, trainer, *args, **kwargs) -> None:
-        if trainer.global_step == self.step:
-            (interruption,) = (c for c in trainer.callbacks if isinstance(c, Interruption))
-            interruption.listener.received = signal.SIGTERM
-
-
-def train(make_cfg, folder: Path, *options: str, checkpoint: Path | None = None, stop: Signal | None = None):
-    """Return the module and optimizer state after training, or None where a signal ended it."""
-    cfg = make_cfg(*OPTIONS, *options, f"hydra.runtime.output_dir={folder}")
-    seed_everything(cfg.seed, verbose=False)
-    datamodule, model, trainer = instantiate(cfg.data), instantiate(cfg.model), instantiate(cfg.trainer)
-    if stop:
-        trainer.callbacks.insert(0, stop)
-        with pytest.raises(Interrupted) as info:
-            trainer.fit(model, datamodule)
-        assert info.value.code == 143
-        return None
-    if checkpoint:
-        seed_everything(99, verbose=False)  # as in another process: nothing of the streams is left
-    trainer.fit(model, datamodule, ckpt_path=checkpoint, weights_only=True)
-    score = trainer.checkpoint_callback.best_model_score
-    return model.state_dict(), trainer.optimizers[0].state_dict(), score, (folder / "metrics.csv").read_text()
-
-
-def assert_same(first: object, second: object) -> None:
-    if isinstance(first, dict):
-        assert first.keys() == second.keys()
-        for key in first:
-            assert_same(first[key], second[key])
-    elif isinstance(first, torch.Tensor):
-        assert torch.equal(first, second)
-    elif isinstance(first, list | tuple):
-        assert len(first) == len(second)
-        for a, b in zip(first, second, strict=True):
-            assert_same(a, b)
-    else:
-        assert first == second
 
 
 PLACES = {
@@ -108,12 +59,12 @@ def test_resumed_weights_are_those_of_the_uninterrupted_run(
         options += ["scheduler.patience=0", "scheduler.mode=min"]  # moves whenever the score rises
     key = tuple(options)
     if key not in uninterrupted:
-        uninterrupted[key] = train(make_cfg, tmp_path / "whole", *options)
+        uninterrupted[key] = state(train(make_cfg(*OPTIONS, *options, f"hydra.runtime.output_dir={tmp_path}/whole")))
     options.append(f"data.num_workers={workers}")
     folder = tmp_path / "parts"
+    cfg = make_cfg(*OPTIONS, *options, f"hydra.runtime.output_dir={folder}")
     if place == "end of an epoch":  # a process that was killed in its third epoch left the end of its second
         keep = Copy(folder / "second.ckpt")
-        cfg = make_cfg(*OPTIONS, *options, f"hydra.runtime.output_dir={folder}")
         seed_everything(cfg.seed, verbose=False)
         trainer = instantiate(cfg.trainer)
         trainer.callbacks.insert(0, keep)
@@ -121,9 +72,9 @@ def test_resumed_weights_are_those_of_the_uninterrupted_run(
             trainer.fit(instantiate(cfg.model), instantiate(cfg.data))
         checkpoint = keep.path
     else:
-        train(make_cfg, folder, *options, stop=Signal(*PLACES[place]))
+        train(cfg, stop=Signal(*PLACES[place]))
         checkpoint = newest(folder)
-    assert_same(train(make_cfg, folder, *options, checkpoint=checkpoint), uninterrupted[key])
+    assert not differing(state(train(cfg, checkpoint=checkpoint)), uninterrupted[key])
 
 
 class Copy(Callback):
@@ -167,6 +118,7 @@ def resume(make_cfg, *options: str) -> str:
         (["optimizer.lr=1e-2"], "optimizer.lr was 0.001, is 0.01"),
         (["scheduler=cosine"], "scheduler._target_ was .*CosineAnnealingLR"),
         (["trainer.max_epochs=0"], "trainer.max_epochs=0 is too low"),
+        (["trainer.max_steps=3"], "has 4 steps behind it: trainer.max_steps=3 is too low"),
     ],
 )
 def test_what_a_checkpoint_cannot_take_over_is_refused(make_cfg, checkpoint, options, words):
@@ -184,7 +136,11 @@ def test_changed_settings_are_listed(make_cfg, checkpoint, caplog):
 
 def test_nothing_left_to_train_is_said(make_cfg, checkpoint, caplog):
     resume(make_cfg, "trainer.max_epochs=1", f"resume_from={checkpoint}")
-    assert "nothing left to train" in caplog.text
+    assert "has all 1 epochs; raise trainer.max_epochs" in caplog.text
+    resume(make_cfg, "trainer.max_steps=4", f"resume_from={checkpoint}")
+    assert "nothing left to train: " in caplog.text
+    assert "has all 4 steps; raise trainer.max_steps" in caplog.text
+    assert "other settings" not in caplog.text
 
 
 def test_init_from_takes_the_embedders_weights_alone(make_cfg, checkpoint):

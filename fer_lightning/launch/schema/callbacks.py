@@ -39,6 +39,7 @@ class Checkpoint(LibraryNode):
     filename: Text = Field(description="name of the checkpoint, without .ckpt")
     auto_insert_metric_name: Switch = Field(description="whether its name holds metrics")
     enable_version_counter: Switch = Field(description="whether a name that is taken gets a number")
+    save_on_train_epoch_end: Nullable[Switch] = optional("whether it is written at an epoch's end")
     save_top_k: Kept = optional("checkpoints that are kept")
     every_n_epochs: Count = optional("epochs between two checkpoints")
     every_n_train_steps: Count = optional("steps between two checkpoints")
@@ -65,13 +66,26 @@ class Health(Node):
     output_dir: Place = Field(description="folder of the run")
 
 
+class Ending(Node):
+    """What ends a run."""
+
+    target_: Literal["fer_lightning.callbacks.ending.Ending"] = target()
+
+
+class ProgressBar(Node):
+    """The bar of a terminal."""
+
+    target_: Literal["fer_lightning.callbacks.progress_bar.progress_bar"] = target()
+    shown: Switch = Field(description="whether there is one")
+
+
 class QuickValidation(Node):
     """A rough score between two exact ones."""
 
     target_: Literal["fer_lightning.callbacks.quick_validation.QuickValidation"] = target()
     every_n_steps: Count = Field(description="steps between two rough scores")
     sample_size: Count = Field(description="validation faces that are scored")
-    bank_size: Count = Field(description="latest training embeddings that the classifier is fitted on")
+    bank_size: Count = Field(description="gallery faces that the classifier is fitted on")
     classifier: ClassifierChoice = Field(description="the node classifier")
     seed: Seed = Field(description="decides which faces are scored")
 
@@ -81,6 +95,7 @@ class EpochLines(Node):
 
     target_: Literal["fer_lightning.callbacks.epoch_lines.EpochLines"] = target()
     metrics: Texts = Field(description="metrics in the line of an epoch")
+    settings: dict[str, Setting] = Field(description="what the first line names")
 
 
 class Predictions(Node):
@@ -128,7 +143,7 @@ class Media(Node):
     target_: Literal["fer_lightning.callbacks.media.Media"] = target()
     output_dir: Place = Field(description="folder of the run")
     maps: dict[str, Choice[PCA | TSNE | UMAP]] = Field(description="maps of the test embeddings")
-    map_faces: Count = Field(description="faces on a map, at most")
+    map_faces: CountOrNone = Field(description="faces on a map, at most; 0 draws no map")
     mistakes: CountOrNone = Field(description="worst mistakes that are shown")
     neighbours: CountOrNone = Field(description="nearest training faces beside each")
     seed: Seed = Field(description="decides which faces are on the maps")
@@ -165,6 +180,8 @@ class Callbacks(Node):
     last: Choice[Checkpoint] = optional("the latest checkpoint")
     provenance: Choice[Provenance] = optional("what a checkpoint says of itself")
     health: Choice[Health] = optional("ends a training that is worth nothing")
+    ending: Choice[Ending] = optional("keeps trainer.max_steps, and ends a run with a validation")
+    bar: Choice[ProgressBar] = optional("the bar of a terminal")
     quick_validation: Choice[QuickValidation] = optional("a rough score between two exact ones")
     lines: Choice[EpochLines] = optional("one line an epoch")
     results: Choice[Predictions] = optional("the results of the test")

@@ -50,6 +50,7 @@ Sanity = Annotated[int, Field(ge=-1), Says("a whole number, 0 or more, or -1 for
 Strategy = Annotated[Annotated[str, Field(min_length=1)] | Other, Says("the name of a strategy", "ddp")]
 Parts = Annotated[list[Other], Says("a list of nodes that name a class", "[]")]
 Loggers = Annotated[list[Other] | Literal[False], Says("a list of nodes that name a class, or false", "[]")]
+Reload = Annotated[Literal[0, 1], Says("0 or 1 (a run that goes on would deal other batches)")]
 Epochs = Annotated[int, Field(ge=1, le=100_000), Says("a whole number from 1 to 100000", "8")]
 
 
@@ -69,10 +70,12 @@ class Trainer(LibraryNode):
     strategy: Strategy = optional("how several devices work together")
     max_epochs: Epochs = Field(description="epochs of training")
     min_epochs: Nullable[CountOrNone] = optional("epochs of training, at least")
-    max_steps: Steps = optional("steps of training, at most")
+    max_steps: Steps = Field(description="steps of training, at most; -1 for no limit")
     min_steps: Nullable[CountOrNone] = optional("steps of training, at least")
     check_val_every_n_epoch: Nullable[Count] = Field(description="epochs between two exact validations")
-    val_check_interval: Nullable[Limit] = optional("steps, or share of an epoch, between two exact validations")
+    val_check_interval: Nullable[Limit] = Field(
+        description="batches, or share of an epoch, between two exact validations"
+    )
     precision: Precision = Field(description="format of the numbers in the network")
     deterministic: Deterministic = Field(description="whether to use only operations that repeat exactly")
     gradient_clip_val: Nullable[NotNegative] = Field(description="greatest norm of the gradient; null for no limit")
@@ -83,7 +86,7 @@ class Trainer(LibraryNode):
     fast_dev_run: FastRun = Field(description="one batch of everything, and nothing written")
     log_every_n_steps: Count = Field(description="steps between two rows of metrics.csv")
     num_sanity_val_steps: Sanity = Field(description="validation batches before the training")
-    reload_dataloaders_every_n_epochs: CountOrNone = Field(description="epochs after which batches are dealt anew")
+    reload_dataloaders_every_n_epochs: Reload = Field(description="1: batches are dealt anew each epoch; 0: once")
     enable_progress_bar: Switch = Field(description="whether a bar shows the progress")
     enable_model_summary: Switch = Field(description="whether the layers are listed")
     profiler: Nullable[Profiler] = Field(description="what measures where time goes")
@@ -102,11 +105,6 @@ class Trainer(LibraryNode):
             raise UserError(
                 "trainer.check_val_every_n_epoch=null must be a whole number, 1 or more, such as 1, where "
                 "trainer.val_check_interval is no number of steps"
-            )
-        if every is not None and every > self.max_epochs and not self.fast_dev_run:
-            raise UserError(
-                f"trainer.check_val_every_n_epoch={every} must be at most trainer.max_epochs={self.max_epochs}, such "
-                "as 1: without a validation no checkpoint is chosen"
             )
         return self
 
