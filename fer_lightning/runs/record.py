@@ -112,7 +112,7 @@ class Run:
         found = defaultdict(list)
         for row in _rows(self.folder / "metrics.csv"):
             for name, value in row.items():
-                if value and name not in ("step", "epoch") and row.get("step"):
+                if value and name != "step" and row.get("step"):
                     found[name].append((int(row["step"]), float(value)))
         columns = {name: list(zip(*points, strict=True)) for name, points in found.items()}
         return {name: (np.array(steps), np.array(values)) for name, (steps, values) in columns.items()}
