@@ -1,7 +1,7 @@
 """What the audit shows: tables on the console, audit.csv, the worst cases of its page."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ from fer_lightning.data.audit import Audit
 from fer_lightning.data.faces import CLASSES
 from fer_lightning.data.twins import flat
 from fer_lightning.report.html import png
+from fer_lightning.report.words import percent
 from fer_lightning.runs.files import write_csv
 
 GROUPS = 8  # of a kind on the page
@@ -30,7 +31,8 @@ def show(audit: Audit) -> None:
     found = Table("finding", "number", title="findings")
     for name, number in audit.figures().items():
         share = name.endswith("in_training")
-        found.add_row(name.removeprefix("audit/").replace("_", " "), f"{number:.1%}" if share else f"{number:,.0f}")
+        words = name.removeprefix("audit/").replace("_", " ").replace("flat", "of one grey tone")
+        found.add_row(words, percent(number) if share else f"{number:,.0f}")
     copies = report["augmented_copies"]
     found.add_row("augmented copies among sampled held-out faces", f"{copies['found']} of {copies['sampled']}")
     console = Console()
@@ -56,7 +58,8 @@ def _findings(audit: Audit) -> Iterator[list[object]]:
     for name, reason in faces.unreadable:
         yield [name, "", "", "unreadable", reason]
     rows = np.flatnonzero(flat(faces.images))
-    yield from of(rows, "flat", [f"tones {faces.images[row].min()} to {faces.images[row].max()}" for row in rows])
+    tones = (f"tones {faces.images[row].min()} to {faces.images[row].max()}" for row in rows)
+    yield from of(rows, "one grey tone", tones)
     for finding, groups in (("identical twins", twins.identical), ("twins", twins.near)):
         rows = np.flatnonzero(np.bincount(groups, minlength=len(groups))[groups] > 1)
         yield from of(rows, f"one of {finding}", faces.names[groups[rows]])  # named after the group's first picture
@@ -69,15 +72,18 @@ def _findings(audit: Audit) -> Iterator[list[object]]:
 
 
 def worst(audit: Audit) -> list[dict]:
-    """Return the pictures of the worst cases for the page."""
+    """Return the pictures of the worst cases for the page; a group of twins is shown once."""
     faces, twins = audit.faces, audit.twins
     groups = twins.near
-    across = np.isin(groups, groups[audit.in_training(groups)])
-    mirrored = twins.pairs[twins.kinds == "mirrored"]
-    unlike = twins.pairs[np.isin(twins.kinds, ("rescaled", "rotated"))]
+    first = _largest(groups, audit.contradictory(groups))
+    across = np.isin(groups, groups[audit.in_training(groups)]) & ~_in(groups, first)
+    second = _largest(groups, across)
+    pairs = ~_in(groups, [*first, *second])[twins.pairs[:, 0]]
+    mirrored = twins.pairs[pairs & (twins.kinds == "mirrored")]
+    unlike = twins.pairs[pairs & np.isin(twins.kinds, ("rescaled", "rotated"))]
     beyond = (audit.copies >= 0) & ~audit.in_training(groups)[audit.sample]
     sections = (
-        ("Twins on both sides of the split", "Whoever trains on one has seen the other.", _largest(groups, across)),
+        ("Twins in the training folder and outside it", "Whoever trains on one has seen the other.", second),
         ("Mirrored twins", "One is the other's mirror image.", _some(mirrored)),
         ("Rescaled and rotated twins", "One is a part of the other, or turned.", _some(unlike)),
         (
@@ -85,7 +91,7 @@ def worst(audit: Audit) -> list[dict]:
             "A sampled held-out face and the training face that it was made of.",
             _some(np.stack([audit.sample, audit.copies], axis=1)[beyond]),
         ),
-        ("Flat pictures", "They show nothing.", [np.flatnonzero(flat(faces.images))]),
+        ("Pictures of one grey tone", "They show nothing.", [np.flatnonzero(flat(faces.images))]),
     )
     return [contradictions(audit), *(_section(audit, *section) for section in sections)]
 
@@ -106,6 +112,11 @@ def _largest(groups: np.ndarray, chosen: np.ndarray) -> list[np.ndarray]:
     """Return the rows of the largest groups among the chosen rows."""
     heads, sizes = np.unique(groups[chosen], return_counts=True)
     return [np.flatnonzero(groups == head) for head in heads[np.argsort(-sizes, kind="stable")][:GROUPS]]
+
+
+def _in(groups: np.ndarray, shown: Sequence[np.ndarray]) -> np.ndarray:
+    """Return (N,) bool: whether each face's group is among some groups of rows."""
+    return np.isin(groups, [groups[rows[0]] for rows in shown])
 
 
 def _some(pairs: np.ndarray) -> np.ndarray:

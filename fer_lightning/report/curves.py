@@ -198,7 +198,7 @@ def draw(axes: Axes, curves: Curves, metrics: tuple[str, ...]) -> None:
                     _mark_the_chosen(axes, places, curves, history, look["color"])
     if metrics[0] in ACCURACIES:
         for yardstick in curves.yardsticks:
-            mark(axes, yardstick.name, yardstick.accuracy, vertical=False)
+            mark(axes, f"{yardstick.name} {percent(yardstick.accuracy)}", yardstick.accuracy, vertical=False)
     axes.set_title(title(metrics), fontsize=9, loc="left")
     axes.set_xlabel("step (batches)" if set(curves.lengths) == {1} else "epoch")
     axes.set_xlim(left=0)

@@ -54,11 +54,11 @@ def share_axis(axis: Axis) -> None:
 
 def mark(axes: Axes, name: str, share: float, vertical: bool) -> None:
     """Draw a line at a share, and its name: above the axes where it is vertical, else at its right end."""
-    line = {"color": "#7F7F7F", "linestyle": ":", "linewidth": 1}
-    text = {"fontsize": 7, "color": "#5D6470"}
+    line: dict[str, Any] = {"color": "#7F7F7F", "linestyle": ":", "linewidth": 1}
+    text: dict[str, Any] = {"fontsize": 7, "color": "#5D6470"}
     if vertical:
         axes.axvline(share, **line)
-        place = {"rotation": 40, "rotation_mode": "anchor", "transform": axes.get_xaxis_transform()}
+        place: dict[str, Any] = {"rotation": 40, "rotation_mode": "anchor", "transform": axes.get_xaxis_transform()}
         axes.text(share, 1.02, name, **place, **text)
     else:
         axes.axhline(share, **line)
