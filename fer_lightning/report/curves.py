@@ -153,7 +153,7 @@ def title(metrics: tuple[str, ...]) -> str:
 def flat_in_words(curves: Curves) -> str:
     """Return which curves are left out, as one sentence; nothing where none is."""
     found = [f"{name} {figure:.3g}" for name, figure in curves.flat.items()]
-    return f" Flat, and not drawn: {', '.join(found)}." if found else ""
+    return f" Left out, since they do not change: {', '.join(found)}." if found else ""
 
 
 def whole(curves: Curves) -> Figure:

@@ -6,10 +6,12 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from fer_lightning.report.style import short
 from fer_lightning.runs.record import Run
 
 CHOICES = ("embedder", "loss", "miner", "sampler", "augmentation", "scheduler", "classifier")  # groups of conf/
 VALUES = 4  # of an option in the heading of a sweep
+LONGEST = 40  # letters of a value
 
 
 def heading(runs: Sequence[Run], data: str) -> str:
@@ -50,6 +52,7 @@ def swept(runs: Sequence[Run]) -> dict[str, list[str]]:
     for run in runs:
         for override in run.overrides:
             option, _, value = override.partition("=")
+            value = short(value.rsplit("/", 1)[-1], LONGEST)  # a path without its folders
             if value not in found[option]:
                 found[option].append(value)
     return {

@@ -1,5 +1,7 @@
 """The training graphs and the figure of scores: what is drawn, where, and in which order."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -33,7 +35,7 @@ def test_the_most_important_comes_first_and_what_is_flat_is_left_out():
     accuracies, distances = ("train/accuracy", "val/accuracy"), ("train/positive_distance", "train/negative_distance")
     alone = [("val/accuracy",), accuracies, distances, ("train/spread",), ("train/loss",)]
     assert curves(history()).panels == alone
-    assert flat_in_words(curves(history())) == " Flat, and not drawn: learning rate 0.0001."
+    assert flat_in_words(curves(history())) == " Left out, since they do not change: learning rate 0.0001."
     several = curves(history(), history())
     assert several.panels == [(name,) for name in ("val/accuracy", "train/accuracy", *distances)] + alone[3:]
     assert len(whole(several).axes) == 6
@@ -47,12 +49,9 @@ def test_epochs_are_on_the_axis_and_the_chosen_checkpoint_is_marked():
     assert line.get_xdata() == pytest.approx([1, 2, 3, 4])
     assert (ring.get_xdata(), ring.get_ydata()) == (pytest.approx([3]), pytest.approx([0.6]))
     assert [mark.get_ydata()[0] for mark in marks] == [0.2, 0.9]
-    assert [text.get_text() for text in axes.texts] == [
-        "chosen: 60.0 %",
-        "always happy 20.0 %",
-        "the labels allow 90.0 %",
-    ]
-    (training, _) = (line for line in panel(curves(history()), ("train/accuracy", "val/accuracy")).axes[0].lines[:2])
+    texts = [text.get_text() for text in axes.texts]
+    assert texts == ["chosen: 60.0 %", "always happy 20.0 %", "the labels allow 90.0 %"]
+    training = panel(curves(history()), ("train/accuracy", "val/accuracy")).axes[0].lines[0]
     assert training.get_xdata() == pytest.approx([1, 2, 3, 4])  # without the test's figure at step 400
     short = {name: (steps[:9], values[:9]) for name, (steps, values) in history().items() if name != "val/accuracy"}
     assert panel(curves(short), ("train/loss",)).axes[0].get_xlabel() == "step (batches)"
@@ -74,7 +73,7 @@ def test_labels_of_the_scores_do_not_touch(accuracies):
         figure.draw_without_rendering()
         (axes,) = figure.axes
         boxes = [label.get_window_extent() for label in axes.get_xticklabels() if label.get_text()]
-        assert all(left.x1 < right.x0 for left, right in zip(boxes, boxes[1:], strict=False))
+        assert all(left.x1 < right.x0 for left, right in pairwise(boxes))
         assert [text.get_text() for text in axes.texts][1:] == [
             "people 65.0 %",
             "one network, published 72.0 %",

@@ -270,8 +270,8 @@ def pages(sweep, tmp_path_factory) -> dict[str, Path]:
     assert command(folder, "-m", "fer_lightning", "audit", "logger=none", "hydra.run.dir=.").returncode == 0
     long = tmp_path_factory.mktemp("long") / "out"  # a sweep over faces that lie far away
     shutil.copytree(sweep, long)
-    for number, path in enumerate(long.glob("*/.hydra/overrides.yaml")):
-        path.write_text(f"- data.root=/srv/{'averylongname' * 8}/faces{number}.zip\n- seed=0\n")
+    for job, path in enumerate(long.glob("*/.hydra/overrides.yaml")):
+        path.write_text(f"- data.root=/srv/{'averylongname' * 8}/faces{job}.zip\n- seed=0\n")
     write_report(long, read_runs(long))
     (run,) = sweep.glob("adam-bs16-*/report.html")
     return {"sweep": sweep / "report.html", "run": run, "audit": folder / "audit.html", "long": long / "report.html"}
