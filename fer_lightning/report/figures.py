@@ -93,7 +93,7 @@ def scores(
     with rc_context(STYLE):
         names = [wrapped(label, 30) for label, *_ in rows]
         lines = sum(name.count("\n") + 1.6 for name in names)
-        figure = Figure(figsize=(4.8, 1.9 + 0.16 * lines), layout="constrained")
+        figure = Figure(figsize=(4.8, 2.3 + 0.16 * lines), layout="constrained")
         axes = figure.add_subplot()
         for place, (_, accuracies, interval, leaky) in enumerate(rows):
             color = LEAKY if leaky else RUN_COLORS[0]
