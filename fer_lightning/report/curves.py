@@ -228,7 +228,7 @@ def _mark_the_chosen(axes: Axes, places: np.ndarray, curves: Curves, history: Hi
         axes.plot(*at, "o", color=color, markersize=10, markerfacecolor="none")
         if len(curves.histories) == 1:
             text = f"chosen: {percent(at[1])}"
-            axes.annotate(text, at, xytext=(0, -16), textcoords="offset points", ha="center", fontsize=8)
+            axes.annotate(text, at, xytext=(0, -16), textcoords="offset points", ha="right", fontsize=8)
 
 
 def smooth(values: np.ndarray) -> np.ndarray:

@@ -58,7 +58,12 @@ def mark(axes: Axes, name: str, share: float, vertical: bool) -> None:
     text: dict[str, Any] = {"fontsize": 7, "color": "#5D6470"}
     if vertical:
         axes.axvline(share, **line)
-        place: dict[str, Any] = {"rotation": 90, "ha": "center", "va": "bottom", "transform": axes.get_xaxis_transform()}
+        place: dict[str, Any] = {
+            "rotation": 90,
+            "ha": "center",
+            "va": "bottom",
+            "transform": axes.get_xaxis_transform(),
+        }
         axes.text(share, 1.02, name, **place, **text)
     else:
         axes.axhline(share, **line)
