@@ -77,7 +77,7 @@ def make_tree(root: Path, faces: int = 6) -> Path:
 
 @pytest.fixture
 def make_cfg(tmp_path: Path) -> Callable[..., DictConfig]:
-    """Compose the real configuration onto a few drawn faces."""
+    """Compose the real configuration onto a few synthetic faces."""
 
     def make(*overrides: str, config_name: str = "train") -> DictConfig:
         GlobalHydra.instance().clear()

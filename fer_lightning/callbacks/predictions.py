@@ -19,6 +19,7 @@ from fer_lightning.data.audit import ceiling
 from fer_lightning.data.faces import CLASSES
 from fer_lightning.models.module import ExpressionModule
 from fer_lightning.report.statistics import intervals, one_vs_rest
+from fer_lightning.report.words import percent
 from fer_lightning.runs.files import write_csv, write_json
 from fer_lightning.runs.record import Record, code_fingerprint, read_record, write_record
 
@@ -115,9 +116,10 @@ class Predictions(Callback):
         limit, reason = ceiling(faces, partition.twins.identical[partition.origins[rows]], labels)
         record = self._record(trainer, unseen, len(rows), limit)
         if record.metrics["test/accuracy_low"] > limit:
+            leaks = record.leaks or "Nothing was found that leaks; keep looking"
             too_good = (
-                f"test/accuracy {record.metrics['test/accuracy']:.2%} lies above the {limit:.2%} that can be believed "
-                f"here ({reason}): it cannot be honest. {record.leaks or 'Nothing was found that leaks; keep looking'}"
+                f"test/accuracy {percent(record.metrics['test/accuracy'])} lies above the {percent(limit)} that can be "
+                f"believed here ({reason}): it cannot be honest. {leaks}"
             )
             record = replace(record, too_good=too_good)
         for logger in trainer.loggers:
@@ -194,7 +196,7 @@ def _say(record: Record) -> None:
     """Print the score and what it is worth."""
     percent = {name: 100 * value for name, value in record.metrics.items()}
     log.info(
-        "test/accuracy %.2f %% (95 %% interval %.2f to %.2f; multiclass), balanced %.2f %%, macro F1 %.2f %%, "
+        "test/accuracy %.1f %% (95 %% interval %.1f to %.1f; multiclass), balanced %.1f %%, macro F1 %.1f %%, "
         "on %d test faces of %s, protocol %s%s",
         *(percent[f"test/{name}"] for name in ("accuracy", "accuracy_low", "accuracy_high")),
         percent["test/balanced_accuracy"],
@@ -207,12 +209,12 @@ def _say(record: Record) -> None:
     number = int(record.metrics["test/faces_without_twins"])
     if number and number != record.test_faces:
         log.info(
-            "test/accuracy_without_twins %.2f %% on the %d of them without a twin in training",
+            "test/accuracy_without_twins %.1f %% on the %d of them without a twin in training",
             percent["test/accuracy_without_twins"],
             number,
         )
     log.info(
-        "the paper's equation 1 (one-vs-rest, averaged over the classes) would call this %.2f %%",
+        "the paper's equation 1 (one-vs-rest, averaged over the classes) would call this %.1f %%",
         percent["test/one_vs_rest_accuracy"],
     )
     if record.too_good:

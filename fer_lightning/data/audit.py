@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 CACHE_VERSION = 1  # raise it with every change to what the search finds
 SAMPLE = 200  # held-out faces that are looked for in training under wide transforms
-TWINS_ALARM = 0.005  # share of held-out faces with a twin in training; the drawn faces reach 0.0015 by chance
+TWINS_ALARM = 0.005  # share of held-out faces with a twin in training; the synthetic faces reach 0.0015 by chance
 COPIES_ALARM = 0.10  # share of the sample found by wide transforms beyond the near twins; FER2013 itself shows 0.03
 
 # Faces per class, in the order of CLASSES; FER2013 as the contest split it.
@@ -132,8 +132,8 @@ class Audit:
         if held_out.any() and (share := near[held_out].mean()) >= TWINS_ALARM:
             exact = self.in_training(self.twins.identical)[held_out].mean()
             alarms.append(
-                f"{share:.1%} of the held-out faces have a twin among the training faces ({exact:.1%} an identical "
-                "one): protocol=honest leaves those training faces out"
+                f"{100 * share:.1f} % of the held-out faces have a twin among the training faces ({100 * exact:.1f} % "
+                "an identical one): protocol=honest leaves those training faces out"
             )
         beyond = (self.copies >= 0) & ~near[self.sample]
         if len(self.sample) and beyond.mean() >= COPIES_ALARM:
@@ -151,7 +151,8 @@ class Audit:
         lines = [
             f"audit: {exact['groups']:,} groups of identical twins ({exact['pictures']:,} pictures, "
             f"{exact['contradictory_groups']:,} groups with contradictory labels); with near twins {near['groups']:,} "
-            f"({near['pictures']:,}, {near['contradictory_groups']:,}); {flat(self.faces.images).sum():,} flat, "
+            f"({near['pictures']:,}, {near['contradictory_groups']:,}); {flat(self.faces.images).sum():,} of one grey "
+            "tone, "
             f"{len(self.faces.unreadable):,} unreadable"
         ]
         return lines + [f"audit: {alarm}" for alarm in self.alarms()]

@@ -101,7 +101,7 @@ LIGHT = {
 
 
 def draw_faces(count: int, wrong_label_share: float, seed: int, image_size: int) -> Faces:
-    """Return drawn faces, three quarters to train on and a quarter to test on, no person in both.
+    """Return synthetic faces, three quarters to train on and a quarter to test on, no person in both.
 
     Args:
         count: Number of faces, at least 100.

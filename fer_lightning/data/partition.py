@@ -22,7 +22,7 @@ class Partition:
         validation: Rows that choose the checkpoint.
         test: Rows that are reported on.
         proves: One sentence on what a score under this protocol shows.
-        left_out: Training faces dropped because a twin is held out.
+        left_out: Training faces removed because a copy is in the test set.
     """
 
     protocol: str
@@ -64,7 +64,7 @@ class Partition:
         for sentence, hits in kinds:
             share = hits.mean() if len(hits) else 0.0
             if share > known:
-                text = f"{share:.1%}" if share == 1 or share < 0.9995 else f"{share:.2%}"  # 99.97 % is not all
+                text = f"{100 * share:.{1 + (0.9995 <= share < 1)}f} %"  # 99.97 % is not all
                 found.append(sentence.format(text, pictures, place))
                 known = share
         overlap = np.isin(self.validation, self.test).mean() if len(self.validation) else 0.0

@@ -43,7 +43,7 @@ MAX_UNREADABLE_SHARE = 0.1
 CSV_NAMES = ("fer2013.csv", "icml_face_data.csv")
 TREE = f"[images/]{{train,validation,test}}/{{{','.join(CLASSES)}}}/*.jpg"
 REMEDY = (
-    f"Point data.root at a folder or .zip that holds {TREE}, at fer2013.csv, or use data.root=null for drawn faces."
+    f"Point data.root at a folder or .zip that holds {TREE}, at fer2013.csv, or use data.root=null for synthetic faces."
 )
 
 
@@ -68,7 +68,7 @@ def read_faces(root: str | None, cache_dir: str, drawn: Mapping[str, Any], image
     """Return all faces of a source, pictures sorted by name, csv rows as they come; from the cache where it has them.
 
     Args:
-        root: A folder, .zip or .csv; "kaggle" to download the paper's archive; None for drawn faces.
+        root: A folder, .zip or .csv; "kaggle" to download the paper's archive; None for synthetic faces.
         cache_dir: Folder of the cache.
         drawn: Arguments of ``draw_faces``, without the size.
         image_size: Height and width that every face is resized to or drawn at, pixels.
@@ -181,7 +181,7 @@ def _check_scan(path: Path, scan: Scan) -> None:
     if len(scan.unreadable) > MAX_UNREADABLE_SHARE * total:
         raise UserError(
             f"{path}: {len(scan.unreadable):,} of {total:,} pictures are unreadable, more than "
-            f"{MAX_UNREADABLE_SHARE:.0%}: {some(': '.join(pair) for pair in scan.unreadable)}. "
+            f"{100 * MAX_UNREADABLE_SHARE:.0f} %: {some(': '.join(pair) for pair in scan.unreadable)}. "
             "Fetch the data set again."
         )
     found = {(row.split, row.label) for row in scan.rows}

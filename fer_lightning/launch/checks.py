@@ -49,7 +49,7 @@ def check(cfg: DictConfig, config_name: str) -> None:
         raise UserError(
             f"data.root={root} does not exist (looked for {Path(root).absolute()}): give a folder or .zip "
             "that holds train/angry/*.jpg and so on, or fer2013.csv; or data.root=kaggle to download, or "
-            "data.root=null for the drawn faces"
+            "data.root=null for the synthetic faces"
         )
     output_dir = Path(cfg.paths.output_dir)
     if output_dir.exists() and (warning := low_room(output_dir)):

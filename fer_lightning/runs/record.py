@@ -54,7 +54,7 @@ class Record:
     too_good: str | None = None  # why this one cannot be believed
     train_faces: int | None = None
     test_faces: int | None = None
-    left_out: int | None = None  # training faces with a held-out twin
+    left_out: int | None = None  # training faces removed because a copy is in the test set
     version: str | None = None  # of fer_lightning
     code: str | None = None  # code_fingerprint()
     more: dict[str, Any] = field(default_factory=dict)  # fields of other versions, kept as they are

@@ -16,7 +16,7 @@ from fer_lightning.report.judgement import Judgement, fold_votes, weigh
 from fer_lightning.report.labels import COLUMNS, list_rows, per_class, precision_recall, write_labels
 from tests.conftest import ROOT
 
-QUICK = (  # finds the wrong labels of the drawn faces: each plain and changed in an epoch, 30 s of one core
+QUICK = (  # finds the wrong labels of the synthetic faces: each plain and changed in an epoch, 30 s of one core
     "experiment=quickstart",
     "embedder=resnet48",
     "embedder.stem_channels=16",
