@@ -6,7 +6,7 @@ export OMP_NUM_THREADS ?= 1
 DATA ?= null
 
 .DEFAULT_GOAL := help
-.PHONY: help install train audit paper-tables test test-browser test-real test-kill test-slurm attack fuzz lint format clean
+.PHONY: help install train audit paper-tables figures test test-browser test-real test-kill test-slurm attack fuzz lint format clean
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -18,7 +18,7 @@ $(BIN)/.installed: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,joblib,optuna,tensorboard]'
 	touch $@
 
-train: install  ## Train and test on the embedded faces, in two minutes
+train: install  ## Train and test on synthetic faces, in two minutes
 	$(BIN)/python train.py experiment=quickstart
 
 audit: install  ## Look at the faces of DATA=<folder, zip or csv> before anything is trained
@@ -28,6 +28,9 @@ paper-tables: install  ## Run the paper's tables 4 and 6 on DATA, honest and lea
 	$(BIN)/python train.py experiment=paper_table4 data.root=$(DATA) hydra.sweep.dir=logs/paper_tables/table4 $(OPTIONS)
 	$(BIN)/python train.py experiment=paper_table6 data.root=$(DATA) hydra.sweep.dir=logs/paper_tables/table6 $(OPTIONS)
 	$(BIN)/python -m fer_lightning tables logs/paper_tables
+
+figures: install  ## Make the README's figures anew from synthetic faces; needs Chromium, 5 minutes
+	$(BIN)/python docs/figures/make.py
 
 test: install  ## Run the tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not real_faces and not browser and not kill and not slurm and not attack"

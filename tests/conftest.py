@@ -30,7 +30,7 @@ from omegaconf import DictConfig, OmegaConf
 import fer_lightning.launch.resolvers  # noqa: F401
 from fer_lightning.callbacks.interruption import Interruption
 from fer_lightning.data.faces import CLASSES, Faces, fingerprint
-from fer_lightning.errors import Interrupted
+from fer_lightning.signals import Interrupted
 from fer_lightning.launch.environment import NOTICES
 from fer_lightning.signals import ENDING
 
@@ -84,7 +84,7 @@ def make_tree(root: Path, faces: int = 6) -> Path:
 
 @pytest.fixture
 def make_cfg(tmp_path: Path) -> Callable[..., DictConfig]:
-    """Compose the real configuration onto a few drawn faces."""
+    """Compose the real configuration onto a few synthetic faces."""
 
     def make(*overrides: str, config_name: str = "train") -> DictConfig:
         GlobalHydra.instance().clear()

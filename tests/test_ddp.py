@@ -67,7 +67,7 @@ def test_run_of_two_processes_stopped_and_resumed_is_that_of_one(tmp_path, run_h
                 process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=240) == 143, output
     assert "Traceback" not in output
-    assert output.count("to go on: python train.py") == output.count("200 faces from drawn faces") == 1
+    assert output.count("to go on: python train.py") == output.count("200 faces from synthetic faces") == 1
     noted = json.loads((tmp_path / "two/metrics.json").read_text())
     assert (noted["status"], noted["error"]) == ("interrupted", "SIGTERM")
     stopped = load(str(tmp_path / "two/checkpoints/last.ckpt"), "resume_from")

@@ -146,7 +146,7 @@ def test_what_is_put_right_or_warned_of_is_counted(tmp_path, run_here):
         "Pictures converted from RGBA to 8-bit grey: 1",
         "Files that are hidden or no pictures ignored: 1",
         "1 groups of identical twins (2 pictures, 1 groups with contradictory labels)",
-        "1 training faces left out for a held-out twin",
+        "1 training faces removed because a copy is in the test set",
     ):
         assert words in done.text, words
     assert (tmp_path / "run" / "bad_images.csv").read_text().count("\n") == 3
@@ -472,7 +472,7 @@ def test_a_bug_keeps_its_traceback(run_here, monkeypatch):
 
 def test_the_table_of_faults_is_complete_and_names_tests_that_exist():
     rows = re.findall(r"^\| (\d+) \|(.*)\|(.*)\|$", (ROOT / "docs" / "faults.md").read_text(), re.MULTILINE)
-    assert [int(number) for number, *_ in rows] == list(range(1, len(rows) + 1))
+    assert len({number for number, *_ in rows}) == len(rows)  # it is a name: rows may come and go
     files = {path: path.read_text() for path in (ROOT / "tests").rglob("test_*.py")}
     for number, _, tests in rows:
         for name in re.findall(r"`([\w/.]+)`", tests):

@@ -1,4 +1,4 @@
-"""A meter for the meter: drawn faces whose labels allow 40 % show that honest runs stay below it and leaks go above."""
+"""A meter for the meter: on synthetic faces whose labels allow 40 % honest runs stay below it, and leaks go above."""
 
 import json
 

@@ -22,11 +22,11 @@ LEARNING = options("small", "tiny", FACES, "trainer.max_epochs=6", "embedder.dro
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory) -> Path:
-    """The folder of a short run on the drawn faces, of which W&B keeps a record of its own."""
+    """The folder of a short run on the synthetic faces, of which W&B keeps a record of its own."""
     cwd = tmp_path_factory.mktemp("run")
     done = command(cwd, ROOT / "train.py", *LEARNING, "logger=wandb", "hydra.run.dir=run")
     assert done.returncode == 0, done.stderr
-    assert "drawn faces" in done.stdout
+    assert "synthetic faces" in done.stdout
     assert "results:" in done.stdout
     return cwd / "run"
 
@@ -34,7 +34,7 @@ def trained(tmp_path_factory) -> Path:
 def test_a_run_leaves_everything(trained):
     metrics = json.loads((trained / "metrics.json").read_text())
     assert metrics["status"] == "completed"
-    assert metrics["data"] == "drawn faces"
+    assert metrics["data"] == "synthetic faces"
     assert metrics["protocol"] == "honest"
     assert metrics["elapsed_seconds"] > 0
     with (trained / "predictions.csv").open() as file:
@@ -58,7 +58,7 @@ def test_a_run_leaves_everything(trained):
 
 
 def test_six_epochs_beat_chance(trained):
-    # The most frequent class is 19 % of the drawn faces, one in seven 14 %.
+    # The most frequent class is 19 % of the synthetic faces, one in seven 14 %.
     assert json.loads((trained / "metrics.json").read_text())["test/accuracy"] > 0.4
 
 

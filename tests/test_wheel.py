@@ -46,9 +46,9 @@ def test_the_installed_package_audits_trains_and_reports(installed, tmp_path):
         return done.stdout
 
     execute("audit", "data.drawn.count=200", "logger=csv", "hydra.run.dir=audit")
-    assert "Audit of drawn faces" in (tmp_path / "audit/audit.html").read_text()
+    assert "Audit of synthetic faces" in (tmp_path / "audit/audit.html").read_text()
     execute("train", *options("small", "brief"), "hydra.run.dir=run")
-    assert "1 run on drawn faces" in (tmp_path / "run/report.html").read_text()
+    assert "epoch on synthetic faces" in (tmp_path / "run/report.html").read_text()
     os.remove(tmp_path / "run/report.html")
     assert execute("report", "run") == "written: run/report.html\n"
     assert (tmp_path / "run/report.html").is_file()

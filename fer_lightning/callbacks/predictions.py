@@ -21,6 +21,7 @@ from fer_lightning.models.module import ExpressionModule
 from fer_lightning.report.statistics import intervals, one_vs_rest
 from fer_lightning.runs.files import write_csv, write_json
 from fer_lightning.runs.record import Record, code_fingerprint, read_record, write_record
+from fer_lightning.words import percent
 
 log = logging.getLogger(__name__)
 
@@ -115,9 +116,10 @@ class Predictions(Callback):
         limit, reason = ceiling(faces, partition.twins.identical[partition.origins[rows]], labels)
         record = self._record(trainer, unseen, len(rows), limit)
         if record.metrics["test/accuracy_low"] > limit:
+            leaks = record.leaks or "Nothing was found that leaks; keep looking"
             too_good = (
-                f"test/accuracy {record.metrics['test/accuracy']:.2%} lies above the {limit:.2%} that can be believed "
-                f"here ({reason}): it cannot be honest. {record.leaks or 'Nothing was found that leaks; keep looking'}"
+                f"test/accuracy {percent(record.metrics['test/accuracy'])} lies above the {percent(limit)} that can be "
+                f"believed here ({reason}): it cannot be honest. {leaks}"
             )
             record = replace(record, too_good=too_good)
         for logger in trainer.loggers:
@@ -197,13 +199,13 @@ def _say(record: Record, labels: np.ndarray) -> None:
     counts = np.bincount(labels, minlength=len(CLASSES))
     allowed = record.labels_allow or 1.0
     log.info(
-        "test/accuracy %.2f %% (95 %% interval %.2f to %.2f); guessing scores %.2f %%, always answering %s %.2f %%%s",
+        "test/accuracy %.1f %% (95 %% interval %.1f to %.1f); guessing scores %.1f %%, always answering %s %.1f %%%s",
         *(percent[f"test/{name}"] for name in ("accuracy", "accuracy_low", "accuracy_high")),
         *(100 / len(CLASSES), CLASSES[counts.argmax()], 100 * counts.max() / counts.sum()),
-        f"; the labels allow {100 * allowed:.2f} %" if allowed < 1 else "",
+        f"; the labels allow {100 * allowed:.1f} %" if allowed < 1 else "",
     )
     log.info(
-        "balanced %.2f %%, macro F1 %.2f %%; %d test faces of %s, protocol %s%s",
+        "balanced %.1f %%, macro F1 %.1f %%; %d test faces of %s, protocol %s%s",
         percent["test/balanced_accuracy"],
         percent["test/macro_f1"],
         record.test_faces,
@@ -214,7 +216,7 @@ def _say(record: Record, labels: np.ndarray) -> None:
     number = int(record.metrics["test/faces_without_twins"])
     if number and number != record.test_faces:
         log.info(
-            "test/accuracy_without_twins %.2f %% on the %d of them without a twin in training",
+            "test/accuracy_without_twins %.1f %% on the %d of them without a twin in training",
             percent["test/accuracy_without_twins"],
             number,
         )

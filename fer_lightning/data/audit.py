@@ -11,12 +11,13 @@ import numpy as np
 from fer_lightning.data.cache import load_arrays, save_arrays
 from fer_lightning.data.faces import CLASSES, Faces
 from fer_lightning.data.twins import AUGMENTED, COPIED, Twins, count_twins, find_twins, flat, search
+from fer_lightning.words import percent
 
 log = logging.getLogger(__name__)
 
 CACHE_VERSION = 2  # raise it with every change to what the search finds
 SAMPLE = 200  # held-out faces that are looked for in training under wide transforms
-TWINS_ALARM = 0.005  # share of held-out faces with a twin in training; the drawn faces reach 0.0015 by chance
+TWINS_ALARM = 0.005  # share of held-out faces with a twin in training; the synthetic faces reach 0.0015 by chance
 COPIES_ALARM = 0.10  # share of sampled held-out faces that are augmented copies of training faces
 # FER2013's own shares, by the archive that the paper names: a reader compares with them. Measured on all held-out faces
 # and on 1,400 of them.
@@ -142,18 +143,19 @@ class Audit:
             return []
         share = self.in_training(self.twins.near)[held_out].mean()
         if (copies := self.copied / len(self.sample)) >= COPIES_ALARM:
+            own = {name: percent(figure) for name, figure in FER2013.items()}
             return [
-                f"augmented before it was split: {share:.1%} of the held-out faces have a twin among the training "
-                f"faces (FER2013 itself: {FER2013['twin_in_training']:.1%}), and {self.copied} of {len(self.sample)} "
-                f"sampled ones ({copies:.1%}; FER2013 itself: {FER2013['augmented_copies']:.1%}) are rotated, "
-                "mirrored, cropped or shifted copies of training faces; no protocol can mend that: use the original "
-                "archive"
+                f"augmented before it was split: {percent(share)} of the held-out faces have a twin among the training "
+                f"faces (FER2013 itself: {own['twin_in_training']}), and {self.copied} of {len(self.sample)} sampled "
+                f"ones ({percent(copies)}; FER2013 itself: {own['augmented_copies']}) are rotated, mirrored, cropped "
+                "or shifted copies of training faces; no protocol can mend that: use the original archive"
             ]
         if share < TWINS_ALARM:
             return []
         exact = self.in_training(self.twins.identical)[held_out].mean()
         return [
-            f"{share:.1%} of the held-out faces have a twin among the training faces ({exact:.1%} an identical one): "
+            f"{percent(share)} of the held-out faces have a twin among the training faces ({percent(exact)} an "
+            "identical one): "
             "protocol=honest leaves those training faces out"
         ]
 
@@ -164,7 +166,8 @@ class Audit:
         lines = [
             f"audit: {exact['groups']:,} groups of identical twins ({exact['pictures']:,} pictures, "
             f"{exact['contradictory_groups']:,} groups with contradictory labels); with near twins {near['groups']:,} "
-            f"({near['pictures']:,}, {near['contradictory_groups']:,}); {flat(self.faces.images).sum():,} flat, "
+            f"({near['pictures']:,}, {near['contradictory_groups']:,}); {flat(self.faces.images).sum():,} of one grey "
+            "tone, "
             f"{len(self.faces.unreadable):,} unreadable"
         ]
         return lines + [f"audit: {alarm}" for alarm in self.alarms()]

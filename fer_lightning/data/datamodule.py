@@ -36,7 +36,7 @@ class FacesDataModule(lightning.LightningDataModule):
     asked for, and kept.
 
     Args:
-        root: Folder, zip or csv of faces, "kaggle" to download, or None for the drawn faces.
+        root: Folder, zip or csv of faces, "kaggle" to download, or None for the synthetic faces.
         cache_dir: Folder for faces that were read once.
         image_size: Height and width of the faces, pixels; faces of another size are resized to it.
         drawn: Arguments of ``fer_lightning.data.demo.draw_faces``, without the size.
@@ -105,7 +105,8 @@ class FacesDataModule(lightning.LightningDataModule):
         """Partition the faces and say what they are for."""
         partition = self.protocol(self.faces, self.audit.twins)
         log.info(
-            "%d train, %d validate, %d test; %d training faces left out for a held-out twin. Shows: %s",
+            "%d train, %d validate, %d test; %d training faces removed because a copy is in the test set. "
+            "What the score shows: %s",
             *(len(rows) for rows in (partition.train, partition.validation, partition.test)),
             partition.left_out,
             partition.proves,

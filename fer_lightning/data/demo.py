@@ -101,7 +101,7 @@ LIGHT = {
 
 
 def draw_faces(count: int, wrong_label_share: float, seed: int, image_size: int) -> Faces:
-    """Return drawn faces, three quarters to train on and a quarter to test on, no person in both.
+    """Return synthetic faces, three quarters to train on and a quarter to test on, no person in both.
 
     Args:
         count: Number of faces, at least 100.
@@ -124,7 +124,7 @@ def draw_faces(count: int, wrong_label_share: float, seed: int, image_size: int)
         labels=cast.labels,
         names=np.array([f"{split}/{CLASSES[label]}/{i:05d}.png" for i, (split, label) in enumerate(folders)]),
         splits=cast.splits,
-        source="drawn faces",
+        source="synthetic faces",
         fingerprint=fingerprint(images, cast.labels, cast.splits),
         best_possible=float(np.mean(cast.labels[test] == cast.expressions[test])),
         true_labels=cast.expressions,

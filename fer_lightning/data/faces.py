@@ -18,7 +18,7 @@ class Faces:
         labels: (N,) int64, positions in ``CLASSES``.
         names: (N,) str, the path of each face inside its source, as ``names.write_name`` writes it; unique.
         splits: (N,) str, one of ``SPLITS``: the part of the data set that the source puts the face in.
-        source: Where the faces come from, for people: an archive's name or "drawn faces".
+        source: Where the faces come from, for people: an archive's name or "synthetic faces".
         fingerprint: SHA-256 of images, labels and splits, the same however the faces were packed.
         unreadable: (name, reason) of every file that could not be read as a face.
         remarks: What the reader put right by itself, one counted sentence each.

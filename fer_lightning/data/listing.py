@@ -38,7 +38,7 @@ SPELLINGS = {name: name for name in CLASSES} | {
 
 TREE = f"[images/]{{train,validation,test}}/{{{','.join(CLASSES)}}}/*.jpg"
 REMEDY = (
-    f"Point data.root at a folder or .zip that holds {TREE}, at fer2013.csv, or use data.root=null for drawn faces."
+    f"Point data.root at a folder or .zip that holds {TREE}, at fer2013.csv, or use data.root=null for synthetic faces."
 )
 
 Files = dict[str, Callable[[], IO[bytes]]]  # path inside the source, with "/" -> how to open it

@@ -6,6 +6,7 @@ import numpy as np
 
 from fer_lightning.data.faces import Faces
 from fer_lightning.data.twins import Twins
+from fer_lightning.words import percent
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Partition:
         validation: Rows that choose the checkpoint.
         test: Rows that are reported on.
         proves: One sentence on what a score under this protocol shows.
-        left_out: Training faces dropped because a twin is held out.
+        left_out: Training faces removed because a copy is in the test set.
     """
 
     protocol: str
@@ -64,7 +65,7 @@ class Partition:
         for sentence, hits in kinds:
             share = hits.mean() if len(hits) else 0.0
             if share > known:
-                text = f"{share:.1%}" if share == 1 or share < 0.9995 else f"{share:.2%}"  # 99.97 % is not all
+                text = percent(share, 1 + (0.9995 <= share < 1))  # 99.97 % is not all
                 found.append(sentence.format(text, pictures, place))
                 known = share
         overlap = np.isin(self.validation, self.test).mean() if len(self.validation) else 0.0

@@ -67,7 +67,7 @@ def read_faces(root: str | None, cache_dir: str, drawn: Mapping[str, Any], image
     """Return all faces of a source, pictures sorted by name, csv rows as they come; from the cache where it has them.
 
     Args:
-        root: A folder, .zip or .csv; "kaggle" to download the paper's archive; None for drawn faces.
+        root: A folder, .zip or .csv; "kaggle" to download the paper's archive; None for synthetic faces.
         cache_dir: Folder of the cache.
         drawn: Arguments of ``draw_faces``, without the size.
         image_size: Height and width that every face is resized to or drawn at, pixels.
@@ -182,7 +182,7 @@ def _check_scan(path: Path, scan: Scan) -> None:
     if len(scan.unreadable) > MAX_UNREADABLE_SHARE * total:
         raise UserError(
             f"{path}: {len(scan.unreadable):,} of {total:,} pictures are unreadable, more than "
-            f"{MAX_UNREADABLE_SHARE:.0%}: {some(': '.join(pair) for pair in scan.unreadable)}. "
+            f"{100 * MAX_UNREADABLE_SHARE:.0f} %: {some(': '.join(pair) for pair in scan.unreadable)}. "
             "Fetch the data set again."
         )
     found = {(row.split, row.label) for row in scan.rows}

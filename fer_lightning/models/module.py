@@ -154,6 +154,7 @@ class ExpressionModule(lightning.LightningModule):
         self.val_metrics.update(predictions, labels)  # each process has all faces, so their sums over processes agree
         self.log_dict(self.val_metrics.compute())
         self.val_metrics.reset()
+        self.log("train/accuracy", self.classifier.held_in_accuracy())
 
     def predict_step(self, batch: Batch, batch_idx: int) -> Prediction:
         """Classify faces by what was saved with the weights."""

@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ from fer_lightning.data.twins import flat
 from fer_lightning.report.html import png
 from fer_lightning.report.table import print_table
 from fer_lightning.runs.files import write_csv
+from fer_lightning.words import percent
 
 log = logging.getLogger(__name__)
 
@@ -37,12 +38,13 @@ def show(audit: Audit) -> None:
     found = Table("finding", "number", title="findings")
     for name, number in audit.figures().items():
         share = name.endswith("in_training")
-        found.add_row(name.removeprefix("audit/").replace("_", " "), f"{number:.1%}" if share else f"{number:,.0f}")
+        words = name.removeprefix("audit/").replace("_", " ").replace("flat", "of one grey tone")
+        found.add_row(words, percent(number) if share else f"{number:,.0f}")
     copies, own = report["augmented_copies"], report["fer2013"]
-    copied = f"{copies['found']} of {copies['sampled']} ({copies['share']:.1%})"
+    copied = f"{copies['found']} of {copies['sampled']} ({percent(copies['share'])})"
     found.add_row("augmented copies among sampled held-out faces", copied)
-    found.add_row("FER2013 itself: twin in training", f"{own['twin_in_training']:.1%}", style="dim")
-    found.add_row("FER2013 itself: augmented copies", f"{own['augmented_copies']:.1%}", style="dim")
+    found.add_row("FER2013 itself: twin in training", percent(own["twin_in_training"]), style="dim")
+    found.add_row("FER2013 itself: augmented copies", percent(own["augmented_copies"]), style="dim")
     print_table(table)
     print_table(found)
     for line in (*report["differences"], *(f"alarm: {alarm}" for alarm in report["alarms"])):
@@ -65,7 +67,8 @@ def _findings(audit: Audit) -> Iterator[list[object]]:
     for name, reason in faces.unreadable:
         yield [name, "", "", "unreadable", reason]
     rows = np.flatnonzero(flat(faces.images))
-    yield from of(rows, "flat", [f"tones {faces.images[row].min()} to {faces.images[row].max()}" for row in rows])
+    tones = (f"tones {faces.images[row].min()} to {faces.images[row].max()}" for row in rows)
+    yield from of(rows, "one grey tone", tones)
     for finding, groups in (("identical twins", twins.identical), ("twins", twins.near)):
         rows = np.flatnonzero(np.bincount(groups, minlength=len(groups))[groups] > 1)
         yield from of(rows, f"one of {finding}", faces.names[groups[rows]])  # named after the group's first picture
@@ -78,14 +81,17 @@ def _findings(audit: Audit) -> Iterator[list[object]]:
 
 
 def worst(audit: Audit) -> list[dict]:
-    """Return the pictures of the worst cases for the page."""
+    """Return the pictures of the worst cases for the page; a group of twins is shown once."""
     faces, twins = audit.faces, audit.twins
     groups = twins.near
-    across = np.isin(groups, groups[audit.in_training(groups)])
-    mirrored = twins.pairs[twins.kinds == "mirrored"]
-    unlike = twins.pairs[np.isin(twins.kinds, ("rescaled", "rotated", "shifted far"))]
+    first = _largest(groups, audit.contradictory(groups))
+    across = np.isin(groups, groups[audit.in_training(groups)]) & ~_in(groups, first)
+    second = _largest(groups, across)
+    pairs = ~_in(groups, [*first, *second])[twins.pairs[:, 0]]
+    mirrored = twins.pairs[pairs & (twins.kinds == "mirrored")]
+    unlike = twins.pairs[pairs & np.isin(twins.kinds, ("rescaled", "rotated", "shifted far"))]
     sections = (
-        ("Twins on both sides of the split", "Whoever trains on one has seen the other.", _largest(groups, across)),
+        ("Twins in the training folder and outside it", "Whoever trains on one has seen the other.", second),
         ("Mirrored twins", "One is the other's mirror image.", _some(mirrored)),
         ("Rescaled, rotated and shifted twins", "One is a part of the other, turned or moved.", _some(unlike)),
         (
@@ -93,7 +99,7 @@ def worst(audit: Audit) -> list[dict]:
             "A sampled held-out face and the training face that it is a rotated, mirrored, cropped or shifted copy of.",
             _some(audit.copies),
         ),
-        ("Flat pictures", "They show nothing.", [np.flatnonzero(flat(faces.images))]),
+        ("Pictures of one grey tone", "They show nothing.", [np.flatnonzero(flat(faces.images))]),
     )
     return [contradictions(audit), *(_section(audit, *section) for section in sections)]
 
@@ -114,6 +120,11 @@ def _largest(groups: np.ndarray, chosen: np.ndarray) -> list[np.ndarray]:
     """Return the rows of the largest groups among the chosen rows."""
     heads, sizes = np.unique(groups[chosen], return_counts=True)
     return [np.flatnonzero(groups == head) for head in heads[np.argsort(-sizes, kind="stable")][:GROUPS]]
+
+
+def _in(groups: np.ndarray, shown: Sequence[np.ndarray]) -> np.ndarray:
+    """Return (N,) bool: whether each face's group is among some groups of rows."""
+    return np.isin(groups, [groups[rows[0]] for rows in shown])
 
 
 def _some(pairs: np.ndarray) -> np.ndarray:

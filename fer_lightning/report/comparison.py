@@ -9,6 +9,7 @@ import numpy as np
 from fer_lightning.errors import UserError
 from fer_lightning.report.statistics import compare
 from fer_lightning.runs.record import Run
+from fer_lightning.words import percent, points
 
 
 def compare_runs(one: Run, other: Run) -> dict[str, Any]:
@@ -46,8 +47,8 @@ def differs(result: Mapping[str, Any]) -> bool:
 def in_words(result: Mapping[str, Any]) -> str:
     """Return the comparison as one clause."""
     return (
-        f"{100 * result['difference']:+.2f} points (95 % interval {100 * result['low']:+.2f} to "
-        f"{100 * result['high']:+.2f}, McNemar's exact test p = {result['p']:.2g})"
+        f"{points(result['difference'])} points (95 % interval {points(result['low'])} to {points(result['high'])}, "
+        f"McNemar's exact test p = {result['p']:.2g})"
     )
 
 
@@ -66,7 +67,7 @@ def print_comparison(folders: Sequence[Path]) -> None:
     verdict = f"{better.folder} is better on these faces" if differs(result) else "these faces do not tell them apart"
     print(f"{result['faces']:,} test faces")
     for run, accuracy in zip((one, other), result["accuracies"], strict=True):
-        print(f"test/accuracy {accuracy:.2%}  {run.folder}")
+        print(f"test accuracy {percent(accuracy)}  {run.folder}")
     print(f"difference {in_words(result)}")
     print(f"{result['only_first']:,} faces only the first has right, {result['only_second']:,} only the second")
     print(f"{verdict}; the spread over seeds is not in this test")

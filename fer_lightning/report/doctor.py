@@ -7,6 +7,7 @@ import numpy as np
 from fer_lightning.data.faces import CLASSES
 from fer_lightning.report.statistics import confusion_of
 from fer_lightning.runs.record import Run
+from fer_lightning.words import percent
 
 LATEST = 20  # logged steps that count as the end of a training
 COLLAPSED = 0.5  # spread; trainings on triplets stay above 0.9, the collapsed ones that were measured fell below
@@ -31,7 +32,7 @@ def _embeddings(run: Run) -> Iterator[str]:
         )
     if steps := _steps_at_margin(run):
         yield (
-            f"loss within {AT_MARGIN:.0%} of the margin for the last {steps:,} steps: collapsed, as all equal "
+            f"loss within {percent(AT_MARGIN, 0)} of the margin for the last {steps:,} steps: collapsed, as all equal "
             "embeddings would give it; try miner=easy_positive, loss=triplet_center or a lower optimizer.lr"
         )
 
@@ -40,13 +41,13 @@ def _triplets(run: Run) -> Iterator[str]:
     wrong, passed_over = (_latest(run, f"train/{name}") for name in ("violated_share", "passed_over_share"))
     if wrong is not None and passed_over is not None and wrong > WRONG and passed_over > PASSED_OVER:
         yield (
-            f"the miner passes over {passed_over:.0%} of the wrong triplets, which are {wrong:.0%} of all: nothing "
-            "turns them round; try miner=facenet, miner=all or loss=triplet_center"
+            f"the miner passes over {percent(passed_over, 0)} of the wrong triplets, which are {percent(wrong, 0)} of "
+            "all: nothing turns them round; try miner=facenet, miner=all or loss=triplet_center"
         )
     share = _latest(run, "train/active_share")
     if share is not None and share < DEAD:
         yield (
-            f"only {share:.2%} of the triplets are still active, little is learned from the rest: try a larger "
+            f"only {percent(share, 2)} of the triplets are still active, little is learned from the rest: try a larger "
             "data.batch_size, a larger loss.margin or miner=hard"
         )
 
@@ -65,8 +66,8 @@ def _gap(run: Run) -> Iterator[str]:
     training, test = (run.metrics.get(f"{part}/accuracy") for part in ("train", "test"))
     if training is not None and test is not None and training - test > GAP:
         yield (
-            f"training faces are classified at {training:.1%}, test faces at {test:.1%}: the network learns faces by "
-            "heart; try augmentation.online=true, a higher embedder.dropout or optimizer.weight_decay"
+            f"training faces are classified at {percent(training)}, test faces at {percent(test)}: the network learns "
+            "faces by heart; try augmentation.online=true, a higher embedder.dropout or optimizer.weight_decay"
         )
 
 
@@ -76,8 +77,8 @@ def _end(run: Run) -> Iterator[str]:
     values = run.history["val/accuracy"][1]
     if len(values) > 1 and values[-1] == values.max() and values[-1] - values[-2] > IMPROVING:
         yield (
-            f"still improving when it ended (val/accuracy {values[-2]:.1%} to {values[-1]:.1%} in the last epoch): "
-            "raise trainer.max_epochs"
+            f"still improving when it ended (validation accuracy {percent(values[-2])} to {percent(values[-1])} in the "
+            "last epoch): raise trainer.max_epochs"
         )
 
 

@@ -1,13 +1,11 @@
 """The figures: arrays in, matplotlib figures out."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from fer_lightning.data.faces import CLASSES
 from fer_lightning.report.style import (
@@ -15,26 +13,17 @@ from fer_lightning.report.style import (
     LEAKY,
     MARKERS,
     RUN_COLORS,
-    RUN_STYLES,
     STYLE,
     legend_columns,
     legend_height,
+    mark,
     run_color,
+    share_axis,
     short,
     wrapped,
 )
-
-CURVES = {  # metric: label of its axis
-    "train/loss": "training loss",
-    "train/active_share": "active triplets, of all valid ones",
-    "train/positive_distance": "distance of equal labels (0 to 2)",
-    "train/negative_distance": "distance of different labels (0 to 2)",
-    "train/spread": "spread of the embeddings (0 to 1)",
-    "train/learning_rate": "learning rate",
-    "val/accuracy_quick": "quick validation accuracy",
-    "val/accuracy": "validation accuracy",
-}
-SHARES = ("train/active_share", "val/accuracy_quick", "val/accuracy")
+from fer_lightning.report.yardsticks import Yardstick
+from fer_lightning.words import named, percent
 
 
 def confusion(matrices: Mapping[str, np.ndarray]) -> Figure:
@@ -42,7 +31,7 @@ def confusion(matrices: Mapping[str, np.ndarray]) -> Figure:
     columns = min(3, len(matrices))
     rows = -(-len(matrices) // columns)
     with rc_context(STYLE):
-        figure = Figure(figsize=(4.1 * columns, 4 * rows), layout="constrained")
+        figure = Figure(figsize=(4.6 * columns, 4.4 * rows), layout="constrained")
         grid = figure.subplots(rows, columns, squeeze=False)
         for axes in grid.flat[len(matrices) :]:
             axes.set_axis_off()
@@ -51,7 +40,7 @@ def confusion(matrices: Mapping[str, np.ndarray]) -> Figure:
             axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
             for (row, column), share in np.ndenumerate(shares):
                 color = "white" if share > 0.5 else "black"
-                text = f"{share:.0%}\n{int(counts[row, column]):,}"
+                text = f"{percent(share, 0)}\n{int(counts[row, column]):,}"
                 axes.text(column, row, text, ha="center", va="center", color=color, fontsize=7)
             axes.spines[:].set_visible(True)
             axes.set_xticks(range(len(CLASSES)), CLASSES, rotation=45, ha="right")
@@ -61,40 +50,50 @@ def confusion(matrices: Mapping[str, np.ndarray]) -> Figure:
     return figure
 
 
-def per_class(scores: Mapping[str, np.ndarray], measure: str) -> Figure:
-    """Return bars of a measure per class: in the classes' colours for one run, in the runs' colours for several."""
-    names = [wrapped(name, 60) for name in scores]
+def per_class(scores: Mapping[str, np.ndarray], measure: str, legend: bool = True) -> Figure:
+    """Return bars of a measure per class: in the classes' colours for one run, in the runs' colours for several.
+
+    Args:
+        scores: Run -> the measure of each class (C,).
+        measure: Its name.
+        legend: Whether to name the runs.
+    """
+    names = [wrapped(name, 50) for name in scores]
+    several = len(scores) > 1
     with rc_context(STYLE):
-        figure = Figure(figsize=(7, 3 + legend_height(names)), layout="constrained")
+        height = 1 + len(CLASSES) * max(0.3, 0.14 * len(scores)) + 1.5 * legend_height(names) * several * legend
+        figure = Figure(figsize=(4.8, height), layout="constrained")
         axes = figure.add_subplot()
         width = 0.8 / len(scores)
         for run, (name, values) in enumerate(zip(names, scores.values(), strict=True)):
             places = np.arange(len(CLASSES)) - 0.4 + width * (run + 0.5)
-            colors = list(COLORS.values()) if len(scores) == 1 else run_color(run)
-            bars = axes.bar(places, values, width, color=colors, label=name)
+            bars = axes.barh(
+                places, values, width, color=run_color(run) if several else list(COLORS.values()), label=name
+            )
             if len(scores) <= 2:
-                axes.bar_label(bars, [f"{value:.0%}" for value in values], fontsize=7)
-        axes.set_xticks(range(len(CLASSES)), CLASSES)
-        axes.set(ylabel=f"{measure} of the class", ylim=(0, 1.05))
-        axes.yaxis.set_major_formatter(PercentFormatter(1))
-        if len(scores) > 1:
-            figure.legend(loc="outside lower left", ncols=legend_columns(names), frameon=False, fontsize=8)
-        else:
-            axes.set_title(names[0], fontsize=9)
+                axes.bar_label(bars, [percent(value) for value in values], fontsize=8, padding=2)
+        axes.set_yticks(range(len(CLASSES)), CLASSES)
+        axes.invert_yaxis()
+        axes.set(xlabel=f"{measure} of the class", xlim=(0, 1.08))
+        share_axis(axes.xaxis)
+        if several and legend:
+            figure.legend(loc="outside lower left", ncols=max(1, legend_columns(names) // 2), frameon=False, fontsize=8)
     return figure
 
 
-def scores(rows: Sequence[tuple[str, Sequence[float], tuple[float, float] | None, bool]], chance: float) -> Figure:
+def scores(
+    rows: Sequence[tuple[str, Sequence[float], tuple[float, float] | None, bool]], yardsticks: Sequence[Yardstick]
+) -> Figure:
     """Return the test accuracies at a glance, the first row on top.
 
     Args:
         rows: Label, accuracy of each repetition, 95 % interval of a single run, whether it leaks.
-        chance: Accuracy of always giving the most frequent answer.
+        yardsticks: Accuracies that lines are drawn at.
     """
     with rc_context(STYLE):
         names = [wrapped(label, 30) for label, *_ in rows]
         lines = sum(name.count("\n") + 1.6 for name in names)
-        figure = Figure(figsize=(5.4, 0.9 + 0.16 * lines), layout="constrained")
+        figure = Figure(figsize=(4.8, 2.3 + 0.16 * lines), layout="constrained")
         axes = figure.add_subplot()
         for place, (_, accuracies, interval, leaky) in enumerate(rows):
             color = LEAKY if leaky else RUN_COLORS[0]
@@ -104,21 +103,23 @@ def scores(rows: Sequence[tuple[str, Sequence[float], tuple[float, float] | None
                 axes.plot(np.mean(accuracies), place, "|", color="black", markersize=14, markeredgewidth=1.5)
             face = "white" if leaky else color
             axes.plot(accuracies, [place] * len(accuracies), "o", color=color, markerfacecolor=face, markersize=5)
-        axes.axvline(chance, color="#7F7F7F", linestyle=":", linewidth=1)
+        for yardstick in yardsticks:
+            mark(axes, f"{yardstick.name} {percent(yardstick.accuracy)}", yardstick.accuracy, vertical=True)
         axes.set_yticks(range(len(rows)), names)
         for label, (*_, leaky) in zip(axes.get_yticklabels(), rows, strict=True):
             label.set_color(LEAKY if leaky else "black")
         axes.set(xlabel="test accuracy", ylim=(len(rows) - 0.4, -0.6))
+        axes.margins(x=0.08)
         axes.grid(axis="x", color="#E5E7EB", linewidth=0.6)
         axes.set_axisbelow(True)
-        axes.xaxis.set_major_formatter(PercentFormatter(1))
+        share_axis(axes.xaxis)
     return figure
 
 
 def embedding_map(points: np.ndarray, labels: np.ndarray, title: str) -> Figure:
     """Return a map of embeddings: points (B, 2), labels (B,)."""
     with rc_context(STYLE):
-        figure = Figure(figsize=(6.2, 5), layout="constrained")
+        figure = Figure(figsize=(4.8, 4.6), layout="constrained")
         axes = figure.add_subplot()
         for label, name in enumerate(CLASSES):
             own = points[labels == label]
@@ -133,9 +134,9 @@ def embedding_map(points: np.ndarray, labels: np.ndarray, title: str) -> Figure:
                 label=name,
             )
         axes.set(xticks=[], yticks=[], xlabel="first axis (no unit)", ylabel="second axis (no unit)")
-        axes.set_title(wrapped(title, 60), fontsize=9)
+        axes.set_title(wrapped(title, 52), fontsize=9)
         axes.spines[:].set_visible(True)
-        figure.legend(loc="outside right center", frameon=False, markerscale=2)
+        figure.legend(loc="outside lower center", ncols=4, frameon=False, markerscale=2)
     return figure
 
 
@@ -156,56 +157,12 @@ def pictures(rows: Sequence[Sequence[np.ndarray]], row_names: Sequence[str], col
     return figure
 
 
-def curves(histories: Mapping[str, Mapping[str, tuple[np.ndarray, np.ndarray]]], kinds: Sequence[int]) -> Figure:
-    """Return the curves of some runs against the step.
-
-    Args:
-        histories: Run -> metric -> (steps, values).
-        kinds: The experiment of each run, from 0; its repetitions share a colour and differ in their lines.
-    """
-    found = [name for name in CURVES if any(name in history for history in histories.values())]
-    looks: list[dict[str, Any]] = [
-        {
-            "color": run_color(kind),
-            "linestyle": RUN_STYLES[kinds[:run].count(kind) % len(RUN_STYLES)],
-            "linewidth": 1.2,
-        }
-        for run, kind in enumerate(kinds)
-    ]
-    columns = min(3, max(1, len(found)))
-    rows = max(1, -(-len(found) // columns))
-    names = [wrapped(name, 60) for name in histories]
-    height = 2.5 * rows + 0.2 + legend_height(names)
-    with rc_context(STYLE):
-        figure = Figure(figsize=(max(5, 3.35 * columns), height), layout="constrained")
-        grid = figure.subplots(rows, columns, squeeze=False)
-        for axes in grid.flat[len(found) :]:
-            axes.set_axis_off()
-        for axes, metric in zip(grid.flat, found, strict=False):
-            for history, look in zip(histories.values(), looks, strict=True):
-                if metric in history:
-                    steps, values = history[metric]
-                    axes.plot(steps, _smooth(values), marker="." if len(values) < 20 else "", **look)
-            axes.set(xlabel="step (batches)", ylabel=CURVES[metric])
-            if metric in SHARES:
-                axes.yaxis.set_major_formatter(PercentFormatter(1))
-            else:
-                axes.ticklabel_format(axis="y", scilimits=(-3, 4), useOffset=False)
-            axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-        if len(histories) > 1:
-            lines = [figure.axes[0].plot([], [], **look)[0] for look in looks]
-            figure.legend(
-                lines, names, loc="outside lower left", ncols=legend_columns(names), frameon=False, fontsize=8
-            )
-    return figure
-
-
 def options(values: Mapping[str, tuple[Sequence[str], Sequence[float]]], objective: str) -> Figure:
     """Return the objective against each swept option: option -> (choices, scores), one point per job."""
     columns = min(3, max(1, len(values)))
     rows = max(1, -(-len(values) // columns))
     with rc_context(STYLE):
-        figure = Figure(figsize=(3.4 * columns, 3 * rows), layout="constrained")
+        figure = Figure(figsize=(max(4.8, 3.4 * columns), 3 * rows), layout="constrained")
         grid = figure.subplots(rows, columns, squeeze=False, sharey=True)
         for axes in grid.flat[len(values) :]:
             axes.set_axis_off()
@@ -213,9 +170,9 @@ def options(values: Mapping[str, tuple[Sequence[str], Sequence[float]]], objecti
             _points(axes, choices, scores)
             axes.set(xlabel=option)
             if "accuracy" in objective:
-                axes.yaxis.set_major_formatter(PercentFormatter(1))
+                share_axis(axes.yaxis)
         for axes in grid[:, 0]:
-            axes.set(ylabel=objective)
+            axes.set(ylabel=named(objective))
     return figure
 
 
@@ -236,14 +193,3 @@ def _points(axes: Axes, choices: Sequence[str], scores: Sequence[float]) -> None
     for place in set(places):
         mean = np.mean([score for at, score in zip(places, scores, strict=True) if at == place])
         axes.plot([place], [mean], "_", markersize=22, color="black")
-
-
-def _smooth(values: np.ndarray) -> np.ndarray:
-    """Return the running mean over long series, so that several runs can be told apart; short ones as they are."""
-    window = len(values) // 40
-    if window < 5:
-        return values
-    sums = np.cumsum(np.concatenate([[0.0], values]))
-    ends = np.arange(1, len(values) + 1)
-    starts = np.maximum(ends - window, 0)
-    return (sums[ends] - sums[starts]) / (ends - starts)

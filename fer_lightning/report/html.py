@@ -1,13 +1,17 @@
 """Pages that need nothing but themselves: templates filled, pictures inside."""
 
 import base64
+import hashlib
+import re
 from pathlib import Path
 
 import cv2
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from fer_lightning.runs.files import write_text
+from fer_lightning.words import percent
 
 TEMPLATES = Environment(
     loader=PackageLoader("fer_lightning.report"),
@@ -16,6 +20,24 @@ TEMPLATES = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
+SCRIPT = (Path(__file__).parent / "templates" / "page.js").read_text(encoding="utf-8")
+
+
+def headings(content: str) -> list[tuple[str, str]]:
+    """Return the anchor and the text of every heading of a page's content, for its index."""
+    return re.findall(r'<h2 id="([^"]+)">(.*?)</h2>', content)
+
+
+def anchor(text: str) -> str:
+    """Return a heading as the name of a place in a page."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+
+
+TEMPLATES.filters |= {"percent": percent, "headings": headings, "anchor": anchor}
+TEMPLATES.globals |= {  # the only script that a browser may run is this one, by its hash
+    "script": Markup(SCRIPT),
+    "script_hash": base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode(),
+}
 
 
 def write_page(path: Path, template: str, **content: object) -> None:

@@ -6,15 +6,15 @@ from pathlib import Path
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
 
 from fer_lightning.data.audit import Audit
 from fer_lightning.data.faces import CLASSES, Faces
 from fer_lightning.report.audit import contradictions
 from fer_lightning.report.html import embed, png, write_page
 from fer_lightning.report.judgement import FOLDS, Judgement
-from fer_lightning.report.style import RUN_COLORS, STYLE, save
+from fer_lightning.report.style import RUN_COLORS, STYLE, save, share_axis
 from fer_lightning.runs.files import write_csv
+from fer_lightning.words import percent
 
 SHOWN = 24  # pictures of a class on the page
 COLUMNS = [
@@ -70,7 +70,7 @@ def summary(judgement: Judgement, audit: Audit) -> list[str]:
     faces = audit.faces
     counts = [f"{row['name']} {row['doubted']:,} of {row['faces']:,}" for row in per_class(judgement, faces)]
     shares = [
-        f"{number:,} of {size:,} {name} ({number / size:.1%})"
+        f"{number:,} of {size:,} {name} ({percent(number / size)})"
         for name, (number, size) in doubts(judgement, faces).items()
         if size
     ]
@@ -82,7 +82,8 @@ def summary(judgement: Judgement, audit: Audit) -> list[str]:
     wrong = known_wrong(judgement, faces)
     if wrong is not None:
         number = int(wrong.sum())
-        lines.append(f"{number:,} labels are known to be wrong: {wrong[:number].mean():.1%} of the first {number:,}")
+        right = percent(wrong[:number].mean())
+        lines.append(f"{number:,} labels are known to be wrong: {right} of the first {number:,}")
     return lines
 
 
@@ -151,7 +152,7 @@ def curve(wrong: np.ndarray) -> Figure:
         axes.plot(recall, precision, color=RUN_COLORS[0])
         axes.plot(recall[number - 1], precision[number - 1], "o", color=RUN_COLORS[1])
         axes.annotate(
-            f"first {number:,}: {precision[number - 1]:.1%}",
+            f"first {number:,}: {percent(precision[number - 1])}",
             (recall[number - 1], precision[number - 1]),
             xytext=(-6, -14),
             textcoords="offset points",
@@ -160,7 +161,7 @@ def curve(wrong: np.ndarray) -> Figure:
         axes.axhline(wrong.mean(), color="#7F7F7F", linestyle=":", linewidth=1)
         axes.set(xlabel="wrong labels that the list holds", ylabel="wrong labels in the list", ylim=(0, 1.02))
         for axis in (axes.xaxis, axes.yaxis):
-            axis.set_major_formatter(PercentFormatter(1))
+            share_axis(axis)
     return figure
 
 
@@ -200,8 +201,9 @@ def _face(judgement: Judgement, faces: Faces, place: int) -> dict[str, str]:
     """Return what the page shows of a face."""
     row = judgement.rows[place]
     own, other = judgement.own[place], judgement.other[place]
+    label, believed = CLASSES[faces.labels[row]], CLASSES[judgement.believed[place]]
     return {
         "png": png(faces.images[row]),
-        "title": f"{CLASSES[faces.labels[row]]} {own:.0%}, {CLASSES[judgement.believed[place]]} {other:.0%}",
+        "title": f"{label} {percent(own, 0)}, {believed} {percent(other, 0)}",
         "name": str(faces.names[row]).rsplit("/", 1)[-1],
     }

@@ -1,16 +1,16 @@
 """Which run is best, by how much, and whether that means anything."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from fer_lightning.data.faces import CLASSES
 from fer_lightning.errors import UserError
 from fer_lightning.report.comparison import compare_runs, differs
-from fer_lightning.report.statistics import confusion_of, paired
+from fer_lightning.report.statistics import paired
 from fer_lightning.report.table import (
+    ENOUGH,
     MEASURED,
     experiment,
     figure,
@@ -21,16 +21,13 @@ from fer_lightning.report.table import (
     summarize,
     unshared,
 )
+from fer_lightning.report.yardsticks import yardsticks
 from fer_lightning.runs.record import Run
+from fer_lightning.words import named, number, percent, points
 
-NAMES = {
-    "test/accuracy": "accuracy",
-    "test/balanced_accuracy": "balanced accuracy",
-    "test/macro_f1": "macro F1",
-    "test/accuracy_without_twins": "accuracy without twins",
-    "test/one_vs_rest_accuracy": "one-vs-rest accuracy",
-}
-ENOUGH = 3  # repetitions of an experiment before a difference of means is called one
+NEAR = 0.05  # accuracy above always the largest class, below which no run is called better than another
+QUESTION = "Is the best really better?"
+TOO_EARLY = "Too early to say"
 
 
 class Contender(NamedTuple):
@@ -98,7 +95,8 @@ def leading(entries: Sequence[Contender], objective: str) -> list[Contender]:
 def contest(first: Contender, second: Contender) -> dict[str, float] | None:
     """Return how the test accuracies differ (first minus second), or None where nothing can be said.
 
-    Two runs are compared on the same test faces, two experiments over the seeds or folds that both have.
+    Two runs are compared on the same test faces, two experiments over the seeds or folds that both have: no interval
+    ``low`` to ``high`` and no ``p`` for fewer than ``ENOUGH`` of these.
     """
     if len(first.runs) == len(second.runs) == 1:
         try:
@@ -110,7 +108,12 @@ def contest(first: Contender, second: Contender) -> dict[str, float] | None:
         for entry in (first, second)
     )
     both = sorted(one.keys() & other.keys())
-    return paired(np.array([one[key] - other[key] for key in both])) if len(both) > 1 else None
+    if not both:
+        return None
+    differences = np.array([one[key] - other[key] for key in both])
+    if len(both) < ENOUGH:
+        return {"difference": float(differences.mean()), "pairs": len(both)}
+    return paired(differences)
 
 
 def verdict(entries: Sequence[Contender], objective: str) -> list[Card]:
@@ -118,57 +121,74 @@ def verdict(entries: Sequence[Contender], objective: str) -> list[Card]:
     if not (candidates := leading(entries, objective)):
         return []
     best, *others = candidates
-    several = len(best.runs) > 1
-    what = "experiments" if several else "runs"
-    among = f"the highest of {len(candidates)} {what} that do not leak" if others else "chose the checkpoint"
-    value = " ".join(figure(best.row, objective)).strip()
-    cards = [Card("Best" if len(entries) > 1 else "Run", best.label, f"{objective} {value}, {among}")]
-    accuracy = best.row["test/accuracy"]
-    if several:
-        low = min(run.metrics["test/accuracy"] for run in best.runs)
-        note = f"mean of {len(best.runs)} runs, standard deviation {100 * best.row['test/accuracy_sd']:.2f}"
-    else:
-        low, high = (best.row[f"test/accuracy_{end}"] for end in ("low", "high"))
-        note = f"95 % interval {100 * low:.2f} to {100 * high:.2f}"
-    name, share = majority(best.runs[0])
-    chance = f"always answering {name} scores {share:.2%}"
-    cards.append(
-        Card("Test accuracy", f"{accuracy:.2%}", f"{note}; {'not above chance: ' if low <= share else ''}{chance}")
+    what = "experiments" if len(best.runs) > 1 else "runs"
+    among = f"the highest of {len(candidates)} {what} that do not leak" if others else "this chose the checkpoint"
+    score = " ".join(figure(best.row, objective)).strip()
+    cards = [Card("Best", best.label, f"{named(objective)} {score}, {among}")]
+    if len(entries) == 1:
+        cards = [Card(named(objective).capitalize(), score, among)]
+    low, spread = _spread(best)
+    chance, *others_known = yardsticks(best.runs[0])
+    above = best.row["test/accuracy"] - chance.accuracy
+    warning = "not above it, " if low <= chance.accuracy else "near it, " if above < NEAR else ""
+    known = "; ".join(
+        [f"{warning}{chance.name} scores {percent(chance.accuracy)}"]
+        + [f"{one.name} {percent(one.accuracy)}" for one in others_known]
     )
+    cards.append(Card("Test accuracy", percent(best.row["test/accuracy"]), f"{spread}; {known}"))
     if others:
-        cards += _margin(best, others[0])
+        result = contest(best, others[0])
+        cards.append(_margin(best, others[0], result))
+        if low <= chance.accuracy or above < NEAR:
+            cards.append(Card(QUESTION, TOO_EARLY, f"the best is near {chance.name}: train longer, then compare"))
+        else:
+            cards.append(Card(QUESTION, *_meaning(result)))
     return cards
 
 
-def _margin(best: Contender, second: Contender) -> Iterator[Card]:
-    """Yield how far ahead of the second the best is, and whether that means anything."""
-    result = contest(best, second)
-    if result is None:
-        points = 100 * (best.row["test/accuracy"] - second.row["test/accuracy"])
-        yield Card("Ahead of the next, on the test faces", f"{points:+.2f} points", second.label)
-        yield Card("Does that mean anything?", "Unknown", "the two report on different test faces, or share no seeds")
-        return
-    low, high = (100 * result[end] for end in ("low", "high"))
-    note = f"{second.label}; 95 % interval {low:+.2f} to {high:+.2f}"
-    yield Card("Ahead of the next, on the test faces", f"{100 * result['difference']:+.2f} points", note)
-    yield Card("Does that mean anything?", *_meaning(result))
+def _spread(entry: Contender) -> tuple[float, str]:
+    """Return the lower end of an entry's test accuracies, and what they are uncertain by in words."""
+    accuracies = sorted(run.metrics["test/accuracy"] for run in entry.runs)
+    if len(accuracies) == 1:
+        low, high = (entry.row[f"test/accuracy_{end}"] for end in ("low", "high"))
+        return low, f"95 % interval {number(low)} to {number(high)}"
+    if "test/accuracy_sd" in entry.row:
+        deviation = number(entry.row["test/accuracy_sd"])
+        return accuracies[0], f"mean of {len(accuracies)} runs, standard deviation {deviation} points"
+    return accuracies[0], f"mean of {' and '.join(map(percent, accuracies))}"
 
 
-def _meaning(result: dict[str, float]) -> tuple[str, str]:
+def _margin(best: Contender, second: Contender, result: dict[str, float] | None) -> Card:
+    """Return how far the best is ahead of the second on the test faces, or behind it."""
+    difference = best.row["test/accuracy"] - second.row["test/accuracy"] if result is None else result["difference"]
+    side = "Ahead of" if difference > 0 else "Behind" if difference < 0 else "Level with"
+    note = second.label
+    if result and "p" in result:
+        note += f"; 95 % interval of the difference {points(result['low'])} to {points(result['high'])}"
+    if difference < 0:
+        note += "; the validation faces chose, the test faces only report"
+    return Card(f"{side} the next, on the test faces", f"{number(abs(difference))} points", note)
+
+
+def _meaning(result: dict[str, float] | None) -> tuple[str, str]:
     """Return an answer, and what it rests on."""
-    answer, told = ("Yes", "tell") if told_apart(result) else ("No", "do not tell")
+    if result is None:
+        return "Unknown", "the two report on different test faces, or share no seeds"
+    if "p" not in result:
+        return TOO_EARLY, f"{result['pairs']} repetitions of each are too few: add seeds, as seed=0,1,2,3,4"
+    told = told_apart(result)
+    answer = "Yes" if told and result["difference"] > 0 else "No"
+    verb = "put the next ahead" if told and result["difference"] < 0 else "tell the two apart"
     if "faces" in result:
         test = f"McNemar's exact test on {result['faces']:,} test faces, p = {result['p']:.2g}"
-        return answer, f"these faces {told} the two apart ({test}); what another seed would change is not in it"
-    if result["pairs"] < ENOUGH:
-        return "Too early to say", f"{result['pairs']} repetitions of each are too few: add seeds, as seed=0,1,2,3,4"
+        return answer, f"these faces {'' if told else 'do not '}{verb} ({test}); other seeds may change it"
     test = f"paired t-test over {result['pairs']}, p = {result['p']:.2g}"
-    return answer, f"the repetitions {told} the two apart ({test})"
+    return answer, f"the repetitions {'' if told else 'do not '}{verb} ({test})"
 
 
 def told_apart(result: dict[str, float]) -> bool:
-    """Return whether a difference is more than chance; two repetitions never show that."""
-    return differs(result) and result.get("pairs", ENOUGH) >= ENOUGH
+    """Return whether a difference is more than chance; fewer than ``ENOUGH`` repetitions never show that."""
+    return "p" in result and differs(result)
 
 
 def behind(entries: Sequence[Contender], objective: str) -> list[tuple[str, str]]:
@@ -181,8 +201,8 @@ def behind(entries: Sequence[Contender], objective: str) -> list[tuple[str, str]
         elif best := bests.get(len(entry.runs) > 1):
             result = contest(entry, best)
             if result:
-                text = f"{100 * result['difference']:+.2f}"
-                interval = f"({100 * result['low']:+.2f} to {100 * result['high']:+.2f})"
+                text = points(result["difference"])
+                interval = f"({points(result['low'])} to {points(result['high'])})" if "p" in result else ""
                 found.append((text if told_apart(result) else f"≈ {text}", interval))
             else:
                 found.append(("", ""))
@@ -192,15 +212,9 @@ def behind(entries: Sequence[Contender], objective: str) -> list[tuple[str, str]
     return found
 
 
-def majority(run: Run) -> tuple[str, float]:
-    """Return the most frequent label of the test faces and its share: what always answering it scores."""
-    true = confusion_of(run).sum(axis=1)
-    return CLASSES[true.argmax()], float(true.max() / true.sum())
-
-
 def leaderboard(entries: Sequence[Contender], objective: str) -> str:
     """Return the entries that have ended as a table to paste into a paper."""
-    header = ["job", "protocol", "runs", objective, *(NAMES[name] for name in MEASURED), "seconds"]
+    header = ["job", "protocol", "runs", *map(named, (objective, *MEASURED)), "seconds"]
     rows = [
         [
             label,
@@ -213,7 +227,8 @@ def leaderboard(entries: Sequence[Contender], objective: str) -> str:
         if row["status"] in ("completed", "mean")
     ]
     note = (
-        "One run: value (95 % bootstrap interval over groups of twins). Several: mean ± standard deviation. Accuracy "
-        "is multiclass; one-vs-rest is the two-class accuracy averaged over the classes, the paper's equation 1."
+        "One run: value (95 % bootstrap interval over groups of twins). Three runs and more: mean ± standard "
+        "deviation; two: mean (the two values). Accuracy is multiclass; one-vs-rest is the two-class accuracy averaged "
+        "over the classes, the paper's equation 1."
     )
     return f"{markdown(header, rows)}\n{note}\n"

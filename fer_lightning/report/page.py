@@ -13,13 +13,16 @@ from urllib.parse import quote
 from matplotlib.figure import Figure
 
 from fer_lightning.report.doctor import diagnose
+from fer_lightning.report.heading import choices, heading
 from fer_lightning.report.html import embed, write_page
-from fer_lightning.report.leaderboard import NAMES, Contender, behind, distinguish, leaderboard, verdict
+from fer_lightning.report.leaderboard import Contender, behind, distinguish, leaderboard, verdict
 from fer_lightning.report.plots import Plot, board, plots
 from fer_lightning.report.style import COLORS, DPI, save
 from fer_lightning.report.table import MEASURED, figure, gather, seconds
+from fer_lightning.report.yardsticks import FER2013_TEXT, audit_of, of_fer2013
 from fer_lightning.runs.files import write_text
 from fer_lightning.runs.record import Run
+from fer_lightning.words import named
 
 TITLES = {  # of figures that are drawn during the test
     "augmentation": "Faces as they are and as training sees them (the paper's figures 2 and 7)",
@@ -27,6 +30,7 @@ TITLES = {  # of figures that are drawn during the test
     "embeddings_tsne": "Map of the test embeddings, t-SNE",
     "embeddings_umap": "Map of the test embeddings, UMAP",
 }
+DASHES = {"-": "", "--": "7 3", ":": "2 3", "-.": "8 3 2 3"}  # a line of matplotlib's -> an SVG's
 
 
 def report(folders: Sequence[Path], output: Path | None) -> None:
@@ -50,29 +54,35 @@ def write_report(folder: Path, runs: Sequence[Run]) -> None:
     """Write ``report.html`` and ``figures/`` about some runs into a folder, and ``sweep.md`` about several."""
     found = board(runs)
     best = found.scored[0][1] if found.scored else None
-    data = best.metrics.get("data") if best else None
+    audit = audit_of(best) if best else {}
+    data = (best or runs[0]).metrics.get("data", "")
+    drawn = [(plot, _images(plot, folder, runs)) for plot in plots(found)]
+    if len(runs) > 1:  # what compares runs comes before what shows each
+        drawn.sort(key=lambda one: len(one[1]) > 1)
     labelled = list(zip(distinguish(found.runs), found.runs, strict=True))
     write_page(
         folder / "report.html",
         "report.html",
-        title=f"{len(runs)} run{'s' if len(runs) > 1 else ''}{f' on {data}' if data else ''}",
+        title=heading(found.runs, data),
+        settings=choices(best) if best else "",
         folder=folder.absolute().name,
+        published=FER2013_TEXT if of_fer2013(audit) else "",
         best=best,
         best_label=found.scored[0][0] if found.scored else "",
         cards=verdict(found.entries, found.objective),
         leaks=sorted({run.metrics["leaks"] for run in runs if run.metrics.get("leaks")}),
         too_good=sorted({run.metrics["too_good"] for run in runs if "too_good" in run.metrics}),
-        objective=found.objective,
-        measures=[NAMES[name] for name in MEASURED],
+        measures=[named(name) for name in (found.objective, *MEASURED)],
         rows=list(_rows(found.entries, found.objective, folder)),
         several=len(found.entries) > 1,
         repeated=any(len(entry.runs) > 1 for entry in found.entries),
         findings=[(label, lines) for label, run in labelled if (lines := diagnose(run))],
-        plots=[(plot.title, plot.text, _images(plot, folder, runs), bool(plot.parts)) for plot in plots(found)],
+        plots=drawn,
+        dashes=DASHES,
         pictures=list(_pictures(best)) if best else [],
-        mistakes=_json(best.folder / "mistakes.json").get("mistakes", []) if best else [],
+        mistakes=_mistakes(best) if best else [],
         colors=COLORS,
-        audit=_json(best.folder / "audit.json") if best else {},
+        audit=audit,
         commands=[(label, command(run)) for label, run in labelled],
     )
     if len(runs) > 1:
@@ -85,7 +95,7 @@ def _rows(entries: Sequence[Contender], objective: str, folder: Path) -> Iterato
         page = runs[0].folder / "report.html"
         own = page.is_file() and page.parent.absolute() != folder.absolute() and len(runs) == 1
         yield {
-            "job": label,
+            "job": label if len(entries) > 1 else "this run",
             "page": quote(Path(os.path.relpath(page, folder)).as_posix()) if own else "",
             "kind": " ".join(
                 (["leaky"] if row.get("leaks") else []) + ([row["status"]] if row["status"] != "completed" else [])
@@ -108,18 +118,14 @@ def command(run: Run) -> str:
     return shlex.join(["python", script, *run.overrides, *(["hydra.mode=RUN"] if sweeping else [])])
 
 
-def _images(plot: Plot, folder: Path, runs: Sequence[Run]) -> list[tuple[str, float]]:
-    """Write a figure's files unless they show these results already; return what the page shows of it.
-
-    Returns:
-        Addresses of images, and their widths in inches.
-    """
+def _images(plot: Plot, folder: Path, runs: Sequence[Run]) -> list[str]:
+    """Write a figure's files unless they show these results already; return the images that the page shows of it."""
     path = folder / "figures" / f"{plot.name}.png"
     if not _drawn(path, folder, runs):
         save(plot.draw(), path)
     if plot.parts:
         return [_image(draw()) for draw in plot.parts]
-    return [(embed(path), int.from_bytes(path.read_bytes()[16:20]) / DPI)]  # where a PNG keeps its width in pixels
+    return [embed(path)]
 
 
 def _drawn(path: Path, folder: Path, runs: Sequence[Run]) -> bool:
@@ -129,20 +135,22 @@ def _drawn(path: Path, folder: Path, runs: Sequence[Run]) -> bool:
     return alone and path.is_file() and path.stat().st_mtime_ns >= results.stat().st_mtime_ns
 
 
-def _pictures(run: Run) -> Iterator[tuple[str, str]]:
-    """Yield title and image of a run's other figures, which only its test could draw."""
+def _pictures(run: Run) -> Iterator[tuple[str, str, bool]]:
+    """Yield title and image of a run's other figures, which only its test could draw, and whether it shows faces."""
     others = {plot.name for plot in plots(board([run]))}
     for path in sorted((run.folder / "figures").glob("*.png")):
         if path.stem not in others:
-            yield TITLES.get(path.stem, path.stem.replace("_", " ")), embed(path)
+            yield TITLES.get(path.stem, path.stem.replace("_", " ")), embed(path), path.stem == "augmentation"
 
 
-def _image(figure: Figure) -> tuple[str, float]:
-    """Return a figure as the address of an image inside a page, and its width in inches."""
+def _image(figure: Figure) -> str:
+    """Return a figure as the address of an image inside a page."""
     content = io.BytesIO()
     figure.savefig(content, format="png", dpi=DPI)
-    return f"data:image/png;base64,{base64.b64encode(content.getvalue()).decode()}", figure.get_figwidth()
+    return f"data:image/png;base64,{base64.b64encode(content.getvalue()).decode()}"
 
 
-def _json(path: Path) -> dict[str, Any]:
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+def _mistakes(run: Run) -> list[dict[str, Any]]:
+    """Return the content of a run's mistakes.json; nothing without the file."""
+    path = run.folder / "mistakes.json"
+    return json.loads(path.read_text(encoding="utf-8"))["mistakes"] if path.is_file() else []

@@ -8,6 +8,7 @@ from typing import Any
 from fer_lightning.errors import UserError
 from fer_lightning.report.table import gather, markdown
 from fer_lightning.runs.files import write_csv, write_text
+from fer_lightning.words import number, percent
 
 TABLE4 = {  # training model: accuracy and elapsed seconds as claimed; precision, recall and F1 are all "100 %"
     "Adam": (0.9996, 16 * 60 + 14),
@@ -68,7 +69,7 @@ def table4(runs: list[dict[str, Any]]) -> list[list[str]]:
     rows.append(_claim("Average", fmean(averages["claimed"]), fmean(seconds for _, seconds in TABLE4.values())))
     for protocol, whose in WHOSE.items():
         complete = len(averages[protocol]) == len(TABLE4)
-        average = _percent(fmean(averages[protocol])) if complete else "not run"
+        average = percent(fmean(averages[protocol]), 2) if complete else "not run"
         rows.append(["Average", whose, average, *[""] * (len(HEADER4) - 3)])
     return rows
 
@@ -76,13 +77,13 @@ def table4(runs: list[dict[str, Any]]) -> list[list[str]]:
 def table6(runs: list[dict[str, Any]]) -> list[list[str]]:
     """Return the rows of table 6: per trial the claim, ours under ``honest`` and ours under ``paper``."""
     rows = []
-    for number, (epochs, batch, optimizer, claim) in enumerate(TABLE6, start=1):
-        row = [f"Trial {number}", str(epochs), str(batch), optimizer, "0.0001", _percent(claim)]
+    for trial, (epochs, batch, optimizer, claim) in enumerate(TABLE6, start=1):
+        row = [f"Trial {trial}", str(epochs), str(batch), optimizer, "0.0001", percent(claim, 2)]
         for protocol in WHOSE:
             own = [
                 run for run in _matching(runs, optimizer, batch, protocol) if run["settings"]["max_epochs"] == epochs
             ]
-            row += [_percent(fmean(run["test/accuracy"] for run in own)), _interval(own)] if own else ["not run", ""]
+            row += [percent(fmean(run["test/accuracy"] for run in own), 2), _interval(own)] if own else ["not run", ""]
         rows.append(row)
     return rows
 
@@ -92,7 +93,7 @@ def notes(runs: list[dict[str, Any]]) -> Iterator[str]:
     yield f"Faces: {runs[0]['data']}. Precision, recall and F1 of ours are means over the seven classes."
     for protocol in WHOSE:
         for proves, leaks in sorted({(run["proves"], run["leaks"]) for run in runs if run["protocol"] == protocol}):
-            yield f"Protocol `{protocol}` shows {proves}{f'; leaky: {leaks}' if leaks else ''}."
+            yield f"What protocol `{protocol}` shows: {proves}{f'; leaky: {leaks}' if leaks else ''}."
     yield "The claims are the paper's, measured by its authors in a way that the paper does not fully describe."
 
 
@@ -108,13 +109,13 @@ def _matching(runs: list[dict[str, Any]], optimizer: str, batch: int, protocol: 
 
 
 def _claim(model: str, accuracy: float, seconds: float) -> list[str]:
-    return [model, "claimed", _percent(accuracy), "", "100 %", "100 %", "100 %", _time(seconds), "", "", ""]
+    return [model, "claimed", percent(accuracy, 2), "", "100 %", "100 %", "100 %", _time(seconds), "", "", ""]
 
 
 def _ours(runs: list[dict[str, Any]]) -> list[str]:
     if not runs:
         return ["not run", *[""] * (len(HEADER4) - 3)]
-    accuracy, *others = (_percent(fmean(run[name] for run in runs)) for name in SCORES)
+    accuracy, *others = (percent(fmean(run[name] for run in runs), 2) for name in SCORES)
     elapsed = _time(fmean(run["elapsed_seconds"] for run in runs))
     epochs, faces = runs[0]["settings"]["max_epochs"], runs[0]["test_faces"]
     return [accuracy, _interval(runs), *others, elapsed, str(epochs), str(len(runs)), f"{faces:,}"]
@@ -123,11 +124,7 @@ def _ours(runs: list[dict[str, Any]]) -> list[str]:
 def _interval(runs: list[dict[str, Any]]) -> str:
     """Return the bootstrap interval of one run, or the lowest and highest bound of several."""
     low, high = min(run["test/accuracy_low"] for run in runs), max(run["test/accuracy_high"] for run in runs)
-    return f"{100 * low:.2f} to {100 * high:.2f}"
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.2f} %"
+    return f"{number(low, 2)} to {number(high, 2)}"
 
 
 def _time(seconds: float) -> str:

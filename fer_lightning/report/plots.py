@@ -10,11 +10,14 @@ from typing import NamedTuple
 
 from matplotlib.figure import Figure
 
-from fer_lightning.report import figures
-from fer_lightning.report.leaderboard import Contender, contenders, distinguish, majority, order
+from fer_lightning.report import curves, figures
+from fer_lightning.report.leaderboard import Contender, contenders, distinguish, order
 from fer_lightning.report.statistics import confusion_of, f1_per_class
+from fer_lightning.report.style import run_color
 from fer_lightning.report.table import experiment
+from fer_lightning.report.yardsticks import yardsticks
 from fer_lightning.runs.record import Run
+from fer_lightning.words import named
 
 MATRICES = 9  # confusion matrices on a page: those of the best runs; the leaderboard holds every run
 LINES = 8  # runs whose curves and bars share a figure
@@ -30,6 +33,7 @@ class Plot(NamedTuple):
         text: Explanation on the page.
         draw: Draws it.
         parts: Draw what the page shows instead, where it would be too wide as a whole.
+        key: Name, colour and line of each run, for parts that do not say which is which.
     """
 
     name: str
@@ -37,6 +41,7 @@ class Plot(NamedTuple):
     text: str
     draw: Callable[[], Figure]
     parts: Sequence[Callable[[], Figure]] = ()
+    key: Sequence[tuple[str, str, str]] = ()
 
 
 class Board(NamedTuple):
@@ -74,27 +79,36 @@ def scores(board: Board) -> Plot | None:
         return None
     dots = "each dot a run, the bar their mean" if repeated else "95 % intervals of single runs"
     leaky = "; hollow: leaky" if any(entry.leaky for entry in shown) else ""
-    name, share = majority(board.scored[0][1])
+    best = board.scored[0][1]
+    known = yardsticks(best)
+    if len({run.metrics.get("data_fingerprint") for _, run in board.scored}) > 1:
+        known = known[:1]  # what others reach is known of the best run's faces only
     return Plot(
         "scores",
         "Scores",
-        f"Accuracy on the test faces: {dots}{leaky}. The dotted line: always answering {name}.",
-        lambda: figures.scores([_score(entry) for entry in shown], share),
+        f"Accuracy on the test faces: {dots}{leaky}.",
+        lambda: figures.scores([_score(entry) for entry in shown], known),
     )
 
 
 def training_graphs(board: Board) -> Plot | None:
-    """Plot what was logged against the step."""
+    """Plot what was logged against the epoch."""
     few = board.scored[:LINES]
     if not any(run.history for _, run in few):
         return None
     names = [experiment(" ".join(run.overrides)) or label for label, run in few]
     kinds = [list(dict.fromkeys(names)).index(name) for name in names]
+    known = yardsticks(few[0][1])
+    known = [known[0], known[-1]] if len(known) > 1 else known
+    drawn = curves.Curves({label: run.history for label, run in few}, kinds, board.objective, known)
     return Plot(
         "training_graphs",
         f"Training graphs{_of_the_best(board)}",
-        "The paper's figure 5; series of 200 values and more as running means over a fortieth of them.",
-        lambda: figures.curves({label: run.history for label, run in few}, kinds),
+        "The paper's figure 5. A ring: the chosen checkpoint. Long curves are running means over a twentieth of them, "
+        f"with the logged values behind them.{curves.flat_in_words(drawn)}",
+        lambda: curves.whole(drawn),
+        [partial(curves.panel, drawn, metrics) for metrics in drawn.panels],
+        list(curves.keys(drawn)) if len(few) > 1 else (),
     )
 
 
@@ -106,8 +120,9 @@ def options(board: Board) -> Plot | None:
     return Plot(
         "options",
         "Options",
-        "Each point is a run that does not leak, a dash the mean of a choice.",
+        f"The {named(board.objective)} of each run that does not leak, and a dash for the mean of each choice.",
         lambda: figures.options(values, board.objective),
+        [partial(figures.options, {option: value}, board.objective) for option, value in values.items()],
     )
 
 
@@ -137,6 +152,8 @@ def per_class(board: Board) -> Plot | None:
         f"F1 per class{_of_the_best(board)}",
         "The harmonic mean of a class's precision and recall.",
         lambda: figures.per_class(values, "F1"),
+        [lambda: figures.per_class(values, "F1", legend=False)],
+        [(label, run_color(number), "-") for number, label in enumerate(values)] if len(values) > 1 else (),
     )
 
 

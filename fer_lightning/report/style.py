@@ -11,7 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from fer_lightning.data.faces import CLASSES
 
@@ -41,6 +44,30 @@ def save(figure: Figure, path: Path) -> Path:
 def run_color(number: int) -> str:
     """Return the colour of the run or experiment of a number."""
     return RUN_COLORS[number % len(RUN_COLORS)]
+
+
+def share_axis(axis: Axis) -> None:
+    """Let an axis show shares, with labels that do not touch."""
+    axis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
+    axis.set_major_formatter(lambda share, _: f"{100 * share:.4g} %")
+
+
+def mark(axes: Axes, name: str, share: float, vertical: bool) -> None:
+    """Draw a line at a share, and its name: above the axes where it is vertical, else at its right end."""
+    line: dict[str, Any] = {"color": "#7F7F7F", "linestyle": ":", "linewidth": 1}
+    text: dict[str, Any] = {"fontsize": 7, "color": "#5D6470"}
+    if vertical:
+        axes.axvline(share, **line)
+        place: dict[str, Any] = {
+            "rotation": 90,
+            "ha": "center",
+            "va": "bottom",
+            "transform": axes.get_xaxis_transform(),
+        }
+        axes.text(share, 1.02, name, **place, **text)
+    else:
+        axes.axhline(share, **line)
+        axes.text(1, share, name, ha="right", va="bottom", transform=axes.get_yaxis_transform(), **text)
 
 
 def legend_columns(names: Sequence[str]) -> int:

@@ -16,6 +16,7 @@ from rich.table import Column, Table
 from fer_lightning.data.names import printable
 from fer_lightning.runs.files import write_csv
 from fer_lightning.runs.record import REPEATED, Run, read_run, read_runs
+from fer_lightning.words import number, value
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +29,7 @@ MEASURED = (
     "test/accuracy_without_twins",
     "test/one_vs_rest_accuracy",
 )
+ENOUGH = 3  # repetitions of an experiment before it has a spread, and its mean is compared
 
 
 def rank(row: Mapping[str, Any], objective: str) -> tuple[bool, bool, float]:
@@ -62,7 +64,10 @@ def experiment(overrides: str) -> str:
 
 
 def summarize(jobs: Sequence[Mapping[str, Any]], objective: str) -> list[dict[str, Any]]:
-    """Return one row per experiment that was repeated with other seeds or folds: means, and standard deviations."""
+    """Return one row per experiment that was repeated with other seeds or folds: means, and standard deviations.
+
+    Two repetitions have no spread: the row holds their ``values`` instead.
+    """
     repeated = defaultdict(list)
     for job in jobs:
         if job["status"] == "completed":
@@ -72,7 +77,7 @@ def summarize(jobs: Sequence[Mapping[str, Any]], objective: str) -> list[dict[st
         if len(runs) == 1:
             continue
         row = {
-            "job": f"mean of {len(runs)} runs: {overrides}",
+            "job": f"mean of {len(runs)} runs: {overrides}".rstrip(": "),
             "status": "mean",
             "runs": len(runs),
             "overrides": overrides,
@@ -80,30 +85,32 @@ def summarize(jobs: Sequence[Mapping[str, Any]], objective: str) -> list[dict[st
         }
         for name in (objective, "elapsed_seconds", *MEASURED):
             values = [run[name] for run in runs if name in run]
-            if len(values) > 1:
+            if len(values) >= ENOUGH:
                 row |= {name: fmean(values), f"{name}_sd": stdev(values)}
+            elif values:
+                row |= {name: fmean(values), f"{name}_values": sorted(values)}
         rows.append(row)
     return sorted(rows, key=lambda row: rank(row, objective))
 
 
-def figure(row: Mapping[str, Any], name: str, digits: int = 4) -> tuple[str, str]:
-    """Return a figure and what it is uncertain by: deviation of a mean, 95 % interval of one run, few faces.
+def figure(row: Mapping[str, Any], name: str) -> tuple[str, str]:
+    """Return a figure of a row, and what it is uncertain by.
 
-    Args:
-        row: A row of the tables.
-        name: The figure's name.
-        digits: Decimals of an interval.
+    That is the deviation of a mean, the two values behind one, the 95 % interval of one run, or its few faces.
     """
     if not isinstance(row.get(name), float):
         return "", ""
+    shown = value(name, row[name])
     if f"{name}_sd" in row:
-        return f"{row[name]:.4f}", f"± {row[f'{name}_sd']:.4f}"
+        return shown, f"± {value(name, row[f'{name}_sd']).removesuffix(' %')}"
+    if f"{name}_values" in row:
+        return shown, f"({' and '.join(value(name, one).removesuffix(' %') for one in row[f'{name}_values'])})"
     if f"{name}_low" in row:
-        return f"{row[name]:.4f}", f"({row[f'{name}_low']:.{digits}f} to {row[f'{name}_high']:.{digits}f})"
+        return shown, f"({number(row[f'{name}_low'])} to {number(row[f'{name}_high'])})"
     faces = row.get("test/faces_without_twins")
     if name == "test/accuracy_without_twins" and faces is not None and faces < row.get("test_faces", 0):
-        return f"{row[name]:.4f}", f"({faces:,.0f} faces)"
-    return f"{row[name]:.4f}", ""
+        return shown, f"({faces:,.0f} faces)"
+    return shown, ""
 
 
 def seconds(row: Mapping[str, Any]) -> str:
@@ -163,10 +170,11 @@ def show_table(rows: Sequence[Mapping[str, Any]], objective: str) -> None:
     cells: dict[str, list[str]] = {name: [] for name in ("job", "status", *names, "seconds", "leaks")}
     for row, own in zip(rows, unshared([row["overrides"].split() for row in rows]), strict=True):
         job = own or row["job"]
-        cells["job"].append(printable(f"mean of {row['runs']}: {job}" if row["status"] == "mean" else job))
+        job = f"mean of {row['runs']}: {own}".rstrip(": ") if row["status"] == "mean" else job
+        cells["job"].append(printable(job))
         cells["status"].append(row["status"])
         for name in names:
-            cells[name].append(" ".join(figure(row, name, 3)).strip())
+            cells[name].append(" ".join(figure(row, name)).strip())
         cells["seconds"].append(seconds(row))
         cells["leaks"].append("leaky" if row.get("leaks") else "")
     if not any(cells["leaks"]):

@@ -55,7 +55,7 @@ class Record:
     too_good: str | None = None  # why this one cannot be believed
     train_faces: int | None = None
     test_faces: int | None = None
-    left_out: int | None = None  # training faces with a held-out twin
+    left_out: int | None = None  # training faces removed because a copy is in the test set
     version: str | None = None  # of fer_lightning
     code: str | None = None  # code_fingerprint()
     more: dict[str, Any] = field(default_factory=dict)  # fields of other versions, kept as they are
@@ -113,7 +113,7 @@ class Run:
         found = defaultdict(list)
         for row in _rows(self.folder / "metrics.csv"):
             for name, value in row.items():
-                if value and name not in ("step", "epoch") and row.get("step"):
+                if value and name != "step" and row.get("step"):
                     found[name].append((int(row["step"]), float(value)))
         columns = {name: list(zip(*points, strict=True)) for name, points in found.items()}
         return {name: (np.array(steps), np.array(values)) for name, (steps, values) in columns.items()}

@@ -69,7 +69,7 @@ def test_folder_reports_where_it_selects_and_says_so(faces, twins):
     parts = folder(faces, twins)
     assert np.array_equal(parts.validation, parts.test)
     assert parts.leaks() == (
-        "4.3% of the test faces have an identical twin in training",  # 3 of 70
+        "4.3 % of the test faces have an identical twin in training",  # 3 of 70
         "the checkpoint is chosen on the reported faces",
     )
 
@@ -78,7 +78,7 @@ def test_near_twins_leak_under_folder(faces, twins):
     near = twins.near.copy()
     near[99] = near[20]
     assert (
-        "5.7% of the test faces have an identical or near twin in training"
+        "5.7 % of the test faces have an identical or near twin in training"
         in folder(faces, replace(twins, near=near)).leaks()
     )
 
@@ -120,10 +120,10 @@ def test_multiplied_faces_are_the_chains_pictures(faces):
 
 def test_leaks_switched_on_are_measured(faces, twins):
     gallery = leaky_gallery(faces, twins, 0.2, 0)
-    assert gallery.leaks() == ("100.0% of the test faces are themselves in training or gallery",)
+    assert gallery.leaks() == ("100.0 % of the test faces are themselves in training or gallery",)
     assert gallery.seen(gallery.test).all()
     report = leaky_report(faces, twins, 0.2, 0)
-    assert report.leaks() == ("100.0% of the test faces are themselves in training",)
+    assert report.leaks() == ("100.0 % of the test faces are themselves in training",)
 
 
 def test_every_protocol_of_conf_names_its_partition(faces, twins, make_cfg):

@@ -200,7 +200,7 @@ def test_unreadable_files_are_named_and_skipped(tmp_path, read, monkeypatch):
     assert "6 unreadable: train/sad/cut.png: " in scan_line(faces)
     zipped = write_zip(good | bad, tmp_path / "a.zip")
     monkeypatch.setattr(readers, "MAX_UNREADABLE_SHARE", 0.05)
-    with pytest.raises(UserError, match=r"5 of 61 pictures are unreadable, more than 5%: train/sad/cut\.png: "):
+    with pytest.raises(UserError, match=r"5 of 61 pictures are unreadable, more than 5 %: train/sad/cut\.png: "):
         read(zipped)
 
 

@@ -36,7 +36,7 @@ def test_counts_are_exact(faces, tmp_path):
         "test": {"faces": 70, "identical_twin_in_training": 0.057143, "twin_in_training": 0.057143}
     }
     assert report["alarms"] == [
-        "5.7% of the held-out faces have a twin among the training faces (5.7% an identical one): protocol=honest "
+        "5.7 % of the held-out faces have a twin among the training faces (5.7 % an identical one): protocol=honest "
         "leaves those training faces out"
     ]
     assert audit(faces, str(tmp_path)).report() == report  # from the cache
@@ -125,7 +125,7 @@ def test_command_writes_page_numbers_and_files(run_here, tmp_path, monkeypatch):
     assert report["faces"] == 200
     assert sum(sum(counts.values()) for counts in report["counts"].values()) == 200
     page = (tmp_path / "out/audit.html").read_text()
-    assert "Audit of drawn faces" in page
+    assert "Audit of synthetic faces" in page
     assert page.count("FER2013 itself</td><td>") == 2  # its shares, beside these
     assert "http" not in page.split("</head>")[1]
     with (tmp_path / "out/audit.csv").open() as file:

@@ -41,12 +41,12 @@ def test_a_healthy_run_gets_no_line(tmp_path):
     ("options", "words"),
     [
         ({"training": COLLAPSED}, "embeddings collapse (spread 0.20, loss 0.100): try miner="),
-        ({"training": {**HEALTHY, "train/active_share": 0.0005}}, "only 0.05% of the triplets are still active"),
-        ({"training": {**HEALTHY, "train/loss_over_margin": 0.9}}, "within 15% of the margin for the last 29 steps"),
-        ({"training": {**HEALTHY, "train/passed_over_share": 1.0}}, "passes over 100% of the wrong triplets"),
+        ({"training": {**HEALTHY, "train/active_share": 0.0005}}, "only 0.05 % of the triplets are still active"),
+        ({"training": {**HEALTHY, "train/loss_over_margin": 0.9}}, "within 15 % of the margin for the last 29 steps"),
+        ({"training": {**HEALTHY, "train/passed_over_share": 1.0}}, "passes over 100 % of the wrong triplets"),
         ({"predicted": ["happy"] * 7}, "never predicted: angry, disgust, fear, neutral, sad, surprise"),
-        ({"train/accuracy": 0.9}, "training faces are classified at 90.0%, test faces at 40.0%"),
-        ({"validation": (0.3, 0.35, 0.4)}, "still improving when it ended (val/accuracy 35.0% to 40.0%"),
+        ({"train/accuracy": 0.9}, "training faces are classified at 90.0 %, test faces at 40.0 %"),
+        ({"validation": (0.3, 0.35, 0.4)}, "still improving when it ended (validation accuracy 35.0 % to 40.0 %"),
     ],
 )
 def test_findings(tmp_path, options, words):

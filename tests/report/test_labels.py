@@ -16,7 +16,7 @@ from fer_lightning.report.judgement import Judgement, fold_votes, weigh
 from fer_lightning.report.labels import COLUMNS, list_rows, per_class, precision_recall, write_labels
 from tests.conftest import ROOT
 
-QUICK = (  # finds the wrong labels of the drawn faces: each plain and changed in an epoch, 30 s of one core
+QUICK = (  # finds the wrong labels of the synthetic faces: each plain and changed in an epoch, 30 s of one core
     "experiment=quickstart",
     "embedder=resnet48",
     "embedder.stem_channels=16",
@@ -117,8 +117,8 @@ def test_page_is_escaped_and_needs_nothing_else(judged, tmp_path):
     assert "&lt;b&gt;run&lt;/b&gt;" in body
     assert "http" not in body
     assert body.count("<figure>") == 2 + 2  # two doubted labels, two twins
-    assert "1 of 69\nlabels of faces that trained the network are doubted (1.4%)" in body
-    assert "1 of 1\nlabels of other faces are doubted (100.0%)" in body
+    assert "1 of 69\nlabels of faces that trained the network are doubted (1.4 %)" in body
+    assert "1 of 1\nlabels of other faces are doubted (100.0 %)" in body
     assert "What the list is worth" not in body  # nobody knows
     assert not (tmp_path / "figures").exists()
 
@@ -143,11 +143,11 @@ def test_wrong_labels_of_the_drawn_faces_are_found(run_here, tmp_path, capfd):
     assert done.code == 0, done.text
     main(["labels", "run", "--output", "out"])
     said = capfd.readouterr().out
-    found = re.search(r"210 labels are known to be wrong: ([\d.]+)% of the first 210", said)
+    found = re.search(r"210 labels are known to be wrong: ([\d.]+) % of the first 210", said)
     assert found, said
     assert float(found[1]) >= 80
     with (tmp_path / "out/labels.csv").open(newline="") as file:
         assert len(list(csv.DictReader(file))) == 2100
-    assert f"list {found[1]}% are wrong" in (tmp_path / "out/labels.html").read_text()
+    assert f"list {found[1]} % are wrong" in (tmp_path / "out/labels.html").read_text()
     assert (tmp_path / "out/figures/labels.png").is_file()
     assert not (tmp_path / "run/labels.csv").exists()

@@ -57,27 +57,54 @@ def test_two_runs_on_the_same_faces(make, tmp_path):
     make("a", ["optimizer=adam", "logger=csv"], right=400, val=0.6)
     make("b", ["optimizer=sgd", "logger=csv"], right=300, val=0.5)
     best, score, ahead, meaning = verdict(entries(tmp_path), "val/accuracy")
-    assert (best.answer, score.answer) == ("optimizer=adam", "57.14%")
-    assert "always answering angry scores 14.29%" in score.note
-    assert ahead.answer == "+14.29 points"
-    assert "optimizer=sgd; 95 % interval +11." in ahead.note
-    assert meaning.answer == "Yes"
-    assert behind(entries(tmp_path), "val/accuracy")[1][0] == "-14.29"
+    assert (best.answer, score.answer) == ("optimizer=adam", "57.1 %")
+    assert score.note == "95 % interval 54.1 to 60.1; always angry scores 14.3 %"
+    assert (ahead.title, ahead.answer) == ("Ahead of the next, on the test faces", "14.3 points")
+    assert "optimizer=sgd; 95 % interval of the difference +11." in ahead.note
+    assert (meaning.title, meaning.answer) == ("Is the best really better?", "Yes")
+    assert behind(entries(tmp_path), "val/accuracy")[1][0] == "-14.3"
+
+
+def test_best_on_the_validation_faces_may_be_behind_on_the_test_faces(make, tmp_path):
+    make("a", ["optimizer=adam"], right=300, val=0.6)
+    make("b", ["optimizer=sgd"], right=400, val=0.5)
+    _, _, margin, meaning = verdict(entries(tmp_path), "val/accuracy")
+    assert (margin.title, margin.answer) == ("Behind the next, on the test faces", "14.3 points")
+    assert margin.note.endswith("; the validation faces chose, the test faces only report")
+    assert meaning.answer == "No"
+    assert meaning.note.startswith("these faces put the next ahead (McNemar")
 
 
 def test_difference_that_means_nothing(make, tmp_path):
     make("a", ["optimizer=adam"], right=303, val=0.6)
     make("b", ["optimizer=sgd"], right=300, val=0.5)
     assert verdict(entries(tmp_path), "val/accuracy")[3].answer == "No"
-    assert behind(entries(tmp_path), "val/accuracy")[1][0] == "≈ -0.43"
+    assert behind(entries(tmp_path), "val/accuracy")[1][0] == "≈ -0.4"
 
 
 def test_best_of_runs_that_learned_nothing(make, tmp_path):
     make("a", ["optimizer=adam"], right=110, val=0.2)
-    make("b", ["optimizer=sgd"], right=90, val=0.1)
-    assert (
-        "not above chance: always answering angry scores 14.29%" in verdict(entries(tmp_path), "val/accuracy")[1].note
-    )
+    make("b", ["optimizer=sgd"], right=50, val=0.1)  # far enough apart for the test
+    _, score, _, meaning = verdict(entries(tmp_path), "val/accuracy")
+    assert "not above it, always angry scores 14.3 %" in score.note
+    assert meaning.answer == "Too early to say"
+    assert meaning.note == "the best is near always angry: train longer, then compare"
+
+
+def test_what_a_score_is_held_against(make, tmp_path):
+    make("a", ["optimizer=adam"], right=400, val=0.6)
+    counts = {"train": {"angry": 3}, "test": {"angry": 1}}
+    for audit, known in (
+        ({"published": None, "labels_allow": 0.9}, "; the labels allow 90.0 %"),
+        (
+            {"published": "FER2013", "counts": counts, "published_counts": counts},
+            "; people 65.0 %; one network, published 72.0 %; ensemble, published 76.8 %",
+        ),
+        ({"published": "FER2013", "counts": counts, "published_counts": {"train": {"angry": 4}}}, ""),
+    ):
+        (tmp_path / "a/audit.json").write_text(json.dumps(audit))
+        score = verdict(entries(tmp_path), "val/accuracy")[1]
+        assert score.note == f"95 % interval 54.1 to 60.1; always angry scores 14.3 %{known}"
 
 
 def test_experiments_are_compared_by_the_seeds_they_share_and_not_by_their_luckiest(make, tmp_path):
@@ -87,8 +114,8 @@ def test_experiments_are_compared_by_the_seeds_they_share_and_not_by_their_lucki
     make("lucky", ["optimizer=rmsprop", "seed=0"], right=500, val=0.9)
     best, score, ahead, meaning = verdict(entries(tmp_path), "val/accuracy")
     assert best.answer == "mean of 3: optimizer=adam"
-    assert "standard deviation 1.43" in score.note
-    assert ahead.answer == "+2.86 points"
+    assert "standard deviation 1.4 points" in score.note
+    assert ahead.answer == "2.9 points"
     assert (meaning.answer, "paired t-test over 3, p = 0.0033" in meaning.note) == ("Yes", True)
 
 
@@ -96,8 +123,20 @@ def test_two_seeds_are_too_few(make, tmp_path):
     for seed in (0, 1):
         make(f"a{seed}", ["optimizer=adam", f"seed={seed}"], right=400 + seed, val=0.6)
         make(f"b{seed}", ["optimizer=sgd", f"seed={seed}"], right=300 + seed, val=0.59)
-    assert verdict(entries(tmp_path), "val/accuracy")[3].answer == "Too early to say"
-    assert behind(entries(tmp_path), "val/accuracy")[1][0] == "≈ -14.29"
+    _, score, ahead, meaning = verdict(entries(tmp_path), "val/accuracy")
+    assert score.note.startswith("mean of 57.1 % and 57.3 %;")
+    assert (ahead.answer, ahead.note) == ("14.3 points", "mean of 2: optimizer=sgd")
+    assert meaning.answer == "Too early to say"
+    assert behind(entries(tmp_path), "val/accuracy")[1] == ("≈ -14.3", "")
+
+
+def test_seeds_alone_have_a_short_name(make, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    for seed in (0, 1):
+        make(f"a{seed}", ["optimizer=adam", f"seed={seed}"], right=400 + seed, val=0.6)
+    assert entries(tmp_path)[0].label == "mean of 2"
+    show_table(tabulate(tmp_path, "val/accuracy"), "val/accuracy")
+    assert "mean of 2: mean" not in capsys.readouterr().out
 
 
 def test_leaky_and_failed_runs_never_lead(make, tmp_path):
@@ -107,7 +146,7 @@ def test_leaky_and_failed_runs_never_lead(make, tmp_path):
     assert verdict(entries(tmp_path), "val/accuracy") == []
     make("honest", ["protocol=honest"], right=300, val=0.4)
     cards = verdict(entries(tmp_path), "val/accuracy")
-    assert [card.answer for card in cards] == ["protocol=honest", "42.86%"]
+    assert [card.answer for card in cards] == ["protocol=honest", "42.9 %"]
     assert [entry.label for entry in entries(tmp_path)] == ["protocol=honest", "protocol=paper", "protocol=kfold"]
     table = leaderboard(entries(tmp_path), "val/accuracy")
     assert "(leaky)" in table
@@ -136,8 +175,8 @@ def test_table_on_the_console(make, tmp_path, capsys, monkeypatch):
     show_table(tabulate(tmp_path, "val/accuracy"), "val/accuracy")
     mean, *_, last = [line.split("│")[1:] for line in capsys.readouterr().out.splitlines() if line.startswith("│")]
     cells = [[cell.strip() for cell in row] for row in (mean, last)]
-    assert cells[0][:4] == ["mean of 2: optimizer=adam", "mean", "0.4500 ± 0.0707", "0.5000 ± 0.0000"]
-    assert cells[1][:4] == ["optimizer=sgd seed=0", "completed", "0.3000", "0.4000 (0.370 to 0.430)"]
+    assert cells[0][:4] == ["mean of 2: optimizer=adam", "mean", "45.0 % (40.0 and 50.0)", "50.0 % (50.0 and 50.0)"]
+    assert cells[1][:4] == ["optimizer=sgd seed=0", "completed", "30.0 %", "40.0 % (37.0 to 43.0)"]
     assert cells[1][6] == "1,234"
 
 

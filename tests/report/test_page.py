@@ -18,6 +18,7 @@ from fer_lightning.data.faces import CLASSES
 from fer_lightning.report.page import write_report
 from fer_lightning.report.style import COLORS, MARKERS
 from fer_lightning.runs.record import read_runs
+from fer_lightning.words import named, number, percent
 from tests.conftest import ROOT, SMALL, command, options
 
 FIGURES = ("training_graphs", "confusion_matrix", "per_class", "augmentation", "embeddings_pca", "embeddings_tsne")
@@ -40,8 +41,8 @@ def sweep(tmp_path_factory) -> Path:
     assert done.returncode == 1  # 18 cannot hold four classes
     assert "job 1 of 4: data.batch_size=16 optimizer=adam\n" in done.stdout
     assert re.search(r"job 4 of 4: .*; about \d+ (s|min) left", done.stdout)
-    assert re.search(r"\nBest: data.batch_size=16 optimizer=(adam|sgd), val/accuracy 0\.", done.stdout)
-    assert re.search(r"\nDoes that mean anything\? (Yes|No), these faces ", done.stdout)
+    assert re.search(r"\nBest: data.batch_size=16 optimizer=(adam|sgd), validation accuracy ", done.stdout)
+    assert re.search(r"\nIs the best really better\? (Yes|No|Too early to say), the", done.stdout)
     return cwd / "out"
 
 
@@ -202,8 +203,8 @@ def numbers(page: str) -> set[tuple[str, ...]]:
     table = Table()
     table.feed(page)
     header, *rows = ([" ".join(cell.split()) for cell in row] for row in table.rows)
-    at = [header.index(name) for name in ("val/accuracy", "test accuracy", "test macro F1")]
-    return {tuple(row[place].split(" ")[0] if len(row) == len(header) else "" for place in at) for row in rows}
+    at = [header.index(name) for name in ("validation accuracy", "test accuracy", "test macro F1")]
+    return {tuple(" ".join(row[place].split()[:2]) if len(row) == len(header) else "" for place in at) for row in rows}
 
 
 def test_the_report_shows_the_sweeps_numbers(sweep):
@@ -212,13 +213,13 @@ def test_the_report_shows_the_sweeps_numbers(sweep):
     with (sweep / "sweep.csv").open() as file:
         rows = list(csv.DictReader(file))
     names = ("val/accuracy", "test/accuracy", "test/macro_f1")
-    assert numbers(page) == {tuple(f"{float(row[n]):.4f}" if row[n] else "" for n in names) for row in rows}
+    assert numbers(page) == {tuple(percent(float(row[n])) if row[n] else "" for n in names) for row in rows}
     assert "data.batch_size=18" in page  # the failed job's error
     assert "python train.py" in page
     assert "http" not in page.split("</head>")[1]
     text = (sweep / "sweep.md").read_text()
     best = max(rows, key=lambda row: float(row["val/accuracy"] or 0))
-    assert f"{float(best['test/accuracy']):.4f} ({float(best['test/accuracy_low']):.4f} to" in text
+    assert f"{percent(float(best['test/accuracy']))} ({number(float(best['test/accuracy_low']))} to" in text
 
 
 def test_reports_over_several_folders(sweep, tmp_path, capsys):
@@ -227,7 +228,7 @@ def test_reports_over_several_folders(sweep, tmp_path, capsys):
     assert capsys.readouterr().out == f"written: {tmp_path}/new/report.html\n"
     page = (tmp_path / "new/report.html").read_text()
     assert len(numbers(page)) >= 2
-    assert "<h1>4 runs on drawn faces</h1>" in page  # the first is one of the sweep's
+    assert "<h1>4 runs on synthetic faces: batch_size 16, 18; optimizer " in page  # the first is one of the sweep's
 
 
 def test_classes_have_colours_and_markers_of_their_own():
@@ -269,8 +270,8 @@ def pages(sweep, tmp_path_factory) -> dict[str, Path]:
     assert command(folder, "-m", "fer_lightning", "audit", "logger=none", "hydra.run.dir=.").returncode == 0
     long = tmp_path_factory.mktemp("long") / "out"  # a sweep over faces that lie far away
     shutil.copytree(sweep, long)
-    for number, path in enumerate(long.glob("*/.hydra/overrides.yaml")):
-        path.write_text(f"- data.root=/srv/{'averylongname' * 8}/faces{number}.zip\n- seed=0\n")
+    for job, path in enumerate(long.glob("*/.hydra/overrides.yaml")):
+        path.write_text(f"- data.root=/srv/{'averylongname' * 8}/faces{job}.zip\n- seed=0\n")
     write_report(long, read_runs(long))
     (run,) = sweep.glob("adam-bs16-*/report.html")
     return {"sweep": sweep / "report.html", "run": run, "audit": folder / "audit.html", "long": long / "report.html"}
@@ -280,6 +281,9 @@ def pages(sweep, tmp_path_factory) -> dict[str, Path]:
 STICKS_OUT = """[...document.body.querySelectorAll("*")].filter(one => !one.closest(".scroll, .wide")
     && one.getBoundingClientRect().right > innerWidth + 1).map(one => one.outerHTML.slice(0, 200))"""
 
+CUT = """[...document.querySelectorAll(".scroll:has(#leaderboard), .plots")]
+    .filter(one => one.scrollWidth > one.clientWidth + 1).map(one => one.outerHTML.slice(0, 200))"""
+
 
 @pytest.fixture
 def open_page(request):
@@ -288,8 +292,8 @@ def open_page(request):
     with playwright.sync_playwright() as engine:
         browser = engine.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
 
-        def show(path: Path, width: int):
-            page = browser.new_page(viewport={"width": width, "height": 900})
+        def show(path: Path, width: int, scheme: str = "light"):
+            page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
             asked, errors = [], []
             page.on("request", lambda request: asked.append(request.url))
             page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
@@ -313,6 +317,9 @@ def test_pages_fit_and_ask_for_nothing(pages, open_page, name, width):
     page = open_page(pages[name], width)
     assert page.locator("h1").count() == 1
     assert page.locator("img").count() > (10 if name != "audit" else 0)
+    assert page.locator("nav a").count() == page.locator("h2").count() > 5
+    # On a telephone a run's figures stand below each other, so that none is behind an edge.
+    assert name == "audit" or page.evaluate(CUT) == []
 
 
 @pytest.mark.browser
@@ -323,19 +330,28 @@ def test_the_page_shows_the_numbers_of_sweep_csv_and_leads_to_its_runs(sweep, op
         rows = [row for row in csv.DictReader(file) if row["status"] == "completed"]
     header = page.locator("#leaderboard thead th").all_inner_texts()
     columns = ("val/accuracy", "test/accuracy", "test/balanced_accuracy", "test/macro_f1", "test/one_vs_rest_accuracy")
-    at = [
-        header.index(
-            name.replace("test/", "test ")
-            .replace("one_vs_rest", "one-vs-rest")
-            .replace("_", " ")
-            .replace("macro f1", "macro F1")
-        )
-        for name in columns
-    ]
+    at = [header.index(named(name)) for name in columns]
     cells = [row.locator("td").all_inner_texts() for row in page.locator("#leaderboard tbody tr").all()]
-    shown = [[row[place].split()[0] for place in at] for row in cells if len(row) == len(header)]
-    assert shown == [[f"{float(row[name]):.4f}" for name in columns] for row in rows]
+    shown = [[" ".join(row[place].split()[:2]) for place in at] for row in cells if len(row) == len(header)]
+    assert shown == [[percent(float(row[name])) for name in columns] for row in rows]
     assert page.locator("#leaderboard tr.failed").count() == 2
     assert "%" in page.locator("#verdict").inner_text()
     page.locator("#leaderboard a").first.click()
-    assert page.locator("h1").inner_text().startswith("1 run on drawn faces")
+    assert page.locator("h1").inner_text().endswith(", batch size 16, 2 epochs on synthetic faces")
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(not CHROMIUM.exists(), reason=f"needs {CHROMIUM}")
+def test_the_table_sorts_and_the_page_is_dark_where_that_is_wished(sweep, open_page):
+    page = open_page(sweep / "report.html", 1280, "dark")
+    head = page.locator("#leaderboard th", has_text="test macro F1")
+    column = page.locator("#leaderboard thead th").all_inner_texts().index("test macro F1")
+    shown = []
+    for _ in range(2):
+        head.click()
+        rows = [row.locator("td").all_inner_texts() for row in page.locator("#leaderboard tbody tr").all()]
+        shown.append([float(row[column].split()[0]) for row in rows if len(row) > column])
+    assert shown[0] == sorted(shown[1], reverse=True)
+    assert shown[1] == sorted(shown[1])
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(20, 22, 26)"
+    assert "invert" in page.evaluate("getComputedStyle(document.querySelector('.chart img')).filter")

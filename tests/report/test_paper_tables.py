@@ -15,7 +15,7 @@ def write_run(folder, optimizer, epochs, batch, protocol, accuracy, seed=0, **mo
     folder.mkdir(parents=True)
     run = {
         "status": "completed",
-        "data": "drawn faces",
+        "data": "synthetic faces",
         "protocol": protocol,
         "proves": "something",
         "leaks": "a sibling" if protocol == "paper" else "",

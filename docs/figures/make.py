@@ -1,0 +1,61 @@
+"""Make the README's figures anew from trainings on synthetic faces: ``make figures``, about five minutes.
+
+Needed is Chromium, which photographs the pages (Debian: apt install chromium).
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+HERE = Path(__file__).parent
+RUNS = Path("logs/figures")  # emptied first
+OPTIONS = ("data.root=null", "experiment=quickstart", "logger=csv")
+SWEEP = ("-m", "optimizer=adam,sgd,rmsprop", "trainer.max_epochs=4", "trainer.check_val_every_n_epoch=1")
+PAGE = 1200  # pixels across
+COLUMNS = 100  # letters across the terminal
+LINES = 32  # of its end
+
+
+def main() -> None:
+    """Train one run and a sweep, photograph their reports, and draw what the sweep said on the terminal."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    chromium = next((path for name in names if (path := shutil.which(name))), None)
+    if chromium is None:
+        raise SystemExit("error: make figures needs Chromium (Debian: apt install chromium)")
+    shutil.rmtree(RUNS, ignore_errors=True)
+    train(f"hydra.run.dir={RUNS}/run")
+    said = train(*SWEEP, f"hydra.sweep.dir={RUNS}/sweep")
+    photograph(chromium, RUNS / "run/report.html", HERE / "report.png", height=960)
+    photograph(chromium, RUNS / "sweep/report.html", HERE / "sweep.png", height=720)
+    terminal("\n".join(said.splitlines()[-LINES:]), HERE / "terminal.svg")
+
+
+def train(*options: str) -> str:
+    """Train on synthetic faces and return what was said on the terminal."""
+    command = [sys.executable, "train.py", *OPTIONS, *options]
+    environment = {**os.environ, "COLUMNS": str(COLUMNS)}
+    return subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True).stdout
+
+
+def photograph(chromium: str, page: Path, picture: Path, height: int) -> None:
+    """Write the upper part of a page as a PNG."""
+    options = ["--headless", "--no-sandbox", "--hide-scrollbars", f"--window-size={PAGE},{height}"]
+    command = [chromium, *options, f"--screenshot={picture.absolute()}", page.absolute().as_uri()]
+    subprocess.run(command, stderr=subprocess.DEVNULL, check=True)  # it complains of the desktop that is not there
+
+
+def terminal(said: str, picture: Path) -> None:
+    """Write what a terminal showed as SVG."""
+    with Path(os.devnull).open("w") as nowhere:
+        console = Console(record=True, width=COLUMNS, file=nowhere)
+        console.print(Text.from_ansi(said))
+        console.save_svg(str(picture), title="python train.py -m optimizer=adam,sgd,rmsprop")
+
+
+if __name__ == "__main__":
+    main()

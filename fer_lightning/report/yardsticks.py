@@ -1,0 +1,56 @@
+"""What an accuracy is held against: always the largest class, people, published networks, what the labels allow."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from fer_lightning.data.audit import BEST_PUBLISHED
+from fer_lightning.data.faces import CLASSES
+from fer_lightning.report.statistics import confusion_of
+from fer_lightning.runs.record import Run
+
+
+class Yardstick(NamedTuple):
+    """An accuracy with a name."""
+
+    name: str
+    accuracy: float
+
+
+FER2013 = (
+    Yardstick("people", 0.65),  # plus or minus 5 points: I. Goodfellow et al., arXiv:1307.0414
+    Yardstick("one network, published", 0.72),  # at 48 pixels, chosen on other faces than it was tested on
+    Yardstick("ensemble, published", BEST_PUBLISHED),
+)
+FER2013_TEXT = (
+    "These faces count as FER2013, since each folder has as many faces of each class as the published archive. People "
+    "reach 65 % on it, give or take 5 (arXiv:1307.0414), one network at 48 pixels 72 %, the best ensemble 76.8 % "
+    "(seven networks, trained on other pictures first). These three were measured on the contest's test faces."
+)
+
+
+def yardsticks(run: Run) -> list[Yardstick]:
+    """Return what a tested run's accuracy is held against, the largest class first, the highest of them last."""
+    name, share = majority(run)
+    audit = audit_of(run)
+    found = [Yardstick(f"always {name}", share), *(FER2013 if of_fer2013(audit) else ())]
+    if audit.get("labels_allow") is not None:
+        found.append(Yardstick("the labels allow", audit["labels_allow"]))
+    return found
+
+
+def of_fer2013(audit: Mapping[str, Any]) -> bool:
+    """Return whether an audit counted as many faces of each class and folder as a published archive of FER2013."""
+    return bool(audit.get("published")) and audit["counts"] == audit["published_counts"]
+
+
+def audit_of(run: Run) -> dict[str, Any]:
+    """Return the content of a run's audit.json; empty without the file."""
+    path = run.folder / "audit.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+def majority(run: Run) -> tuple[str, float]:
+    """Return the most frequent label of the test faces and its share: what always answering it scores."""
+    true = confusion_of(run).sum(axis=1)
+    return CLASSES[true.argmax()], float(true.max() / true.sum())
