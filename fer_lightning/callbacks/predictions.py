@@ -194,12 +194,12 @@ class Predictions(Callback):
 def _say(record: Record, labels: np.ndarray) -> None:
     """Print the score beside what asks for no skill and what no skill can exceed, and what it is worth."""
     percent = {name: 100 * value for name, value in record.metrics.items()}
-    counts = np.bincount(labels, minlength=len(CLASSES))
+    counts, limit = np.bincount(labels, minlength=len(CLASSES)), record.labels_allow or 1.0
     log.info(
         "test/accuracy %.2f %% (95 %% interval %.2f to %.2f); guessing scores %.2f %%, always answering %s %.2f %%%s",
         *(percent[f"test/{name}"] for name in ("accuracy", "accuracy_low", "accuracy_high")),
         *(100 / len(CLASSES), CLASSES[counts.argmax()], 100 * counts.max() / counts.sum()),
-        f"; the labels allow {100 * record.labels_allow:.2f} %" if (record.labels_allow or 1) < 1 else "",
+        f"; the labels allow {100 * limit:.2f} %" if limit < 1 else "",
     )
     log.info(
         "balanced %.2f %%, macro F1 %.2f %%; %d test faces of %s, protocol %s%s",
