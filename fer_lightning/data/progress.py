@@ -1,7 +1,6 @@
 """Progress of long work: a bar on a terminal, a plain line elsewhere."""
 
 import logging
-import math
 import time
 from collections.abc import Iterable, Sized
 
@@ -40,8 +39,8 @@ def track(work: Iterable, description: str, total: int | None = None) -> Iterabl
 
 
 def in_words(seconds: float) -> str:
-    """Return a length of time as people say it: seconds up to one minute, then minutes, then hours."""
-    if seconds <= 60:
+    """Return a length of time as people say it: seconds up to two minutes, then minutes, then hours."""
+    if seconds < 120:
         return f"{seconds:.0f} s"
-    minutes = math.ceil(seconds / 60)
+    minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
