@@ -10,7 +10,7 @@ import torch
 from hydra.utils import instantiate
 
 from fer_lightning.data.datamodule import Batch
-from fer_lightning.runs.checkpoints import load_model
+from fer_lightning.runs.checkpoints import load_module
 from tests.conftest import ROOT, SMALL, command, options
 
 FACES = "data.drawn.count=1400"
@@ -72,13 +72,13 @@ def test_eval_repeats_the_metrics_to_the_last_digit(trained, tmp_path, run_here)
     assert (trained / "predictions.csv").read_text() == (tmp_path / "again" / "predictions.csv").read_text()
 
 
-def test_load_model_says_what_the_test_said(trained, make_cfg, monkeypatch):
+def test_load_module_says_what_the_test_said(trained, make_cfg, monkeypatch):
     monkeypatch.chdir(trained.parent)
     datamodule = instantiate(make_cfg(*LEARNING).data)
     datamodule.setup("test")
     rows = datamodule.partition.test
     images = torch.from_numpy(datamodule.partition.faces.images[rows]).unsqueeze(1).float() / 127.5 - 1
-    model = load_model(trained / "checkpoints" / "best.ckpt")
+    model = load_module(trained / "checkpoints" / "best.ckpt")
     with torch.no_grad():
         said = model.predict_step(Batch(images, torch.zeros(len(rows)), torch.from_numpy(rows)), 0)
     with (trained / "predictions.csv").open() as file:
