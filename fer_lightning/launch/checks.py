@@ -42,9 +42,9 @@ def check(cfg: DictConfig, config_name: str) -> None:
         return
     check_packages()
     _check_types(cfg, config_name)
-    if "trainer" in cfg:  # the audit has none
+    if "trainer" in cfg:  # audit and predict have none
         _check_devices(cfg)
-    root = cfg.data.root
+    root = OmegaConf.select(cfg, "data.root")  # predict needs no faces
     if root not in (None, "kaggle") and not Path(root).exists():
         raise UserError(
             f"data.root={root} does not exist (looked for {Path(root).absolute()}): give a folder or .zip "

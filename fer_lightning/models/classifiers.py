@@ -100,13 +100,17 @@ class Classifier(nn.Module, ABC):
         """
         return {}
 
+    def known(self) -> tuple[Tensor, Tensor] | None:
+        """Return embeddings (N, D) and labels (N,) of the fitted faces; None where they are not kept."""
+        return None
+
     @abstractmethod
     def learn(self, embeddings: Tensor, labels: Tensor) -> None:
         """Fill the buffers from checked embeddings (N, D) float32 and labels (N,)."""
 
     @abstractmethod
     def classify(self, queries: Tensor) -> Decision:
-        """Return what ``decide`` does, for up to ``QUERIES`` checked queries; the part that an ONNX model is made of."""
+        """Return what ``decide`` does, for up to ``QUERIES`` checked queries; an ONNX model is made of it."""
 
     @abstractmethod
     def held_in_accuracy(self) -> float:

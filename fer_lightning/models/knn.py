@@ -107,6 +107,10 @@ class KNNClassifier(Classifier):
         if self.k > len(labels):
             log.warning("classifier.k=%d exceeds the gallery of %d faces: all of them vote", self.k, len(labels))
 
+    def known(self) -> tuple[Tensor, Tensor]:
+        """Return the gallery."""
+        return self.gallery, self.gallery_labels
+
     def classify(self, queries: Tensor) -> Decision:
         """Count the votes of the neighbours."""
         neighbours = _search(queries, self.gallery, self.gallery_labels, self.k)
@@ -152,6 +156,7 @@ def _search(queries: Tensor, gallery: Tensor, labels: Tensor, k: int) -> Neighbo
         grid = (queries.double() @ block.double().T).mul_(GRID).round_().long()  # (B, ROWS)
         best = torch.cat([best, grid.mul_(size).add_(block_keys)], dim=1)
         best = best.topk(min(k, best.shape[1]), dim=1).values
-    similarities = best.div(size, rounding_mode="floor").double() / GRID
-    indices = size - 1 - best.remainder(size)
+    earlier = best.remainder(size)
+    similarities = (best - earlier).double() / (size * GRID)  # exact: a multiple of size, below 2**53
+    indices = size - 1 - earlier
     return Neighbours(indices, similarities, labels[indices])

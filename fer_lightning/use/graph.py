@@ -1,0 +1,91 @@
+"""A network as one ONNX model from uint8 faces to votes, and whether it says what the network says."""
+
+import io
+import logging
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from fer_lightning.errors import UserError, install_command
+from fer_lightning.models.classifiers import QUERIES
+from fer_lightning.models.network import Network
+from fer_lightning.use.description import Description
+from fer_lightning.use.model import Answers, Backend
+from fer_lightning.use.networks import FaceReader
+from fer_lightning.use.session import KEY
+
+OPSET = 18
+TOLERANCE = 1e-4  # of a vote
+BATCH = 64  # faces that are compared at once
+
+
+def to_onnx(network: Network, description: Description) -> bytes:
+    """Return the ONNX model: "faces" (N, H, W) uint8 -> the fields of ``Answers``, by name.
+
+    Raises:
+        UserError: If the packages of the extra onnx are missing.
+    """
+    try:
+        import onnx
+        import onnxscript  # noqa: F401  torch exports by it
+    except ImportError as error:
+        raise UserError(f"format=onnx needs {error.name}: {install_command('onnx')}") from error
+    reader, size = FaceReader(network).eval(), description.image_size
+    example = torch.zeros(2, size, size, dtype=torch.uint8)
+    with torch.inference_mode():
+        names = list(Answers._fields[: len(reader(example))])
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the exporter's, about itself
+            program = torch.onnx.export(
+                reader,
+                (example,),
+                dynamo=True,
+                input_names=["faces"],
+                output_names=names,
+                dynamic_shapes={"faces": {0: torch.export.Dim("N", min=1, max=QUERIES)}},
+                opset_version=OPSET,
+                verbose=False,
+            )
+    except Exception as error:  # the exporter's own, which are many
+        line = str(error).strip().partition("\n")[0]
+        raise UserError(f"this network cannot be written as ONNX ({line:.200}): use format=bundle") from error
+    file = io.BytesIO()
+    program.save(file)
+    model = onnx.load_from_string(file.getvalue())
+    onnx.helper.set_model_props(model, {KEY: description.to_json()})
+    return model.SerializeToString()
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How far two models say the same of some faces."""
+
+    faces: int
+    other_class: int  # faces whose class differs
+    largest_difference: float  # of a vote
+
+
+def compare(one: Backend, other: Backend, faces: np.ndarray) -> Agreement:
+    """Return how far two models agree on faces (N, H, W) uint8."""
+    differing, largest = 0, 0.0
+    for batch in batches(faces):
+        first, second = one.answer(batch), other.answer(batch)
+        differing += int((first.labels != second.labels).sum())
+        largest = max(largest, float(np.abs(first.votes - second.votes).max()))
+    return Agreement(len(faces), differing, largest)
+
+
+def accuracy(model: Backend, faces: np.ndarray, labels: np.ndarray) -> float:
+    """Return the share of faces (N, H, W) uint8 that a model gives their label (N,)."""
+    found = np.concatenate([model.answer(batch).labels for batch in batches(faces)])
+    return float((found == labels).mean())
+
+
+def batches(faces: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield the faces in batches."""
+    return (faces[start : start + BATCH] for start in range(0, len(faces), BATCH))
