@@ -58,7 +58,7 @@ def load_module(checkpoint: str | Path) -> Any:
     """
     from fer_lightning.models.module import ExpressionModule  # the one thing here that needs Lightning
 
-    untrained = {"loss": None, "miner": None, "optimizer": None, "scheduler": None}
+    untrained: dict[str, Any] = {"loss": None, "miner": None, "optimizer": None, "scheduler": None}
     make = partial(ExpressionModule, **untrained, triplet_margin=0.0, objective="")
     return rebuild(load(str(checkpoint), "checkpoint"), f"checkpoint={checkpoint}", make)
 

@@ -26,7 +26,7 @@ LIMITS = """\
 
 Not for decisions about people. In the European Union, Article 5(1)(f) of Regulation (EU) 2024/1689 (AI Act) forbids to
 place on the market, to put into service for this purpose and to use AI systems that infer emotions of a natural person
-at the workplace and in education institutions, except for medical or safety reasons. Elsewhere in the Union such systems
+at the workplace and in education institutions, except for medical or safety reasons. Elsewhere in the Union they
 count as high-risk (Annex III, 1(c)), and people who are exposed to them must be told (Article 50(3)). Other laws, of
 faces as biometric data among them, come on top."""
 USE = """\

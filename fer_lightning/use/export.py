@@ -19,7 +19,7 @@ from fer_lightning.runs.record import Record
 from fer_lightning.use.card import write_card
 from fer_lightning.use.description import Description
 from fer_lightning.use.galleries import Shrink, shrink
-from fer_lightning.use.graph import TOLERANCE, Agreement, accuracy, batches, compare, to_onnx
+from fer_lightning.use.graph import TOLERANCE, Agreement, accuracy, batches, compare, describe, to_onnx
 from fer_lightning.use.model import Backend
 from fer_lightning.use.networks import TorchBackend, read_bundle, write_bundle
 from fer_lightning.use.quantisation import to_int8
@@ -100,7 +100,7 @@ class Exporter:
         Raises:
             UserError: If it does not say what the network says.
         """
-        model = to_onnx(self.network, self.description)
+        model = to_onnx(self.network, self.description.image_size)
         found = compare(TorchBackend(self.network), OnnxBackend(model), self.trial.test)
         self._check(found, "the ONNX model")
         self.costs.append(
@@ -109,6 +109,7 @@ class Exporter:
         )
         if int8:
             model = self._quantise(model)
+        model = describe(model, self.description)
         origin = {**self.description.origin, "model": hashlib.sha256(model).hexdigest()}
         card = write_card(replace(self.description, origin=origin), self.record, file.name, self.costs)
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -1,10 +1,10 @@
 """A network as one ONNX model from uint8 faces to votes, and whether it says what the network says."""
 
-import io
 import logging
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,26 +22,26 @@ TOLERANCE = 1e-4  # of a vote
 BATCH = 64  # faces that are compared at once
 
 
-def to_onnx(network: Network, description: Description) -> bytes:
+def to_onnx(network: Network, image_size: int) -> bytes:
     """Return the ONNX model: "faces" (N, H, W) uint8 -> the fields of ``Answers``, by name.
 
     Raises:
         UserError: If the packages of the extra onnx are missing.
     """
     try:
-        import onnx
-        import onnxscript  # noqa: F401  torch exports by it
+        import onnx  # noqa: F401  torch exports by these two
+        import onnxscript  # noqa: F401
     except ImportError as error:
         raise UserError(f"format=onnx needs {error.name}: {install_command('onnx')}") from error
-    reader, size = FaceReader(network).eval(), description.image_size
-    example = torch.zeros(2, size, size, dtype=torch.uint8)
+    reader = FaceReader(network).eval()
+    example = torch.zeros(2, image_size, image_size, dtype=torch.uint8)
     with torch.inference_mode():
         names = list(Answers._fields[: len(reader(example))])
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the exporter's, about itself
-            program = torch.onnx.export(
+            program: Any = torch.onnx.export(
                 reader,
                 (example,),
                 dynamo=True,
@@ -54,11 +54,16 @@ def to_onnx(network: Network, description: Description) -> bytes:
     except Exception as error:  # the exporter's own, which are many
         line = str(error).strip().partition("\n")[0]
         raise UserError(f"this network cannot be written as ONNX ({line:.200}): use format=bundle") from error
-    file = io.BytesIO()
-    program.save(file)
-    model = onnx.load_from_string(file.getvalue())
-    onnx.helper.set_model_props(model, {KEY: description.to_json()})
-    return model.SerializeToString()
+    return program.model_proto.SerializeToString()
+
+
+def describe(model: bytes, description: Description) -> bytes:
+    """Return an ONNX model that says what it is."""
+    import onnx
+
+    described = onnx.load_from_string(model)
+    onnx.helper.set_model_props(described, {KEY: description.to_json()})
+    return described.SerializeToString()
 
 
 @dataclass(frozen=True)

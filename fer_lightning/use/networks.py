@@ -127,4 +127,4 @@ def _image_size(embedder: dict[str, Any], overrides: list[str], source: str) -> 
         return embedder["image_size"]
     options = OverridesParser.create().parse_overrides(allowed(overrides, source))
     given = [option.value() for option in options if option.key_or_group == "data.image_size"]
-    return int(given[-1] if given else OmegaConf.load(CONF / "data" / "faces.yaml").image_size)
+    return int(str(given[-1]) if given else OmegaConf.load(CONF / "data" / "faces.yaml").image_size)

@@ -9,7 +9,6 @@ import numpy as np
 
 from fer_lightning.errors import UserError, install_command
 from fer_lightning.use.graph import batches
-from fer_lightning.use.session import KEY
 
 
 def to_int8(model: bytes, faces: np.ndarray) -> bytes:
@@ -25,7 +24,6 @@ def to_int8(model: bytes, faces: np.ndarray) -> bytes:
         UserError: If the packages of the extra onnx are missing.
     """
     try:
-        import onnx
         from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
         from onnxruntime.quantization.shape_inference import quant_pre_process
     except ImportError as error:
@@ -59,7 +57,4 @@ def to_int8(model: bytes, faces: np.ndarray) -> bytes:
             )
         finally:
             logging.disable(logging.NOTSET)
-        quantised = onnx.load(str(small))
-    described = {prop.key: prop.value for prop in onnx.load_from_string(model).metadata_props}
-    onnx.helper.set_model_props(quantised, {KEY: described[KEY]})
-    return quantised.SerializeToString()
+        return small.read_bytes()
