@@ -13,13 +13,12 @@ from fer_lightning.errors import UserError, install_command
 from fer_lightning.models.classifiers import QUERIES
 from fer_lightning.models.network import Network
 from fer_lightning.use.description import Description
-from fer_lightning.use.model import Answers, Backend
+from fer_lightning.use.model import BATCH, Answers, Backend
 from fer_lightning.use.networks import FaceReader
 from fer_lightning.use.session import KEY
 
 OPSET = 18
 TOLERANCE = 1e-4  # of a vote
-BATCH = 64  # faces that are compared at once
 
 
 def to_onnx(network: Network, image_size: int) -> bytes:
@@ -37,7 +36,8 @@ def to_onnx(network: Network, image_size: int) -> bytes:
     example = torch.zeros(2, image_size, image_size, dtype=torch.uint8)
     with torch.inference_mode():
         names = list(Answers._fields[: len(reader(example))])
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    for name in ("torch.onnx", "onnxscript", "onnx_ir"):  # they tell of every step
+        logging.getLogger(name).setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the exporter's, about itself

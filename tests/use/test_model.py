@@ -207,6 +207,14 @@ def test_damaged_bundles_are_one_sentence(bundle, tmp_path):
             load_model(folder)
 
 
+@pytest.mark.parametrize(
+    "faces", [np.zeros((0, 48, 48), np.uint8), np.zeros((2, 32, 32), np.uint8), np.zeros((2, 48, 48))]
+)
+def test_faces_of_another_shape_are_refused(checkpoint, faces):
+    with pytest.raises(UserError, match=r"faces are .*, not uint8 of \(N, 48, 48\)"):
+        load_model(checkpoint).votes(faces)
+
+
 def test_what_is_no_model_is_one_sentence(checkpoint, tmp_path):
     with pytest.raises(UserError, match=r"holds no config\.json: give .*best\.ckpt$"):
         load_model(checkpoint.parent.parent)
