@@ -103,10 +103,7 @@ class Exporter:
         model = to_onnx(self.network, self.description.image_size)
         found = compare(TorchBackend(self.network), OnnxBackend(model), self.trial.test)
         self._check(found, "the ONNX model")
-        self.costs.append(
-            f"compared with torch on {found.faces:,} {self.trial.name}: the same class of each, votes within "
-            f"{found.largest_difference:.1e}"
-        )
+        self.costs.append(f"compared with torch on {found.faces:,} {self.trial.name}: the same class of each, {found}")
         if int8:
             model = self._quantise(model)
         model = describe(model, self.description)
@@ -133,8 +130,7 @@ class Exporter:
         if found.other_class or found.largest_difference > TOLERANCE:
             raise UserError(
                 f"{what} does not say what the network says: another class of {found.other_class:,} of {found.faces:,} "
-                f"{self.trial.name}, votes apart by up to {found.largest_difference:.1e} (allowed: {TOLERANCE:.0e}): "
-                "nothing was written"
+                f"{self.trial.name}, {found} (allowed: {TOLERANCE:.0e}): nothing was written"
             )
 
     def _accuracy(self, backend: Backend) -> float | None:

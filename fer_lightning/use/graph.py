@@ -19,6 +19,7 @@ from fer_lightning.use.session import KEY
 
 OPSET = 18
 TOLERANCE = 1e-4  # of a vote
+EDGE = 2**-18  # similarities that two libraries' float32 embeddings may bring into another order
 
 
 def to_onnx(network: Network, image_size: int) -> bytes:
@@ -68,21 +69,51 @@ def describe(model: bytes, description: Description) -> bytes:
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far two models say the same of some faces."""
+    """How far two models say the same of some faces.
+
+    Attributes:
+        faces: How many.
+        other_class: Faces whose class differs.
+        largest_difference: Of a vote, over the faces that are not tied.
+        tied: Faces whose votes differ by more than ``TOLERANCE`` because two gallery faces are equally far, to within
+            ``EDGE``, and only one of them is among the neighbours: rounding chooses.
+    """
 
     faces: int
-    other_class: int  # faces whose class differs
-    largest_difference: float  # of a vote
+    other_class: int
+    largest_difference: float
+    tied: int
+
+    def __str__(self) -> str:
+        """Return it for people."""
+        ties = f"; of {self.tied:,} more votes differ, since rounding chooses between equally far neighbours" * (
+            self.tied > 0
+        )
+        return f"votes apart by {self.largest_difference:.1e} at most{ties}"
 
 
 def compare(one: Backend, other: Backend, faces: np.ndarray) -> Agreement:
     """Return how far two models agree on faces (N, H, W) uint8."""
-    differing, largest = 0, 0.0
+    differing, largest, tied = 0, 0.0, 0
     for batch in batches(faces):
         first, second = one.answer(batch), other.answer(batch)
         differing += int((first.labels != second.labels).sum())
-        largest = max(largest, float(np.abs(first.votes - second.votes).max()))
-    return Agreement(len(faces), differing, largest)
+        apart = np.abs(first.votes - second.votes).max(axis=1)  # (B,)
+        ties = [apart[row] > TOLERANCE and _tie(first, second, row) for row in range(len(batch))]
+        tied += int(np.sum(ties))
+        largest = max(largest, float(np.where(ties, 0.0, apart).max()))
+    return Agreement(len(faces), differing, largest, tied)
+
+
+def _tie(first: Answers, second: Answers, row: int) -> bool:
+    """Return whether the neighbours that only one of two answers names are as far as its farthest, to within EDGE."""
+    for one, other in ((first, second), (second, first)):
+        if one.neighbours is None or one.similarities is None or other.neighbours is None:
+            return False
+        alone = ~np.isin(one.neighbours[row], other.neighbours[row])
+        if not alone.any() or (one.similarities[row][alone] - one.similarities[row][-1]).max() > EDGE:
+            return False
+    return True
 
 
 def accuracy(model: Backend, faces: np.ndarray, labels: np.ndarray) -> float:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from PIL import Image
@@ -132,7 +132,8 @@ class Model:
             raise UserError(f"faces are {faces.dtype} of {faces.shape}, not uint8 of (N, {size}, {size})")
         starts = range(0, len(faces), batch_size)
         parts = [self.backend.answer(faces[start : start + batch_size]) for start in starts]
-        return Answers(*(None if part[0] is None else np.concatenate(part) for part in zip(*parts, strict=True)))
+        whole: list[Any] = [None if part[0] is None else np.concatenate(part) for part in zip(*parts, strict=True)]
+        return Answers(*whole)
 
     def _tell(self, answers: Answers) -> Iterator[Prediction]:
         for row, label in enumerate(answers.labels):

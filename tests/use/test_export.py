@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,6 +12,8 @@ from fer_lightning.errors import UserError
 from fer_lightning.runs.record import Record, read_record
 from fer_lightning.use.card import write_card
 from fer_lightning.use.export import Exporter, Trial
+from fer_lightning.use.graph import Agreement, compare
+from fer_lightning.use.model import Answers
 from fer_lightning.use.networks import read_checkpoint
 
 
@@ -91,7 +94,7 @@ def test_onnx_is_checked_described_and_made_smaller(checkpoint, drawn, tmp_path)
     exporting = exporter(checkpoint, drawn)
     exporting.onnx(tmp_path / "model.onnx", int8=True)
     agreed, quantised = exporting.costs
-    assert agreed.startswith("compared with torch on 40 drawn faces: the same class of each, votes within ")
+    assert agreed.startswith("compared with torch on 40 drawn faces: the same class of each, votes apart by ")
     assert quantised.startswith("int8=true: another class of ")
     assert " % of 40 drawn faces" in quantised
     card = (tmp_path / "model.md").read_text()
@@ -101,6 +104,25 @@ def test_onnx_is_checked_described_and_made_smaller(checkpoint, drawn, tmp_path)
     assert model.description.changes == (quantised,)
     agreement = (model.answer(drawn[0]).labels == load_model(checkpoint).answer(drawn[0]).labels).mean()
     assert agreement > 0.7
+
+
+def test_tie_at_the_last_neighbour_is_told_from_a_fault():
+    labels, vectors = np.zeros(2, np.int64), np.zeros((2, 3), np.float32)
+    votes, others = np.float32([[1, 0], [0.5, 0.5]]), np.float32([[1, 0], [0.6, 0.4]])
+    last = 0.5 + 2**-20
+    near = ([[0, 1], [0, 1]], [[0.9, 0.8], [0.9, last]]), ([[0, 1], [0, 2]], [[0.9, 0.8], [0.9, 0.5]])
+    far = ([[0, 1], [0, 1]], [[0.9, 0.8], [0.9, last]]), ([[0, 1], [2, 1]], [[0.9, 0.8], [0.95, last]])
+
+    def agree(one, other):
+        answers = [
+            Answers(labels, shares, vectors, *map(np.array, columns), np.zeros((2, 2), np.int64))
+            for shares, columns in ((votes, one), (others, other))
+        ]
+        backends = [SimpleNamespace(answer=lambda _, answer=answer: answer) for answer in answers]
+        return compare(*backends, np.zeros((2, 48, 48), np.uint8))
+
+    assert agree(*near) == Agreement(2, 0, 0.0, 1)
+    assert (agree(*far).tied, agree(*far).largest_difference) == (0, pytest.approx(0.1))
 
 
 def test_onnx_model_that_says_something_else_is_not_written(checkpoint, drawn, tmp_path, monkeypatch):
@@ -116,7 +138,7 @@ def test_onnx_model_that_says_something_else_is_not_written(checkpoint, drawn, t
 
     monkeypatch.setattr(module, "to_onnx", lambda *_: b"")
     monkeypatch.setattr(module, "OnnxBackend", Other)
-    with pytest.raises(UserError, match=r"another class of 0 of 40 drawn faces, votes apart by up to 2\.0e-04"):
+    with pytest.raises(UserError, match=r"another class of 0 of 40 drawn faces, votes apart by 2\.0e-04"):
         exporter(checkpoint, drawn).onnx(tmp_path / "model.onnx", int8=False)
     assert not list(tmp_path.iterdir())
 
