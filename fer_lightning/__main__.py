@@ -35,6 +35,8 @@ VERBS = {
     "audit": Verb("launch.audit", "look at the faces before a training; takes options as train does"),
     "train": Verb("launch.train", "train and test: train.py, where there is no checkout"),
     "eval": Verb("launch.eval", "score a checkpoint again: eval.py, where there is no checkout"),
+    "predict": Verb("launch.predict", "classify pictures, a folder, a zip, a video or a camera by a trained network"),
+    "export": Verb("launch.export", "write a trained network as a bundle or as an ONNX model"),
     "report": Verb(
         "report.page:report",
         "write report.html and figures/ of runs and sweeps again",

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
@@ -14,14 +15,31 @@ from tests.conftest import ROOT
 
 CONF = ROOT / "conf"
 FILES = sorted(path.relative_to(CONF).with_suffix("").as_posix() for path in CONF.rglob("*.yaml"))
+CHOICES_OF = {"detector": "predict", "gallery": "export"}  # groups that train.yaml does not choose from
 EXTRAS = {  # choices that need a package of an extra
     "callbacks/umap": "umap",
+    "detector/yuface": "yuface",
     "hparams_search/optuna": "hydra_plugins.hydra_optuna_sweeper",
     "hydra/launcher/slurm": "hydra_plugins.hydra_submitit_launcher",
 }
 
 
-@pytest.mark.parametrize("file", [file for file in FILES if "/" in file])
+@pytest.mark.parametrize("file", [file for file in FILES if file.partition("/")[0] in CHOICES_OF])
+def test_choice_of_predict_or_export_can_be_made(file):
+    if file in EXTRAS:
+        pytest.importorskip(EXTRAS[file], reason=f"needs the extra of {file}")
+    group, _, choice = file.partition("/")
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        node = compose(CHOICES_OF[group], overrides=[f"{group}={choice}", "checkpoint=x"])[group]
+    if OmegaConf.is_missing(node, "model"):
+        with pytest.raises(InstantiationException, match=r"detector\.model=none\.onnx does not exist"):
+            instantiate(node, model="none.onnx")
+    else:
+        assert callable(instantiate(node))
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if "/" in file and file.partition("/")[0] not in CHOICES_OF])
 def test_choice_makes_a_model_and_a_datamodule(make_cfg, file, monkeypatch):
     monkeypatch.setenv("WANDB_MODE", "offline")
     if file in EXTRAS:
@@ -58,11 +76,19 @@ def assert_swept(cfg: DictConfig) -> None:
 def test_entry_composes_and_every_value_of_it_can_be_resolved(name, tmp_path):
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        cfg = compose(name, overrides=[f"paths.output_dir={tmp_path}", "logger=none", "run_name=a", *CHECKPOINT[name]])
-    assert instantiate(cfg.data).batch_size == cfg.data.batch_size == 16
+        cfg = compose(name, overrides=[f"paths.output_dir={tmp_path}", *NEEDED[name]])
+    if "data" in cfg:
+        assert instantiate(cfg.data).batch_size == cfg.data.batch_size == 16
 
 
-CHECKPOINT = {"audit": [], "train": [], "eval": ["checkpoint=best.ckpt"]}
+QUIET = ["logger=none", "run_name=a"]
+NEEDED = {
+    "audit": QUIET,
+    "train": QUIET,
+    "eval": [*QUIET, "checkpoint=best.ckpt"],
+    "export": [*QUIET, "checkpoint=best.ckpt"],
+    "predict": ["checkpoint=best.ckpt", "input=face.png"],
+}
 
 
 @pytest.mark.parametrize("loss", ["proxy_anchor", "arcface"])

@@ -7,7 +7,10 @@ import pytest
 
 from tests.conftest import ROOT
 
-ROOMS = ["errors signals words", "data", "models", "runs", "report", "loggers plugins callbacks", "launch", "__main__"]
+ROOMS = [
+    *("errors signals words", "data", "models", "runs", "report", "use"),
+    *("loggers plugins callbacks", "launch", "__main__"),
+]
 RANK = {name: rank for rank, names in enumerate(ROOMS) for name in names.split()}
 FILES = sorted(path for path in (ROOT / "fer_lightning").rglob("*.py") if path != ROOT / "fer_lightning/__init__.py")
 

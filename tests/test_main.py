@@ -31,14 +31,15 @@ def test_nothing_is_loaded_before_it_is_needed(tmp_path):
         "from fer_lightning.__main__ import main; main(['--help'])",
         "main(['report', '--help'])",
         "fer_lightning.read_runs, fer_lightning.Faces, fer_lightning.UserError",
-        "import fer_lightning.launch.audit, fer_lightning.launch.train",
+        "import fer_lightning.launch.audit, fer_lightning.launch.train, fer_lightning.launch.predict",
+        "import fer_lightning.use.model, fer_lightning.use.session, fer_lightning.use.predictions",
         "import fer_lightning.report.page, fer_lightning.report.paper_tables",
         "import fer_lightning.callbacks.media",
     )
     done = command(tmp_path, "-c", LOADED, *lines)
     assert done.returncode == 0, done.stderr
     *help_lines, loaded = done.stdout.splitlines()
-    assert json.loads(loaded) == [[], [], [], [], [], ["matplotlib"], ["torch", "lightning", "matplotlib"]]
+    assert json.loads(loaded) == [[], [], [], [], [], [], ["matplotlib"], ["torch", "lightning", "matplotlib"]]
     for name, verb in VERBS.items():
         assert any(line.split()[0] == name or verb.help in line for line in help_lines if line.strip())
 
@@ -47,7 +48,7 @@ def test_the_package_offers_its_public_names():
     assert {name: getattr(fer_lightning, name).__name__ for name in fer_lightning.PUBLIC} == {
         name: name for name in fer_lightning.PUBLIC
     }
-    assert {"ExpressionModule", "load_model", "read_faces", "__version__"} <= set(dir(fer_lightning))
+    assert {"ExpressionModule", "load_model", "load_module", "read_faces", "__version__"} <= set(dir(fer_lightning))
     with pytest.raises(AttributeError, match="has no attribute 'torch'"):
         fer_lightning.torch  # noqa: B018
     assert (ROOT / "fer_lightning/py.typed").is_file()

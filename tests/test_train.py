@@ -12,7 +12,7 @@ from hydra.utils import instantiate
 
 from fer_lightning.data.datamodule import Batch
 from fer_lightning.launch.eval import compare
-from fer_lightning.runs.checkpoints import load_model
+from fer_lightning.runs.checkpoints import load_module
 from fer_lightning.runs.record import Record, read_record
 from tests.conftest import ROOT, SMALL, command, options
 
@@ -87,13 +87,13 @@ def test_figures_that_differ_are_named_with_what_else_does(trained):
     assert compare(ours, Record()) == "the run of this checkpoint has noted no test to compare with"
 
 
-def test_load_model_says_what_the_test_said(trained, make_cfg, monkeypatch):
+def test_load_module_says_what_the_test_said(trained, make_cfg, monkeypatch):
     monkeypatch.chdir(trained.parent)
     datamodule = instantiate(make_cfg(*LEARNING).data)
     datamodule.setup("test")
     rows = datamodule.partition.test
     images = torch.from_numpy(datamodule.partition.faces.images[rows]).unsqueeze(1).float() / 127.5 - 1
-    model = load_model(trained / "checkpoints" / "best.ckpt")
+    model = load_module(trained / "checkpoints" / "best.ckpt")
     with torch.no_grad():
         said = model.predict_step(Batch(images, torch.zeros(len(rows)), torch.from_numpy(rows)), 0)
     with (trained / "predictions.csv").open() as file:

@@ -118,7 +118,7 @@ class Media(Callback):
         for number, at in enumerate(worst):
             near = []
             if found is not None:
-                indices, similarities = (values[number, : self.neighbours].cpu().numpy() for values in found)
+                indices, similarities = (values[number, : self.neighbours].cpu().numpy() for values in found[:2])
                 near = [
                     {**_face(partition, row), "similarity": round(float(similarity), 4)}
                     for row, similarity in zip(partition.gallery[indices], similarities, strict=True)

@@ -20,21 +20,45 @@ def read_picture(file: IO[bytes], image_size: int) -> tuple[np.ndarray, list[str
     Raises:
         Exception: Any of Pillow's, where the file is damaged or no picture; see ``reason``.
     """
-    changes = []
+    changes: list[str] = []
+    return to_face(open_upright(file, changes), image_size, changes), changes
+
+
+def open_upright(file: IO[bytes], changes: list[str]) -> Image.Image:
+    """Return a picture, decoded in full and turned upright, and note what was changed; raises what Pillow does."""
     with Image.open(file, formats=FORMATS) as opened:
         if opened.width * opened.height > MAX_PIXELS:
             raise Image.DecompressionBombError
         if getattr(opened, "is_animated", False):  # only formats of several frames have the attribute
             changes.append("Pictures of several frames of which the first was read")
         opened.load()
-        picture: Image.Image = opened
-        if opened.getexif().get(ExifTags.Base.Orientation) in TURNED:
-            changes.append("Pictures turned upright by their EXIF orientation")
-            picture = ImageOps.exif_transpose(opened)
-        if opened.mode != "L" or picture.has_transparency_data:
-            changes.append(f"Pictures converted from {opened.mode} to 8-bit grey")
-            picture = _to_grey(picture)
-        return _fit(picture, image_size, changes), changes
+        if opened.getexif().get(ExifTags.Base.Orientation) not in TURNED:
+            return opened
+        changes.append("Pictures turned upright by their EXIF orientation")
+        return ImageOps.exif_transpose(opened)
+
+
+def to_face(picture: Image.Image, image_size: int, changes: list[str]) -> np.ndarray:
+    """Return a picture of any size and mode as (H, W) uint8 of ``image_size``, and note what was changed."""
+    if picture.mode != "L" or picture.has_transparency_data:
+        changes.append(f"Pictures converted from {picture.mode} to 8-bit grey")
+        picture = flatten(picture).convert("RGB").convert("L")
+    return _fit(picture, image_size, changes)
+
+
+def flatten(picture: Image.Image) -> Image.Image:
+    """Return a picture of any mode as 8-bit grey or colour, what is transparent as white."""
+    if picture.mode.startswith("I"):  # 16 bits, in 32 for some formats; Pillow's own conversion cuts at 255
+        values = np.asarray(picture).astype(np.int64)
+        if values.min() < 0 or values.max() > 65535:
+            raise ValueError("grey values outside 16 bits")
+        return Image.fromarray(((values * 255 + 32767) // 65535).astype(np.uint8))
+    if picture.mode == "F":
+        raise ValueError("floating-point grey values")
+    if picture.has_transparency_data:
+        picture = picture.convert("RGBA")
+        picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
+    return picture if picture.mode == "L" else picture.convert("RGB")
 
 
 def reason(error: Exception) -> str:
@@ -69,21 +93,6 @@ def _fit(picture: Image.Image, image_size: int, changes: list[str]) -> np.ndarra
         changes.append(f"Pictures resized to {image_size} x {image_size} pixels")
         picture = picture.resize((image_size, image_size), Image.Resampling.LANCZOS)
     return np.array(picture)
-
-
-def _to_grey(picture: Image.Image) -> Image.Image:
-    """Return a picture of any mode as 8-bit grey, what is transparent as white."""
-    if picture.mode.startswith("I"):  # 16 bits, in 32 for some formats; Pillow's own conversion cuts at 255
-        values = np.asarray(picture).astype(np.int64)
-        if values.min() < 0 or values.max() > 65535:
-            raise ValueError("grey values outside 16 bits")
-        return Image.fromarray(((values * 255 + 32767) // 65535).astype(np.uint8))
-    if picture.mode == "F":
-        raise ValueError("floating-point grey values")
-    if picture.has_transparency_data:
-        picture = picture.convert("RGBA")
-        picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
-    return picture.convert("RGB").convert("L")
 
 
 def _look_up(table: Mapping[str, str], column: str, row: Mapping[str, str]) -> str:

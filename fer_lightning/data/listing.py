@@ -124,7 +124,7 @@ def list_zip(path: Path, archive: zipfile.ZipFile) -> tuple[Files, Remarks]:
 
 def choose_pictures(path: Path, files: Files, remarks: Remarks) -> list[str]:
     """Return the pictures of the outermost tree of split/class folders, sorted; none where there is no tree."""
-    pictures = [name for name in files if _is_picture(name)]
+    pictures = [name for name in files if is_picture(name)]
     trees: dict[tuple[str, ...], list[str]] = {}  # folder of the split folders -> its pictures
     for name in pictures:
         parts = PurePosixPath(name).parts
@@ -189,6 +189,7 @@ def _check_member(path: Path, member: zipfile.ZipInfo) -> None:
         )
 
 
-def _is_picture(name: str) -> bool:
+def is_picture(name: str) -> bool:
+    """Return whether a path is that of a picture, by its suffix, and not hidden."""
     path = PurePosixPath(name)
     return path.suffix.lower() in SUFFIXES and not any(part.startswith((".", "__MACOSX")) for part in path.parts)

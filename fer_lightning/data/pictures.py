@@ -11,6 +11,7 @@ from torch.utils.data import Dataset
 from fer_lightning.data.augmentation import Augmentation
 from fer_lightning.data.faces import Faces
 from fer_lightning.data.progress import track
+from fer_lightning.data.scaling import scale
 
 log = logging.getLogger(__name__)
 
@@ -36,9 +37,8 @@ class Pictures(Dataset[Batch]):
 
     def __getitems__(self, positions: list[int]) -> Batch:
         """Return one batch; ``DataLoader`` calls this in place of ``__getitem__`` item by item."""
-        pixels = torch.from_numpy(self.pixels(positions)).unsqueeze(1)  # (B, 1, H, W)
         return Batch(
-            images=pixels.float().div_(127.5).sub_(1),
+            images=scale(torch.from_numpy(self.pixels(positions))),
             labels=torch.from_numpy(self.labels[positions]),
             rows=torch.from_numpy(self.rows[positions]),
         )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from fer_lightning.data.listing import locate
 from fer_lightning.errors import UserError
@@ -45,10 +45,10 @@ def check(cfg: DictConfig, config_name: str, carrier: str | None = None) -> None
 
     check_packages()
     check_values(cfg, config_name, carrier)
-    if "trainer" in cfg:  # the audit has none
+    if "trainer" in cfg:  # audit and predict have none
         _check_devices(cfg)
-    if cfg.data.root not in (None, "kaggle"):
-        locate(cfg.data.root)
+    if (root := OmegaConf.select(cfg, "data.root")) not in (None, "kaggle"):  # predict needs no faces
+        locate(root)
     output_dir = Path(cfg.paths.output_dir)
     if not output_dir.is_dir():
         raise UserError(

@@ -24,6 +24,7 @@ from fer_lightning.launch.environment import torchvision_mismatch
 from fer_lightning.runs.overrides import CONF
 
 COMMANDS = {"train": "python train.py", "eval": "python eval.py", "audit": "python -m fer_lightning audit"}
+COMMANDS |= {name: f"python -m fer_lightning {name}" for name in ("predict", "export")}
 # Functions of Hydra's that run a job, take its result from another process, or send it there.
 STARTED = {"run_job", "return_value", "launch"}
 EXTRAS = {  # plugins of Hydra's that are not there -> what to install

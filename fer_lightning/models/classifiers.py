@@ -2,7 +2,7 @@
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -15,6 +15,7 @@ log = logging.getLogger(__name__)
 FULL = (torch.float32, torch.float64)  # precision in which a classifier is fitted
 FLOATS = (torch.float16, torch.bfloat16, *FULL)  # the halves: what it has learnt, between a resume and a validation
 NORM = 0.02  # by which a vector of norm 1 may be longer or shorter: half precision normalises no better than to 0.004
+QUERIES = 128  # that are classified at once, whatever the number that is asked about
 
 
 class Neighbours(NamedTuple):
@@ -22,6 +23,15 @@ class Neighbours(NamedTuple):
 
     indices: Tensor  # (B, K) int64, rows of the gallery
     similarities: Tensor  # (B, K) float64, cosine
+    labels: Tensor  # (B, K) int64, their classes
+
+
+class Decision(NamedTuple):
+    """What a classifier says of B queries."""
+
+    labels: Tensor  # (B,) int64, the winning class
+    votes: Tensor  # (B, C) float32, share of the vote per class
+    neighbours: Neighbours | None  # the fitted faces that decided; None where no single faces do
 
 
 class Classifier(nn.Module, ABC):
@@ -58,9 +68,18 @@ class Classifier(nn.Module, ABC):
             raise ValueError(f"{tuple(labels.shape)} labels do not go with {tuple(embeddings.shape)} embeddings")
         self.learn(embeddings.detach().float(), labels.detach())
 
-    @torch.no_grad()
     def forward(self, queries: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the winning class (B,) int64 and the share of the vote per class (B, C) float32.
+        """Return the winning class (B,) int64 and the share of the vote per class (B, C) float32; see ``decide``."""
+        labels, votes, _ = self.decide(queries)
+        return labels, votes
+
+    def explain(self, queries: Tensor) -> Neighbours | None:
+        """Return the fitted faces, by their rows, that decided about queries (B, D); None where no single faces do."""
+        return self.decide(queries).neighbours
+
+    @torch.no_grad()
+    def decide(self, queries: Tensor) -> Decision:
+        """Return classes, votes and what decided them.
 
         Args:
             queries: (B, D) floating, norm 1.
@@ -72,7 +91,8 @@ class Classifier(nn.Module, ABC):
         self._check(queries)
         if not all(len(buffer) for buffer in self.buffers()):
             raise RuntimeError(f"{type(self).__name__} knows no face: call fit(embeddings, labels) first")
-        return self.classify(queries)
+        labels, votes, neighbours = zip(*map(self.classify, queries.split(QUERIES)), strict=True)
+        return Decision(torch.cat(labels), torch.cat(votes), join(neighbours))
 
     def choose(self, queries: Tensor, labels: Tensor) -> dict[str, float]:
         """Settle what can be settled on validation faces; return the accuracy of each choice by the names ``scores``.
@@ -83,8 +103,8 @@ class Classifier(nn.Module, ABC):
         """
         return {}
 
-    def explain(self, queries: Tensor) -> Neighbours | None:
-        """Return the fitted faces, by their rows, that decided about queries (B, D); None where no single faces do."""
+    def known(self) -> tuple[Tensor, Tensor] | None:
+        """Return embeddings (N, D) and labels (N,) of the fitted faces; None where they are not kept."""
         return None
 
     @abstractmethod
@@ -92,8 +112,8 @@ class Classifier(nn.Module, ABC):
         """Fill the buffers from checked embeddings (N, D) float32 and labels (N,)."""
 
     @abstractmethod
-    def classify(self, queries: Tensor) -> tuple[Tensor, Tensor]:
-        """Return what ``forward`` does, for checked queries."""
+    def classify(self, queries: Tensor) -> Decision:
+        """Return what ``decide`` does, for up to ``QUERIES`` checked queries; an ONNX model is made of it."""
 
     @abstractmethod
     def flaw(self, state: Mapping[str, Tensor]) -> str | None:
@@ -129,6 +149,12 @@ class Classifier(nn.Module, ABC):
     def _check(self, embeddings: Tensor) -> None:
         if embeddings.dim() != 2 or embeddings.shape[1] != self.embedding_size:
             raise ValueError(f"embeddings are {tuple(embeddings.shape)}, not (N, {self.embedding_size})")
+
+
+def join(parts: Sequence[Neighbours | None]) -> Neighbours | None:
+    """Return the neighbours of several batches as those of one."""
+    found = [part for part in parts if part is not None]
+    return Neighbours(*map(torch.cat, zip(*found, strict=True))) if found else None
 
 
 def _take_saved_lengths(classifier: nn.Module, state_dict: dict[str, Tensor], prefix: str, *_: Any) -> None:

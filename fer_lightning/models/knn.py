@@ -10,12 +10,12 @@ from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
 from fer_lightning.errors import UserError
-from fer_lightning.models.classifiers import NORM, Classifier, Neighbours
+from fer_lightning.models.classifiers import NORM, QUERIES, Classifier, Decision, Neighbours
 
 log = logging.getLogger(__name__)
 
 GRID = 2**20  # similarities closer than 1 / GRID count as equal: float32 rounding is finer, faces differ by more
-QUERIES, ROWS = 128, 4096  # of one block of similarities: 4 MiB, whatever the size of the gallery
+ROWS = 4096  # of the gallery that are searched at once: 4 MiB of similarities for QUERIES
 HELD_IN = 1000  # gallery faces that the k-NN classifier finds the class of among the rest
 
 
@@ -83,11 +83,11 @@ class KNNClassifier(Classifier):
             The accuracy of each candidate, and the k that is used from here on. Of equal ones the smallest is kept.
         """
         if self.candidates:
-            found = _nearest(queries, self.gallery, min(max(self.candidates), len(self.gallery)))
+            found = _nearest(queries, self.gallery, self.gallery_labels, max(self.candidates))
         scores = {}
         for k in self.candidates:
-            nearest = Neighbours(found.indices[:, :k], found.similarities[:, :k])
-            scores[k] = (self._vote(nearest, self.gallery_labels)[0] == labels).double().mean().item()
+            nearest = Neighbours(*(values[:, :k] for values in found))
+            scores[k] = (self._vote(nearest)[0] == labels).double().mean().item()
         if not self.fixed:
             self.k = min(scores, key=lambda k: (-scores[k], k))
         return dict(zip(self.scores, [*scores.values(), float(self.k)], strict=True))
@@ -120,14 +120,14 @@ class KNNClassifier(Classifier):
             return "k is no whole number above 0"
         return None
 
-    @torch.no_grad()
-    def explain(self, queries: Tensor) -> Neighbours:
-        """Return the nearest gallery faces of queries (B, D) of norm 1."""
-        return _nearest(queries, self.gallery, min(self.k, len(self.gallery)))
+    def known(self) -> tuple[Tensor, Tensor]:
+        """Return the gallery."""
+        return self.gallery, self.gallery_labels
 
-    def classify(self, queries: Tensor) -> tuple[Tensor, Tensor]:
+    def classify(self, queries: Tensor) -> Decision:
         """Count the votes of the neighbours."""
-        return self._vote(_nearest(queries, self.gallery, min(self.k, len(self.gallery))), self.gallery_labels)
+        neighbours = _search(queries, self.gallery, self.gallery_labels, self.k)
+        return Decision(*self._vote(neighbours), neighbours)
 
     @torch.no_grad()
     def held_in_accuracy(self) -> float:
@@ -136,12 +136,11 @@ class KNNClassifier(Classifier):
         sample = torch.zeros(size, dtype=torch.bool, device=self.gallery.device)
         sample[torch.from_numpy(np.random.default_rng(0).permutation(size)[: min(HELD_IN, size // 4)])] = True
         rest, labels = self.gallery[~sample], self.gallery_labels[~sample]
-        predictions, _ = self._vote(_nearest(self.gallery[sample], rest, min(self.k, len(rest))), labels)
+        predictions, _ = self._vote(_nearest(self.gallery[sample], rest, labels, self.k))
         return (predictions == self.gallery_labels[sample]).float().mean().item()
 
-    def _vote(self, neighbours: Neighbours, gallery_labels: Tensor) -> tuple[Tensor, Tensor]:
-        similarities = neighbours.similarities
-        labels = gallery_labels[neighbours.indices]  # (B, K)
+    def _vote(self, neighbours: Neighbours) -> tuple[Tensor, Tensor]:
+        _, similarities, labels = neighbours  # (B, K)
         if self.weights == "uniform":
             weights = torch.ones_like(similarities)
         else:  # relative to the nearest face, so that no exponential overflows
@@ -153,20 +152,24 @@ class KNNClassifier(Classifier):
         return winner, (votes / weights.sum(dim=1, keepdim=True)).float()
 
 
-def _nearest(queries: Tensor, gallery: Tensor, k: int) -> Neighbours:
-    """Return the k rows of a gallery (N, D) that are most similar to each of queries (B, D), all of norm 1."""
+def _nearest(queries: Tensor, gallery: Tensor, labels: Tensor, k: int) -> Neighbours:
+    """Return the k rows of a gallery (N, D), or all, that are most similar to each of queries (B, D), all of norm 1."""
+    found = (_search(chunk, gallery, labels, k) for chunk in queries.split(QUERIES))
+    return Neighbours(*map(torch.cat, zip(*found, strict=True)))
+
+
+def _search(queries: Tensor, gallery: Tensor, labels: Tensor, k: int) -> Neighbours:
+    """Return what ``_nearest`` does, for up to ``QUERIES`` queries."""
     size = len(gallery)
     # One integer holds (similarity on the grid, earlier row first): keys are distinct, so no device is free
     # to order ties in its own way. float64: the sums of CPU and GPU agree far below 1 / GRID.
     row_keys = torch.arange(size - 1, -1, -1, device=gallery.device)
-    keys = []
-    for chunk in queries.split(QUERIES):
-        best = row_keys.new_empty(len(chunk), 0)
-        for block, block_keys in zip(gallery.split(ROWS), row_keys.split(ROWS), strict=True):
-            grid = (chunk.double() @ block.double().T).mul_(GRID).round_().long()  # (b, ROWS)
-            best = torch.cat([best, grid.mul_(size).add_(block_keys)], dim=1)
-            best = best.topk(min(k, best.shape[1]), dim=1).values
-        keys.append(best)
-    key = torch.cat(keys)  # (B, K)
-    similarities = key.div(size, rounding_mode="floor").double() / GRID
-    return Neighbours(size - 1 - key.remainder(size), similarities)
+    best = row_keys.new_empty(queries.shape[0], 0)  # not len(), which would fix the number in an ONNX model
+    for block, block_keys in zip(gallery.split(ROWS), row_keys.split(ROWS), strict=True):
+        grid = (queries.double() @ block.double().T).mul_(GRID).round_().long()  # (B, ROWS)
+        best = torch.cat([best, grid.mul_(size).add_(block_keys)], dim=1)
+        best = best.topk(min(k, best.shape[1]), dim=1).values
+    earlier = best.remainder(size)
+    similarities = (best - earlier).double() / (size * GRID)  # exact: a multiple of size, below 2**53
+    indices = size - 1 - earlier
+    return Neighbours(indices, similarities, labels[indices])

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn.functional import linear, normalize
 
 from fer_lightning.errors import UserError
-from fer_lightning.models.classifiers import NORM, Classifier
+from fer_lightning.models.classifiers import NORM, Classifier, Decision
 
 NEVER = torch.finfo(torch.float32).min  # score of a class without a face: finite, so that it can be saved
 
@@ -42,13 +42,12 @@ class ScoringClassifier(Classifier):
         self.weight = embeddings.new_zeros(self.num_classes, self.embedding_size)
         self.bias = embeddings.new_full((self.num_classes,), NEVER)
         self.weight[present], self.bias[present] = weight.to(embeddings), bias.to(embeddings)
-        predictions, _ = self.classify(embeddings)
-        self.held_in = (predictions == labels).float().mean().reshape(1)
+        self.held_in = (self.classify(embeddings).labels == labels).float().mean().reshape(1)
 
-    def classify(self, queries: Tensor) -> tuple[Tensor, Tensor]:
+    def classify(self, queries: Tensor) -> Decision:
         """Take the class with the highest score."""
         scores = linear(queries.to(self.weight), self.weight, self.bias)  # (B, C)
-        return scores.argmax(dim=1), scores.softmax(dim=1)
+        return Decision(scores.argmax(dim=1), scores.softmax(dim=1), None)
 
     def flaw(self, state: Mapping[str, Tensor]) -> str | None:
         """Look for one row a class, of which one at least has a face."""

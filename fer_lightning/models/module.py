@@ -5,22 +5,18 @@ from typing import Any, Literal, NamedTuple
 import lightning
 import numpy as np
 import torch
-from hydra.errors import InstantiationException
-from hydra.utils import instantiate
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
-from torch.nn.functional import normalize, pad
+from torch.nn.functional import pad
 
 from fer_lightning.data.faces import CLASSES
 from fer_lightning.data.pictures import Batch
 from fer_lightning.errors import UserError
-from fer_lightning.models.classifiers import Classifier
 from fer_lightning.models.distributed import gather
 from fer_lightning.models.metrics import classification_metrics, triplet_telemetry
+from fer_lightning.models.network import Config, Network, build
 from fer_lightning.models.weights import check_weights
-
-Config = dict[str, Any]  # what hydra.utils.instantiate takes: _target_ and its arguments, plain values alone
 
 
 class Prediction(NamedTuple):
@@ -31,8 +27,8 @@ class Prediction(NamedTuple):
     embeddings: Tensor  # (B, D) float32, norm 1
 
 
-class ExpressionModule(lightning.LightningModule):
-    """Embedder trained by metric learning, classifier fitted at each validation.
+class ExpressionModule(Network, lightning.LightningModule):
+    """A network whose embedder is trained by metric learning and whose classifier is fitted at each validation.
 
     Several processes embed a share of each batch and gather the embeddings, so that every one of them mines, loses,
     searches and logs what one process would.
@@ -49,8 +45,7 @@ class ExpressionModule(lightning.LightningModule):
             moves after each step, and that number is filled in here; any other moves once an epoch.
         triplet_margin: Squared Euclidean distance by which the loss wants a negative to be farther than the positive.
         objective: Metric that a scheduler such as ReduceLROnPlateau watches.
-        mirrored: Whether validation, test and everything after them embed a face as the mean of the vectors of its
-            picture and of its mirror image, at norm 1.
+        mirrored: As of ``Network``.
 
     Attributes:
         test_outputs: ``rows``, ``labels``, ``predictions``, ``votes`` and ``embeddings`` of the last test's faces.
@@ -68,20 +63,12 @@ class ExpressionModule(lightning.LightningModule):
         objective: str,
         mirrored: bool,
     ) -> None:
-        super().__init__()
+        super().__init__(embedder, classifier, mirrored)
         self.save_hyperparameters(logger=False)  # train.py hands the loggers the whole configuration
-        self.configure_networks(embedder, classifier, mirrored)
-        self.configure_losses(loss, miner, triplet_margin)
-        self.configure_metrics()
-
-    def configure_networks(self, embedder: Config, classifier: Config, mirrored: bool) -> None:
-        """Make what predicts."""
-        # A training step on the CPU is 1.2 to 1.8 times faster on channels-last weights (benchmarks/train_step.py).
-        self.embedder = build("embedder", embedder).to(memory_format=torch.channels_last)
-        self.classifier: Classifier = build("classifier", classifier)
-        self.mirrored = mirrored
         # Every process has fitted the whole classifier: DDP would send it round again before each step.
         self._ddp_params_and_buffers_to_ignore = [f"classifier.{name}" for name, _ in self.classifier.named_buffers()]
+        self.configure_losses(loss, miner, triplet_margin)
+        self.configure_metrics()
 
     def configure_losses(self, loss: Config | None, miner: Config | None, triplet_margin: float) -> None:
         """Make what trains."""
@@ -113,18 +100,6 @@ class ExpressionModule(lightning.LightningModule):
         """Let the processes draw different dropout."""
         if self.global_rank:
             torch.manual_seed(torch.initial_seed() + self.global_rank)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Return (B, D) unit vectors, float32 at least, for images (B, 1, H, W) float32 in [-1, 1]."""
-        embeddings = self.embed(images)
-        if self.mirrored and not self.training:
-            embeddings = normalize(embeddings + self.embed(images.flip(3)), dim=1)
-        return embeddings
-
-    def embed(self, images: Tensor) -> Tensor:
-        """Return what ``forward`` does, of the pictures alone."""
-        embeddings = self.embedder(images.contiguous(memory_format=torch.channels_last))
-        return embeddings.to(torch.promote_types(embeddings.dtype, torch.float32))
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """Mine and lose in float32 at least, whatever the precision of the embedder."""
@@ -238,18 +213,3 @@ class ExpressionModule(lightning.LightningModule):
         where in the epoch they begin.
         """
         return 2 if self.trainer.ckpt_path else int(self.trainer.estimated_stepping_batches)
-
-
-def build(node: str, config: Config) -> Any:
-    """Return what the configuration of a node names.
-
-    Raises:
-        UserError: Naming the node, if an argument is refused.
-    """
-    try:
-        return instantiate(config, _convert_="all")
-    except InstantiationException as error:  # what it wraps says more
-        cause = error.__cause__ or error
-        if isinstance(cause, TypeError | ValueError):
-            raise UserError(f"{node}: {cause}") from cause
-        raise cause from cause.__cause__

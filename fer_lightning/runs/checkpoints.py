@@ -3,11 +3,12 @@
 import logging
 import re
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import lightning
 import torch
 from omegaconf import OmegaConf
 from packaging.version import InvalidVersion, Version
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 
 import fer_lightning
 from fer_lightning.errors import FILE, FOLDER, UserError, stands_at
-from fer_lightning.models.module import ExpressionModule
+from fer_lightning.models.network import Network
 from fer_lightning.models.weights import check_weights
 from fer_lightning.runs.form import deviation
 from fer_lightning.runs.overrides import CONF, allowed, plain
@@ -63,39 +64,46 @@ def take_weights(model: nn.Module, path: str) -> None:
     log.info("starts from the embedder's weights in %s", path)
 
 
-def load_model(checkpoint: str | Path) -> ExpressionModule:
-    """Return the network of a checkpoint, on the CPU and ready to predict, rebuilt from the checkpoint alone.
+def load_module(checkpoint: str | Path) -> Any:
+    """Return the network of a checkpoint as an ``ExpressionModule``, on the CPU, for Lightning's ``Trainer.predict``.
 
     Args:
         checkpoint: Path of the file; a stranger's may be given.
 
     Raises:
-        UserError: If it cannot be read (see ``load``), or names anything but an embedder and a classifier of ours.
+        UserError: As ``load`` and ``rebuild``.
     """
-    saved = load(str(checkpoint), "checkpoint")
-    embedder, classifier = (own_part(node, saved, checkpoint) for node in ("embedder", "classifier"))
+    from fer_lightning.models.module import ExpressionModule  # the one thing here that needs Lightning
+
+    untrained: dict[str, Any] = {"loss": None, "miner": None, "optimizer": None, "scheduler": None}
+    make = partial(ExpressionModule, **untrained, triplet_margin=0.0, objective="")
+    return rebuild(load(str(checkpoint), "checkpoint"), f"checkpoint={checkpoint}", make)
+
+
+def rebuild(saved: Mapping, source: str, make: Callable[..., Network]) -> Network:
+    """Return the network that settings and weights describe, on the CPU and ready to predict.
+
+    Args:
+        saved: What a checkpoint holds: "hyper_parameters" and "state_dict" are read.
+        source: Name of the file in messages, after the option that gave it.
+        make: ``Network``, or what else takes ``embedder``, ``classifier`` and ``mirrored``.
+
+    Raises:
+        UserError: If they name anything but an embedder and a classifier of ours, or make no network.
+    """
+    parts = {node: own_part(node, saved, source) for node in ("embedder", "classifier")}
     try:
-        model = ExpressionModule(
-            embedder,
-            classifier,
-            loss=None,
-            miner=None,
-            optimizer=None,
-            scheduler=None,
-            triplet_margin=0.0,
-            objective="",
-            mirrored=saved["hyper_parameters"].get("mirrored") is True,
-        )
+        network = make(**parts, mirrored=saved["hyper_parameters"].get("mirrored") is True)
         items = saved["state_dict"].items()
         weights = {name: tensor for name, tensor in items if name.startswith(("embedder.", "classifier."))}
-        check_weights(model, weights, "it", fitted=True)
-        model.load_state_dict(weights)
+        check_weights(network, weights, "it", fitted=True)
+        network.load_state_dict(weights)
     except Exception as error:  # whatever a stranger's numbers do to a network
-        raise UserError(f"checkpoint={checkpoint} makes no network: {error!s:.300}") from error
-    return model.eval()
+        raise UserError(f"{source} makes no network: {error!s:.300}") from error
+    return network.eval()
 
 
-def own_part(node: str, saved: Mapping, checkpoint: str | Path) -> dict[str, Any]:
+def own_part(node: str, saved: Mapping, source: str) -> dict[str, Any]:
     """Return a part's configuration out of a checkpoint, if it names a class of conf/NODE and gives it plain values.
 
     Raises:
@@ -104,11 +112,11 @@ def own_part(node: str, saved: Mapping, checkpoint: str | Path) -> dict[str, Any
     settings = saved.get("hyper_parameters")
     config = settings.get(node) if isinstance(settings, dict) else None
     if not isinstance(config, dict):
-        raise UserError(f"checkpoint={checkpoint} does not say what its {node} is: python eval.py can still score it")
+        raise UserError(f"{source} does not say what its {node} is: python eval.py can still score it")
     own = [OmegaConf.select(OmegaConf.load(path), "_target_") for path in (CONF / node).glob("*.yaml")]
     target, arguments = config.get("_target_"), {name: config[name] for name in config.keys() - {"_target_"}}
     if not plain(target) or target not in own or not plain(arguments):
-        raise UserError(f"checkpoint={checkpoint} says of its {node} what could run code: not loaded")
+        raise UserError(f"{source} says of its {node} what could run code: not loaded")
     # The weights are the checkpoint's: nothing is fetched, no other file is read.
     elsewhere = {"pretrained": False, "checkpoint_path": ""}
     return config | {name: value for name, value in elsewhere.items() if name in config}
@@ -158,7 +166,7 @@ def load_for_trainer(path: str, option: str) -> dict:
     Raises:
         UserError: As ``load``; or if it was written by no Lightning, or by one of another age.
     """
-    checkpoint, own = load(path, option), Version(lightning.__version__)
+    checkpoint, own = load(path, option), Version(metadata.version("lightning"))
     try:
         same_age = Version(checkpoint["pytorch-lightning_version"]).major == own.major
     except (KeyError, TypeError, InvalidVersion):

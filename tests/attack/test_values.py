@@ -298,7 +298,10 @@ def described(cls: type[Node] = Node) -> dict[str, set[str]]:
     return found
 
 
-CLASSES, OPTIONS = described(), {name for command in ("eval", "audit") for name in meanings(command)}
+CLASSES, OPTIONS = (
+    described(),
+    {name for command in ("eval", "audit", "predict", "export") for name in meanings(command)},
+)
 OPEN = {"pictures", "maps", "settings", "translate_px"}  # nodes whose names are anybody's
 
 

@@ -9,7 +9,7 @@ from hydra.utils import instantiate
 from fer_lightning.data.datamodule import Batch
 from fer_lightning.errors import UserError
 from fer_lightning.models.module import ExpressionModule
-from fer_lightning.runs.checkpoints import KEY, load_model
+from fer_lightning.runs.checkpoints import KEY, load_module
 from tests.conftest import options
 
 TINY = [option for option in options("tiny") if not option.startswith(("loss", "sampler"))]
@@ -31,7 +31,7 @@ def test_checkpoint_alone_makes_the_network_again(make_cfg, tmp_path, head, netw
     batch = Batch(torch.randn(5, 1, 48, 48), torch.arange(5), torch.arange(5))
     model.classifier.fit(model(batch.images), batch.labels)
     expected = model.predict_step(batch, 0)
-    again = load_model(saved(model, tmp_path / "a model=1.ckpt"))
+    again = load_module(saved(model, tmp_path / "a model=1.ckpt"))
     assert not again.training
     for found, wanted in zip(again.predict_step(batch, 0), expected, strict=True):
         assert torch.equal(found, wanted)
@@ -43,7 +43,7 @@ def test_nothing_is_fetched_for_a_checkpoint(make_cfg, tmp_path):
     model = instantiate(make_cfg("embedder=timm", "embedder.model_name=test_resnet").model)
     model.classifier.fit(torch.eye(7, 128), torch.arange(7))
     stranger = {**model.hparams["embedder"], "pretrained": True, "checkpoint_path": str(tmp_path / "evil.pth")}
-    load_model(saved(model, tmp_path / "model.ckpt", embedder=stranger))
+    load_module(saved(model, tmp_path / "model.ckpt", embedder=stranger))
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_configuration_of_a_stranger_is_refused(make_cfg, tmp_path, monkeypatch,
     monkeypatch.chdir(tmp_path)
     model = instantiate(make_cfg(*TINY).model)
     with pytest.raises(UserError, match=r"bad\.ckpt (says of its|does not say what its) (embedder|classifier)"):
-        load_model(saved(model, tmp_path / "bad.ckpt", **change))
+        load_module(saved(model, tmp_path / "bad.ckpt", **change))
     assert not Path("pwned").exists()
 
 
@@ -82,7 +82,7 @@ def test_arguments_of_a_stranger_are_plain(make_cfg, tmp_path, monkeypatch, name
     monkeypatch.chdir(tmp_path)
     model = instantiate(make_cfg(*TINY).model)
     with pytest.raises(UserError, match="says of its embedder what could run code"):
-        load_model(saved(model, tmp_path / "bad.ckpt", embedder={**model.hparams["embedder"], name: value}))
+        load_module(saved(model, tmp_path / "bad.ckpt", embedder={**model.hparams["embedder"], name: value}))
     assert not Path("pwned").exists()
 
 
@@ -91,15 +91,15 @@ def test_numbers_that_make_no_network_are_one_sentence(make_cfg, tmp_path, chang
     model = instantiate(make_cfg(*TINY).model)
     bad = saved(model, tmp_path / "bad.ckpt", embedder={**model.hparams["embedder"], **change})
     with pytest.raises(UserError, match=r"bad\.ckpt makes no network"):
-        load_model(bad)
+        load_module(bad)
 
 
 def test_checkpoint_without_configurations_is_named(tmp_path):
     torch.save({"state_dict": {}, KEY: {"overrides": [], "version": "0.1.0"}}, tmp_path / "old.ckpt")
     with pytest.raises(UserError, match=r"old\.ckpt does not say what its embedder is"):
-        load_model(tmp_path / "old.ckpt")
+        load_module(tmp_path / "old.ckpt")
     with pytest.raises(UserError, match="does not exist"):
-        load_model(tmp_path / "none.ckpt")
+        load_module(tmp_path / "none.ckpt")
 
 
 @pytest.mark.parametrize(

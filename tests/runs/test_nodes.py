@@ -8,7 +8,13 @@ from omegaconf import OmegaConf
 from fer_lightning.runs.nodes import NODES, Kind, differences, kind
 from fer_lightning.runs.overrides import CONF
 
-CHOICES = {"train": ["embedder=timm"], "eval": ["checkpoint=x"], "audit": []}
+CHOICES = {
+    "train": ["embedder=timm"],
+    "eval": ["checkpoint=x"],
+    "audit": [],
+    "predict": ["checkpoint=x", "input=x"],
+    "export": ["checkpoint=x"],
+}
 
 
 def test_every_node_of_the_configuration_stands_in_the_table_and_nothing_else():

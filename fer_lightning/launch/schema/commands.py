@@ -96,6 +96,3 @@ class Eval(Train):
     """What ``python eval.py`` takes."""
 
     checkpoint: Place = Field(description="the checkpoint to score")
-
-
-COMMANDS: dict[str, type[Node]] = {"train": Train, "eval": Eval, "audit": Audit}

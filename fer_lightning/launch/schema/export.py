@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from typing import Any, get_args, get_origin
 
 from fer_lightning.errors import UserError
-from fer_lightning.launch.schema.commands import COMMANDS, Eval
+from fer_lightning.launch.schema.commands import Eval
 from fer_lightning.launch.schema.kinds import Node, Other
+from fer_lightning.launch.schema.use import COMMANDS
 from fer_lightning.runs.overrides import CONF
 
 POINTER = {"type": "string", "pattern": r"\$\{", "description": "the value of another option"}
@@ -16,7 +17,7 @@ def meanings(command: str) -> dict[str, str]:
     """Return the options of a command in the order of the schema, and one line on each.
 
     Args:
-        command: train, eval or audit.
+        command: Its name, such as train.
 
     Returns:
         ``optimizer`` -> "what changes the weights after each batch", ``optimizer.lr`` -> "learning rate" and so on. An

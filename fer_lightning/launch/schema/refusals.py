@@ -12,8 +12,8 @@ from pydantic import ValidationError
 
 from fer_lightning.errors import UserError
 from fer_lightning.launch.messages import keys, meant
-from fer_lightning.launch.schema.commands import COMMANDS
 from fer_lightning.launch.schema.kinds import KIND, shown
+from fer_lightning.launch.schema.use import COMMANDS
 from fer_lightning.runs.overrides import CONF
 
 Path = tuple[str | int, ...]  # of a value: the keys and positions that lead to it

@@ -1,0 +1,54 @@
+"""Classify the faces of pictures, a folder, a zip, a video or a camera: python -m fer_lightning predict."""
+
+import logging
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import hydra
+from omegaconf import DictConfig
+
+import fer_lightning.launch.resolvers  # noqa: F401  registers what conf/ computes
+from fer_lightning.data.listing import some
+from fer_lightning.data.progress import track
+from fer_lightning.errors import UserError
+from fer_lightning.launch.checks import check
+from fer_lightning.launch.entry import run
+from fer_lightning.runs.overrides import CONF
+
+log = logging.getLogger(__name__)
+
+
+@hydra.main(version_base="1.3", config_path=str(CONF), config_name="predict")
+def main(cfg: DictConfig) -> None:
+    """Write predictions.csv, predictions.json and contact_sheet.png."""
+    check(cfg, "predict")
+
+    from fer_lightning.use.model import load_model  # these need OpenCV, and a network torch
+    from fer_lightning.use.predictions import PredictionFiles, look
+    from fer_lightning.use.sheet import CELL, write_sheet
+    from fer_lightning.use.sources import open_source
+    from fer_lightning.use.tally import Tally
+
+    folder, start = Path(cfg.paths.output_dir), time.perf_counter()
+    source = open_source(cfg.input, cfg.every, cfg.limit)
+    detector, model = hydra.utils.instantiate(cfg.detector), load_model(cfg.checkpoint)
+    head = {"checkpoint": str(cfg.checkpoint), "input": str(cfg.input), "detector": detector.note}
+    tally, sheet = Tally(), []
+    with PredictionFiles(folder, model, head) as files, suppress(*[KeyboardInterrupt] * source.endless):
+        frames = track(source, f"predicting {cfg.input}")
+        for seen in look(model, detector, frames, cfg.batch_size, cfg.sheet, CELL):
+            tally.add(seen)
+            files.write(seen)
+            sheet += [seen] * (seen.small is not None)
+    if tally.unreadable_count == tally.pictures:
+        raise UserError(f"input={cfg.input}: no picture could be read: {some(tally.unreadable)}")
+    write_sheet(folder / "contact_sheet.png", sheet, f"{len(sheet):,} of {tally.pictures:,} pictures, {detector.note}")
+    for line in tally.lines():
+        log.info(line)
+    log.info("%s; %.1f s in all", detector.note, time.perf_counter() - start)
+    log.info("written: %s/predictions.csv, predictions.json, contact_sheet.png", folder)
+
+
+if __name__ == "__main__":
+    run(main, "predict")

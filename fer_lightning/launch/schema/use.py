@@ -1,0 +1,92 @@
+"""The nodes of what a trained network is used for: detector and gallery, and the commands predict and export."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from fer_lightning.launch.schema.commands import Audit, Eval, Train
+from fer_lightning.launch.schema.kinds import (
+    Choice,
+    Count,
+    CountOrNone,
+    Node,
+    Nullable,
+    Partial,
+    Place,
+    Says,
+    Seed,
+    Share,
+    Switch,
+    partial,
+    target,
+)
+from fer_lightning.launch.schema.places import Paths
+
+Input = Annotated[
+    Annotated[str, Field(min_length=1)] | Annotated[int, Field(ge=0)],
+    Says("a picture, folder, .zip or video, or the number of a camera", "faces/"),
+]
+Margin = Annotated[float, Field(ge=-0.5, le=3), Says("a number from -0.5 to 3", "0.05")]
+Format = Annotated[Literal["bundle", "onnx"], Says()]
+
+
+class WholePicture(Node):
+    """Each picture is one face."""
+
+    target_: Literal["fer_lightning.use.detectors.WholePicture"] = target()
+
+
+class YuFace(Node):
+    """Faces by the package yuface."""
+
+    target_: Literal["fer_lightning.use.detectors.YuFace"] = target()
+    margin: Margin = Field(description="share of a box's longer side that is added around it")
+    min_confidence: Share = Field(description="confidence of a face, at least")
+
+
+class YuNet(YuFace):
+    """Faces by OpenCV's FaceDetectorYN."""
+
+    target_: Literal["fer_lightning.use.detectors.YuNet"] = target()  # type: ignore[assignment]
+    model: Place = Field(description="its model, an .onnx file of OpenCV's zoo")
+
+
+class FullGallery(Node):
+    """Every face of the gallery."""
+
+    target_: Literal["fer_lightning.use.galleries.full"] = target()
+    partial_: Partial = partial()
+
+
+class SmallGallery(Node):
+    """A part of the gallery, or means of it."""
+
+    target_: Literal["fer_lightning.use.galleries.kmeans", "fer_lightning.use.galleries.condensed"] = target()
+    partial_: Partial = partial()
+    size: Count = Field(description="vectors that are kept, about")
+    seed: Seed = Field(description="decides which")
+
+
+class Predict(Node):
+    """What ``python -m fer_lightning predict`` takes."""
+
+    detector: Choice[WholePicture | YuFace | YuNet] = Field(description="what finds faces in a picture")
+    paths: Paths = Field(description="folders")
+    checkpoint: Place = Field(description="a .ckpt file, a bundle's folder or an .onnx file")
+    input: Input = Field(description="picture, folder, .zip or video, or the number of a camera")
+    every: Count = Field(description="of a video or camera every how manieth frame is taken")
+    limit: Nullable[Count] = Field(description="pictures that are taken, at most")
+    batch_size: Count = Field(description="faces that are computed at once")
+    sheet: CountOrNone = Field(description="pictures on the contact sheet, at most")
+
+
+class Export(Eval):
+    """What ``python -m fer_lightning export`` takes."""
+
+    gallery: Choice[FullGallery | SmallGallery] = Field(description="which faces the classifier keeps")
+    format: Format = Field(description="a folder of safetensors and JSON, or one ONNX file")
+    output: Nullable[Place] = Field(description="a new folder or file; null: one inside that of this export")
+    int8: Switch = Field(description="whether the embedder computes in 8 bits, of format=onnx")
+
+
+COMMANDS: dict[str, type[Node]] = {"train": Train, "eval": Eval, "audit": Audit, "predict": Predict, "export": Export}

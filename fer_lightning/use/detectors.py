@@ -1,0 +1,144 @@
+"""Faces in photographs: where they are, and the square that is cut out of the photograph for each."""
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from fer_lightning.errors import UserError, install_command
+
+LONGEST_SIDE = 640  # pixels that a photograph is searched at; larger ones are made smaller for it
+
+
+class Box(NamedTuple):
+    """Where a face is, pixels of the photograph; it may reach beyond its edges."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+    confidence: float  # the detector's, 0 to 1
+
+
+class Detector(ABC):
+    """What finds faces in a photograph; calling it cuts them out.
+
+    Attributes:
+        note: What it does, for people.
+    """
+
+    note: str
+
+    @abstractmethod
+    def __call__(self, picture: Image.Image) -> list[tuple[Box | None, Image.Image]]:
+        """Return a box and a picture of each face, the most certain first; none where there is none.
+
+        Args:
+            picture: Grey or colour, 8 bits.
+        """
+
+
+class WholePicture(Detector):
+    """Take each picture as one face."""
+
+    note = "each picture is taken as one face (detector=none)"
+
+    def __call__(self, picture: Image.Image) -> list[tuple[Box | None, Image.Image]]:
+        """Return the picture itself, without a box."""
+        return [(None, picture)]
+
+
+class BoxDetector(Detector):
+    """What finds boxes; each is made a square about its middle and widened.
+
+    Args:
+        margin: Share of the box's longer side that the square is larger by; below 0 it is smaller.
+        min_confidence: What the detector is less sure of, 0 to 1, is no face.
+    """
+
+    def __init__(self, margin: float, min_confidence: float) -> None:
+        if not -0.5 <= margin <= 3 or not 0 <= min_confidence <= 1:
+            raise UserError(
+                f"detector.margin={margin} must lie in -0.5 to 3 and detector.min_confidence={min_confidence} in 0 to 1"
+            )
+        self.note = f"faces found by {type(self).__name__}, margin {margin:g}"
+        self.margin = margin
+        self.min_confidence = min_confidence
+
+    @abstractmethod
+    def find(self, pixels: np.ndarray) -> np.ndarray:
+        """Return left, top, width, height and confidence (N, 5) of the faces in pixels (H, W, 3) uint8, BGR."""
+
+    def __call__(self, picture: Image.Image) -> list[tuple[Box | None, Image.Image]]:
+        """Return the square of each face and what it shows; beyond the edges of the photograph its border goes on."""
+        scale = max(1.0, max(picture.size) / LONGEST_SIDE)
+        smaller = picture.resize([max(1, round(side / scale)) for side in picture.size]) if scale > 1 else picture
+        found = self.find(np.ascontiguousarray(np.asarray(smaller.convert("RGB"))[:, :, ::-1]))
+        boxes = [self._square(scale * row[:4], float(row[4])) for row in found if row[4] >= self.min_confidence]
+        return [(box, cut(picture, box)) for box in sorted(boxes, key=lambda box: (-box.confidence, box))]
+
+    def _square(self, box: np.ndarray, confidence: float) -> Box:
+        left, top, width, height = box
+        side = max(2.0, max(width, height) * (1 + self.margin))
+        corner = (left + (width - side) / 2, top + (height - side) / 2)
+        return Box(round(corner[0]), round(corner[1]), round(side), round(side), round(min(confidence, 1.0), 4))
+
+
+class YuFace(BoxDetector):
+    """Shiqi Yu's libfacedetection, by the package yuface, which carries its weights.
+
+    Args:
+        margin: As of ``BoxDetector``.
+        min_confidence: As of ``BoxDetector``.
+    """
+
+    def __init__(self, margin: float, min_confidence: float) -> None:
+        super().__init__(margin, min_confidence)
+        try:
+            import yuface
+        except ImportError as error:
+            raise UserError(f"detector=yuface needs yuface: {install_command('detect')}") from error
+        self.detect = yuface.detect
+
+    def find(self, pixels: np.ndarray) -> np.ndarray:
+        """Return the boxes of libfacedetection."""
+        confidences, boxes, _ = self.detect(pixels, 0.0)
+        return np.column_stack([boxes.astype(float), confidences / 100])
+
+
+class YuNet(BoxDetector):
+    """OpenCV's FaceDetectorYN.
+
+    Args:
+        model: Path of its ONNX file, such as face_detection_yunet_2023mar.onnx of OpenCV's zoo.
+        margin: As of ``BoxDetector``.
+        min_confidence: As of ``BoxDetector``.
+    """
+
+    def __init__(self, model: str, margin: float, min_confidence: float) -> None:
+        super().__init__(margin, min_confidence)
+        if not Path(model).is_file():
+            raise UserError(
+                f"detector.model={model} does not exist: give YuNet's .onnx file, or use detector=yuface, which brings "
+                "its own"
+            )
+        try:
+            self.network = cv2.FaceDetectorYN.create(model, "", (LONGEST_SIDE, LONGEST_SIDE), min_confidence)
+        except cv2.error as error:
+            raise UserError(f"detector.model={model} is no model that OpenCV can read ({error.err})") from error
+
+    def find(self, pixels: np.ndarray) -> np.ndarray:
+        """Return the boxes of YuNet."""
+        self.network.setInputSize((pixels.shape[1], pixels.shape[0]))
+        faces = self.network.detect(pixels)[1]
+        return np.empty((0, 5)) if faces is None else faces[:, [0, 1, 2, 3, 14]]
+
+
+def cut(picture: Image.Image, box: Box) -> Image.Image:
+    """Return what a box shows; beyond the edges of the picture its border goes on."""
+    rows = np.arange(box.top, box.top + box.height).clip(0, picture.height - 1)
+    columns = np.arange(box.left, box.left + box.width).clip(0, picture.width - 1)
+    return Image.fromarray(np.asarray(picture)[rows[:, None], columns])

@@ -1,0 +1,130 @@
+"""Networks in torch: read from checkpoints and bundles, written as bundles, asked about faces.
+
+Nothing is unpickled from a bundle, and nothing here imports Lightning.
+"""
+
+import hashlib
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import OmegaConf
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor, nn
+
+from fer_lightning.data.faces import CLASSES
+from fer_lightning.data.scaling import scale
+from fer_lightning.errors import UserError
+from fer_lightning.models.network import Network
+from fer_lightning.runs import checkpoints
+from fer_lightning.runs.files import write_text
+from fer_lightning.runs.overrides import CONF, allowed
+from fer_lightning.use.description import Description, read_description
+from fer_lightning.use.model import Answers
+
+WEIGHTS, CONFIG = "model.safetensors", "config.json"
+
+
+class FaceReader(nn.Module):
+    """The whole way from pixels to votes, which an ONNX model holds too.
+
+    Args:
+        network: Fitted, ready to predict.
+    """
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, faces: Tensor) -> tuple[Tensor, ...]:
+        """Return the fields of ``Answers`` for up to ``QUERIES`` faces (N, H, W) uint8."""
+        embeddings = self.network(scale(faces))
+        labels, votes, neighbours = self.network.classifier.classify(embeddings)
+        return labels, votes, embeddings, *(neighbours or ())
+
+
+class TorchBackend:
+    """A network in torch as what ``Model`` asks.
+
+    Args:
+        network: Fitted, ready to predict.
+    """
+
+    def __init__(self, network: Network) -> None:
+        self.network = network
+
+    @torch.inference_mode()
+    def answer(self, faces: np.ndarray) -> Answers:
+        """Return what is said of faces (N, H, W) uint8."""
+        embeddings = self.network(scale(torch.from_numpy(faces)))
+        labels, votes, neighbours = self.network.classifier.decide(embeddings)
+        return Answers(*(values.numpy() for values in (labels, votes, embeddings, *(neighbours or ()))))
+
+
+def read_checkpoint(path: Path) -> tuple[Network, Description]:
+    """Return the network of a checkpoint and what the checkpoint says of it.
+
+    Raises:
+        UserError: As ``runs.checkpoints.load`` and ``rebuild``.
+    """
+    source = f"checkpoint={path}"
+    saved = checkpoints.load(str(path), "checkpoint")
+    network = checkpoints.rebuild(saved, source, Network)
+    settings, record = saved["hyper_parameters"], saved[checkpoints.KEY]
+    origin = {key: str(record[key]) for key in ("version", "code", "data", "data_fingerprint") if key in record}
+    return network, Description(
+        classes=tuple(map(str, record.get("classes", CLASSES))),  # checkpoints before 0.2 have the seven
+        image_size=int(record.get("image_size") or _image_size(settings["embedder"], record["overrides"], source)),
+        embedder=checkpoints.own_part("embedder", saved, source),
+        classifier=checkpoints.own_part("classifier", saved, source),
+        mirrored=network.mirrored,
+        origin=origin,
+    )
+
+
+def write_bundle(folder: Path, network: Network, description: Description, card: str) -> Description:
+    """Write a network as a folder: weights and gallery, config.json, README.md; return what config.json says."""
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = save({name: tensor.contiguous() for name, tensor in network.state_dict().items()})
+    (folder / WEIGHTS).write_bytes(weights)
+    description = replace(description, origin={**description.origin, "weights": hashlib.sha256(weights).hexdigest()})
+    write_text(folder / CONFIG, description.to_json())
+    write_text(folder / "README.md", card)
+    return description
+
+
+def read_bundle(folder: Path) -> tuple[Network, Description]:
+    """Return the network of a bundle and what its config.json says.
+
+    Raises:
+        UserError: If a file is missing, damaged, of a newer format or of another bundle; or as ``rebuild``.
+    """
+    source = f"bundle {folder}"
+    for name in (CONFIG, WEIGHTS):
+        if not (folder / name).is_file():
+            best = folder / "checkpoints" / "best.ckpt"
+            hint = f"give {best}" if best.is_file() else "give a folder that export format=bundle has written"
+            raise UserError(f"{source} holds no {name}: {hint}")
+    description = read_description((folder / CONFIG).read_text(encoding="utf-8", errors="replace"), source)
+    content = (folder / WEIGHTS).read_bytes()
+    if hashlib.sha256(content).hexdigest() != description.origin.get("weights"):
+        raise UserError(f"{source} is damaged: {WEIGHTS} is not the one that {CONFIG} describes; export it again")
+    try:
+        weights = load(content)
+    except SafetensorError as error:
+        raise UserError(f"{source} is damaged: {WEIGHTS} cannot be read ({error}); export it again") from error
+    saved: dict[str, Any] = {"hyper_parameters": asdict(description), "state_dict": weights}
+    return checkpoints.rebuild(saved, source, Network), description
+
+
+def _image_size(embedder: dict[str, Any], overrides: list[str], source: str) -> int:
+    """Return the size of the faces of a checkpoint that does not say it: its embedder's, its option's or the usual."""
+    if isinstance(embedder.get("image_size"), int):
+        return embedder["image_size"]
+    options = OverridesParser.create().parse_overrides(allowed(overrides, source))
+    given = [option.value() for option in options if option.key_or_group == "data.image_size"]
+    return int(str(given[-1]) if given else OmegaConf.load(CONF / "data" / "faces.yaml").image_size)

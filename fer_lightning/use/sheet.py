@@ -1,0 +1,50 @@
+"""The contact sheet: small pictures with their boxes and classes, on one PNG."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from PIL import Image, ImageDraw, ImageFont
+
+from fer_lightning.use.predictions import Seen
+
+CELL, LINE, COLUMNS = 160, 15, 8  # pixels, pixels, pictures side by side
+INK, FAINT, FRAME, PAPER = "#1a1a1a", "#6b6b6b", "#0072b2", "white"
+
+
+def write_sheet(path: Path, seen: Sequence[Seen], title: str) -> None:
+    """Write the pictures that have a small one, in their order, with a title."""
+    cells = [_cell(one) for one in seen if one.small is not None]
+    rows = -(-len(cells) // COLUMNS)
+    pitch = CELL + 2 * LINE + 8
+    sheet = Image.new("RGB", (COLUMNS * (CELL + 8) + 8, rows * pitch + 2 * LINE), PAPER)
+    ImageDraw.Draw(sheet).text((8, 6), title, fill=INK, font=ImageFont.load_default(13))
+    for number, cell in enumerate(cells):
+        row, column = divmod(number, COLUMNS)
+        sheet.paste(cell, (8 + column * (CELL + 8), 2 * LINE + row * pitch))
+    sheet.save(path)
+
+
+def _cell(seen: Seen) -> Image.Image:
+    """Return one picture with its boxes, its name and its class under it."""
+    cell, font = Image.new("RGB", (CELL, CELL + 2 * LINE), PAPER), ImageFont.load_default(11)
+    small = seen.small or Image.new("RGB", (1, 1))
+    cell.paste(small, (0, 0))
+    pen, scale = ImageDraw.Draw(cell), small.width / max(1, seen.size[0])
+    for box, prediction in seen.faces:
+        if box is not None:
+            left, top = scale * box.left, scale * box.top
+            pen.rectangle([left, top, left + scale * box.width, top + scale * box.height], outline=FRAME, width=2)
+            pen.text(
+                (max(0, left + 2), max(0, top + 1)),
+                prediction.label,
+                fill=PAPER,
+                font=font,
+                stroke_width=2,
+                stroke_fill=FRAME,
+            )
+    said = [f"{prediction.label} {prediction.confidence:.2f}" for _, prediction in seen.faces]
+    name = seen.file if seen.frame is None else f"{seen.file} {seen.frame}"
+    pen.rectangle([0, CELL, CELL, CELL + 2 * LINE], fill=PAPER)  # over boxes that reach beyond
+    pen.text((0, CELL + 1), ", ".join(said)[:28] or str(seen.problem), fill=INK, font=font)
+    pen.text((0, CELL + LINE), name[-28:], fill=FAINT, font=font)
+    return cell

@@ -1,0 +1,47 @@
+"""Smaller galleries: how many vectors of which class, on the sphere, and k that shrinks along."""
+
+import pytest
+import torch
+from torch.nn.functional import normalize
+
+from fer_lightning.errors import UserError
+from fer_lightning.models.network import Network
+from fer_lightning.use.galleries import condensed, kmeans, shrink
+from fer_lightning.use.networks import read_checkpoint
+from tests.conftest import angles
+
+
+def test_kmeans_gives_each_class_its_share():
+    embeddings = normalize(torch.randn(100, 8, generator=torch.Generator().manual_seed(0)), dim=1)
+    labels = torch.tensor([0] * 70 + [1] * 28 + [2] * 2)
+    means, classes = kmeans(embeddings, labels, size=10, seed=0)
+    assert classes.bincount().tolist() == [7, 3, 1]
+    assert torch.allclose(means.norm(dim=1), torch.ones(11))
+    assert all(map(torch.equal, (means, classes), kmeans(embeddings, labels, size=10, seed=0)))
+
+
+def test_condensed_keeps_what_the_nearest_would_tell_wrongly():
+    embeddings = angles(*range(0, 40, 2), *range(90, 130, 2), 20)
+    labels = torch.tensor([0] * 20 + [1] * 20 + [1])  # the last lies among the other class
+    kept, classes = condensed(embeddings, labels, size=100, seed=1)
+    assert len(classes) < 10
+    assert any(torch.allclose(row, embeddings[-1]) and label == 1 for row, label in zip(kept, classes, strict=True))
+    assert len(condensed(embeddings, labels, size=2, seed=1)[1]) == 2
+
+
+def test_k_shrinks_with_the_gallery_or_is_chosen(checkpoint):
+    network, description = read_checkpoint(checkpoint)
+    config, sizes = shrink(network, description, lambda faces, labels: (faces[:25], labels[:25]), None)
+    assert (sizes, config["k"]) == ((100, 25), 2)  # 9 of 100
+    assert network.classifier(normalize(torch.randn(3, 128), dim=1))[1].shape == (3, 7)
+    chosen = (network.classifier.known()[0], network.classifier.known()[1])
+    config, _ = shrink(network, description, lambda faces, labels: (faces, labels), chosen)
+    assert config["k"] == 1  # asked about the gallery itself
+
+
+def test_classifier_without_faces_is_refused(checkpoint):
+    _, description = read_checkpoint(checkpoint)
+    prototype = "fer_lightning.models.linear_classifiers.PrototypeClassifier"
+    config = {"_target_": prototype, "temperature": 0.1, "num_classes": 7, "embedding_size": 128}
+    with pytest.raises(UserError, match="no gallery to shrink: use gallery=full"):
+        shrink(Network(description.embedder, config, False), description, kmeans, None)

@@ -1,0 +1,119 @@
+"""The command predict: rows, order and counts of its files, and one sentence for each mistake."""
+
+import csv
+import json
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fer_lightning.data.faces import CLASSES
+from fer_lightning.use.detectors import Box, Detector
+from fer_lightning.use.model import load_model
+from fer_lightning.use.predictions import NO_FACE, look
+from fer_lightning.use.sheet import write_sheet
+from fer_lightning.use.sources import Frame
+
+PLACES = (Box(10, 20, 60, 60, 0.9), Box(-5, 0, 30, 30, 0.8))
+
+
+class Eyes(Detector):
+    """Finds as many faces as the picture is hundreds of pixels wide."""
+
+    note = "faces found by Eyes"
+
+    def __call__(self, picture):
+        return [(place, picture.crop((0, 0, 48, 48))) for place in PLACES[: picture.width // 100]]
+
+
+@pytest.fixture
+def predict(run_here, monkeypatch):
+    """Run the command."""
+
+    def execute(*arguments: str):
+        monkeypatch.delitem(sys.modules, "fer_lightning.launch.predict", raising=False)  # it is run as a script
+        return run_here("fer_lightning/__main__.py", "predict", *arguments)
+
+    return execute
+
+
+def test_command_writes_rows_in_the_order_of_the_input(predict, checkpoint, pictures, tmp_path):
+    done = predict(f"checkpoint={checkpoint}", f"input={pictures}", "hydra.run.dir=out", "batch_size=2", "sheet=3")
+    assert done.code == 0, done.text
+    for words in (
+        "6 pictures, 5 faces: ",
+        "1 unreadable: b/bad.png: empty or no picture",
+        "each picture is taken as one face (detector=none)",
+        "/out/predictions.csv, predictions.json, contact_sheet.png",
+    ):
+        assert words in done.text
+    with (tmp_path / "out/predictions.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["file"] for row in rows] == ["a/1.png", "b/1.jpg", "b/2.png", "b/bad.png", "c.bmp", "d.png"]
+    model = load_model(checkpoint)
+    expected = model.predict([pictures / row["file"] for row in rows if not row["problem"]])
+    for row, prediction in zip((row for row in rows if not row["problem"]), expected, strict=True):
+        assert row["class"] == prediction.label
+        assert {f"{float(row[f'vote_{name}']):.4f}" for name in CLASSES} == {
+            f"{v:.4f}" for v in prediction.votes.values()
+        }
+        assert float(row["distance"]) == pytest.approx(prediction.distance, abs=2e-3)
+        assert (row["abstained"], row["left"], row["frame"]) == ("0", "", "")
+    assert (rows[3]["class"], rows[3]["problem"]) == ("", "empty or no picture")
+    content = json.loads((tmp_path / "out/predictions.json").read_text())
+    assert content["detector"] == "each picture is taken as one face (detector=none)"
+    assert [one["file"] for one in content["predictions"]] == [row["file"] for row in rows]
+    assert content["predictions"][0]["class"] == rows[0]["class"]
+    with Image.open(tmp_path / "out/contact_sheet.png") as sheet:
+        assert sheet.height < 260  # one row of pictures
+
+
+def test_faces_of_a_photograph_and_none(checkpoint, tmp_path):
+    model, colours = load_model(checkpoint), {"two.png": 200, "none.png": 50, "one.png": 100}
+    frames = [Frame(name, None, Image.new("RGB", (width, 90), "grey")) for name, width in colours.items()]
+    frames.append(Frame("bad.png", None, None, "empty"))
+    seen = list(look(model, Eyes(), frames, batch_size=2, keep=9, side=160))
+    assert [(one.file, len(one.faces), one.problem) for one in seen] == [
+        ("two.png", 2, None),
+        ("none.png", 0, NO_FACE),
+        ("one.png", 1, None),
+        ("bad.png", 0, "empty"),
+    ]
+    assert [box for box, _ in seen[0].faces] == list(PLACES)
+    write_sheet(tmp_path / "sheet.png", seen, "title")
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        blue = (np.asarray(sheet.convert("RGB")) == (0, 114, 178)).all(axis=2)
+    assert blue[:, :170].sum() > 200  # boxes of the first picture
+    assert blue[:, 176:330].sum() == 0  # none of the second
+
+
+def test_memory_holds_no_more_than_a_batch(checkpoint):
+    alive = []
+
+    def frames():
+        for number in range(20):
+            alive.append(number)
+            yield Frame(f"{number}.png", None, Image.new("L", (48, 48), number))
+
+    for done, _ in enumerate(look(load_model(checkpoint), Eyes(), frames(), batch_size=4, keep=0, side=9)):
+        assert len(alive) <= done + 5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["input={good}"], "checkpoint is missing: add checkpoint=..."),
+        (["input=x", "checkpoint={checkpoint}"], "input=x does not exist: give a picture, folder"),
+        (["input={bad}", "checkpoint={checkpoint}"], "no picture could be read: bad.png: empty or no picture"),
+        (["input={good}", "checkpoint=none.ckpt"], "checkpoint=none.ckpt does not exist"),
+        (["input={good}", "checkpoint={checkpoint}", "detector=haar"], "detector=haar does not exist: use one of none"),
+        (["input={good}", "checkpoint={checkpoint}", "detector=yunet"], "detector.model is missing"),
+        (["input={good}", "checkpoint={checkpoint}", "batch_siz=2"], "did you mean batch_size"),
+    ],
+)
+def test_mistake_is_one_sentence(predict, checkpoint, pictures, arguments, words):
+    places = {"checkpoint": checkpoint, "bad": pictures / "b/bad.png", "good": pictures / "d.png"}
+    done = predict(*(argument.format(**places) for argument in arguments), "hydra.run.dir=out")
+    assert (done.code, "Traceback" in done.text) == (1, False)
+    assert words in done.text.splitlines()[-1]
