@@ -65,7 +65,7 @@ def test_smaller_gallery_comes_with_its_cost(export, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["format=tflite"], "format=tflite is unknown: use bundle or onnx"),
+        (["format=tflite"], "format=tflite must be one of bundle, onnx"),
         (["int8=true"], "int8=true needs format=onnx"),
         (["gallery=random"], "gallery=random does not exist: use one of condensed, full, kmeans"),
     ],
