@@ -12,6 +12,7 @@ import numpy as np
 from fer_lightning.data.faces import CLASSES, Faces, fingerprint
 from fer_lightning.data.pen import draw
 
+SOURCE = "synthetic faces"  # where a run says that its faces come from
 TEST_SHARE = 0.25
 FACES_PER_PERSON = 8
 CLASS_SHARES = {  # unbalanced in the order of FER2013, but mildly
@@ -124,7 +125,7 @@ def draw_faces(count: int, wrong_label_share: float, seed: int, image_size: int)
         labels=cast.labels,
         names=np.array([f"{split}/{CLASSES[label]}/{i:05d}.png" for i, (split, label) in enumerate(folders)]),
         splits=cast.splits,
-        source="synthetic faces",
+        source=SOURCE,
         fingerprint=fingerprint(images, cast.labels, cast.splits),
         best_possible=float(np.mean(cast.labels[test] == cast.expressions[test])),
         true_labels=cast.expressions,

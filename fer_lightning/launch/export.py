@@ -22,7 +22,7 @@ DRAWN = 350  # faces that stand in for those of the run
 
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="export")
 def main(cfg: DictConfig) -> None:
-    """Write the model, compared on the run's test faces where they are at hand, else on drawn ones."""
+    """Write the model, compared on the run's test faces where they are at hand, else on synthetic ones."""
     check(cfg, "export")
     if cfg.int8 and cfg.format != "onnx":
         raise UserError("int8=true needs format=onnx: a bundle holds the weights as they were trained")
@@ -54,7 +54,7 @@ def main(cfg: DictConfig) -> None:
 
 
 def _trial(cfg: DictConfig, image_size: int) -> Any:
-    """Return the run's faces to try the export on; where they are not at hand, drawn ones without labels."""
+    """Return the run's faces to try the export on; where they are not at hand, synthetic ones without labels."""
     from fer_lightning.data.demo import draw_faces
     from fer_lightning.use.export import Trial
 
@@ -64,9 +64,9 @@ def _trial(cfg: DictConfig, image_size: int) -> Any:
         images, labels = partition.faces.images, partition.faces.labels
         test, validation = partition.test, partition.validation
         return Trial("test faces", images[test], labels[test], images[validation], labels[validation])
-    log.warning("data.root=%s is not at hand: tried on drawn faces, which tell nothing of the accuracy", root)
+    log.warning("data.root=%s is not at hand: tried on synthetic faces, which tell nothing of the accuracy", root)
     drawn = draw_faces(**{**cfg.data.drawn, "count": DRAWN}, image_size=image_size).images
-    return Trial("drawn faces", drawn, None, drawn, None)
+    return Trial("synthetic faces", drawn, None, drawn, None)
 
 
 if __name__ == "__main__":

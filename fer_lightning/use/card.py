@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 
 import fer_lightning
+from fer_lightning.data.demo import SOURCE
 from fer_lightning.runs.record import Record
 from fer_lightning.use.description import Description
 
@@ -59,7 +60,7 @@ def write_card(description: Description, record: Record, place: str, costs: Sequ
         "How well it does": _scores(description, record),
         "Export": "\n".join(f"- {cost}" for cost in costs),
         "Limits": LIMITS,
-        "What the terms of the faces mean for the weights": DRAWN if source == "drawn faces" else TERMS,
+        "What the terms of the faces mean for the weights": DRAWN if source == SOURCE else TERMS,
         "Versions and fingerprints": _origin(description, record),
     }
     parts = [f"## {title}\n\n{text}" if title else f"# {place}\n\n{text}" for title, text in sections.items() if text]
@@ -70,10 +71,10 @@ def _data(source: str, record: Record) -> str:
     lines = [f"- faces: {source}"]
     if record.protocol:
         lines += [
-            f"- protocol: {record.protocol}; its score proves {record.proves}",
+            f"- protocol: {record.protocol}; its score shows {record.proves}",
             f"- what leaks: {record.leaks or 'nothing that was found'}",
             f"- {record.train_faces:,} training faces, {record.test_faces:,} test faces; {record.left_out:,} training "
-            "faces left out for a held-out twin",
+            "faces removed because a copy is in the test set",
         ]
     else:
         lines.append("- protocol and leaks: not known, the checkpoint did not lie in the folder of its run")

@@ -21,14 +21,14 @@ from tests.conftest import ROOT, options
 
 @pytest.fixture(scope="session")
 def drawn() -> tuple[np.ndarray, np.ndarray]:
-    """100 drawn faces and their labels."""
+    """100 synthetic faces and their labels."""
     faces = draw_faces(100, 0.0, 0, 48)
     return faces.images, faces.labels
 
 
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory, drawn) -> Path:
-    """The checkpoint of a network that was never trained, whose gallery holds the drawn faces, in its run's folder."""
+    """The checkpoint of a network that was never trained, whose gallery holds the synthetic faces, in its run's folder."""
     GlobalHydra.instance().clear()
     tiny = [option for option in options("small", "tiny") if not option.startswith(("loss", "sampler"))]
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
@@ -50,7 +50,7 @@ def checkpoint(tmp_path_factory, drawn) -> Path:
         "version": "0.1.0",
         "classes": list(CLASSES),
         "image_size": 48,
-        "data": "drawn faces",
+        "data": "synthetic faces",
     }
     saved = {"state_dict": module.state_dict(), "hyper_parameters": dict(module.hparams), KEY: record}
     torch.save(saved, run / "checkpoints" / "best.ckpt")
@@ -63,7 +63,7 @@ def checkpoint(tmp_path_factory, drawn) -> Path:
 
 @pytest.fixture
 def onto(drawn) -> Callable[..., Image.Image]:
-    """Compose drawn faces onto a larger, empty picture."""
+    """Compose synthetic faces onto a larger, empty picture."""
 
     def compose_onto(size: tuple[int, int], *places: tuple[int, int, int]) -> Image.Image:
         picture = Image.new("RGB", size, (120, 130, 140))

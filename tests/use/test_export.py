@@ -42,7 +42,7 @@ def test_command_writes_a_bundle_with_its_card(export, checkpoint, drawn, tmp_pa
     for words in (
         "| accuracy | 42.5 | 40.0 to 45.0 |",
         "| fear | unknown | 37.5 | unknown |",
-        "protocol: honest; its score proves much",
+        "protocol: honest; its score shows much",
         "what leaks: nothing that was found",
         "The faces were drawn by fer_lightning itself",
         "Article 5(1)(f) of Regulation (EU) 2024/1689",
@@ -84,7 +84,7 @@ def test_missing_extra_is_named(export, monkeypatch):
 
 def exporter(checkpoint, drawn) -> Exporter:
     network, description = read_checkpoint(checkpoint)
-    trial = Trial("drawn faces", drawn[0][:40], drawn[1][:40], drawn[0][40:], drawn[1][40:])
+    trial = Trial("synthetic faces", drawn[0][:40], drawn[1][:40], drawn[0][40:], drawn[1][40:])
     return Exporter(network, description, Record(), lambda: trial)
 
 
@@ -94,9 +94,9 @@ def test_onnx_is_checked_described_and_made_smaller(checkpoint, drawn, tmp_path)
     exporting = exporter(checkpoint, drawn)
     exporting.onnx(tmp_path / "model.onnx", int8=True)
     agreed, quantised = exporting.costs
-    assert agreed.startswith("compared with torch on 40 drawn faces: the same class of each, votes apart by ")
+    assert agreed.startswith("compared with torch on 40 synthetic faces: the same class of each, votes apart by ")
     assert quantised.startswith("int8=true: another class of ")
-    assert " % of 40 drawn faces" in quantised
+    assert " % of 40 synthetic faces" in quantised
     card = (tmp_path / "model.md").read_text()
     assert agreed in card
     assert "the checkpoint did not lie in the folder of its run" in card
@@ -138,7 +138,7 @@ def test_onnx_model_that_says_something_else_is_not_written(checkpoint, drawn, t
 
     monkeypatch.setattr(module, "to_onnx", lambda *_: b"")
     monkeypatch.setattr(module, "OnnxBackend", Other)
-    with pytest.raises(UserError, match=r"another class of 0 of 40 drawn faces, votes apart by 2\.0e-04"):
+    with pytest.raises(UserError, match=r"another class of 0 of 40 synthetic faces, votes apart by 2\.0e-04"):
         exporter(checkpoint, drawn).onnx(tmp_path / "model.onnx", int8=False)
     assert not list(tmp_path.iterdir())
 

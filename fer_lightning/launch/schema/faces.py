@@ -30,7 +30,7 @@ from fer_lightning.launch.schema.kinds import (
     target,
 )
 
-ROOM = 2**30  # bytes of drawn faces, at most: a checkpoint of somebody's may ask for them too
+ROOM = 2**30  # bytes of synthetic faces, at most: a checkpoint of somebody's may ask for them too
 
 Batch = Annotated[int, Field(ge=2), Says("a whole number, 2 or more", "16")]
 Source = Annotated[str, Field(min_length=1), Says("a folder, .zip or .csv of faces, or kaggle", "faces.zip")]
@@ -47,7 +47,7 @@ Folds = Annotated[int, Field(ge=2), Says("a whole number, 2 or more", "5")]
 class Drawn(Node):
     """The faces that the project draws itself."""
 
-    count: Faces = Field(description="number of drawn faces")
+    count: Faces = Field(description="number of synthetic faces")
     wrong_label_share: Share = Field(description="share of them with a wrong label, on purpose")
     seed: Seed = Field(description="decides which faces are drawn")
 
@@ -70,7 +70,7 @@ class FacesDataModule(Node):
 
     @model_validator(mode="after")
     def check_memory(self) -> Self:
-        """Refuse drawn faces that would fill the memory."""
+        """Refuse synthetic faces that would fill the memory."""
         most = ROOM // self.image_size**2
         if self.root is None and self.drawn.count > most:
             raise UserError(
