@@ -28,7 +28,7 @@ def drawn() -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory, drawn) -> Path:
-    """The checkpoint of a network that was never trained, whose gallery holds the synthetic faces, in its run's folder."""
+    """The checkpoint of a network that was never trained; its gallery holds the synthetic faces. It lies in a run."""
     GlobalHydra.instance().clear()
     tiny = [option for option in options("small", "tiny") if not option.startswith(("loss", "sampler"))]
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
