@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 from fer_lightning import __version__
 from fer_lightning.data.names import printable
 from fer_lightning.errors import UserError
-from fer_lightning.launch.console import outlast_console
 from fer_lightning.signals import listen
 
 
@@ -82,7 +81,9 @@ VERBS = {
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a verb; a user's mistake ends with one sentence and exit code 1."""
-    listen()
+    listen()  # before what takes longer than a Ctrl-C is imported
+    from fer_lightning.launch.console import outlast_console
+
     outlast_console()
     parser = ArgumentParser(prog="fer-lightning", description=__doc__)
     parser.add_argument("--version", action="version", version=f"fer_lightning {__version__}")

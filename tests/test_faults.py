@@ -37,7 +37,11 @@ BALANCED = [*FAST, "sampler=balanced"]
     ("number", "arguments", "words"),
     [
         (4, ["trainer=gpu"], ["trainer=cpu", "trainer=auto", "torch 2"]),
-        (15, ["data.root=nowhere"], ["data.root=nowhere", "/nowhere", "train/angry", "data.root=null", "kaggle"]),
+        (
+            15,
+            ["data.root=nowhere"],
+            ["data.root=nowhere", "/nowhere", "train,validation", "data.root=null"],
+        ),
         (29, ["data.root=a=b.zip"], ["data.root=a=b.zip", "quote"]),
         (41, [*BALANCED, "data.batch_size=18"], ["data.batch_size=18", "sampler.classes_per_batch=4", "multiple"]),
         (41, [*BALANCED, "sampler.classes_per_batch=8", "data.batch_size=16"], ["classes_per_batch=8", "7 classes"]),

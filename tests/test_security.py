@@ -3,6 +3,7 @@
 import ast
 import os
 import pickle
+import re
 import tomllib
 import zipfile
 from pathlib import Path
@@ -170,7 +171,7 @@ def test_sources_load_weights_only_and_unpickle_nothing():
     """Every call that reads a checkpoint says weights_only=True; nothing else could run what a file names."""
     reading = {"load", "fit", "test", "validate", "predict", "load_from_checkpoint"}
     for file in [ROOT / "train.py", ROOT / "eval.py", *(ROOT / "fer_lightning").rglob("*.py")]:
-        text = file.read_text()
+        text = re.sub(r"save_checkpoint\([^()]*\)", "", file.read_text())  # which writes a whole one
         for word in ("import pickle", "from pickle", "yaml.load(", "allow_pickle=True", "weights_only=False", "eval("):
             assert word not in text.replace(".eval(", ""), f"{file}: {word}"
         for node in ast.walk(ast.parse(text)):

@@ -1,5 +1,4 @@
-"""What stands on the console: whole lines above a live bar, nothing that a terminal obeys or cannot show, and the
-console may go away; before an error nothing of Hydra's."""
+"""What stands on the console: whole lines above a live bar, nothing that a terminal obeys; and it may go away."""
 
 import io
 import logging
@@ -9,7 +8,6 @@ import textwrap
 from contextlib import suppress
 from typing import Any
 
-from hydra.core.utils import JobReturn, JobStatus
 from rich import get_console
 
 from fer_lightning.data.names import printable
@@ -49,21 +47,6 @@ class ConsoleHandler(logging.StreamHandler):
 def _wrapped(line: str, width: int) -> str:
     """Return a line in parts that fit, a long word in one piece; what comes after the first part is moved in."""
     return textwrap.fill(line, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
-
-
-class SilentReturn(JobReturn):
-    """What Hydra keeps of a job; its own class prints "Error executing job" before it raises the error."""
-
-    @property
-    def return_value(self) -> Any:
-        """Return what the job returned, or raise what ended it."""
-        if self.status == JobStatus.FAILED:
-            raise self._return_value
-        return self._return_value
-
-    @return_value.setter
-    def return_value(self, value: Any) -> None:
-        self._return_value = value
 
 
 def outlast_console() -> None:

@@ -20,9 +20,9 @@ from fer_lightning import signals
 from fer_lightning.data.progress import in_words
 from fer_lightning.errors import UserError
 from fer_lightning.launch.claims import claim, lost
-from fer_lightning.launch.console import SilentReturn
 from fer_lightning.launch.environment import quiet
 from fer_lightning.launch.messages import deleted, diagnose
+from fer_lightning.launch.returns import SilentReturn
 from fer_lightning.launch.search import continue_search, count_jobs, swept
 from fer_lightning.report.table import collect, show_table, tabulate, writing
 from fer_lightning.runs.command import OPTIONS, WHOLE, command, is_sweep, key, with_seeds

@@ -256,7 +256,7 @@ def test_scores_of_a_class_are_looked_at_too(make_cfg, head):
         (("callbacks",), {}, "callbacks is empty"),
         (("callbacks", "Health"), "idle", "callbacks.Health is no table"),
         (("callbacks", "Health", "idle"), "idle", "idle is 'idle'"),
-        (("callbacks", "QuickValidation", "step"), "text", "step is no int"),
+        (("callbacks", "QuickValidation", "step"), "text", "step is 'text'"),
         (("resumption",), GONE, "resumption is missing"),
         (("resumption",), [1], "resumption is no table"),
         (("resumption", "streams"), [], "streams is empty"),

@@ -27,6 +27,16 @@ WITHOUT_PICTURES = ("~callbacks.media", "hydra.callbacks.jobs.report=false")
 CODES = {signal.SIGTERM: 143, signal.SIGINT: 130, signal.SIGHUP: 129}
 
 
+@pytest.fixture(autouse=True)
+def default_signals():
+    """Undo what nohup or a background job of a shell may have switched off."""
+    earlier = {signum: signal.signal(signum, signal.SIG_DFL) for signum in (signal.SIGHUP, signal.SIGTERM)}
+    earlier[signal.SIGINT] = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    for signum, handler in earlier.items():
+        signal.signal(signum, handler)
+
+
 @pytest.fixture
 def signalled(monkeypatch):
     """Let a function send a signal to its own process when it is called for the first time."""

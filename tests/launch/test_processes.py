@@ -96,7 +96,7 @@ def test_jobs_that_end_at_once_lose_no_row_and_close_the_sweep_once(tmp_path):
         with (sweep / "sweep.csv").open() as file:
             rows = list(csv.DictReader(file))
         assert [(row["job"], row["val/accuracy"]) for row in rows] == [
-            ("mean of 4 runs: ", "0.1875"),
+            ("mean of 4 runs", "0.1875"),
             *[(f"job{k}", f"{k / 8}") for k in (3, 2, 1, 0)],
         ]
         assert (sweep / "sweep.md").read_text().count("| job") == 1 + NUMBER
@@ -119,7 +119,7 @@ def test_a_sweep_two_jobs_at_a_time(tmp_path):
     assert "data.batch_size=30" in rows[2]["error"]
     assert len(list(tmp_path.glob("out/wandb/offline-run-*"))) == 1
     ids = [path.name for path in tmp_path.glob("out/*/wandb/offline-run-*")]
-    assert len(ids) == len({name.rpartition("-")[2] for name in ids}) == 3
+    assert len(ids) == len({name.rpartition("-")[2] for name in ids}) == 2  # the third was refused before W&B
     assert '"CPU, threads: 1"' in next(tmp_path.glob("out/*bs28*/metrics.json")).read_text()
 
 

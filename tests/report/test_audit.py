@@ -14,6 +14,7 @@ from fer_lightning.data.demo import draw_faces
 from fer_lightning.data.faces import fingerprint
 from fer_lightning.data.protocols import multiply
 from fer_lightning.data.readers import read_faces
+from fer_lightning.words import percent
 from tests.conftest import ROOT
 
 ARCHIVE = ROOT.parent / "shared/fer2013/face-expression-recognition-dataset.zip"
@@ -96,9 +97,9 @@ def test_an_archive_augmented_before_its_split_is_called_that(make_cfg, tmp_path
     share, copies = report["held_out"]["test"]["twin_in_training"], report["augmented_copies"]
     assert copies["found"] >= 0.1 * copies["sampled"]
     assert report["alarms"] == [
-        f"augmented before it was split: {share:.1%} of the held-out faces have a twin among the training faces "
-        f"(FER2013 itself: 21.6%), and {copies['found']} of {copies['sampled']} sampled ones ({copies['share']:.1%}; "
-        "FER2013 itself: 2.8%) are rotated, mirrored, cropped or shifted copies of training faces; no protocol can "
+        f"augmented before it was split: {percent(share)} of the held-out faces have a twin among the training faces "
+        f"(FER2013 itself: 21.6 %), and {copies['found']} of {copies['sampled']} sampled ones "
+        f"({percent(copies['share'])}; FER2013 itself: 2.8 %) are rotated, mirrored, cropped or shifted copies of training faces; no protocol can "
         "mend that: use the original archive"
     ]
     assert audit(mixed, str(tmp_path)).report() == report  # from the cache

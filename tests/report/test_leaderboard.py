@@ -202,7 +202,7 @@ def test_the_table_drops_columns_that_a_terminal_has_no_room_for(
     assert {len(line) for line in lines} == {len(lines[0])}
     assert len(lines[0]) <= width
     assert [cell.strip() for cell in lines[1].strip("┃").split("┃")] == shown
-    assert sum("0.5000 (0.470 to 0.530)" in line for line in lines) == 2
+    assert sum("50.0 % (47.0 to 53.0)" in line for line in lines) == 2
     assert caplog.messages == [f"left out for lack of room: {dropped}; sweep.csv has every column"]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from pydantic import ValidationError
 
 from fer_lightning.errors import UserError
@@ -55,18 +55,31 @@ def _refuse(cfg: DictConfig, command: str) -> None:
         raise next(iter(unresolved.values()))
 
 
-def _resolved(cfg: DictConfig) -> tuple[dict[str, Any], dict[str, OmegaConfBaseException]]:
+def _resolved(cfg: DictConfig) -> tuple[dict[str, Any], dict[str, Exception]]:
     """Return the plain values of each node, and why a node has none."""
-    values, unresolved = {}, {}
+    values: dict[str, Any] = {}
+    unresolved: dict[str, Exception] = {}
     for name in map(str, cfg):
         try:
             node = cfg[name]
-            values[name] = (
+            values[name] = _plain(
                 OmegaConf.to_container(node, resolve=True, throw_on_missing=True) if OmegaConf.is_config(node) else node
             )
+        except MissingMandatoryValue:
+            key = next(key for key in sorted(OmegaConf.missing_keys(cfg)) if key.partition(".")[0] == name)
+            unresolved[name] = UserError(f"{key} is missing: add {key}=...")
         except OmegaConfBaseException as error:  # points to what is not there
             unresolved[name] = error
     return values, unresolved
+
+
+def _plain(value: Any) -> Any:
+    """Return a value whose texts are Unicode; pydantic takes no byte of a file name that is no UTF-8."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return value.encode(errors="replace").decode() if isinstance(value, str) else value
 
 
 def _leaves(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
