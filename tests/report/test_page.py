@@ -128,9 +128,9 @@ def test_tables_and_configuration_are_whole(sweep):
 def test_broken_figure_is_counted_and_the_chosen_checkpoint_uploaded(run_here, tmp_path, monkeypatch):
     monkeypatch.setenv("WANDB_DATA_DIR", str(tmp_path / "staged"))
     monkeypatch.setenv("WANDB_CACHE_DIR", str(tmp_path / "cached"))
-    options = ("trainer.max_epochs=1", "trainer.limit_train_batches=2", "logger.wandb.log_model=true")
-    broken = "+callbacks.media.maps.tsne.metric=nowhere"
-    done = run_here("train.py", *SMALL[:-1], *options, broken, "hydra.run.dir=run")
+    options = ("trainer.max_epochs=1", "trainer.limit_train_batches=12", "optimizer.lr=1e-2")
+    broken = ("logger.wandb.log_model=true", "+callbacks.media.maps.tsne.metric=nowhere")
+    done = run_here("train.py", *SMALL[:-1], *options, *broken, "hydra.run.dir=run")
     assert done.code == 0
     assert "embeddings_tsne could not be made (InvalidParameterError: The 'metric' parameter of TSNE" in done.text
     assert "figures and tables that this run lacks: 1; its metrics are whole" in done.text

@@ -66,7 +66,7 @@ def _resolved(cfg: DictConfig) -> tuple[dict[str, Any], dict[str, Exception]]:
                 OmegaConf.to_container(node, resolve=True, throw_on_missing=True) if OmegaConf.is_config(node) else node
             )
         except MissingMandatoryValue:
-            key = next(key for key in sorted(OmegaConf.missing_keys(cfg)) if key.partition(".")[0] == name)
+            key = name if OmegaConf.is_missing(cfg, name) else f"{name}.{min(OmegaConf.missing_keys(cfg[name]))}"
             unresolved[name] = UserError(f"{key} is missing: add {key}=...")
         except OmegaConfBaseException as error:  # points to what is not there
             unresolved[name] = error
