@@ -36,6 +36,7 @@ VERBS = {
     "eval": Verb("launch.eval", "score a checkpoint again: eval.py, where there is no checkout"),
     "predict": Verb("launch.predict", "classify pictures, a folder, a zip, a video or a camera by a trained network"),
     "export": Verb("launch.export", "write a trained network as a bundle or as an ONNX model"),
+    "stress": Verb("launch.stress", "score a trained network's test faces in the dark, blurred, turned, covered"),
     "report": Verb(
         "report.page:report",
         "write report.html and figures/ of runs and sweeps again",

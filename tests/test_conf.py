@@ -15,7 +15,8 @@ from tests.conftest import ROOT
 
 CONF = ROOT / "conf"
 FILES = sorted(path.relative_to(CONF).with_suffix("").as_posix() for path in CONF.rglob("*.yaml"))
-CHOICES_OF = {"detector": "predict", "gallery": "export"}  # groups that train.yaml does not choose from
+# Groups that train.yaml does not choose from, each with a configuration that does.
+CHOICES_OF = {"detector": "predict", "gallery": "export", "stress": "stress"}
 EXTRAS = {  # choices that need a package of an extra
     "callbacks/umap": "umap",
     "detector/yuface": "yuface",
@@ -24,8 +25,8 @@ EXTRAS = {  # choices that need a package of an extra
 }
 
 
-@pytest.mark.parametrize("file", [file for file in FILES if file.partition("/")[0] in CHOICES_OF])
-def test_choice_of_predict_or_export_can_be_made(file):
+@pytest.mark.parametrize("file", [file for file in FILES if "/" in file and file.partition("/")[0] in CHOICES_OF])
+def test_choice_of_a_use_can_be_made(file):
     if file in EXTRAS:
         pytest.importorskip(EXTRAS[file], reason=f"needs the extra of {file}")
     group, _, choice = file.partition("/")
@@ -88,6 +89,7 @@ NEEDED = {
     "eval": [*QUIET, "checkpoint=best.ckpt"],
     "export": [*QUIET, "checkpoint=best.ckpt"],
     "predict": ["checkpoint=best.ckpt", "input=face.png"],
+    "stress": [*QUIET, "checkpoint=best.ckpt"],
 }
 
 

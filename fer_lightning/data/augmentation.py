@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import albumentations
 import numpy as np
@@ -77,6 +77,33 @@ class Augmentation:
         self.online = online
         # Pictures stand copy by copy, so these many copies come before the first augmented one.
         self.plain_copies = (1 if keep_original else 0) if len(self.chain) else copies
+
+
+class Cover(albumentations.ImageOnlyTransform):
+    """Cover the same part of every picture with one grey; the patches of albumentations lie anywhere.
+
+    Args:
+        left: Where it begins, as a share of the width.
+        right: Where it ends.
+        top: Where it begins, as a share of the height.
+        bottom: Where it ends.
+        fill: The grey, 0 to 255.
+        p: Share of the pictures that are covered.
+    """
+
+    def __init__(self, left: float, right: float, top: float, bottom: float, fill: int, p: float) -> None:
+        super().__init__(p=p)
+        if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1 and 0 <= fill <= 255):
+            raise ValueError("left < right and top < bottom must be shares of the side, and fill a grey, 0 to 255")
+        self.left, self.right, self.top, self.bottom, self.fill = left, right, top, bottom, fill
+
+    def apply(self, img: np.ndarray, **params: Any) -> np.ndarray:
+        """Return a covered copy of a picture (H, W, 1) uint8."""
+        height, width = img.shape[:2]
+        covered = img.copy()
+        rows = slice(round(self.top * height), round(self.bottom * height))
+        covered[rows, round(self.left * width) : round(self.right * width)] = self.fill
+        return covered
 
 
 def _check_arguments(transform: Transform) -> None:

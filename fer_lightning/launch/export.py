@@ -27,7 +27,8 @@ def main(cfg: DictConfig) -> None:
     if cfg.int8 and cfg.format != "onnx":
         raise UserError("int8=true needs format=onnx: a bundle holds the weights as they were trained")
 
-    from fer_lightning.runs.checkpoints import read_overrides  # here, so that refusals do not wait for torch
+    from fer_lightning.report.stress import read_stress  # here, so that refusals do not wait for torch
+    from fer_lightning.runs.checkpoints import read_overrides
     from fer_lightning.runs.record import read_record
     from fer_lightning.use.export import Exporter
     from fer_lightning.use.networks import read_checkpoint
@@ -39,8 +40,8 @@ def main(cfg: DictConfig) -> None:
     place = Path(cfg.output or Path(cfg.paths.output_dir) / {"bundle": "bundle", "onnx": "model.onnx"}[cfg.format])
     if place.exists():
         raise UserError(f"output={place} exists already: give another, or delete it")
-    record = read_record(checkpoint.absolute().parent.parent)
-    exporter = Exporter(network, description, record, partial(_trial, cfg, description.image_size))
+    own, find_trial = checkpoint.absolute().parents[1], partial(_trial, cfg, description.image_size)
+    exporter = Exporter(network, description, read_record(own), read_stress(own), find_trial)
     choice = HydraConfig.get().runtime.choices["gallery"]
     if choice != "full":
         exporter.shrink(hydra.utils.instantiate(cfg.gallery), choice)

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from fer_lightning.data.faces import CLASSES
+from fer_lightning.report.stress import Outcome, as_they_are, by_change
 from fer_lightning.report.style import (
     COLORS,
     LEAKY,
@@ -154,6 +155,30 @@ def pictures(rows: Sequence[Sequence[np.ndarray]], row_names: Sequence[str], col
                 axes.imshow(image, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
         for axes, name in zip(grid[0], column_names, strict=True):
             axes.set_title(name, fontsize=8)
+    return figure
+
+
+def stress(outcomes: Sequence[Outcome]) -> Figure:
+    """Return the accuracy under each change, a row a change, a dot a strength with its interval, and a line without."""
+    changes, plain = by_change(outcomes), as_they_are(outcomes)
+    with rc_context(STYLE):
+        figure = Figure(figsize=(4.8, 1.1 + 0.34 * len(changes)), layout="constrained")
+        axes = figure.add_subplot()
+        axes.axvspan(plain.low, plain.high, color="#E5E7EB", linewidth=0)
+        axes.axvline(plain.accuracy, color="#7F7F7F", linestyle=":", linewidth=1)
+        axes.set_title(f"line: {plain.change}, {percent(plain.accuracy)}", fontsize=8, loc="right")
+        for row, found in enumerate(changes.values()):
+            for position, outcome in enumerate(found):
+                shade = (position + 1) / len(found)
+                place = row + 0.2 * (position - (len(found) - 1) / 2)
+                axes.plot([outcome.low, outcome.high], [place] * 2, color=RUN_COLORS[0], alpha=shade, linewidth=1)
+                axes.plot(outcome.accuracy, place, "o", color=RUN_COLORS[0], alpha=shade, markersize=4)
+        axes.set_yticks(range(len(changes)), [name.replace("_", " ") for name in changes])
+        axes.set(xlabel="test accuracy", ylim=(len(changes) - 0.4, -0.6))
+        axes.set_xlim(left=0)
+        axes.grid(axis="y", color="#E5E7EB", linewidth=0.6)
+        axes.set_axisbelow(True)
+        share_axis(axes.xaxis)
     return figure
 
 

@@ -17,6 +17,7 @@ from fer_lightning.report.heading import choices, heading
 from fer_lightning.report.html import embed, write_page
 from fer_lightning.report.leaderboard import Contender, behind, distinguish, leaderboard, verdict
 from fer_lightning.report.plots import Plot, board, plots
+from fer_lightning.report.stress import by_change, read_stress
 from fer_lightning.report.style import COLORS, DPI, save
 from fer_lightning.report.table import MEASURED, figure, gather, seconds
 from fer_lightning.report.yardsticks import FER2013_TEXT, audit_of, of_fer2013
@@ -83,6 +84,7 @@ def write_report(folder: Path, runs: Sequence[Run]) -> None:
         mistakes=_mistakes(best) if best else [],
         colors=COLORS,
         audit=audit,
+        stress=by_change(read_stress(best.folder)) if best else {},
         commands=[(label, command(run)) for label, run in labelled],
     )
     if len(runs) > 1:

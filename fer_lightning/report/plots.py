@@ -13,11 +13,12 @@ from matplotlib.figure import Figure
 from fer_lightning.report import curves, figures
 from fer_lightning.report.leaderboard import Contender, contenders, distinguish, order
 from fer_lightning.report.statistics import confusion_of, f1_per_class
+from fer_lightning.report.stress import mean_remains, read_stress
 from fer_lightning.report.style import run_color
 from fer_lightning.report.table import experiment
 from fer_lightning.report.yardsticks import yardsticks
 from fer_lightning.runs.record import Run
-from fer_lightning.words import named
+from fer_lightning.words import named, percent
 
 MATRICES = 9  # confusion matrices on a page: those of the best runs; the leaderboard holds every run
 LINES = 8  # runs whose curves and bars share a figure
@@ -157,7 +158,21 @@ def per_class(board: Board) -> Plot | None:
     )
 
 
-FIGURES = (scores, training_graphs, options, confusion_matrices, per_class)
+def stress(board: Board) -> Plot | None:
+    """Plot how the best run's accuracy holds on changed faces."""
+    outcomes = read_stress(board.scored[0][1].folder) if board.scored else []
+    if not outcomes:
+        return None
+    return Plot(
+        "stress",
+        f"Under stress{' of the best run' if len(board.scored) > 1 else ''}",
+        "The test faces changed, each change at three strengths, the darkest dot the strongest; the line: the faces as "
+        f"they are. On average {percent(mean_remains(outcomes))} of the accuracy remains.",
+        lambda: figures.stress(outcomes),
+    )
+
+
+FIGURES = (scores, training_graphs, options, confusion_matrices, per_class, stress)
 
 
 def plots(board: Board) -> list[Plot]:

@@ -53,7 +53,7 @@ NODES = {  # what is not listed has the kind of the node around it
     "resume_from": Kind.PLACE,
     "sweep": Kind.PLACE,
     "checkpoint": Kind.PLACE,
-    "input": Kind.PLACE,  # from here on options of predict and export, which train nothing
+    "input": Kind.PLACE,  # from here on options of predict, export and stress, which train nothing
     "detector": Kind.PLACE,
     "every": Kind.PLACE,
     "limit": Kind.PLACE,
@@ -63,6 +63,7 @@ NODES = {  # what is not listed has the kind of the node around it
     "output": Kind.PLACE,
     "gallery": Kind.PLACE,
     "int8": Kind.PLACE,
+    "stress": Kind.PLACE,
     "run_name": Kind.NAME,
     "run_id": Kind.NAME,
     "job_type": Kind.NAME,

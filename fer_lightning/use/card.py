@@ -5,8 +5,10 @@ from importlib.metadata import version
 
 import fer_lightning
 from fer_lightning.data.demo import SOURCE
+from fer_lightning.report.stress import Outcome, by_change, mean_remains
 from fer_lightning.runs.record import Record
 from fer_lightning.use.description import Description
+from fer_lightning.words import number, percent
 
 HEADLINES = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "macro_f1": "macro F1"}
 DRAWN = "The faces were drawn by fer_lightning itself: they show nobody, and bind the weights to nothing."
@@ -40,7 +42,9 @@ for prediction in model.predict(["face.jpg"]):
 ```"""
 
 
-def write_card(description: Description, record: Record, place: str, costs: Sequence[str]) -> str:
+def write_card(
+    description: Description, record: Record, place: str, costs: Sequence[str], stress: Sequence[Outcome]
+) -> str:
     """Return the card as Markdown.
 
     Args:
@@ -48,6 +52,7 @@ def write_card(description: Description, record: Record, place: str, costs: Sequ
         record: What the run of its checkpoint measured; the empty one where that is not known.
         place: Name of the file or folder that the card is about.
         costs: What was changed or compared on export, one sentence each.
+        stress: How it does on changed faces; empty where that is not known.
     """
     source = record.data or description.origin.get("data", "unknown")
     sections = {
@@ -58,6 +63,7 @@ def write_card(description: Description, record: Record, place: str, costs: Sequ
         "Use": USE.format(place=place),
         "Data and protocol": _data(source, record),
         "How well it does": _scores(description, record),
+        "Under stress": _stress(stress),
         "Export": "\n".join(f"- {cost}" for cost in costs),
         "Limits": LIMITS,
         "What the terms of the faces mean for the weights": DRAWN if source == SOURCE else TERMS,
@@ -102,6 +108,17 @@ def _scores(description: Description, record: Record) -> str:
         "Intervals: bootstrap over groups of twins, of the test faces alone; another seed moves the score too.",
     ]
     return "\n".join(lines)
+
+
+def _stress(outcomes: Sequence[Outcome]) -> str:
+    if not outcomes:
+        return "Not known: `python -m fer_lightning stress` was not run on its checkpoint."
+    lines = ["| on test faces that are changed | % at each strength, the weakest first |", "|---|---|"]
+    lines += [
+        f"| {name.replace('_', ' ')} | {', '.join(number(outcome.accuracy) for outcome in found)} |"
+        for name, found in by_change(outcomes).items()
+    ]
+    return "\n".join([*lines, "", f"On average {percent(mean_remains(outcomes))} of the accuracy remains."])
 
 
 def _origin(description: Description, record: Record) -> str:

@@ -3,7 +3,7 @@
 import hashlib
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +14,7 @@ import torch
 from fer_lightning.data.scaling import scale
 from fer_lightning.errors import UserError
 from fer_lightning.models.network import Network
+from fer_lightning.report.stress import Outcome
 from fer_lightning.runs.files import write_text
 from fer_lightning.runs.record import Record
 from fer_lightning.use.card import write_card
@@ -54,13 +55,20 @@ class Exporter:
         network: As it was trained; a smaller gallery changes it.
         description: What its checkpoint says of it.
         record: What its run measured.
+        stress: How it does on changed faces, where that was measured.
         find_trial: What finds the faces to try the export on; a bundle that changes nothing needs none.
     """
 
     def __init__(
-        self, network: Network, description: Description, record: Record, find_trial: Callable[[], Trial]
+        self,
+        network: Network,
+        description: Description,
+        record: Record,
+        stress: Sequence[Outcome],
+        find_trial: Callable[[], Trial],
     ) -> None:
-        self.network, self.description, self.record, self.find_trial = network, description, record, find_trial
+        self.network, self.description, self.record, self.stress = network, description, record, stress
+        self.find_trial = find_trial
         self.costs: list[str] = []
 
     @cached_property
@@ -83,7 +91,7 @@ class Exporter:
     def bundle(self, folder: Path) -> None:
         """Write a bundle under another name, read it again, and give it its own."""
         temporary = folder.with_name(f".{folder.name}.{os.getpid()}")
-        card = write_card(self.description, self.record, folder.name, self.costs)
+        card = write_card(self.description, self.record, folder.name, self.costs, self.stress)
         try:
             write_bundle(temporary, self.network, self.description, card)
             again = read_bundle(temporary)[0].state_dict()
@@ -108,7 +116,7 @@ class Exporter:
             model = self._quantise(model)
         model = describe(model, self.description)
         origin = {**self.description.origin, "model": hashlib.sha256(model).hexdigest()}
-        card = write_card(replace(self.description, origin=origin), self.record, file.name, self.costs)
+        card = write_card(replace(self.description, origin=origin), self.record, file.name, self.costs, self.stress)
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(model)
         write_text(file.with_suffix(".md"), card)

@@ -14,6 +14,7 @@ CHOICES = {
     "audit": [],
     "predict": ["checkpoint=x", "input=x"],
     "export": ["checkpoint=x"],
+    "stress": ["checkpoint=x"],
 }
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from fer_lightning import load_model
 from fer_lightning.errors import UserError
+from fer_lightning.report.stress import Outcome
 from fer_lightning.runs.record import Record, read_record
 from fer_lightning.use.card import write_card
 from fer_lightning.use.export import Exporter, Trial
@@ -85,7 +86,7 @@ def test_missing_extra_is_named(export, monkeypatch):
 def exporter(checkpoint, drawn) -> Exporter:
     network, description = read_checkpoint(checkpoint)
     trial = Trial("synthetic faces", drawn[0][:40], drawn[1][:40], drawn[0][40:], drawn[1][40:])
-    return Exporter(network, description, Record(), lambda: trial)
+    return Exporter(network, description, Record(), [], lambda: trial)
 
 
 def test_onnx_is_checked_described_and_made_smaller(checkpoint, drawn, tmp_path):
@@ -146,6 +147,16 @@ def test_onnx_model_that_says_something_else_is_not_written(checkpoint, drawn, t
 def test_card_of_fer2013_says_what_its_terms_mean(checkpoint):
     _, description = read_checkpoint(checkpoint)
     record = replace(read_record(checkpoint.parent.parent), data="fer2013.csv", leaks="twins", too_good="too good")
-    card = write_card(description, record, "model.onnx", ["a cost"])
-    for words in ("FER2013's", "is not settled", "what leaks: twins", "**too good**", "- a cost"):
+    plain = Outcome("as they are", 0, "", 0.6, 0.5, 0.7, 1.0)
+    stress = [plain, *(Outcome("in_fog", n, "", 0.6 / n, 0, 1, 1 / n) for n in (1, 2))]
+    card = write_card(description, record, "model.onnx", ["a cost"], stress)
+    for words in (
+        "| in fog | 60.0, 30.0 |",
+        "On average 75.0 % of the accuracy remains.",
+        "FER2013's",
+        "is not settled",
+        "what leaks: twins",
+        "**too good**",
+        "- a cost",
+    ):
         assert words in card

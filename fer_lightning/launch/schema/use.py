@@ -1,6 +1,6 @@
-"""The nodes of what a trained network is used for: detector and gallery, and the commands predict and export."""
+"""The nodes of what a trained network is used for: detector, gallery, stress; and the commands that use it."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -11,6 +11,7 @@ from fer_lightning.launch.schema.kinds import (
     CountOrNone,
     Node,
     Nullable,
+    Other,
     Partial,
     Place,
     Says,
@@ -27,6 +28,11 @@ Input = Annotated[
     Says("a picture, folder, .zip or video, or the number of a camera", "faces/"),
 ]
 Margin = Annotated[float, Field(ge=-0.5, le=3), Says("a number from -0.5 to 3", "0.05")]
+Strengths = Annotated[
+    list[dict[str, Any]],
+    Field(min_length=1),
+    Says("a list of settings of its transform, the weakest first", "[{sigma_limit:[1,1]},{sigma_limit:[2,2]}]"),
+]
 Format = Annotated[Literal["bundle", "onnx"], Says()]
 
 
@@ -67,6 +73,21 @@ class SmallGallery(Node):
     seed: Seed = Field(description="decides which")
 
 
+class Change(Node):
+    """One change of a face."""
+
+    transform: Other = Field(description="what changes it, _partial_: the strengths give the rest of its settings")
+    strengths: Strengths = Field(description="settings of each strength, the weakest first")
+
+
+class Stress(Node):
+    """What test faces are changed by."""
+
+    target_: Literal["fer_lightning.use.stress.Stress"] = target()
+    seed: Seed = Field(description="draws what a change leaves open, and the faces under limit=")
+    changes: dict[str, Change] = Field(description="changes of a face by their names")
+
+
 class Predict(Node):
     """What ``python -m fer_lightning predict`` takes."""
 
@@ -89,4 +110,19 @@ class Export(Eval):
     int8: Switch = Field(description="whether the embedder computes in 8 bits, of format=onnx")
 
 
-COMMANDS: dict[str, type[Node]] = {"train": Train, "eval": Eval, "audit": Audit, "predict": Predict, "export": Export}
+class StressTest(Eval):
+    """What ``python -m fer_lightning stress`` takes."""
+
+    stress: Choice[Stress] = Field(description="how the test faces are changed")
+    limit: Nullable[Count] = Field(description="test faces, at most")
+    batch_size: Count = Field(description="faces that are computed at once")
+
+
+COMMANDS: dict[str, type[Node]] = {
+    "train": Train,
+    "eval": Eval,
+    "audit": Audit,
+    "predict": Predict,
+    "export": Export,
+    "stress": StressTest,
+}
