@@ -10,6 +10,7 @@ import pytest
 import torch
 from hydra.utils import instantiate
 
+from fer_lightning import load_model
 from fer_lightning.data.datamodule import Batch
 from fer_lightning.launch.eval import compare
 from fer_lightning.runs.checkpoints import load_module
@@ -102,6 +103,8 @@ def test_load_module_says_what_the_test_said(trained, make_cfg, monkeypatch):
     assert said.votes.amax(dim=1).numpy() == pytest.approx([float(row["vote"]) for row in noted], abs=1e-4)
     names = [datamodule.partition.faces.names[row] for row in rows]
     assert names == [row["file"] for row in noted]
+    gallery = datamodule.partition.faces.names[datamodule.partition.gallery]
+    assert load_model(trained / "checkpoints" / "best.ckpt").description.gallery == tuple(gallery)
 
 
 @pytest.mark.parametrize("head", ["prototype", "linear"])

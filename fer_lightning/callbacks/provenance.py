@@ -27,7 +27,8 @@ class Provenance(Callback):
 
     def on_save_checkpoint(self, trainer: Any, pl_module: Any, checkpoint: dict[str, Any]) -> None:
         """Add the record."""
-        faces = trainer.datamodule.faces
+        faces, partition, known = trainer.datamodule.faces, trainer.datamodule.partition, pl_module.classifier.known()
+        names = partition.faces.names[partition.gallery].tolist()
         checkpoint[KEY] = {
             "version": fer_lightning.__version__,
             "code": code_fingerprint(),
@@ -36,6 +37,8 @@ class Provenance(Callback):
             "image_size": faces.images.shape[1],
             "data": faces.source,
             "data_fingerprint": faces.fingerprint,
+            # Row by row those of the classifier's faces, no line break is in them; none where it knows other faces yet.
+            "gallery": "\n".join(names) if known is not None and len(known[1]) == len(names) else "",
         }
 
     def on_load_checkpoint(self, trainer: Any, pl_module: Any, checkpoint: dict[str, Any]) -> None:

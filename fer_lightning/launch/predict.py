@@ -21,10 +21,12 @@ log = logging.getLogger(__name__)
 
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="predict")
 def main(cfg: DictConfig) -> None:
-    """Write predictions.csv, predictions.json and contact_sheet.png."""
+    """Write predictions.csv, predictions.json, predictions.html and contact_sheet.png."""
     check(cfg, "predict")
 
-    from fer_lightning.use.model import load_model  # these need OpenCV, and a network torch
+    from fer_lightning.data.readers import read_faces  # these need OpenCV, and a network torch
+    from fer_lightning.use.model import load_model
+    from fer_lightning.use.page import write_predictions
     from fer_lightning.use.predictions import PredictionFiles, look
     from fer_lightning.use.sheet import CELL, write_sheet
     from fer_lightning.use.sources import open_source
@@ -33,9 +35,13 @@ def main(cfg: DictConfig) -> None:
     folder, start = Path(cfg.paths.output_dir), time.perf_counter()
     source = open_source(cfg.input, cfg.every, cfg.limit)
     detector, model = hydra.utils.instantiate(cfg.detector), load_model(cfg.checkpoint)
+    try:
+        faces = read_faces(cfg.faces, cfg.paths.cache_dir, {}, model.image_size) if cfg.faces else None
+    except UserError as error:
+        raise UserError(f"faces={cfg.faces} cannot be used as a training's faces can by data.root: {error}") from None
     head = {"checkpoint": str(cfg.checkpoint), "input": str(cfg.input), "detector": detector.note}
     tally, sheet = Tally(), []
-    with PredictionFiles(folder, model, head) as files, suppress(*[KeyboardInterrupt] * source.endless):
+    with PredictionFiles(folder, model, head, cfg.neighbours) as files, suppress(*[KeyboardInterrupt] * source.endless):
         frames = track(source, f"predicting {cfg.input}")
         for seen in look(model, detector, frames, cfg.batch_size, cfg.sheet, CELL):
             tally.add(seen)
@@ -44,10 +50,11 @@ def main(cfg: DictConfig) -> None:
     if tally.unreadable_count == tally.pictures:
         raise UserError(f"input={cfg.input}: no picture could be read: {some(tally.unreadable)}")
     write_sheet(folder / "contact_sheet.png", sheet, f"{len(sheet):,} of {tally.pictures:,} pictures, {detector.note}")
+    write_predictions(folder / "predictions.html", sheet, head, tally.pictures, cfg.neighbours, faces)
     for line in tally.lines():
         log.info(line)
     log.info("%s; %.1f s in all", detector.note, time.perf_counter() - start)
-    log.info("written: %s/predictions.csv, predictions.json, contact_sheet.png", folder)
+    log.info("written: %s/predictions.csv, predictions.json, predictions.html, contact_sheet.png", folder)
 
 
 if __name__ == "__main__":

@@ -59,6 +59,8 @@ NODES = {  # what is not listed has the kind of the node around it
     "limit": Kind.PLACE,
     "batch_size": Kind.PLACE,
     "sheet": Kind.PLACE,
+    "neighbours": Kind.PLACE,
+    "faces": Kind.PLACE,
     "format": Kind.PLACE,
     "output": Kind.PLACE,
     "gallery": Kind.PLACE,

@@ -1,9 +1,11 @@
 """What a bundle or an ONNX model says of itself: classes, preprocessing, network, origin; as JSON."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from fer_lightning.data.names import printable
 from fer_lightning.errors import UserError
 
 FORMAT = 1  # raise it with every change that an older fer_lightning would read wrongly
@@ -21,6 +23,7 @@ class Description:
         mirrored: Whether a face is embedded as the mean of its picture and its mirror image.
         origin: What made it: versions, and fingerprints of code, data and weights.
         changes: What was changed on export, one sentence each.
+        gallery: Names of the classifier's faces, row by row; empty where they are not known.
         format: Version of this format.
     """
 
@@ -31,6 +34,7 @@ class Description:
     mirrored: bool
     origin: dict[str, str]
     changes: tuple[str, ...] = ()
+    gallery: tuple[str, ...] = ()
     format: int = FORMAT
     preprocessing: str = field(
         default="turned upright by EXIF, what is transparent on white, 8-bit grey, resized to image_size by Lanczos, "
@@ -40,7 +44,12 @@ class Description:
 
     def to_json(self) -> str:
         """Return it as text."""
-        return json.dumps(asdict(self), indent=2) + "\n"
+        return json.dumps({**asdict(self), "gallery": "\n".join(self.gallery)}, indent=2) + "\n"
+
+
+def read_gallery(content: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the names of the classifier's faces; of what was written before they were saved, none."""
+    return tuple(printable(str(content.get("gallery", ""))).splitlines())
 
 
 def read_description(text: str, source: str) -> Description:
@@ -76,6 +85,7 @@ def read_description(text: str, source: str) -> Description:
             content["mirrored"] is True,
             {str(key): str(value) for key, value in content["origin"].items()},
             tuple(map(str, content["changes"])),
+            read_gallery(content),
             version,
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:

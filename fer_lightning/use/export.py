@@ -85,7 +85,7 @@ class Exporter:
             validation = (torch.cat(faces).clone(), torch.from_numpy(trial.validation_labels))
         config, sizes = shrink(self.network, self.description, by, validation)
         line = f"gallery={name}: {sizes[1]:,} vectors in place of {sizes[0]:,}, k={config['k']}"
-        self.description = replace(self.description, classifier=config)
+        self.description = replace(self.description, classifier=config, gallery=())
         self._change(f"{line}; {self._cost(before, TorchBackend(self.network))}")
 
     def bundle(self, folder: Path) -> None:

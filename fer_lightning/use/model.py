@@ -40,6 +40,7 @@ class Neighbour(NamedTuple):
     """A training face that decided about another."""
 
     position: int  # row of the gallery
+    name: str  # of its file in the training's data; empty where it is not known
     label: str
     similarity: float  # cosine
 
@@ -135,6 +136,10 @@ class Model:
         whole: list[Any] = [None if part[0] is None else np.concatenate(part) for part in zip(*parts, strict=True)]
         return Answers(*whole)
 
+    def _name(self, position: int) -> str:
+        names = self.description.gallery
+        return names[position] if position < len(names) else ""
+
     def _tell(self, answers: Answers) -> Iterator[Prediction]:
         for row, label in enumerate(answers.labels):
             votes = dict(zip(self.classes, answers.votes[row].tolist(), strict=True))
@@ -142,7 +147,9 @@ class Model:
             if answers.neighbours is not None:
                 columns = (answers.neighbours, answers.neighbour_labels, answers.similarities)
                 found = zip(*(column[row].tolist() for column in columns if column is not None), strict=True)
-                near = tuple(Neighbour(at, self.classes[kind], likeness) for at, kind, likeness in found)
+                near = tuple(
+                    Neighbour(at, self._name(at), self.classes[kind], likeness) for at, kind, likeness in found
+                )
             yield Prediction(name, votes, votes[name], near)
 
 

@@ -23,7 +23,7 @@ from fer_lightning.models.network import Network
 from fer_lightning.runs import checkpoints
 from fer_lightning.runs.files import write_text
 from fer_lightning.runs.overrides import CONF, allowed
-from fer_lightning.use.description import Description, read_description
+from fer_lightning.use.description import Description, read_description, read_gallery
 from fer_lightning.use.model import Answers
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
@@ -83,6 +83,7 @@ def read_checkpoint(path: Path) -> tuple[Network, Description]:
         classifier=checkpoints.own_part("classifier", saved, source),
         mirrored=network.mirrored,
         origin=origin,
+        gallery=read_gallery(record),
     )
 
 

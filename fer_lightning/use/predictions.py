@@ -77,16 +77,19 @@ class PredictionFiles:
         folder: Where they are written.
         model: Whose classes they name.
         head: What predictions.json says first.
+        neighbours: Of how many training faces that decided, the nearest first, a row tells.
     """
 
-    def __init__(self, folder: Path, model: Model, head: dict[str, Any]) -> None:
-        self.classes = model.classes
+    def __init__(self, folder: Path, model: Model, head: dict[str, Any], neighbours: int) -> None:
+        self.classes, self.neighbours = model.classes, neighbours
         self.csv_file = (folder / "predictions.csv").open("w", newline="", encoding="utf-8", errors="surrogateescape")
         self.json_file = (folder / "predictions.json").open("w", encoding="utf-8")
         self.table = csv.writer(self.csv_file, lineterminator="\n")
         box = ["left", "top", "width", "height", "face_confidence"]
         votes = [f"vote_{name}" for name in self.classes]
-        self.table.writerow(["file", "frame", *box, "class", *votes, "distance", "abstained", "problem"])
+        near = [f"neighbour_{n}{part}" for n in range(1, neighbours + 1) for part in ("", "_label", "_similarity")]
+        self.header = ["file", "frame", *box, "class", *votes, "distance", "abstained", "problem", *near]
+        self.table.writerow(self.header)
         self.json_file.write(json.dumps(head)[:-1] + ', "predictions": [')
         self.separator = "\n"
 
@@ -96,19 +99,25 @@ class PredictionFiles:
             votes = [f"{prediction.votes[name]:.6f}" for name in self.classes]
             distance = "" if prediction.distance is None else f"{prediction.distance:.6f}"
             place = [""] * 5 if box is None else box
-            row = [prediction.label, *votes, distance, int(prediction.abstained), ""]
-            self.table.writerow([seen.file, _text(seen.frame), *place, *row])
+            near = (prediction.neighbours or ())[: self.neighbours]
+            cells = [cell for one in near for cell in (one.name, one.label, f"{one.similarity:.6f}")]
+            row = [prediction.label, *votes, distance, int(prediction.abstained), "", *cells]
+            self._row([seen.file, _text(seen.frame), *place, *row])
             self._add(
                 seen,
                 box=None if box is None else box._asdict(),
                 votes={name: round(share, 6) for name, share in prediction.votes.items()},
                 distance=prediction.distance,
                 abstained=prediction.abstained,
+                neighbours=[one._asdict() for one in near],
                 **{"class": prediction.label},
             )
         if not seen.faces:
-            self.table.writerow([seen.file, _text(seen.frame), *[""] * (len(self.classes) + 8), seen.problem])
+            self._row([seen.file, _text(seen.frame), *[""] * (len(self.classes) + 8), seen.problem])
             self._add(seen, problem=seen.problem)
+
+    def _row(self, cells: list[Any]) -> None:
+        self.table.writerow([*cells, *[""] * (len(self.header) - len(cells))])
 
     def _add(self, seen: Seen, **content: object) -> None:
         self.json_file.write(self.separator + json.dumps({"file": seen.file, "frame": seen.frame, **content}))

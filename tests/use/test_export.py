@@ -39,6 +39,7 @@ def test_command_writes_a_bundle_with_its_card(export, checkpoint, drawn, tmp_pa
         "model.safetensors",
     ]
     assert np.array_equal(load_model(tmp_path / "bundle").votes(drawn[0]), load_model(checkpoint).votes(drawn[0]))
+    assert load_model(tmp_path / "bundle").description.gallery == tuple(f"train/{number}.png" for number in range(100))
     card = (tmp_path / "bundle/README.md").read_text()
     for words in (
         "| accuracy | 42.5 | 40.0 to 45.0 |",
@@ -60,7 +61,9 @@ def test_smaller_gallery_comes_with_its_cost(export, tmp_path):
     assert "gallery=kmeans: 14 vectors in place of 100, k=" in done.text
     cost = next(line for line in (tmp_path / "small/README.md").read_text().splitlines() if "gallery=kmeans" in line)
     assert " % of 50 test faces" in cost
-    assert load_model(tmp_path / "small").description.changes[0] in cost
+    small = load_model(tmp_path / "small").description
+    assert small.changes[0] in cost
+    assert small.gallery == ()  # means are no faces
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,12 @@ def test_every_kind_of_picture_is_the_same_face(checkpoint, drawn, tmp_path):
     assert sum(first.votes.values()) == pytest.approx(1, abs=1e-6)
     assert first.confidence == first.votes[first.label] == max(first.votes.values())
     assert len(first.neighbours) == 9
-    assert first.neighbours[0] == (3, CLASSES[drawn[1][3]], pytest.approx(1, abs=1e-6))  # the face is in the gallery
+    assert first.neighbours[0] == (
+        3,
+        "train/3.png",
+        CLASSES[drawn[1][3]],
+        pytest.approx(1, abs=1e-6),
+    )  # the face is in the gallery
     assert first.distance == pytest.approx(0, abs=2e-3)
     assert [one.similarity for one in first.neighbours] == sorted(
         (n.similarity for n in first.neighbours), reverse=True

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from fer_lightning.launch.schema.commands import Audit, Eval, Train
+from fer_lightning.launch.schema.faces import Source
 from fer_lightning.launch.schema.kinds import (
     Choice,
     Count,
@@ -98,7 +99,9 @@ class Predict(Node):
     every: Count = Field(description="of a video or camera every how manieth frame is taken")
     limit: Nullable[Count] = Field(description="pictures that are taken, at most")
     batch_size: Count = Field(description="faces that are computed at once")
-    sheet: CountOrNone = Field(description="pictures on the contact sheet, at most")
+    sheet: CountOrNone = Field(description="pictures on the contact sheet and the page, at most")
+    neighbours: CountOrNone = Field(description="training faces that decided, of which each row tells")
+    faces: Nullable[Source] = Field(description="faces of the training, whose pictures the page shows")
 
 
 class Export(Eval):
