@@ -40,7 +40,7 @@ class EpochLines(Callback):
             "training on %s faces, %s: %s; %s parameters; %s epochs of %s steps",
             f"{len(trainer.datamodule.partition.train):,}",
             torch.cuda.get_device_name(device) if device.type == "cuda" else device.type.upper(),
-            ", ".join(f"{name} {value}" for name, value in self.settings.items()),
+            ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in self.settings.items()),
             f"{sum(weights.numel() for weights in pl_module.parameters()):,}",
             trainer.max_epochs,
             trainer.num_training_batches,

@@ -4,7 +4,15 @@ import json
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    StringConstraints,
+)
 from pydantic_core import CoreSchema, core_schema
 
 from fer_lightning.data.faces import CLASSES
@@ -97,7 +105,20 @@ SixteenPixels = Annotated[
 ClassName = Annotated[
     str, StringConstraints(pattern=r"^[A-Za-z_]\w*(\.\w+)+$"), Says("the name of a class", "torch.optim.Adam")
 ]
-Partial = Annotated[Literal[True], Says()]
+
+
+def exactly(value: bool) -> AfterValidator:
+    """Return the check that a switch stands one way; to a ``Literal`` 1 would be as good as true."""
+
+    def check(given: bool) -> bool:
+        if given is not value:
+            raise ValueError
+        return given
+
+    return AfterValidator(check)
+
+
+Partial = Annotated[bool, exactly(True), Says("true")]
 
 
 def target() -> Any:

@@ -23,6 +23,7 @@ from fer_lightning.launch.schema.kinds import (
     Text,
     Width,
     Widths,
+    exactly,
     target,
 )
 
@@ -177,7 +178,9 @@ class ExpressionModule(Node):
     """The wiring of what trains."""
 
     target_: Literal["fer_lightning.models.module.ExpressionModule"] = target()
-    recursive_: Annotated[Literal[False], Says()] = Field(alias="_recursive_", description="the module makes its parts")
+    recursive_: Annotated[bool, exactly(False), Says("false")] = Field(
+        alias="_recursive_", description="the module makes its parts"
+    )
     convert_: Annotated[Literal["all"], Says()] = Field(alias="_convert_", description="it is given plain values")
     embedder: Other = Field(description="the node embedder")
     classifier: Other = Field(description="the node classifier")

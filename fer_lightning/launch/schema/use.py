@@ -10,15 +10,16 @@ from fer_lightning.launch.schema.kinds import (
     Choice,
     Count,
     CountOrNone,
+    LibraryNode,
     Node,
     Nullable,
-    Other,
     Partial,
     Place,
     Says,
     Seed,
     Share,
     Switch,
+    optional,
     partial,
     target,
 )
@@ -28,6 +29,7 @@ Input = Annotated[
     Annotated[str, Field(min_length=1)] | Annotated[int, Field(ge=0)],
     Says("a picture, folder, .zip or video, or the number of a camera", "faces/"),
 ]
+Grey = Annotated[int, Field(ge=0, le=255), Says("a grey from 0 to 255", "0")]
 Margin = Annotated[float, Field(ge=-0.5, le=3), Says("a number from -0.5 to 3", "0.05")]
 Strengths = Annotated[
     list[dict[str, Any]],
@@ -74,10 +76,22 @@ class SmallGallery(Node):
     seed: Seed = Field(description="decides which")
 
 
+class Cover(LibraryNode):
+    """Covers the same part of every picture; some of this is a change's, the rest its strengths'."""
+
+    target_: Literal["fer_lightning.data.augmentation.Cover"] = target()
+    left: Share = optional("where the cover begins, of the width")
+    right: Share = optional("where it ends")
+    top: Share = optional("where it begins, of the height")
+    bottom: Share = optional("where it ends")
+    fill: Grey = optional("its grey")
+    p: Share = optional("share of the pictures that are covered")
+
+
 class Change(Node):
     """One change of a face."""
 
-    transform: Other = Field(description="what changes it, _partial_: the strengths give the rest of its settings")
+    transform: Choice[Cover] = Field(description="what changes it; strengths give the rest of its settings")
     strengths: Strengths = Field(description="settings of each strength, the weakest first")
 
 
