@@ -3,6 +3,7 @@
 import csv
 import io
 import logging
+import re
 from argparse import Namespace
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
@@ -15,9 +16,19 @@ from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
+from fer_lightning.report.doctor import diagnose
 from fer_lightning.runs.files import write_csv
+from fer_lightning.runs.record import read_run
 
 log = logging.getLogger(__name__)
+
+# Metrics that W&B has in its table of runs alone, for its workspace draws every curve that it is given: those of one
+# point, those of single classes, and those that say in other units what a curve says.
+NO_CURVE = re.compile(
+    r"test/.*|val/(precision|recall|f1)_.*|val/macro_(precision|recall)|val/(accuracy_k\d+|k|quick_sample_size)"
+    r"|train/(triplets|active_triplets|loss_over_margin|idle_batches)"
+)
+LONGEST_TAG = 64  # letters, W&B's own limit
 
 
 class ContinuedCSVLogger(Logger):
@@ -113,13 +124,17 @@ def patient(method: Callable) -> Callable:
 
 
 class PatientWandbLogger(WandbLogger):
-    """Lightning's logger; whatever fails in W&B is one warning, and the training goes on."""
+    """Lightning's logger; whatever fails in W&B is one warning, and the training goes on.
+
+    W&B draws few curves, and its table of runs shows the validation that chose the checkpoint instead of the last one.
+    """
 
     failed = False
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self._wandb_init.pop("anonymous", None)  # Lightning passes it unasked, and W&B warns of it in every run
+        self.latest: dict[str, float] = {}  # values that wait for a checkpoint to be chosen by them
 
     @property
     @patient
@@ -128,14 +143,42 @@ class PatientWandbLogger(WandbLogger):
         return super().experiment
 
     log_hyperparams = patient(WandbLogger.log_hyperparams)
-    log_metrics = patient(WandbLogger.log_metrics)
     finalize = patient(WandbLogger.finalize)
+
+    @rank_zero_only
+    @patient
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Add a point to each curve; remember what is validated, or is no curve."""
+        curves = {name: value for name, value in metrics.items() if not NO_CURVE.fullmatch(name)}
+        for name in curves.keys() - self.latest.keys():
+            if name.startswith("val/"):  # each by its name: of two patterns that fit, "*" and "val/*", either may win
+                self.experiment.define_metric(name, step_metric="trainer/global_step", summary="none")
+        loose = {name: value for name, value in metrics.items() if name not in curves or name.startswith("val/")}
+        self.latest |= {name: value for name, value in loose.items() if not name.startswith("test/")}
+        epoch = {"trainer/epoch": curves.pop("epoch")} if "epoch" in curves else {}  # its own name would come first
+        if curves:
+            super().log_metrics(curves | epoch, step)
 
     @patient
     def after_save_checkpoint(self, checkpoint_callback: ModelCheckpoint) -> None:
-        """Leave ``last.ckpt`` out of what ``log_model`` uploads: it would take ``best`` from the chosen one."""
+        """Show what the chosen checkpoint scored, and upload it with ``log_model``, but never ``last.ckpt``."""
         if checkpoint_callback.monitor:
             super().after_save_checkpoint(checkpoint_callback)
+            if checkpoint_callback.current_score == checkpoint_callback.best_model_score:
+                self.log_summary(self.latest)
+
+    @rank_zero_only
+    @patient
+    def log_tags(self, tags: Sequence[str]) -> None:
+        """Add tags to those that the run has."""
+        self.experiment.tags = list(dict.fromkeys([*self.experiment.tags, *(tag[:LONGEST_TAG] for tag in tags)]))
+
+    @patient
+    def log_results(self, folder: Path) -> None:
+        """Show the figures of a tested run's folder, and as notes below the user's what the doctor finds in it."""
+        run, notes = read_run(folder), self.experiment.notes or ""
+        self.log_summary({name: value for name, value in run.metrics.items() if "/" in name})
+        self.experiment.notes = "\n".join(dict.fromkeys([*notes.splitlines(), *diagnose(run)]))
 
     @patient
     def log_media(self, media: Mapping[str, Any]) -> None:

@@ -10,7 +10,7 @@ from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from fer_lightning.launch.resolvers import run_name
+from fer_lightning.launch.resolvers import run_name, shown_name
 from tests.conftest import ROOT
 
 CONF = ROOT / "conf"
@@ -124,3 +124,20 @@ def test_run_name_says_settings_and_faces(make_cfg):
     assert run_name(overrides, _root_=cfg) == "sgd-bs16-ep8-s0-drawn-loss-supcon"
     cfg.data.root = "a b/my faces.zip"
     assert run_name(overrides, _root_=cfg) == "sgd-bs16-ep8-s0-my-faces-loss-supcon"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "shown"),
+    [
+        ([], "default"),
+        (["data.root=faces.zip", "logger=wandb", "~callbacks.media", "paths.cache_dir=x"], "default"),
+        (["optimizer=sgd", "optimizer.lr=0.00044303752452182633", "+loss=supcon"], "sgd supcon lr=0.000443"),
+        (
+            ["data.batch_size=16", "seed=12345678", "init_from=/a/b/last.ckpt"],
+            "batch_size=16 seed=12345678 init_from=last.ckpt",
+        ),
+        (["optimizer=sgd", "run_name=mine"], "mine"),
+    ],
+)
+def test_the_name_in_wandb_says_what_was_overridden(overrides, shown):
+    assert shown_name("mine", overrides) == shown

@@ -69,13 +69,14 @@ class Media(Callback):
         mistakes = self._attempt("mistakes", lambda: self._write_mistakes(outputs, datamodule.partition, pl_module))
         for logger in trainer.loggers:
             if isinstance(logger, PatientWandbLogger):
-                from fer_lightning.report.wandb import run_media  # here: the others need not wait for wandb
+                from fer_lightning.report.wandb import images, run_tables  # here: the others need not wait for wandb
 
                 confusion = confusion_matrix(outputs["labels"], outputs["predictions"], len(CLASSES))
                 findings = datamodule.audit.figures()
-                content = (pictures, confusion, findings, mistakes or [], self.neighbours)
-                logger.log_media(self._attempt("media of W&B", partial(run_media, *content)) or {})
-                logger.log_summary({"media/failures": self.failures})
+                content = (confusion, findings, mistakes or [], self.neighbours)
+                logger.log_media(self._attempt("images of W&B", partial(images, "media", pictures)) or {})
+                tables = self._attempt("tables of W&B", partial(run_tables, *content)) or {}
+                logger.log_summary({**tables, "media/failures": self.failures})
         if self.failures:
             log.warning("figures and tables that this run lacks: %d; its metrics are whole", self.failures)
 

@@ -17,6 +17,7 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 import fer_lightning
 from fer_lightning.data.audit import ceiling
 from fer_lightning.data.faces import CLASSES
+from fer_lightning.loggers import PatientWandbLogger
 from fer_lightning.models.module import ExpressionModule
 from fer_lightning.report.statistics import intervals, one_vs_rest
 from fer_lightning.runs.files import write_csv, write_json
@@ -61,8 +62,11 @@ class Predictions(Callback):
             },
             "audit": datamodule.audit.report(),
         }
+        honesty = "leaky" if partition.leaks() else "honest"
         for logger in trainer.loggers:
             logger.log_hyperparams(known)
+            if isinstance(logger, PatientWandbLogger):
+                logger.log_tags([partition.protocol, datamodule.faces.source, honesty])
 
     def on_fit_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Start the clock, of a resumed run where it stood; whoever finds no more than this knows of a killed run."""
@@ -140,6 +144,9 @@ class Predictions(Callback):
                 )
             ],
         )
+        for logger in trainer.loggers:
+            if isinstance(logger, PatientWandbLogger):
+                logger.log_results(self.folder)
         _say(record, labels)
 
     def _record(self, trainer: lightning.Trainer, unseen: dict[str, float], test_faces: int, limit: float) -> Record:

@@ -1,4 +1,4 @@
-"""Values that a configuration computes: run_name, sweep_name, wandb_mode, on_terminal, num_classes.
+"""Values that a configuration computes: run_name, shown_name, sweep_name, wandb_mode, on_terminal, num_classes.
 
 Imported by the entry points before Hydra composes, so it stays light: no torch, no wandb.
 """
@@ -21,8 +21,10 @@ from omegaconf import DictConfig, OmegaConf
 from fer_lightning.data.faces import CLASSES
 from fer_lightning.errors import UserError
 from fer_lightning.runs.nodes import Kind, kind
+from fer_lightning.runs.overrides import CONF
 
 LONGEST = 120  # characters of a name; folders of 255 fit a file system, but not beside others in a path
+LONGEST_VALUE = 40  # characters of an option's value in what W&B calls a run
 MODES = ("online", "offline", "disabled", "shared")
 # Options that every name holds, in its first parts.
 NAMED = ("optimizer", "data.batch_size", "trainer.max_epochs", "seed", "data.root")
@@ -52,6 +54,33 @@ def run_name(overrides: Sequence[str], *, _root_: DictConfig) -> str:
     if lost or len(name) > LONGEST:
         name = f"{name[: LONGEST - 7]}-{hashlib.sha256(repr(parts).encode()).hexdigest()[:6]}"
     return name
+
+
+def shown_name(run_name: str, overrides: Sequence[str]) -> str:
+    """Return what W&B calls a run: what was overridden of it, in short, such as ``sgd lr=0.1``; or a given run_name.
+
+    A run's folder has the longer ``run_name``, for two runs of one name would share a folder.
+    """
+    choices, values = [], []
+    for override in overrides:
+        option, _, value = override.lstrip("+~").partition("=")
+        if option == "run_name":
+            return run_name
+        if option == "data.root" or kind(option) > Kind.RUN:
+            continue
+        if (CONF / option).is_dir():
+            choices.append(value)
+        else:
+            values.append(f"{option.rsplit('.', 1)[-1]}={_in_short(value)}")
+    name = " ".join(re.sub(r"[^A-Za-z0-9._=,+-]+", "-", part).strip("-") for part in [*choices, *values] if part)
+    return name[:LONGEST] or "default"
+
+
+def _in_short(value: str) -> str:
+    """Return four digits of a number that a search has drawn, the name of a file without its folders, or the value."""
+    if re.fullmatch(r"-?\d+\.\d{5,}(e-?\d+)?", value):
+        return f"{float(value):.4g}"
+    return value.rsplit("/", 1)[-1][:LONGEST_VALUE]
 
 
 def sweep_name(mode: str, sweep_dir: str) -> str | None:
@@ -99,6 +128,7 @@ def on_terminal() -> bool:
 
 OmegaConf.register_new_resolver("run_id", run_id, replace=True, use_cache=True)
 OmegaConf.register_new_resolver("run_name", run_name, replace=True)
+OmegaConf.register_new_resolver("shown_name", shown_name, replace=True)
 OmegaConf.register_new_resolver("sweep_name", sweep_name, replace=True)
 OmegaConf.register_new_resolver("wandb_mode", wandb_mode, replace=True)
 OmegaConf.register_new_resolver("on_terminal", on_terminal, replace=True)

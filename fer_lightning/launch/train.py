@@ -6,6 +6,7 @@ Started as ``python train.py`` in a checkout, as ``python -m fer_lightning train
 import logging
 import shlex
 from pathlib import Path
+from typing import Any, cast
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -18,6 +19,7 @@ from fer_lightning.launch.entry import run
 from fer_lightning.launch.environment import rank
 from fer_lightning.launch.resume import finished, resumed
 from fer_lightning.runs.command import WHOLE
+from fer_lightning.runs.nodes import own_values
 from fer_lightning.runs.overrides import CONF
 
 log = logging.getLogger(__name__)
@@ -37,6 +39,7 @@ def main(cfg: DictConfig) -> float:
     checkpoint = resumed(cfg)
     if rank() == 0:
         OmegaConf.save(cfg, f"{cfg.paths.output_dir}/config.yaml", resolve=True)
+    settings = hyperparameters(cfg)  # before the parts are made, which puts values in the place of references
     lightning.seed_everything(cfg.seed, workers=True, verbose=False)
     datamodule = hydra.utils.instantiate(cfg.data)
     model = hydra.utils.instantiate(cfg.model)
@@ -46,7 +49,7 @@ def main(cfg: DictConfig) -> float:
     if "wandb" in cfg.logger and cfg.logger.wandb.mode == "offline":
         say_offline()
     for logger in trainer.loggers:
-        logger.log_hyperparams(OmegaConf.to_container(cfg, resolve=True))
+        logger.log_hyperparams(settings)
 
     trainer.fit(model, datamodule, ckpt_path=checkpoint, weights_only=True)
     fast = bool(cfg.trainer.fast_dev_run)  # writes no checkpoint: the weights at hand are scored
@@ -54,6 +57,19 @@ def main(cfg: DictConfig) -> float:
     objective = trainer.callback_metrics[cfg.objective] if fast else best.best_model_score
     trainer.test(model, datamodule, ckpt_path=None if fast else best.best_model_path, weights_only=True, verbose=False)
     return objective.item()
+
+
+def hyperparameters(cfg: DictConfig) -> dict[str, Any]:
+    """Return what the loggers show of a configuration: in short what runs are compared by, then each value once."""
+    chosen = HydraConfig.get().runtime.choices
+    return {
+        **{group: chosen[group] for group in ("optimizer", "protocol", "loss", "embedder")},
+        "lr": cfg.optimizer.lr,
+        "batch_size": cfg.data.batch_size,
+        "epochs": cfg.trainer.max_epochs,
+        "seed": cfg.seed,
+        "options": own_values(*(cast(dict, OmegaConf.to_container(cfg, resolve=wish)) for wish in (False, True))),
+    }
 
 
 def say_offline() -> None:

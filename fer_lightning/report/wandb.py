@@ -1,6 +1,6 @@
 """What W&B is given: a run's figures and tables, a sweep's closing run, and on demand a saved view and a report."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -21,29 +21,31 @@ from fer_lightning.runs.record import Run, read_runs
 SECTIONS = {  # of the saved view: title -> metrics, each a panel
     "Scores": ("val/accuracy", "val/macro_f1", "val/accuracy_quick"),
     "Training": ("train/loss", "train/active_share", "train/spread", "train/learning_rate"),
-    "Distances": ("train/positive_distance", "train/negative_distance", "train/active_triplets"),
+    "Distances": ("train/positive_distance", "train/negative_distance", "train/violated_share"),
 }
 BARS = ("test/accuracy", "test/balanced_accuracy", "test/macro_f1", "test/accuracy_without_twins")
 
 
-def run_media(
-    pictures: Sequence[Path],
+def images(section: str, pictures: Iterable[Path]) -> dict[str, Any]:
+    """Return PNG files as W&B's images, under the names of a section of its workspace."""
+    return {f"{section}/{path.stem}": wandb.Image(str(path)) for path in pictures}
+
+
+def run_tables(
     confusion: np.ndarray,
     findings: Mapping[str, float],
     mistakes: Sequence[Mapping[str, Any]],
     neighbours: int,
 ) -> dict[str, Any]:
-    """Return what a tested run shows in W&B.
+    """Return the tables of a tested run.
 
     Args:
-        pictures: PNG files of its figures.
         confusion: (C, C) int64, rows true and columns predicted.
         findings: What the audit counted.
         mistakes: Content of mistakes.json.
         neighbours: Columns for the gallery faces beside each mistake.
     """
     return {
-        **{f"media/{path.stem}": wandb.Image(str(path)) for path in pictures},
         "tables/per_class": per_class_table(confusion),
         "tables/confusion": confusion_table(confusion),
         "tables/audit": wandb.Table(["finding", "number"], [list(finding) for finding in findings.items()]),
@@ -98,6 +100,7 @@ def log_sweep(folder: Path, config: DictConfig) -> None:
     runs, objective = read_runs(folder), config.objective
     options = option_scores(runs, objective)
     with wandb.init(
+        entity=config.logger.wandb.get("entity"),
         project=config.logger.wandb.project,
         group=config.logger.wandb.group,
         name=f"sweep {folder.name}",
@@ -107,7 +110,7 @@ def log_sweep(folder: Path, config: DictConfig) -> None:
         settings=wandb.Settings(silent=True),
     ) as run:
         run.log({"sweep/leaderboard": leaderboard_table(runs, objective)})
-        run.log({f"sweep/{path.stem}": wandb.Image(str(path)) for path in sorted((folder / "figures").glob("*.png"))})
+        run.log(images("sweep", sorted((folder / "figures").glob("*.png"))))
         for option, (choices, scores) in options.items():
             means = [
                 [choice, fmean(score for other, score in zip(choices, scores, strict=True) if other == choice)]
@@ -183,6 +186,7 @@ def sweep_report(entity: str, project: str, sweep: str) -> Any:
         ),
     ]
     panels = [reports.BarPlot(title=metric, metrics=[metric]) for metric in BARS]
+    panels += [reports.WeavePanelSummaryTable(table_name=f"tables/{name}") for name in ("per_class", "mistakes")]
     panels += [
         reports.LinePlot(title=metric, x="Step", y=[metric]) for metrics in SECTIONS.values() for metric in metrics
     ]

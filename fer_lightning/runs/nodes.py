@@ -71,6 +71,9 @@ NODES = {  # what is not listed has the kind of the node around it
     "job_type": Kind.NAME,
 }
 
+# A value that stands elsewhere too; what other resolvers compute stands nowhere else.
+REFERENCE = re.compile(r"\$\{(hydra:|oc\.dict\.values:)?[\w.]+\}")
+
 
 def kind(key: str) -> Kind:
     """Return what an option defines, such as ``optimizer.lr`` or ``hydra/launcher``; an unknown one, the result."""
@@ -92,6 +95,20 @@ def differences(before: Any, after: Any) -> dict[str, str]:
         if old.get(key) != new.get(key) and not any(key.endswith(f".{other}") for other in changed):
             changed[key] = f"{key} was {old.get(key)}, is {new.get(key)}"
     return changed
+
+
+def own_values(written: Mapping[str, Any], resolved: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a configuration without the values that it only repeats, as ``model.optimizer`` repeats ``optimizer``.
+
+    Args:
+        written: The configuration with its references.
+        resolved: The same with values in their place.
+    """
+    return {
+        key: own_values(value, resolved[key]) if isinstance(value, Mapping) else resolved[key]
+        for key, value in written.items()
+        if not (isinstance(value, str) and REFERENCE.fullmatch(value))
+    }
 
 
 def _values(node: Any, prefix: str = "") -> Iterator[tuple[str, object]]:

@@ -7,14 +7,17 @@ import re
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from fer_lightning.__main__ import main
 from fer_lightning.data.faces import CLASSES
+from fer_lightning.loggers import PatientWandbLogger
 from fer_lightning.report.page import write_report
 from fer_lightning.report.style import COLORS, MARKERS
 from fer_lightning.runs.record import read_runs
@@ -36,6 +39,8 @@ def sweep(tmp_path_factory) -> Path:
         ROOT / "train.py",
         "-m",
         *options("small", "tiny", "logger=wandb", "sampler.classes_per_batch=4", *swept),
+        "+logger.wandb.tags=[mine]",
+        "+logger.wandb.notes=first try",
         "hydra.sweep.dir=out",
     )
     assert done.returncode == 1  # 18 cannot hold four classes
@@ -96,9 +101,8 @@ def test_every_key_of_a_run_is_there_and_documented(sweep):
 
 def test_curves_follow_the_step_and_media_come_once_at_the_end(sweep):
     (folder,) = sweep.glob("adam-bs16-*/wandb/offline-run-*")
-    (run,) = records(folder, "run")
+    run = records(folder, "run")[0]
     assert (run["run_group"], run["job_type"], run["project"]) == ("out", "train", "fer_lightning")
-    assert run["display_name"].startswith("adam-bs16-ep2-s0-drawn")
     history = [record["item"] for record in records(folder, "history")]
     steps = [row["trainer/global_step"] for row in history if "train/loss" in row]
     assert len(steps) == len(set(steps)) > 1
@@ -117,12 +121,41 @@ def test_tables_and_configuration_are_whole(sweep):
     (table,) = (folder / "files/media/table/tables").glob("confusion_*.table.json")
     assert len(json.loads(table.read_text())["data"]) == len(CLASSES) ** 2
     config = inspect(folder)["config"]
-    assert config["optimizer"]["lr"] == 1e-4
     assert (
         config["audit"]["data_fingerprint"]
         == json.loads((folder.parents[1] / "metrics.json").read_text())["data_fingerprint"]
     )
     assert "${" not in json.dumps(config)
+
+
+def test_what_opens_first_in_wandb_is_what_matters(sweep):
+    (folder,) = sweep.glob("adam-bs16-*/wandb/offline-run-*")
+    rows = [record["item"] for record in records(folder, "history")]
+    points = Counter(name for row in rows for name in {key.split(".")[0] for key in row} if name[0] != "_")
+    assert len(points) <= 30
+    assert {name.split("/")[0] for name in points} == {"train", "trainer", "val", "media"}
+    assert [name for name, number in points.items() if number == 1 and not name.startswith("media/")] == []
+    assert not set(points) & {f"val/{name}_{label}" for name in ("precision", "recall", "f1") for label in CLASSES}
+
+    found, record = inspect(folder), json.loads((folder.parents[1] / "metrics.json").read_text())
+    chosen = max(row["val/accuracy"] for row in rows if "val/accuracy" in row)
+    assert found["summary"]["val/accuracy"] == chosen == record["val/accuracy"]
+    assert found["summary"]["test/accuracy"] == pytest.approx(record["test/accuracy"])
+    config = found["config"]
+    flat = {"optimizer": "adam", "lr": 1e-4, "batch_size": 16, "epochs": 2, "seed": 0, "protocol": "honest"}
+    assert {name: config[name] for name in flat} == flat
+    assert (config["loss"], config["embedder"]) == ("triplet", "facenet")
+    assert config["options"]["optimizer"]["lr"] == 1e-4
+    assert "optimizer" not in config["options"]["model"]  # once, in options.optimizer
+    assert "seed" not in config["options"]["augmentation"]
+
+    run = records(folder, "run")[-1]  # as it is at the end
+    assert run["tags"] == ["mine", "honest", "synthetic faces"]
+    findings = [line for line in run["notes"].splitlines() if line in (folder.parents[1] / "train.log").read_text()]
+    assert run["notes"].splitlines() == ["first try", *findings]
+    assert findings
+    assert run["display_name"].startswith("triplet balanced adam ")
+    assert "batch_size=16" in run["display_name"].split()
 
 
 def test_broken_figure_is_counted_and_the_chosen_checkpoint_uploaded(run_here, tmp_path, monkeypatch):
@@ -140,6 +173,18 @@ def test_broken_figure_is_counted_and_the_chosen_checkpoint_uploaded(run_here, t
     assert {f"media/{name}" for name in FIGURES} - set(summary) == {"media/embeddings_tsne"}
     models = [artifact for artifact in records(run, "artifact") if artifact["type"] == "model"]
     assert [json.loads(model["metadata"])["original_filename"] for model in models] == ["best.ckpt"]
+
+
+def test_the_summary_stays_with_the_chosen_checkpoint(tmp_path):
+    logger = PatientWandbLogger(project="x", save_dir=str(tmp_path), mode="offline")
+    for step, (score, best) in enumerate(((0.3, 0.3), (0.5, 0.5), (0.4, 0.5))):
+        logger.log_metrics({"val/accuracy": score, "val/f1_happy": score / 2, "epoch": step}, step)
+        saved = SimpleNamespace(monitor="val/accuracy", current_score=score, best_model_score=best)
+        logger.after_save_checkpoint(saved)
+    logger.experiment.finish()
+    (run,) = tmp_path.glob("wandb/offline-run-*")
+    summary = inspect(run)["summary"]
+    assert (summary["val/accuracy"], summary["val/f1_happy"], summary["trainer/epoch"]) == (0.5, 0.25, 2)
 
 
 def test_a_closing_run_holds_the_sweep(sweep):

@@ -63,7 +63,7 @@ class WandbLogger(LibraryNode):
 
     target_: Literal["fer_lightning.loggers.PatientWandbLogger"] = target()
     project: Text = Field(description="project in W&B")
-    name: Text = Field(description="the option run_name")
+    name: Text = Field(description="name of the run: what was overridden, or run_name where it was given")
     id: Text = Field(description="the option run_id")
     group: Nullable[Text] = Field(description="the sweep of the run")
     job_type: Text = Field(description="the option job_type")
