@@ -88,9 +88,8 @@ class Search(Sweeper):
                 study.tell(trial.number, **outcome(study.trials[trial.number].user_attrs, result))
         if any(trial.state == optuna.trial.TrialState.COMPLETE for trial in study.trials):
             best = study.best_trial
-            log.info(
-                "best of the search: %s, with %s", best.value, " ".join(f"{k}={v}" for k, v in best.params.items())
-            )
+            options = " ".join(f"{option}={value}" for option, value in best.params.items())
+            log.info("best of the search: %s %s, with %s", self.config.objective, percent(best.value), options)
 
 
 def batches(count: int, size: int) -> Iterator[range]:
