@@ -54,7 +54,7 @@ class Search(Sweeper):
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Take the launcher of the jobs."""
-        self.config, self.hydra_context = config, hydra_context
+        self.objective, self.config, self.hydra_context = config.objective, config, hydra_context
         self.launcher: Any = Plugins.instance().instantiate_launcher(
             config=config, hydra_context=hydra_context, task_function=task_function
         )
@@ -89,7 +89,7 @@ class Search(Sweeper):
         if any(trial.state == optuna.trial.TrialState.COMPLETE for trial in study.trials):
             best = study.best_trial
             options = " ".join(f"{option}={value}" for option, value in best.params.items())
-            log.info("best of the search: %s %s, with %s", self.config.objective, percent(best.value), options)
+            log.info("best of the search: %s %s, with %s", self.objective, percent(float(best.values[0])), options)
 
 
 def batches(count: int, size: int) -> Iterator[range]:
