@@ -20,7 +20,9 @@ CHOICES_OF = {"detector": "predict", "gallery": "export", "stress": "stress"}
 EXTRAS = {  # choices that need a package of an extra
     "callbacks/umap": "umap",
     "detector/yuface": "yuface",
-    "hparams_search/optuna": "hydra_plugins.hydra_optuna_sweeper",
+    "hparams_search/optuna": "optuna",
+    "hydra/sweeper/search": "optuna",
+    "logger/mlflow": "mlflow",
     "hydra/launcher/slurm": "hydra_plugins.hydra_submitit_launcher",
 }
 

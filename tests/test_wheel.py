@@ -15,7 +15,7 @@ from tests.conftest import ENVIRONMENT, ROOT, options
 def installed(tmp_path_factory) -> Path:
     """The folder into which a wheel of this checkout is installed."""
     source, target = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("target")
-    for name in ("fer_lightning", "conf"):
+    for name in ("fer_lightning", "conf", "hydra_plugins"):
         shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
@@ -34,6 +34,7 @@ def test_the_wheel_has_every_file(installed):
 
     expected = files(ROOT / "fer_lightning") | {f"conf/{name}" for name in files(ROOT / "conf")}
     assert files(installed / "fer_lightning") == expected
+    assert files(installed / "hydra_plugins") == files(ROOT / "hydra_plugins")
 
 
 def test_the_installed_package_audits_trains_and_reports(installed, tmp_path):

@@ -45,6 +45,12 @@ class EpochLines(Callback):
             trainer.max_epochs,
             trainer.num_training_batches,
         )
+        if device.type == "cpu" and trainer.precision.startswith("bf16") and not computes_bf16():
+            log.warning(
+                "trainer.precision=%s is many times slower than 32-true on this processor, which has no instructions "
+                "for bfloat16 (avx512_bf16, AMX): use trainer.precision=32-true",
+                trainer.precision,
+            )
 
     def on_train_batch_end(self, trainer: Any, *args: Any, **kwargs: Any) -> None:
         """Say once how long all of it may take: the steps at their pace, and what validation embeds."""
@@ -68,6 +74,11 @@ class EpochLines(Callback):
     def _left(self, trainer: Any) -> int:
         """Return the number of epochs to come, the one at hand included."""
         return trainer.max_epochs - trainer.current_epoch
+
+
+def computes_bf16() -> bool:
+    """Return whether the processor multiplies bfloat16 numbers by itself."""
+    return any(found for name, found in torch.cpu.get_capabilities().items() if name.endswith("bf16"))
 
 
 def _validation_batches(trainer: Any) -> float:

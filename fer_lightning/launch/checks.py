@@ -77,6 +77,6 @@ def _check_devices(cfg: DictConfig) -> None:
     processes = started if started > 1 or not isinstance(devices, int) else devices * nodes
     if processes > 1 and cfg.data.batch_size % processes:
         raise UserError(
-            f"data.batch_size={cfg.data.batch_size} cannot be shared equally by {processes} processes: make it a "
-            "multiple"
+            f"data.batch_size={cfg.data.batch_size} cannot be shared equally by {processes} processes "
+            f"(trainer.devices={devices}): make it a multiple"
         )

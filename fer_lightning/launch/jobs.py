@@ -23,7 +23,7 @@ from fer_lightning.launch.claims import claim, lost
 from fer_lightning.launch.environment import quiet
 from fer_lightning.launch.messages import deleted, diagnose
 from fer_lightning.launch.returns import SilentReturn
-from fer_lightning.launch.search import continue_search, count_jobs, swept
+from fer_lightning.launch.search import check_sweeper, continue_search, count_jobs, swept
 from fer_lightning.report.table import collect, show_table, tabulate, writing
 from fer_lightning.runs.command import OPTIONS, WHOLE, command, is_sweep, key, with_seeds
 from fer_lightning.runs.files import write_text
@@ -79,6 +79,7 @@ class Jobs(Callback):
     @final
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Claim the folder of a sweep and note the options that make it; put a search's study in order."""
+        check_sweeper(config)
         self.sweep, self.start = config, time.time()
         folder = Path(config.hydra.sweep.dir)
         claim("sweep", folder, "choose another hydra.sweep.dir")

@@ -1,11 +1,12 @@
 """What jobs a sweep is made of, and a search for hyperparameters that goes on from the study in its sweep's folder."""
 
 import math
-import warnings
+from importlib.util import find_spec
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, read_write
 
+from fer_lightning.errors import UserError, install_command
 from fer_lightning.runs.command import key
 
 
@@ -32,6 +33,12 @@ def swept(config: DictConfig) -> dict[str, int]:
     }
 
 
+def check_sweeper(config: DictConfig) -> None:
+    """Refuse a search where its library is not installed."""
+    if "study_name" in config.hydra.sweeper and find_spec("optuna") is None:
+        raise UserError(f"hparams_search=optuna needs a package that is not installed: {install_command('optuna')}")
+
+
 def continue_search(config: DictConfig) -> None:
     """Let a resumed search ask for the trials that are still to run: half-done and failed ones first, then new ones."""
     import optuna
@@ -41,16 +48,14 @@ def continue_search(config: DictConfig) -> None:
     study = optuna.create_study(
         study_name=sweeper.study_name, storage=sweeper.storage, direction=sweeper.direction, load_if_exists=True
     )
-    completed = [trial.params for trial in study.trials if trial.state == TrialState.COMPLETE]
+    ended = [trial.params for trial in study.trials if trial.state in (TrialState.COMPLETE, TrialState.PRUNED)]
     again: list[dict] = []
     for trial in study.trials:
         if trial.state == TrialState.RUNNING:  # its process has ended, else the sweep's folder were not ours
             study.tell(trial.number, state=TrialState.FAIL)
-        if trial.state in (TrialState.RUNNING, TrialState.FAIL) and trial.params not in [*completed, *again]:
+        if trial.state in (TrialState.RUNNING, TrialState.FAIL) and trial.params not in [*ended, *again]:
             again.append(trial.params)
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # as it is up to Optuna 4
-                study.enqueue_trial(trial.params)
+            study.enqueue_trial(trial.params)
     with read_write(config.hydra):
-        sweeper.n_trials = max(0, sweeper.n_trials - len(completed))
+        sweeper.n_trials = max(0, sweeper.n_trials - len(ended))
         sweeper.sampler.seed += len(study.trials)  # else it would draw what it drew first again

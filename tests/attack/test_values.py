@@ -326,7 +326,10 @@ def undescribed(node: object, path: tuple[str, ...] = ()) -> Iterator[str]:
         yield from undescribed(value, (*path, key))
 
 
-@pytest.mark.parametrize("file", sorted(path.relative_to(CONF).as_posix() for path in CONF.rglob("*.yaml")))
+COMPOSED = {path.relative_to(CONF).as_posix() for path in CONF.rglob("*.yaml")} - {"wandb_sweep.yaml"}
+
+
+@pytest.mark.parametrize("file", sorted(COMPOSED))
 def test_every_key_under_conf_is_described(file):
     content = OmegaConf.to_container(OmegaConf.load(CONF / file))
     content.pop("hydra", None)

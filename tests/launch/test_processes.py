@@ -149,7 +149,7 @@ def test_two_sweeps_started_at_once_stay_apart(tmp_path):
 PLUGINS = {"hydra/launcher=joblib": "joblib", "hydra/launcher=slurm": "slurm", "hparams_search=optuna": "optuna"}
 WITHOUT_PLUGINS = """
 import runpy, sys
-sys.modules["hydra_plugins"] = None
+sys.modules["hydra_plugins"] = sys.modules["optuna"] = None
 from hydra.core.global_hydra import GlobalHydra
 script, *wanted = sys.argv[1:]
 for option in wanted:

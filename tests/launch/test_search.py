@@ -1,9 +1,16 @@
-"""The jobs of a sweep are counted as Hydra's sweepers make them."""
+"""The jobs of a sweep are counted as Hydra's sweepers make them; a search draws, prunes and tells its study."""
+
+from unittest.mock import Mock
 
 import pytest
+import torch
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import OmegaConf
 
+from fer_lightning.callbacks.pruning import Pruning
 from fer_lightning.launch.search import count_jobs, swept
+from hydra_plugins.fer_lightning_search import JOB, distribution, outcome
 
 
 @pytest.mark.parametrize(
@@ -24,3 +31,61 @@ def test_options_and_jobs_of_a_sweep(params, overrides, expected, jobs):
     assert count_jobs(config) == jobs
     config.hydra.sweeper.n_trials = 20
     assert count_jobs(config) == 20
+
+
+def drawn_from(text):
+    (override,) = OverridesParser.create().parse_overrides([f"x={text}"])
+    return distribution(override)
+
+
+def test_what_options_are_drawn_from():
+    distributions = pytest.importorskip("optuna.distributions", reason="needs the extra optuna")
+    assert drawn_from("interval(0.1,2.0)") == distributions.FloatDistribution(0.1, 2.0)
+    assert drawn_from("tag(log,interval(1e-5,1e-2))") == distributions.FloatDistribution(1e-5, 1e-2, log=True)
+    assert drawn_from("int(interval(1,8))") == distributions.IntDistribution(1, 8)
+    assert drawn_from("range(1,8,2)") == distributions.IntDistribution(1, 7, step=2)  # 1, 3, 5, 7
+    assert drawn_from("range(0.5,2)") == distributions.CategoricalDistribution([0.5, 1.5])
+    assert (
+        drawn_from("choice(adam,sgd)")
+        == drawn_from("adam,sgd")
+        == distributions.CategoricalDistribution(["adam", "sgd"])
+    )
+
+
+@pytest.fixture
+def study(tmp_path):
+    """A study of trials that scored 0.5, 0.6 and 0.7 after two epochs, and of one that runs as job 3."""
+    optuna = pytest.importorskip("optuna", reason="needs the extra optuna")
+    study = optuna.create_study(study_name="s", storage=f"sqlite:///{tmp_path}/study.db", direction="maximize")
+    for score in (0.5, 0.6, 0.7):
+        trial = study.ask()
+        for epoch in (0, 1):
+            trial.report(score, epoch)
+        study.tell(trial, score)
+    study.ask().set_user_attr(JOB, 3)
+    return study
+
+
+@pytest.mark.parametrize(("job", "score", "state"), [(3, 0.55, "PRUNED"), (3, 0.65, "COMPLETE"), (4, 0.1, "COMPLETE")])
+def test_a_trial_below_the_median_is_stopped_and_called_pruned(study, tmp_path, job, score, state):
+    from optuna.pruners import MedianPruner
+
+    callback = Pruning("s", f"sqlite:///{tmp_path}/study.db", job, "val/accuracy", MedianPruner(3, 1))
+    trainer = Mock(is_global_zero=True, sanity_checking=False, max_epochs=9, should_stop=False)
+    trainer.strategy.reduce_boolean_decision = lambda decision, all: decision
+    trainer.callback_metrics = {"val/accuracy": torch.tensor(score)}
+    callback.on_fit_start(trainer, None)
+    for epoch in (0, 1):  # the first warms up
+        assert not trainer.should_stop
+        trainer.current_epoch = epoch
+        callback.on_validation_end(trainer, None)
+    assert trainer.should_stop == (state == "PRUNED")
+    returned = JobReturn(_return_value=score, status=JobStatus.COMPLETED)
+    study.tell(3, **outcome(study.trials[3].user_attrs, returned))
+    assert study.trials[3].state.name == state
+    assert study.trials[3].value == pytest.approx(score)
+
+
+def test_a_failed_trial_is_told_as_failed():
+    pytest.importorskip("optuna", reason="needs the extra optuna")
+    assert outcome({}, JobReturn(status=JobStatus.FAILED))["state"].name == "FAIL"

@@ -157,6 +157,17 @@ class AveragedWeights(Node):
     start: CountOrNone = Field(description="steps before the average begins")
 
 
+class Pruning(Node):
+    """What ends the hopeless trials of a search."""
+
+    target_: Literal["fer_lightning.callbacks.pruning.Pruning"] = target()
+    study_name: Text = Field(description="the option hydra.sweeper.study_name")
+    storage: Text = Field(description="the option hydra.sweeper.storage")
+    job: CountOrNone = Field(description="number of the job, by which its trial is found")
+    objective: Metric = Field(description="the option objective")
+    pruner: Other = Field(description="a pruner of Optuna's; its steps are epochs")
+
+
 class Resumption(Node):
     """What makes a resumed run equal to an uninterrupted one."""
 
@@ -186,6 +197,7 @@ class Callbacks(Node):
     lines: Choice[EpochLines] = optional("one line an epoch")
     results: Choice[Predictions] = optional("the results of the test")
     media: Choice[Media] = optional("figures and the worst mistakes")
+    pruning: Choice[Pruning] = optional("ends the hopeless trials of a search")
     resumption: Choice[Resumption] = optional("makes a resumed run equal to an uninterrupted one")
     interruption: Choice[Interruption] = optional("saves a run that is told to stop")
     average: Choice[AveragedWeights] = optional("an average of the weights, used in place of the latest")

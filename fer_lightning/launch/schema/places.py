@@ -51,6 +51,15 @@ class TensorBoardLogger(LibraryNode):
     version: Annotated[int | str | None, Says("a number or text, or null", "''")] = optional("folder inside that one")
 
 
+class MLFlowLogger(LibraryNode):
+    """A run in MLflow."""
+
+    target_: Literal["lightning.pytorch.loggers.MLFlowLogger"] = target()
+    experiment_name: Text = Field(description="experiment in MLflow")
+    run_name: Text = Field(description="name of the run")
+    tracking_uri: Text = Field(description="server, or file of the database")
+
+
 class WandbSettings(LibraryNode):
     """Settings of W&B's own."""
 
@@ -84,4 +93,5 @@ class Loggers(Node):
 
     csv: Choice[CSVLogger] = optional("metrics.csv in the folder of the run")
     tensorboard: Choice[TensorBoardLogger] = optional("files for TensorBoard")
+    mlflow: Choice[MLFlowLogger] = optional("a run in MLflow")
     wandb: Choice[WandbLogger] = optional("a run in W&B")

@@ -1,0 +1,56 @@
+"""Hopeless trials of a search end early."""
+
+import logging
+from typing import Any
+
+from lightning.pytorch.callbacks import Callback
+
+log = logging.getLogger(__name__)
+
+
+class Pruning(Callback):
+    """Report each exact validation to a study of Optuna's, and end the training where its pruner says so.
+
+    A run that is ended so is tested like any other, by the best checkpoint it has come to; its trial is called pruned.
+    Where no running trial of the study has the number of this job, as where a job is repeated by itself, nothing is
+    reported and nothing ends early.
+
+    Args:
+        study_name: Name of the study.
+        storage: Address of the database that keeps it.
+        job: Number of the job, by which the sweeper has marked its trial (hydra_plugins/fer_lightning_search.py).
+        objective: Name of the metric that the search is for.
+        pruner: Pruner of Optuna's; its steps are epochs, counted from 0.
+    """
+
+    def __init__(self, study_name: str, storage: str, job: int, objective: str, pruner: Any) -> None:
+        self.study_name, self.storage, self.job = study_name, storage, job
+        self.objective, self.pruner = objective, pruner
+        self.trial: Any = None
+        self.reported = -1  # the latest epoch
+
+    def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
+        """Find the trial of this job."""
+        import optuna  # an extra
+
+        if not trainer.is_global_zero or self.study_name not in optuna.get_all_study_names(self.storage):
+            return
+        study = optuna.load_study(study_name=self.study_name, storage=self.storage, pruner=self.pruner)
+        running = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,))
+        own = [trial for trial in running if trial.user_attrs.get("job") == self.job]
+        self.trial = optuna.trial.Trial(study, own[-1]._trial_id) if own else None
+
+    def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
+        """Report the first score of an epoch, and end a training that is not worth its time."""
+        epoch, hopeless = trainer.current_epoch, False
+        if trainer.sanity_checking or epoch == self.reported:
+            return
+        self.reported = epoch
+        if self.trial is not None:
+            self.trial.report(trainer.callback_metrics[self.objective].item(), step=epoch)
+            hopeless = epoch + 1 < trainer.max_epochs and self.trial.should_prune()
+        if trainer.strategy.reduce_boolean_decision(hopeless, all=False):
+            trainer.should_stop = True
+            if self.trial is not None:
+                self.trial.set_user_attr("pruned", True)
+                log.info("stopped after epoch %d: most trials were better by then (callbacks.pruning)", epoch + 1)
