@@ -12,6 +12,7 @@ from torchmetrics.functional.classification import binary_calibration_error
 from fer_lightning.models.certainty import BINS, COOLEST, HOTTEST, Calibration, heated, log_votes, to_distance
 from fer_lightning.models.classifiers import Decision
 
+NO_NEIGHBOURS = 1e-6  # smoothing of votes that are a softmax, of which none is 0 but of a class without a face
 FEWEST = 30  # answered faces by which a threshold is judged: of fewer, one more or less right moves it by 3 points
 
 
@@ -26,15 +27,16 @@ def calibrate(decision: Decision, labels: Tensor, accuracy: float | None, near: 
     """
     votes, own = decision.votes.cpu().numpy(), labels.cpu().numpy()
     answers, near_ones = decision.labels.cpu().numpy(), decision.neighbours
-    temperature = fit_temperature(votes, own)
+    smoothing = NO_NEIGHBOURS if near_ones is None else 1 / near_ones.labels.shape[1]
+    temperature = fit_temperature(votes, own, smoothing)
     right, rows = answers == own, np.arange(len(own))
-    confidence = heated(votes, temperature)[rows, answers]
+    confidence = heated(votes, temperature, smoothing)[rows, answers]
     distances = None if near_ones is None else to_distance(near_ones.similarities[:, 0].cpu().numpy())
     limit = None if distances is None else float(np.quantile(distances, near))
     close = np.ones(len(own), dtype=bool) if distances is None else distances <= limit
     threshold, reachable = choose_threshold(confidence[close], right[close], 0.0 if accuracy is None else accuracy)
     threshold = None if accuracy is None else threshold
-    chosen = Calibration(temperature, accuracy, near, threshold, None if threshold is None else limit)
+    chosen = Calibration(temperature, smoothing, accuracy, near, threshold, None if threshold is None else limit)
     answered = ~chosen.abstains(confidence, distances)
     scores = {
         "calibration_error_raw": calibration_error(votes[rows, answers], right),
@@ -46,14 +48,15 @@ def calibrate(decision: Decision, labels: Tensor, accuracy: float | None, near: 
     return replace(chosen, scores=scores)
 
 
-def fit_temperature(votes: np.ndarray, labels: np.ndarray) -> float:
+def fit_temperature(votes: np.ndarray, labels: np.ndarray, smoothing: float) -> float:
     """Return the temperature under which the labels are likeliest; in 1 / temperature there is one best.
 
     Args:
         votes: (N, C) shares.
         labels: (N,) int64.
+        smoothing: Added to each share.
     """
-    logits = log_votes(votes)
+    logits = log_votes(votes, smoothing)
     own = logits[np.arange(len(labels)), labels]
 
     def loss(logarithm: float) -> float:

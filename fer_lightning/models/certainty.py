@@ -11,12 +11,12 @@ from fer_lightning.errors import UserError
 from fer_lightning.words import percent
 
 KEY = "calibration"  # of a checkpoint and of a model's description
-SMOOTHING = 0.01  # added to each share of the vote, so that one of 0 has a logarithm (G. J. Lidstone, 1920)
 BINS = 15  # of equal width, by which calibration is measured, as in C. Guo et al., arXiv:1706.04599
 COOLEST, HOTTEST = 0.05, 20.0  # temperatures between which one is looked for
 
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Temperature = Annotated[float, Field(ge=COOLEST, le=HOTTEST, allow_inf_nan=False)]
+Smoothing = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
 Distance = Annotated[float, Field(ge=0, le=2.001, allow_inf_nan=False)]
 
 
@@ -26,6 +26,8 @@ class Calibration:
 
     Attributes:
         temperature: Divisor of the votes' logarithms (C. Guo et al., arXiv:1706.04599); None: votes stay as they are.
+        smoothing: Added to each share before, so that one of 0 has a logarithm: one neighbour's (Laplace's rule of
+            succession).
         accuracy: Asked for, of the faces that are answered; None where no face is abstained from.
         near: Share of the validation faces that count as near enough to the known ones.
         confidence: Calibrated vote below which a face is abstained from; None where ``accuracy`` is, or out of reach.
@@ -37,6 +39,7 @@ class Calibration:
     """
 
     temperature: Temperature | None = None
+    smoothing: Smoothing | None = None
     accuracy: Share | None = None
     near: Share | None = None
     confidence: Share | None = None
@@ -45,7 +48,9 @@ class Calibration:
 
     def probabilities(self, votes: np.ndarray) -> np.ndarray:
         """Return calibrated votes (N, C) float32, which order the classes as the shares of the vote (N, C) do."""
-        return votes if self.temperature is None else heated(votes, self.temperature)
+        if self.temperature is None or self.smoothing is None:
+            return votes
+        return heated(votes, self.temperature, self.smoothing)
 
     def abstains(self, confidence: np.ndarray, distances: np.ndarray | None) -> np.ndarray:
         """Return from which faces the network abstains (N,) bool.
@@ -83,15 +88,15 @@ class Calibration:
         )
 
 
-def heated(votes: np.ndarray, temperature: float) -> np.ndarray:
+def heated(votes: np.ndarray, temperature: float, smoothing: float) -> np.ndarray:
     """Return the softmax (N, C) float32 of the smoothed votes' logarithms over a temperature."""
-    powers = np.exp(log_votes(votes) / temperature)
+    powers = np.exp(log_votes(votes, smoothing) / temperature)
     return (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
-def log_votes(votes: np.ndarray) -> np.ndarray:
+def log_votes(votes: np.ndarray, smoothing: float) -> np.ndarray:
     """Return the logarithms (N, C) float64 of smoothed shares of the vote, 0 for the largest of each face."""
-    logits = np.log(votes.astype(np.float64) + SMOOTHING)
+    logits = np.log(votes.astype(np.float64) + smoothing)
     return logits - logits.max(axis=1, keepdims=True)
 
 

@@ -6,7 +6,7 @@ import torch
 
 from fer_lightning.errors import UserError
 from fer_lightning.models.calibration import calibrate, calibration_error, choose_threshold, fit_temperature
-from fer_lightning.models.certainty import KEY, SMOOTHING, Calibration, heated, read_calibration, to_distance
+from fer_lightning.models.certainty import KEY, Calibration, heated, read_calibration, to_distance
 from fer_lightning.models.classifiers import Decision, Neighbours
 
 
@@ -21,23 +21,24 @@ def test_calibration_error_by_hand():
 def test_votes_are_heated_by_hand():
     votes = np.float32([[0.8, 0.2, 0.0]])
     powers = np.sqrt([0.81, 0.21, 0.01])
-    assert heated(votes, 2.0)[0] == pytest.approx(powers / powers.sum(), abs=1e-6)
+    assert heated(votes, 2.0, 0.01)[0] == pytest.approx(powers / powers.sum(), abs=1e-6)
     assert Calibration().probabilities(votes) is votes
-    assert heated(np.float32([[1, 0, 0]]), 1.0)[0, 0] == pytest.approx((1 + SMOOTHING) / (1 + 3 * SMOOTHING))
+    five = Calibration(1.0, 1 / 5).probabilities(np.float32([[1, 0, 0]]))  # of 5 neighbours and 3 classes
+    assert five[0] == pytest.approx([6 / 8, 1 / 8, 1 / 8])  # the rule of succession
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.5])
 def test_known_temperature_is_found(temperature):
     random = np.random.default_rng(0)
     votes = random.dirichlet(np.ones(4), 40_000)
-    chances = heated(votes, temperature).astype(float).cumsum(axis=1)
+    chances = heated(votes, temperature, 0.1).astype(float).cumsum(axis=1)
     labels = (random.random((len(votes), 1)) > chances).sum(axis=1).clip(max=3)
-    assert fit_temperature(votes, labels) == pytest.approx(temperature, rel=0.03)
+    assert fit_temperature(votes, labels, 0.1) == pytest.approx(temperature, rel=0.03)
 
 
 def test_temperature_stays_finite_where_every_face_is_right():
-    assert fit_temperature(np.eye(3, dtype=np.float32), np.arange(3)) == pytest.approx(0.05, rel=0.01)
-    assert fit_temperature(np.eye(3, dtype=np.float32), np.arange(3)[::-1].copy()) == pytest.approx(20, rel=0.01)
+    assert fit_temperature(np.eye(3, dtype=np.float32), np.arange(3), 0.1) == pytest.approx(0.05, rel=0.01)
+    assert fit_temperature(np.eye(3, dtype=np.float32), np.arange(3)[::-1].copy(), 0.1) == pytest.approx(20, rel=0.01)
 
 
 def test_threshold_answers_as_many_as_the_accuracy_allows(monkeypatch):

@@ -26,7 +26,7 @@ def test_what_is_measured_of_faces_that_are_all_abstained_from_and_of_an_older_c
     votes = np.float32([[0.6, 0.4], [0.3, 0.7]])
     outputs = {"predictions": np.array([0, 1]), "labels": np.array([0, 0]), "votes": votes, "raw_votes": votes}
     outputs["abstained"] = np.ones(2, dtype=np.int64)
-    found = measures(outputs, Calibration(2.0, 0.9, 0.99, 0.8, None, {"answered": 0.5}))
+    found = measures(outputs, Calibration(2.0, 0.1, 0.9, 0.99, 0.8, None, {"answered": 0.5}))
     assert found["test/answered"] == 0
     assert "test/accuracy_answered" not in found
     assert found["test/aurc"] == pytest.approx((1 + 1 / 2) / 2)  # the surer one is wrong

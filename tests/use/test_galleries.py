@@ -34,7 +34,7 @@ def test_condensed_keeps_what_the_nearest_would_tell_wrongly():
 
 def test_k_shrinks_with_the_gallery_or_is_chosen(checkpoint):
     network, description = read_checkpoint(checkpoint)
-    before = replace(description, calibration=Calibration(2.0, None, 0.99, None, None))
+    before = replace(description, calibration=Calibration(2.0, 0.1, None, 0.99, None, None))
     small, sizes = shrink(network, before, lambda faces, labels: (faces[:25], labels[:25]), None)
     assert (sizes, small.classifier["k"], small.gallery) == ((100, 25), 2, ())  # 9 of 100
     assert small.calibration == Calibration()  # nothing to calibrate the new votes on

@@ -21,7 +21,7 @@ from fer_lightning.use.description import FORMAT, Description
 from fer_lightning.use.networks import read_checkpoint, write_bundle
 from tests.conftest import command
 
-CHOSEN = Calibration(2.0, 0.9, 0.99, 0.4, 0.01)
+CHOSEN = Calibration(2.0, 0.01, 0.9, 0.99, 0.4, 0.01)
 
 
 @pytest.fixture(scope="module")
