@@ -28,6 +28,7 @@ from tests.conftest import ENVIRONMENT, ROOT, SMALL, options
 from tests.processes import command, start
 
 TINY = options("small", "processes")
+UNROUNDED = ("calibration_error", "calibration_error_raw", "aurc", "temperature", "_threshold")
 TWO = ("trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2")
 
 
@@ -82,11 +83,14 @@ def test_run_of_two_processes_stopped_and_resumed_is_that_of_one(tmp_path, run_h
     assert run_here("train.py", *own, epochs, "hydra.run.dir=one").code == 0
     one, two = read_run(tmp_path / "one"), read_run(tmp_path / "two")
     assert (one.metrics["processes"], two.metrics["processes"]) == (1, 2)
-    scores = [name for name in one.metrics if name.startswith(("test/", "val/", "train/"))]
+    shares = {name for name in one.metrics if name.endswith(UNROUNDED)}  # of votes, which differ in a last digit
+    assert all(abs(one.metrics[name] - two.metrics[name]) < 1e-3 for name in shares)
+    scores = [name for name in one.metrics if name.startswith(("test/", "val/", "train/")) and name not in shares]
     assert len(scores) > 30
     assert [one.metrics[name] for name in scores] == [two.metrics[name] for name in scores]
-    votes = [[float(row.pop("vote")) for row in run.predictions] for run in (one, two)]
-    assert np.allclose(*votes, rtol=0, atol=1e-4)  # a similarity may fall on the next point of the k-NN's grid
+    for vote in ("vote", "raw_vote"):
+        votes = [[float(row.pop(vote)) for row in run.predictions] for run in (one, two)]
+        assert np.allclose(*votes, rtol=0, atol=1e-3)  # a similarity may fall on the next point of the k-NN's grid
     assert one.predictions == two.predictions
     assert one.history.keys() == two.history.keys()
     for name, (steps, values) in one.history.items():

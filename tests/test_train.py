@@ -13,6 +13,8 @@ from hydra.utils import instantiate
 from fer_lightning import load_model
 from fer_lightning.data.datamodule import Batch
 from fer_lightning.launch.eval import compare
+from fer_lightning.models.calibration import calibration_error
+from fer_lightning.report.certainty import risk_coverage
 from fer_lightning.runs.checkpoints import load_module
 from fer_lightning.runs.record import Record, read_record
 from tests.conftest import ROOT, SMALL, command, options
@@ -58,6 +60,28 @@ def test_a_run_leaves_everything(trained):
     assert {"train/loss", "train/active_share", "train/spread", "val/accuracy_quick", "val/accuracy"} <= columns
 
 
+def test_run_says_how_sure_it_is(trained):
+    metrics = json.loads((trained / "metrics.json").read_text())
+    with (trained / "predictions.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    right = np.array([row["label"] == row["prediction"] for row in rows])
+    answered = np.array([row["abstained"] == "0" for row in rows])
+    votes, raw = (np.array([float(row[name]) for row in rows]) for name in ("vote", "raw_vote"))
+    assert answered.mean() == pytest.approx(metrics["test/answered"])
+    assert right[answered].mean() == pytest.approx(metrics.get("test/accuracy_answered", np.nan), nan_ok=True)
+    assert calibration_error(votes, right) == pytest.approx(metrics["test/calibration_error"], abs=1e-3)
+    assert calibration_error(raw, right) == pytest.approx(metrics["test/calibration_error_raw"], abs=1e-3)
+    assert risk_coverage(votes, right)[1].mean() == pytest.approx(metrics["test/aurc"], abs=1e-3)
+    assert metrics["test/aurc"] < 1 - metrics["test/accuracy"]  # better than in random order
+    assert metrics["val/calibration_error"] < metrics["val/calibration_error_raw"]
+    saved = load_model(trained / "checkpoints" / "best.ckpt").calibration
+    assert saved.temperature == metrics["val/temperature"]
+    assert saved.confidence == metrics.get("val/confidence_threshold")
+    assert saved.accuracy == 0.9
+    for name in ("risk_coverage", "reliability"):
+        assert (trained / f"figures/{name}.png").stat().st_size > 0
+
+
 def test_six_epochs_beat_chance(trained):
     # The most frequent class is 19 % of the synthetic faces, one in seven 14 %.
     assert json.loads((trained / "metrics.json").read_text())["test/accuracy"] > 0.4
@@ -68,11 +92,11 @@ def test_eval_repeats_the_metrics_to_the_last_digit(trained, tmp_path, run_here)
     torch.load(checkpoint, weights_only=True)
     done = run_here("eval.py", *options("small", FACES), f"checkpoint={checkpoint}", "hydra.run.dir=again")
     assert done.code == 0, done.text
-    assert "all 35 figures are those of the run itself, to the last digit" in done.text
+    assert "all 40 figures are those of the run itself, to the last digit" in done.text
     assert not list((tmp_path / "again/figures").glob("embeddings_*"))  # maps come only on request
     first, again = (json.loads((folder / "metrics.json").read_text()) for folder in (trained, tmp_path / "again"))
     names = [name for name in first if name.startswith("test/")]
-    assert len(names) == 5 + 3 * 7 + 9  # means, per class, uncertainty
+    assert len(names) == 5 + 3 * 7 + 9 + 5  # means, per class, uncertainty, how sure
     names.append("train/accuracy")
     assert {name: first[name] for name in names} == {name: again[name] for name in names}
     assert (trained / "predictions.csv").read_text() == (tmp_path / "again" / "predictions.csv").read_text()
@@ -83,7 +107,7 @@ def test_figures_that_differ_are_named_with_what_else_does(trained):
     ours = replace(run, metrics={**run.metrics, "test/macro_f1": 0.0}, data_fingerprint="others")
     shown = f"{run.metrics['test/accuracy']:.2%}"
     assert compare(ours, run) == (
-        f"1 of 35 figures are not those of the run itself (its test/accuracy: {shown}); not the same: faces"
+        f"1 of 40 figures are not those of the run itself (its test/accuracy: {shown}); not the same: faces"
     )
     assert compare(ours, Record()) == "the run of this checkpoint has noted no test to compare with"
 

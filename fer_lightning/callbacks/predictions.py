@@ -1,6 +1,5 @@
 """What a run measures: metrics.json, predictions.csv, audit.json."""
 
-import logging
 import platform
 import time
 from collections.abc import Mapping
@@ -19,12 +18,14 @@ from fer_lightning.data.audit import ceiling
 from fer_lightning.data.faces import CLASSES
 from fer_lightning.loggers import PatientWandbLogger
 from fer_lightning.models.module import ExpressionModule
+from fer_lightning.report.certainty import measures
+from fer_lightning.report.score import say
 from fer_lightning.report.statistics import intervals, one_vs_rest
 from fer_lightning.runs.files import write_csv, write_json
 from fer_lightning.runs.record import Record, code_fingerprint, read_record, write_record
 from fer_lightning.words import percent
 
-log = logging.getLogger(__name__)
+COLUMNS = ("file", "label", "prediction", "vote", "raw_vote", "abstained", "twins", "twin_in_training")
 
 
 class Predictions(Callback):
@@ -116,6 +117,7 @@ class Predictions(Callback):
         rows, labels, predictions = columns["rows"], columns["labels"], columns["predictions"]
         groups, seen = partition.groups[rows], partition.seen(rows)
         unseen = self._uncertainty(labels, predictions, groups, seen)
+        unseen |= measures(columns, module.calibration)
         unseen["train/accuracy"] = module.classifier.held_in_accuracy()
         limit, reason = ceiling(faces, partition.twins.identical[partition.origins[rows]], labels)
         record = self._record(trainer, unseen, len(rows), limit)
@@ -133,21 +135,14 @@ class Predictions(Callback):
         write_json(self.folder / "audit.json", datamodule.audit.report())
         if faces.unreadable:
             write_csv(self.folder / "bad_images.csv", ["file", "reason"], faces.unreadable)
-        votes = columns["votes"].max(axis=1)
-        write_csv(
-            self.folder / "predictions.csv",
-            ["file", "label", "prediction", "vote", "twins", "twin_in_training"],
-            [
-                [partition.faces.names[row], CLASSES[label], CLASSES[prediction], f"{vote:.6f}", group, int(known)]
-                for row, label, prediction, vote, group, known in zip(
-                    rows, labels, predictions, votes, groups, seen, strict=True
-                )
-            ],
-        )
+        votes, raw = ([f"{vote:.6f}" for vote in columns[name].max(axis=1)] for name in ("votes", "raw_votes"))
+        names = (partition.faces.names[rows], *(np.array(CLASSES)[column] for column in (labels, predictions)))
+        table = (*names, votes, raw, columns["abstained"], groups, seen.astype(int))
+        write_csv(self.folder / "predictions.csv", COLUMNS, zip(*table, strict=True))
         for logger in trainer.loggers:
             if isinstance(logger, PatientWandbLogger):
                 logger.log_results(self.folder)
-        _say(record, labels)
+        say(record, labels, module.calibration)
 
     def _record(self, trainer: lightning.Trainer, unseen: dict[str, float], test_faces: int, limit: float) -> Record:
         """Return what metrics.json says of the test at hand."""
@@ -198,37 +193,6 @@ class Predictions(Callback):
         """Return what the training of the scored checkpoint noted of itself."""
         noted = read_record(Path(self.checkpoint or "").absolute().parents[1])
         return replace(noted, metrics={k: v for k, v in noted.metrics.items() if k == self.objective})
-
-
-def _say(record: Record, labels: np.ndarray) -> None:
-    """Print the score beside what asks for no skill and what no skill can exceed, and what it is worth."""
-    percent = {name: 100 * value for name, value in record.metrics.items()}
-    counts = np.bincount(labels, minlength=len(CLASSES))
-    allowed = record.labels_allow or 1.0
-    log.info(
-        "test/accuracy %.1f %% (95 %% interval %.1f to %.1f); guessing scores %.1f %%, always answering %s %.1f %%%s",
-        *(percent[f"test/{name}"] for name in ("accuracy", "accuracy_low", "accuracy_high")),
-        *(100 / len(CLASSES), CLASSES[counts.argmax()], 100 * counts.max() / counts.sum()),
-        f"; the labels allow {100 * allowed:.1f} %" if allowed < 1 else "",
-    )
-    log.info(
-        "balanced %.1f %%, macro F1 %.1f %%; %d test faces of %s, protocol %s%s",
-        percent["test/balanced_accuracy"],
-        percent["test/macro_f1"],
-        record.test_faces,
-        record.data,
-        record.protocol,
-        f"; leaky: {record.leaks}" if record.leaks else "",
-    )
-    number = int(record.metrics["test/faces_without_twins"])
-    if number and number != record.test_faces:
-        log.info(
-            "test/accuracy_without_twins %.1f %% on the %d of them without a twin in training",
-            percent["test/accuracy_without_twins"],
-            number,
-        )
-    if record.too_good:
-        log.warning(record.too_good)
 
 
 def environment() -> dict[str, str]:

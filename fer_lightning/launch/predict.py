@@ -40,6 +40,7 @@ def main(cfg: DictConfig) -> None:
     except UserError as error:
         raise UserError(f"faces={cfg.faces} cannot be used as a training's faces can by data.root: {error}") from None
     head = {"checkpoint": str(cfg.checkpoint), "input": str(cfg.input), "detector": detector.note}
+    head["certainty"] = str(model.calibration)
     tally, sheet = Tally(), []
     with PredictionFiles(folder, model, head, cfg.neighbours) as files, suppress(*[KeyboardInterrupt] * source.endless):
         frames = track(source, f"predicting {cfg.input}")
@@ -53,6 +54,7 @@ def main(cfg: DictConfig) -> None:
     write_predictions(folder / "predictions.html", sheet, head, tally.pictures, cfg.neighbours, faces)
     for line in tally.lines():
         log.info(line)
+    log.info("%s", model.calibration)
     log.info("%s; %.1f s in all", detector.note, time.perf_counter() - start)
     log.info("written: %s/predictions.csv, predictions.json, predictions.html, contact_sheet.png", folder)
 

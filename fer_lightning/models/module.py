@@ -1,5 +1,6 @@
 """The LightningModule: mine, loss, log; then classify and score."""
 
+from dataclasses import asdict
 from typing import Any, Literal, NamedTuple
 
 import lightning
@@ -13,6 +14,8 @@ from torch.nn.functional import pad
 from fer_lightning.data.faces import CLASSES
 from fer_lightning.data.pictures import Batch
 from fer_lightning.errors import UserError
+from fer_lightning.models.calibration import calibrate
+from fer_lightning.models.certainty import KEY, Calibration, read_calibration, to_distance
 from fer_lightning.models.distributed import gather
 from fer_lightning.models.metrics import classification_metrics, triplet_telemetry
 from fer_lightning.models.network import Config, Network, build
@@ -23,8 +26,10 @@ class Prediction(NamedTuple):
     """What is said of B faces."""
 
     labels: Tensor  # (B,) int64
-    votes: Tensor  # (B, C) float32, shares of the vote
+    votes: Tensor  # (B, C) float32, calibrated where validation faces were seen, else shares of the vote
     embeddings: Tensor  # (B, D) float32, norm 1
+    raw_votes: Tensor  # (B, C) float32, shares of the vote
+    abstained: Tensor  # (B,) bool, whether the network would rather not say
 
 
 class ExpressionModule(Network, lightning.LightningModule):
@@ -46,9 +51,11 @@ class ExpressionModule(Network, lightning.LightningModule):
         triplet_margin: Squared Euclidean distance by which the loss wants a negative to be farther than the positive.
         objective: Metric that a scheduler such as ReduceLROnPlateau watches.
         mirrored: As of ``Network``.
+        abstention: ``accuracy`` and ``near`` as of ``calibrate``; None for a network that only predicts.
 
     Attributes:
-        test_outputs: ``rows``, ``labels``, ``predictions``, ``votes`` and ``embeddings`` of the last test's faces.
+        calibration: What the last validation said of votes; saved with the weights.
+        test_outputs: ``rows``, ``labels``, ``predictions`` and the fields of ``Prediction`` of the last test's faces.
     """
 
     def __init__(
@@ -62,6 +69,7 @@ class ExpressionModule(Network, lightning.LightningModule):
         triplet_margin: float,
         objective: str,
         mirrored: bool,
+        abstention: Config | None,
     ) -> None:
         super().__init__(embedder, classifier, mirrored)
         self.save_hyperparameters(logger=False)  # train.py hands the loggers the whole configuration
@@ -69,6 +77,8 @@ class ExpressionModule(Network, lightning.LightningModule):
         self._ddp_params_and_buffers_to_ignore = [f"classifier.{name}" for name, _ in self.classifier.named_buffers()]
         self.configure_losses(loss, miner, triplet_margin)
         self.configure_metrics()
+        self.abstention: Any = abstention
+        self.calibration = Calibration()
 
     def configure_losses(self, loss: Config | None, miner: Config | None, triplet_margin: float) -> None:
         """Make what trains."""
@@ -95,6 +105,11 @@ class ExpressionModule(Network, lightning.LightningModule):
         source = f"{'resume_from' if fitting else 'checkpoint'}={self.trainer.ckpt_path}"
         for key in {"state_dict", "current_model_state"} & checkpoint.keys():  # the latter of averaged weights
             check_weights(self, checkpoint[key], source, fitted=not fitting)
+        self.calibration = read_calibration(checkpoint, source)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add what validation faces have chosen beside the weights."""
+        checkpoint[KEY] = asdict(self.calibration)
 
     def on_fit_start(self) -> None:
         """Let the processes draw different dropout."""
@@ -125,8 +140,11 @@ class ExpressionModule(Network, lightning.LightningModule):
         self.validated = ([], [])
         self.classifier.fit(known, classes)
         self.log_dict({f"val/{name}": score for name, score in self.classifier.choose(embeddings, labels).items()})
-        predictions, _ = self.classifier(embeddings)
-        self.val_metrics.update(predictions, labels)  # each process has all faces, so their sums over processes agree
+        decision = self.classifier.decide(embeddings)
+        self.calibration = calibrate(decision, labels, **self.abstention)
+        self.val_metrics.update(
+            decision.labels, labels
+        )  # each process has all faces, so their sums over processes agree
         self.log_dict(self.val_metrics.compute())
         self.val_metrics.reset()
         self.log("train/accuracy", self.classifier.held_in_accuracy())
@@ -134,8 +152,13 @@ class ExpressionModule(Network, lightning.LightningModule):
     def predict_step(self, batch: Batch, batch_idx: int) -> Prediction:
         """Classify faces by what was saved with the weights."""
         embeddings = self(batch.images)
-        labels, votes = self.classifier(embeddings)
-        return Prediction(labels, votes, embeddings)
+        labels, raw_votes, near = self.classifier.decide(embeddings)
+        shares = self.calibration.probabilities(raw_votes.cpu().numpy())
+        confidence = shares[np.arange(len(shares)), labels.cpu().numpy()]
+        distances = None if near is None else to_distance(near.similarities[:, 0].cpu().numpy())
+        found = (shares, self.calibration.abstains(confidence, distances))
+        votes, abstained = (torch.from_numpy(values).to(labels.device) for values in found)
+        return Prediction(labels, votes, embeddings, raw_votes, abstained)
 
     def on_test_start(self) -> None:
         """Forget an earlier test."""
@@ -143,14 +166,14 @@ class ExpressionModule(Network, lightning.LightningModule):
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
         """Classify a batch and keep what all processes found."""
-        labels, votes, embeddings = self.predict_step(batch, batch_idx)
-        self.test_metrics.update(labels, batch.labels)
+        said = self.predict_step(batch, batch_idx)
+        self.test_metrics.update(said.labels, batch.labels)
         found = {
+            **said._asdict(),
+            "predictions": said.labels,
             "rows": batch.rows,
             "labels": batch.labels,
-            "predictions": labels,
-            "votes": votes,
-            "embeddings": embeddings,
+            "abstained": said.abstained.long(),  # gloo gathers no bool
         }
         self.test_batches.append({name: self.gather(values).cpu().numpy() for name, values in found.items()})
 

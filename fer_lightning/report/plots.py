@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from matplotlib.figure import Figure
 
-from fer_lightning.report import curves, figures
+from fer_lightning.report import certainty, curves, figures
 from fer_lightning.report.leaderboard import Contender, contenders, distinguish, order
 from fer_lightning.report.statistics import confusion_of, f1_per_class
 from fer_lightning.report.stress import mean_remains, read_stress
@@ -158,6 +158,40 @@ def per_class(board: Board) -> Plot | None:
     )
 
 
+def risk_coverage(board: Board) -> Plot | None:
+    """Plot how often the best run is wrong where it answers the faces alone that it is surest of."""
+    if not board.scored:
+        return None
+    run = board.scored[0][1]
+    share, accuracy, area = (run.metrics.get(f"test/{name}") for name in ("answered", "accuracy_answered", "aurc"))
+    chosen = None if share is None or accuracy is None or share == 1 else (share, accuracy)
+    threshold = run.metrics.get("val/confidence_threshold", 0.0)
+    return Plot(
+        "risk_coverage",
+        f"How often wrong, the surest faces first{' (the best run)' if len(board.scored) > 1 else ''}",
+        "Faces are answered in the order of the vote for their class: risk against coverage (El-Yaniv, Wiener, 2010)."
+        + (f" The area under the curve is {area:.4f}." if area is not None else "")
+        + (f" The ring: those whose vote is {percent(threshold)} at least and that are not far." if chosen else ""),
+        lambda: certainty.draw_risk_coverage(certainty.certainty_of(run), chosen),
+    )
+
+
+def reliability(board: Board) -> Plot | None:
+    """Plot how often the best run is right against its votes, before and after they were calibrated."""
+    run = board.scored[0][1] if board.scored else None
+    if run is None or "test/calibration_error" not in run.metrics:
+        return None
+    errors = [run.metrics[f"test/calibration_error{name}"] for name in ("_raw", "")]
+    return Plot(
+        "reliability",
+        f"What a vote is worth{' (the best run)' if len(board.scored) > 1 else ''}",
+        "Test faces by the vote for their class: on the line a vote is the probability to be right; larger marks stand "
+        f"for more faces. The temperature {run.metrics['val/temperature']:.2f}, chosen on the validation faces, takes "
+        f"the expected calibration error from {percent(errors[0])} to {percent(errors[1])} (arXiv:1706.04599).",
+        lambda: certainty.draw_reliability(certainty.certainty_of(run), errors),
+    )
+
+
 def stress(board: Board) -> Plot | None:
     """Plot how the best run's accuracy holds on changed faces."""
     outcomes = read_stress(board.scored[0][1].folder) if board.scored else []
@@ -172,7 +206,7 @@ def stress(board: Board) -> Plot | None:
     )
 
 
-FIGURES = (scores, training_graphs, options, confusion_matrices, per_class, stress)
+FIGURES = (scores, training_graphs, options, confusion_matrices, per_class, risk_coverage, reliability, stress)
 
 
 def plots(board: Board) -> list[Plot]:

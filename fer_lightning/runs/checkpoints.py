@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 import fer_lightning
 from fer_lightning.errors import FILE, FOLDER, UserError, stands_at
+from fer_lightning.models.certainty import read_calibration
 from fer_lightning.models.network import Network
 from fer_lightning.models.weights import check_weights
 from fer_lightning.runs.form import deviation
@@ -75,9 +76,13 @@ def load_module(checkpoint: str | Path) -> Any:
     """
     from fer_lightning.models.module import ExpressionModule  # the one thing here that needs Lightning
 
-    untrained: dict[str, Any] = {"loss": None, "miner": None, "optimizer": None, "scheduler": None}
+    parts = ("loss", "miner", "optimizer", "scheduler", "abstention")
+    untrained: dict[str, Any] = dict.fromkeys(parts)
     make = partial(ExpressionModule, **untrained, triplet_margin=0.0, objective="")
-    return rebuild(load(str(checkpoint), "checkpoint"), f"checkpoint={checkpoint}", make)
+    saved, source = load(str(checkpoint), "checkpoint"), f"checkpoint={checkpoint}"
+    module: Any = rebuild(saved, source, make)
+    module.calibration = read_calibration(saved, source)
+    return module
 
 
 def rebuild(saved: Mapping, source: str, make: Callable[..., Network]) -> Network:

@@ -24,7 +24,8 @@ LIMITS = """\
   65 +- 5 % of its faces.
 - The faces are small, grey, mostly frontal, from the web of 2013; other cameras, ages, skins and cultures are shown
   unevenly, and no score per group is known.
-- A vote is a share of neighbours, not a probability.
+- A vote says how often such a face of the validation set had that label where votes are calibrated, else which share of
+  the neighbours has it. On other people's pictures it promises neither.
 - One face alone is judged, without its moment before and after, voice, words or place.
 
 Not for decisions about people. In the European Union, Article 5(1)(f) of Regulation (EU) 2024/1689 (AI Act) forbids to
@@ -99,6 +100,13 @@ def _scores(description: Description, record: Record) -> str:
     for name in description.classes:
         scores = [_percent(found, f"test/{metric}_{name}") for metric in ("precision", "recall", "f1")]
         lines.append(f"| {name} | {' | '.join(scores)} |")
+    lines += ["", f"How sure it is: {description.calibration}."]
+    if "test/accuracy_answered" in found:
+        lines.append(
+            f"Of the test faces {_percent(found, 'test/answered')} % are answered, "
+            f"{_percent(found, 'test/accuracy_answered')} % of them rightly. Expected calibration error of the votes: "
+            f"{_percent(found, 'test/calibration_error')} % ({_percent(found, 'test/calibration_error_raw')} % before)."
+        )
     if record.labels_allow is not None:
         lines += ["", f"Labels of this quality allow {100 * record.labels_allow:.1f} % at most."]
     if record.too_good:

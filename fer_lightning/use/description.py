@@ -7,6 +7,7 @@ from typing import Any
 
 from fer_lightning.data.names import printable
 from fer_lightning.errors import UserError
+from fer_lightning.models.certainty import Calibration, read_calibration
 
 FORMAT = 1  # raise it with every change that an older fer_lightning would read wrongly
 
@@ -24,6 +25,7 @@ class Description:
         origin: What made it: versions, and fingerprints of code, data and weights.
         changes: What was changed on export, one sentence each.
         gallery: Names of the classifier's faces, row by row; empty where they are not known.
+        calibration: How votes become probabilities, and from which faces the model abstains.
         format: Version of this format.
     """
 
@@ -35,6 +37,7 @@ class Description:
     origin: dict[str, str]
     changes: tuple[str, ...] = ()
     gallery: tuple[str, ...] = ()
+    calibration: Calibration = field(default_factory=Calibration)
     format: int = FORMAT
     preprocessing: str = field(
         default="turned upright by EXIF, what is transparent on white, 8-bit grey, resized to image_size by Lanczos, "
@@ -86,6 +89,7 @@ def read_description(text: str, source: str) -> Description:
             {str(key): str(value) for key, value in content["origin"].items()},
             tuple(map(str, content["changes"])),
             read_gallery(content),
+            read_calibration(content, source),
             version,
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -83,9 +83,9 @@ class Exporter:
             with torch.inference_mode():
                 faces = [self.network(scale(torch.from_numpy(batch))) for batch in batches(trial.validation)]
             validation = (torch.cat(faces).clone(), torch.from_numpy(trial.validation_labels))
-        config, sizes = shrink(self.network, self.description, by, validation)
-        line = f"gallery={name}: {sizes[1]:,} vectors in place of {sizes[0]:,}, k={config['k']}"
-        self.description = replace(self.description, classifier=config, gallery=())
+        self.description, sizes = shrink(self.network, self.description, by, validation)
+        k = self.description.classifier["k"]
+        line = f"gallery={name}: {sizes[1]:,} vectors in place of {sizes[0]:,}, k={k}"
         self._change(f"{line}; {self._cost(before, TorchBackend(self.network))}")
 
     def bundle(self, folder: Path) -> None:

@@ -1,13 +1,15 @@
 """Galleries made smaller: of embeddings (N, D) and labels (N,) some that stand for them. conf/gallery names one."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
 from fer_lightning.errors import UserError
+from fer_lightning.models.calibration import calibrate
+from fer_lightning.models.certainty import Calibration
 from fer_lightning.models.network import Network, build
 from fer_lightning.use.description import Description
 
@@ -67,7 +69,7 @@ def condensed(embeddings: Tensor, labels: Tensor, size: int, seed: int) -> tuple
 
 def shrink(
     network: Network, description: Description, by: Shrink, validation: Sequence[Tensor] | None
-) -> tuple[dict[str, Any], tuple[int, int]]:
+) -> tuple[Description, tuple[int, int]]:
     """Give a network's classifier a smaller gallery.
 
     Args:
@@ -78,7 +80,8 @@ def shrink(
             where there are none, and it shrinks as the gallery does.
 
     Returns:
-        The configuration of the new classifier, and the sizes of both galleries.
+        What the network says of itself now, and the sizes of both galleries. Validation faces calibrate the new votes;
+        without them they stay as they are, and no face is abstained from.
 
     Raises:
         UserError: If the classifier keeps no faces.
@@ -95,4 +98,9 @@ def shrink(
     config = {**description.classifier, "k": k}
     network.classifier = build("classifier", config)
     network.classifier.fit(embeddings, labels)
-    return config, (len(known[1]), len(labels))
+    calibration, before = Calibration(), description.calibration
+    if validation is not None and before.near is not None:
+        faces, own = validation
+        calibration = calibrate(network.classifier.decide(faces), own, before.accuracy, before.near)
+    changed = replace(description, classifier=config, gallery=(), calibration=calibration)
+    return changed, (len(known[1]), len(labels))

@@ -1,6 +1,5 @@
 """A trained network as one object that classifies pictures, wherever it was loaded from."""
 
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -12,6 +11,7 @@ from PIL import Image
 
 from fer_lightning.data.decoding import open_upright, reason, to_face
 from fer_lightning.errors import UserError
+from fer_lightning.models.certainty import to_distance
 from fer_lightning.use.description import Description
 
 BATCH = 32  # faces that are computed at once unless told: they fit a core's cache, 128 take 1.7 times as long each
@@ -22,7 +22,7 @@ class Answers(NamedTuple):
     """What a backend says of N faces; the last three are None where no single faces decide."""
 
     labels: np.ndarray  # (N,) int64
-    votes: np.ndarray  # (N, C) float32, shares of the vote
+    votes: np.ndarray  # (N, C) float32, shares of the vote; a Model makes them probabilities
     embeddings: np.ndarray  # (N, D) float32, norm 1
     neighbours: np.ndarray | None = None  # (N, K) int64, rows of the gallery, nearest first
     similarities: np.ndarray | None = None  # (N, K) float64, cosine
@@ -51,22 +51,22 @@ class Prediction:
 
     Attributes:
         label: The winning class.
-        votes: Share of the vote of every class.
-        confidence: Share of the vote of ``label``.
+        votes: Of every class, summing to 1: a probability where the model is calibrated, else its share of the vote.
+        confidence: Vote for ``label``.
         neighbours: The training faces that decided, nearest first; None where no single faces do.
-        abstained: Whether the model would rather not say.
+        abstained: Whether the model would rather not say: the neighbours disagree, or are far.
     """
 
     label: str
     votes: Mapping[str, float]
     confidence: float
     neighbours: tuple[Neighbour, ...] | None
-    abstained: bool = False
+    abstained: bool
 
     @property
     def distance(self) -> float | None:
         """Euclidean distance of the embedding from that of the nearest training face, 0 to 2."""
-        return math.sqrt(max(0.0, 2 - 2 * self.neighbours[0].similarity)) if self.neighbours else None
+        return float(to_distance(np.array(self.neighbours[0].similarity))) if self.neighbours else None
 
 
 class Model:
@@ -82,6 +82,7 @@ class Model:
         self.description = description
         self.classes: Sequence[str] = description.classes
         self.image_size = description.image_size
+        self.calibration = description.calibration
 
     def predict(self, pictures: Iterable[Picture], batch_size: int = BATCH) -> list[Prediction]:
         """Return what is said of each picture, which is taken as one face.
@@ -119,7 +120,7 @@ class Model:
             raise UserError(f"{name} is no picture that can be read: {reason(error)}") from error
 
     def votes(self, faces: np.ndarray) -> np.ndarray:
-        """Return the votes (N, C) float32 for faces (N, H, W) uint8 of ``image_size``."""
+        """Return the votes (N, C) float32, calibrated, for faces (N, H, W) uint8 of ``image_size``."""
         return self.answer(faces).votes
 
     def embed(self, faces: np.ndarray) -> np.ndarray:
@@ -134,13 +135,17 @@ class Model:
         starts = range(0, len(faces), batch_size)
         parts = [self.backend.answer(faces[start : start + batch_size]) for start in starts]
         whole: list[Any] = [None if part[0] is None else np.concatenate(part) for part in zip(*parts, strict=True)]
-        return Answers(*whole)
+        answers = Answers(*whole)
+        return answers._replace(votes=self.calibration.probabilities(answers.votes))
 
     def _name(self, position: int) -> str:
         names = self.description.gallery
         return names[position] if position < len(names) else ""
 
     def _tell(self, answers: Answers) -> Iterator[Prediction]:
+        confidence = answers.votes[np.arange(len(answers.labels)), answers.labels]
+        distances = None if answers.similarities is None else to_distance(answers.similarities[:, 0])
+        abstained = self.calibration.abstains(confidence, distances).tolist()
         for row, label in enumerate(answers.labels):
             votes = dict(zip(self.classes, answers.votes[row].tolist(), strict=True))
             name, near = self.classes[label], None
@@ -150,7 +155,7 @@ class Model:
                 near = tuple(
                     Neighbour(at, self._name(at), self.classes[kind], likeness) for at, kind, likeness in found
                 )
-            yield Prediction(name, votes, votes[name], near)
+            yield Prediction(name, votes, votes[name], near, abstained[row])
 
 
 def load_model(path: str | Path) -> Model:

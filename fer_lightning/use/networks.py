@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from fer_lightning.data.faces import CLASSES
 from fer_lightning.data.scaling import scale
 from fer_lightning.errors import UserError
+from fer_lightning.models.certainty import read_calibration
 from fer_lightning.models.network import Network
 from fer_lightning.runs import checkpoints
 from fer_lightning.runs.files import write_text
@@ -84,6 +85,7 @@ def read_checkpoint(path: Path) -> tuple[Network, Description]:
         mirrored=network.mirrored,
         origin=origin,
         gallery=read_gallery(record),
+        calibration=read_calibration(saved, source),
     )
 
 

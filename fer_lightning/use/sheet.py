@@ -42,7 +42,10 @@ def _cell(seen: Seen) -> Image.Image:
                 stroke_width=2,
                 stroke_fill=FRAME,
             )
-    said = [f"{prediction.label} {prediction.confidence:.2f}" for _, prediction in seen.faces]
+    said = [
+        f"{'unsure: ' * prediction.abstained}{prediction.label} {prediction.confidence:.2f}"
+        for _, prediction in seen.faces
+    ]
     name = seen.file if seen.frame is None else f"{seen.file} {seen.frame}"
     pen.rectangle([0, CELL, CELL, CELL + 2 * LINE], fill=PAPER)  # over boxes that reach beyond
     pen.text((0, CELL + 1), ", ".join(said)[:28] or str(seen.problem), fill=INK, font=font)

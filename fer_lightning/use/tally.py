@@ -12,6 +12,7 @@ class Tally:
 
     pictures: int = 0
     faces: int = 0
+    abstained: int = 0
     without_face: int = 0
     unreadable: list[str] = field(default_factory=list)  # the first ones, with the reason
     unreadable_count: int = 0
@@ -22,6 +23,7 @@ class Tally:
         self.pictures += 1
         self.faces += len(seen.faces)
         self.without_face += seen.problem == NO_FACE
+        self.abstained += sum(prediction.abstained for _, prediction in seen.faces)
         self.classes.update(prediction.label for _, prediction in seen.faces)
         if seen.problem not in (None, NO_FACE):
             self.unreadable_count += 1
@@ -32,6 +34,8 @@ class Tally:
         """Return the counts, for people."""
         classes = ", ".join(f"{name} {number:,}" for name, number in self.classes.most_common())
         lines = [f"{self.pictures:,} pictures, {self.faces:,} faces: {classes or 'none'}"]
+        if self.abstained:
+            lines.append(f"  of {self.abstained:,} faces the network would rather not say: column abstained")
         if self.without_face:
             lines.append(f"  {self.without_face:,} without a face that the detector finds")
         if more := self.unreadable_count - len(self.unreadable):

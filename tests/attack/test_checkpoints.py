@@ -79,8 +79,8 @@ class Run:
         self.model.load_state_dict(weights)
         batch = Batch(self.images, torch.zeros(16, dtype=torch.int64), torch.arange(16))
         with torch.no_grad():
-            _, votes, embeddings = self.model.eval().predict_step(batch, 0)
-        return torch.cat([votes, embeddings], dim=1)
+            said = self.model.eval().predict_step(batch, 0)
+        return torch.cat([said.votes, said.embeddings], dim=1)
 
     def look(self, path: Path) -> str | None:
         """Return why a training does not go on from a checkpoint, or None."""

@@ -211,6 +211,8 @@ paths.output_dir=/new/folder            | paths.output_dir=/new/folder must be a
 init_from=5                             | init_from=5 must be a path, or null
 run_name=5                              | run_name=5 must be text
 +foo=1                                  | foo is no option
+model.abstention.accuracy=2             | model.abstention.accuracy=2 must be a number from 0 to 1, or null
+model.abstention.near=null              | model.abstention.near=null must be a number from 0 to 1
 model.mirrored=2                        | model.mirrored=2 must be true or false
 sweep.resume=3                          | sweep.resume=3 must be a path, or null
 """

@@ -163,7 +163,13 @@ def test_option_scores_leave_leaky_runs_and_options_of_some_runs_out(make, tmp_p
     assert option_scores(runs, "val/accuracy") == {"optimizer": (["adam", "sgd", "adam"], [0.5, 0.3, 0.4])}
     leaky = [run for run in runs if run.name == "leaky"]
     assert option_scores([*leaky, runs[-1]], "val/accuracy") == {}
-    assert [plot.name for plot in plots(board(runs))] == ["scores", "options", "confusion_matrices", "per_class"]
+    assert [plot.name for plot in plots(board(runs))] == [
+        "scores",
+        "options",
+        "confusion_matrices",
+        "per_class",
+        "risk_coverage",
+    ]
     assert [plot.name for plot in plots(board(leaky))] == ["confusion_matrix", "per_class"]
 
 

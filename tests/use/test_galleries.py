@@ -1,10 +1,13 @@
 """Smaller galleries: how many vectors of which class, on the sphere, and k that shrinks along."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch.nn.functional import normalize
 
 from fer_lightning.errors import UserError
+from fer_lightning.models.certainty import Calibration
 from fer_lightning.models.network import Network
 from fer_lightning.use.galleries import condensed, kmeans, shrink
 from fer_lightning.use.networks import read_checkpoint
@@ -31,12 +34,16 @@ def test_condensed_keeps_what_the_nearest_would_tell_wrongly():
 
 def test_k_shrinks_with_the_gallery_or_is_chosen(checkpoint):
     network, description = read_checkpoint(checkpoint)
-    config, sizes = shrink(network, description, lambda faces, labels: (faces[:25], labels[:25]), None)
-    assert (sizes, config["k"]) == ((100, 25), 2)  # 9 of 100
+    before = replace(description, calibration=Calibration(2.0, 0.1, None, 0.99, None, None))
+    small, sizes = shrink(network, before, lambda faces, labels: (faces[:25], labels[:25]), None)
+    assert (sizes, small.classifier["k"], small.gallery) == ((100, 25), 2, ())  # 9 of 100
+    assert small.calibration == Calibration()  # nothing to calibrate the new votes on
     assert network.classifier(normalize(torch.randn(3, 128), dim=1))[1].shape == (3, 7)
     chosen = (network.classifier.known()[0], network.classifier.known()[1])
-    config, _ = shrink(network, description, lambda faces, labels: (faces, labels), chosen)
-    assert config["k"] == 1  # asked about the gallery itself
+    again, _ = shrink(network, before, lambda faces, labels: (faces, labels), chosen)
+    assert again.classifier["k"] == 1  # asked about the gallery itself
+    assert again.calibration.temperature == pytest.approx(0.05, rel=0.01)  # every vote is right
+    assert shrink(network, description, lambda faces, labels: (faces, labels), chosen)[0].calibration == Calibration()
 
 
 def test_classifier_without_faces_is_refused(checkpoint):

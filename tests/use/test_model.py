@@ -1,6 +1,7 @@
 """One model from a checkpoint, a bundle and an ONNX file: equal answers, and one sentence for what is damaged."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +11,25 @@ from PIL import Image
 
 from fer_lightning import load_model
 from fer_lightning.data.faces import CLASSES
+from fer_lightning.data.pictures import Batch
+from fer_lightning.data.scaling import scale
 from fer_lightning.errors import UserError
+from fer_lightning.models.certainty import KEY, Calibration
 from fer_lightning.models.network import Network
+from fer_lightning.runs.checkpoints import load_module
 from fer_lightning.use.description import FORMAT, Description
 from fer_lightning.use.networks import read_checkpoint, write_bundle
 from tests.conftest import command
+
+CHOSEN = Calibration(2.0, 0.01, 0.9, 0.99, 0.4, 0.01)
+
+
+@pytest.fixture(scope="module")
+def calibrated(checkpoint, tmp_path_factory) -> Path:
+    """The checkpoint as a training of today would write it: with a temperature and thresholds."""
+    path = tmp_path_factory.mktemp("calibrated") / "best.ckpt"
+    torch.save({**torch.load(checkpoint, weights_only=True), KEY: asdict(CHOSEN)}, path)
+    return path
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +101,28 @@ def test_bundle_answers_as_the_checkpoint_without_unpickling(checkpoint, bundle,
         assert np.array_equal(found, wanted)
 
 
+def test_votes_are_calibrated_and_faces_abstained_from_in_every_format(checkpoint, calibrated, drawn, tmp_path):
+    write_bundle(tmp_path / "bundle", *read_checkpoint(calibrated), card="")
+    model, other = load_model(calibrated), load_model(tmp_path / "bundle")
+    raw, faces = load_model(checkpoint).votes(drawn[0]), drawn[0]
+    powers = np.sqrt(raw + 0.01)
+    np.testing.assert_allclose(model.votes(faces), powers / powers.sum(axis=1, keepdims=True), atol=1e-6)
+    assert np.array_equal(model.votes(faces).argmax(axis=1), raw.argmax(axis=1))
+    far = np.random.default_rng(0).integers(256, size=(9, 48, 48), dtype=np.uint8)  # no faces: none is near
+    said = model.predict([*faces, *far])
+    assert other.predict([*faces, *far]) == said
+    assert [one.abstained for one in said] == [one.confidence < 0.4 or one.distance > 0.01 for one in said]
+    assert {one.abstained for one in said[:100]} == {True, False}
+    assert all(one.abstained for one in said[100:])
+    assert not any(one.abstained for one in load_model(checkpoint).predict(list(faces)))  # from before: it never does
+    module = load_module(calibrated)
+    with torch.no_grad():
+        found = module.predict_step(Batch(scale(torch.from_numpy(faces)), torch.zeros(100), torch.arange(100)), 0)
+    np.testing.assert_allclose(found.votes, model.votes(faces), atol=1e-4)
+    np.testing.assert_allclose(found.raw_votes, raw, atol=1e-4)
+    assert [*map(bool, found.abstained)] == [one.abstained for one in said[:100]]
+
+
 def test_bundle_needs_no_lightning(bundle, tmp_path):
     line = (
         "import sys, numpy as np; from fer_lightning import load_model; "
@@ -96,20 +133,22 @@ def test_bundle_needs_no_lightning(bundle, tmp_path):
     assert (done.stdout, done.returncode) == ("1 []\n", 0), done.stderr
 
 
-def test_onnx_answers_as_the_checkpoint(checkpoint, drawn, tmp_path):
+def test_onnx_answers_as_the_checkpoint(calibrated, drawn, tmp_path):
     pytest.importorskip("onnxruntime", reason="needs the extra onnx")
     pytest.importorskip("onnxscript", reason="needs the extra onnx")
     from fer_lightning.use.graph import describe, to_onnx
 
-    network, description = read_checkpoint(checkpoint)
+    network, description = read_checkpoint(calibrated)
     (tmp_path / "model.onnx").write_bytes(describe(to_onnx(network, 48), description))
-    other, model = load_model(tmp_path / "model.onnx"), load_model(checkpoint)
+    other, model = load_model(tmp_path / "model.onnx"), load_model(calibrated)
     found, wanted = other.answer(drawn[0]), model.answer(drawn[0])
     assert np.array_equal(found.labels, wanted.labels)
     np.testing.assert_allclose(found.votes, wanted.votes, atol=1e-4)
     np.testing.assert_allclose(found.similarities, wanted.similarities, atol=1e-5)
     assert (found.neighbours[:, 0] == wanted.neighbours[:, 0]).mean() > 0.95  # others may be equally near
     assert other.description == model.description
+    said = [[one.abstained for one in which.predict(list(drawn[0]))] for which in (other, model)]
+    assert said[0] == said[1]
     for count in (1, 7, 100):  # any number of faces
         assert other.votes(drawn[0][:count]).shape == (count, 7)
     (tmp_path / "cut.onnx").write_bytes((tmp_path / "model.onnx").read_bytes()[:5000])
@@ -198,6 +237,7 @@ def test_damaged_bundles_are_one_sentence(bundle, tmp_path):
         "is damaged: model.safetensors is not the one that config.json describes": flip,
         r"holds no model\.safetensors": lambda folder: (folder / "model.safetensors").unlink(),
         r"is damaged or no model of fer_lightning": lambda folder: (folder / "config.json").write_text("{"),
+        "holds a calibration that no training saves .*temperature": changed(calibration={"temperature": -1.0}),
         "is damaged .*classes are different names": changed(classes=["a", "a"]),
         "says of its embedder what could run code": changed(embedder={"_target_": "os.system", "command": "false"}),
         "makes no network": changed(mirrored=False, classifier={"_target_": "fer_lightning.models.knn.KNNClassifier"}),

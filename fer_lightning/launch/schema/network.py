@@ -18,6 +18,7 @@ from fer_lightning.launch.schema.kinds import (
     PartShare,
     Positive,
     Says,
+    Share,
     SixteenPixels,
     Switch,
     Text,
@@ -174,6 +175,13 @@ class PrototypeClassifier(Classifier):
 ClassifierChoice = Choice[KNNClassifier | LinearClassifier | PrototypeClassifier]
 
 
+class Abstention(Node):
+    """When a trained network would rather not say."""
+
+    accuracy: Nullable[Share] = Field(description="accuracy of the faces that are answered, at least; null: all are")
+    near: Share = Field(description="share of the validation faces that count as near enough to the training faces")
+
+
 class ExpressionModule(Node):
     """The wiring of what trains."""
 
@@ -190,6 +198,7 @@ class ExpressionModule(Node):
     scheduler: Other = Field(description="the node scheduler")
     triplet_margin: NotNegative = Field(description="squared distance by which telemetry wants negatives to be farther")
     objective: Metric = Field(description="the option objective")
+    abstention: Abstention = Field(description="from which faces a trained network abstains")
     mirrored: Switch = Field(description="whether a face is judged together with its mirror image")
 
 
