@@ -58,7 +58,11 @@ BALANCED = [*FAST, "sampler=balanced"]
             [*TINY, "callbacks.checkpoint.monitor=val/f1"],
             ["callbacks.checkpoint.monitor=val/f1", "did you mean val/f1_"],
         ),
-        (69, ["optimizer=adam,sgd"], ["optimizer=adam,sgd", "--multirun"]),
+        (
+            69,
+            ["optimizer=adam,sgd"],
+            ["optimizer=adam,sgd", "add -m", "(python train.py -m optimizer=adam,sgd)"],
+        ),
         (69, ["optimizer=3"], ["optimizer=3", "adam, adamw, rmsprop, sgd"]),
         (69, ["data.bach_size=3"], ["did you mean data.batch_size"]),
         (69, ["+foo=1"], ["foo is no option"]),
@@ -113,7 +117,7 @@ def no_layout(root):
     ("number", "damage", "words"),
     [
         (16, no_layout, ["no faces in a known layout", "training-material"]),
-        (17, unknown_class, ["unknown class folders", "train/contempt", "rename them to angry"]),
+        (17, unknown_class, ["unknown class folders train/contempt; the classes are", "move any other out"]),
         (19, empty_split, ["the train split is empty"]),
         (19, empty_class, ["holds no face of train/sad"]),
         (22, text_as_pictures, ["12 of 84 pictures are unreadable", "train/fear/0.png"]),

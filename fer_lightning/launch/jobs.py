@@ -19,19 +19,17 @@ from omegaconf import DictConfig, OmegaConf
 from fer_lightning import signals
 from fer_lightning.data.progress import in_words
 from fer_lightning.errors import UserError
-from fer_lightning.launch.claims import claim, lost
+from fer_lightning.launch.claims import claim, lost, withdraw
 from fer_lightning.launch.environment import quiet
 from fer_lightning.launch.messages import deleted, diagnose
 from fer_lightning.launch.returns import SilentReturn
-from fer_lightning.launch.search import continue_search, count_jobs, swept
+from fer_lightning.launch.search import PASSED, continue_search, count_jobs, is_last, refused_jobs, swept
 from fer_lightning.report.table import collect, show_table, tabulate, writing
 from fer_lightning.runs.command import OPTIONS, WHOLE, command, is_sweep, key, with_seeds
 from fer_lightning.runs.files import write_text
 from fer_lightning.runs.record import NAME, Status, read_record, read_run, read_runs, write_record
 
 log = logging.getLogger(__name__)
-
-PASSED = Path(".hydra", "passed")  # numbers of a sweep's jobs that have ended or were skipped since it started
 
 
 def final(method: Callable[..., None]) -> Callable[..., None]:
@@ -124,14 +122,17 @@ class Jobs(Callback):
         if folder := lost():  # there is nothing to write into; it may be that nothing else has failed
             job_return.status, job_return.return_value = JobStatus.FAILED, error or UserError(deleted(folder))
             return
-        if self.ledger:
+        refused = error is not None and withdraw("run")
+        if refused and self.sweep is not None:
+            log.warning("job %d has not begun: %s", config.hydra.job.num + 1, error)
+        if self.ledger and not refused:
             _close(config, error)
-        if self.report:
+        if self.report and not refused:
             try:
                 self.publish(config)
             except Exception as error:  # costs no more than the report
                 log.warning("the report could not be written (%s: %s)", type(error).__name__, error)
-        if self.ledger and self.sweep is not None and is_last(self.sweep, config):
+        if self.ledger and self.sweep is not None and is_last(self.sweep, config, refused):
             self._conclude(self.sweep, config)
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
@@ -140,6 +141,8 @@ class Jobs(Callback):
         failed = sum(job["status"] == Status.FAILED for job in collect(folder, "")) if self.ledger else 0
         if failed:
             raise SystemExit(f"error: {failed} jobs failed: {folder}/sweep.csv says why, sweep.resume={folder} retries")
+        if refused := refused_jobs(folder):
+            raise SystemExit(f"error: {refused} jobs have not begun, each for the reason above")
 
     def _diagnosed(self, error: Exception, config: DictConfig) -> Exception:
         """Return the diagnosis of what ended a job, or the error itself; free the memory that its frames hold."""
@@ -157,12 +160,12 @@ class Jobs(Callback):
 
     def publish(self, config: DictConfig) -> None:
         """Write the report of a job that has results, and that of its sweep; with its last job close the sweep."""
-        from fer_lightning.report.doctor import diagnose as examine  # these load long: only when there is something
-        from fer_lightning.report.page import write_report
-
         folder = Path(config.hydra.runtime.output_dir)
         run = read_run(folder)
         if run.predictions and _outdated(folder / "report.html", [folder / NAME]):
+            from fer_lightning.report.doctor import diagnose as examine  # these load long: only for what has results
+            from fer_lightning.report.page import write_report
+
             for line in examine(run):
                 log.warning("doctor: %s", line)
             write_report(folder, [run])
@@ -173,7 +176,12 @@ class Jobs(Callback):
             return
         sweep = Path(config.hydra.sweep.dir)
         with writing(sweep):
-            write_report(sweep, read_runs(sweep))
+            runs = read_runs(sweep)
+            if not any(one.predictions or config.objective in one.metrics for one in runs):
+                return
+            from fer_lightning.report.page import write_report
+
+            write_report(sweep, runs)
             ended = len(self._ended(sweep)) == count_jobs(self.sweep)
             if ended and "wandb" in config.logger and not config.trainer.fast_dev_run:
                 from fer_lightning.report.wandb import log_sweep
@@ -194,9 +202,11 @@ class Jobs(Callback):
     def _conclude(self, sweep: DictConfig, config: DictConfig) -> None:
         """Show a sweep's table, the verdict, and what to do next."""
         folder = Path(config.hydra.sweep.dir)
+        if not any(folder.glob(f"*/{NAME}")):  # every job was refused
+            return
         rows = tabulate(folder, config.objective)
         show_table(rows, config.objective)
-        if not self.report:
+        if not self.report or not any(config.objective in row for row in rows):
             return
         from fer_lightning.report.leaderboard import contenders, order, verdict
 
@@ -207,15 +217,6 @@ class Jobs(Callback):
             log.info("to run again what failed: %s", command(Path(config.hydra.runtime.output_dir)), extra=WHOLE)
         elif "n_trials" not in config.hydra.sweeper and "seed" not in swept(sweep):
             _advise(config)
-
-
-def is_last(sweep: DictConfig, config: DictConfig) -> bool:
-    """Note that a job has ended or was skipped, and return whether it is the sweep's last: of all, one is."""
-    folder = Path(config.hydra.sweep.dir)
-    with writing(folder), (folder / PASSED).open("a+") as file:
-        file.write(f"{config.hydra.job.num}\n")
-        file.seek(0)
-        return len(file.readlines()) == count_jobs(sweep)
 
 
 def _advise(config: DictConfig) -> None:

@@ -2,11 +2,16 @@
 
 import math
 import warnings
+from pathlib import Path
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, read_write
 
+from fer_lightning.report.table import writing
 from fer_lightning.runs.command import key
+
+PASSED = Path(".hydra", "passed")  # numbers of a sweep's jobs that have ended or were skipped since it started
+REFUSED = "refused"  # stands there behind the number of a job that did not begin
 
 
 def count_jobs(config: DictConfig) -> int:
@@ -30,6 +35,20 @@ def swept(config: DictConfig) -> dict[str, int]:
         for option, override in last.items()
         if override.is_sweep_override()
     }
+
+
+def is_last(sweep: DictConfig, config: DictConfig, refused: bool) -> bool:
+    """Note that a job has ended, was skipped or refused; return whether it is the sweep's last: of all, one is."""
+    folder = Path(config.hydra.sweep.dir)
+    with writing(folder), (folder / PASSED).open("a+") as file:
+        file.write(f"{config.hydra.job.num}{f' {REFUSED}' * refused}\n")
+        file.seek(0)
+        return len(file.readlines()) == count_jobs(sweep)
+
+
+def refused_jobs(folder: Path) -> int:
+    """Return how many jobs of a sweep were refused since it started."""
+    return (folder / PASSED).read_text(encoding="utf-8").count(REFUSED)
 
 
 def continue_search(config: DictConfig) -> None:
