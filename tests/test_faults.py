@@ -269,9 +269,10 @@ def test_full_disk_leaves_the_earlier_checkpoint_whole(tmp_path, run_here, monke
     assert list((tmp_path / "run" / "checkpoints").glob("*.ckpt"))
 
 
-def test_little_room_on_the_disk_is_said(run_here, monkeypatch):
+def test_little_room_on_the_disk_is_said(tmp_path, run_here, monkeypatch):
     monkeypatch.setattr(environment, "ROOM", 2**60)
-    done = run_here("train.py", "trainer=gpu")
+    (tmp_path / "no.ckpt").write_text("refused after it")
+    done = run_here("train.py", "init_from=no.ckpt")
     assert "MiB are free at" in done.text
 
 

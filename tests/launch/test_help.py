@@ -7,14 +7,16 @@ import sys
 import zipfile
 
 import pytest
+from hydra.errors import InstantiationException
 
 from fer_lightning.data.listing import check_source
 from fer_lightning.errors import UserError
-from fer_lightning.launch import environment
+from fer_lightning.launch import environment, messages
 from fer_lightning.launch.claims import claim, release, withdraw
 from fer_lightning.launch.environment import Build, check_gpu, torch_build
 from fer_lightning.launch.guesses import PROGRAMS, check_flags, known_keys, meant, no_choice
 from fer_lightning.launch.help import EXAMPLES, GROUPS, WIDTH, write_help
+from fer_lightning.launch.messages import explain
 from fer_lightning.runs.overrides import CONF
 from tests.conftest import ROOT, command, options
 
@@ -172,6 +174,7 @@ def test_a_gpu_that_cannot_be_is_told_without_torch(monkeypatch):
 
     monkeypatch.setattr(environment.sys, "platform", "linux")
     build = torch_build()
+    monkeypatch.setattr(messages, "torch_build", lambda: Build("2.0", "13.2", None))
     assert build.version == sys.modules["torch"].__version__
     assert build.cuda == sys.modules["torch"].version.cuda
     driver(found=False)
@@ -184,7 +187,9 @@ def test_a_gpu_that_cannot_be_is_told_without_torch(monkeypatch):
     with pytest.raises(UserError, match=r"torch 2\.0 is built without CUDA$"):
         check_gpu("cuda")
     monkeypatch.setattr(environment, "torch_build", lambda: Build("2.0", "13.2", None))
-    check_gpu("gpu")  # torch tells the rest
+    check_gpu("gpu")  # Lightning, by torch, tells the rest
+    late = InstantiationException("Error in call to target 'Trainer': No supported gpu backend found!")
+    assert "so a driver is missing or too old" in (explain(late, "train") or "")
     monkeypatch.setattr(environment, "torch_build", lambda: Build("2.0", None, "6.4"))
     driver(found=False)
     check_gpu("gpu")
