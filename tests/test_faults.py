@@ -10,6 +10,7 @@ import re
 import signal
 import sys
 import tomllib
+import zipfile
 from collections import namedtuple
 from pathlib import Path
 
@@ -271,7 +272,7 @@ def test_full_disk_leaves_the_earlier_checkpoint_whole(tmp_path, run_here, monke
 
 def test_little_room_on_the_disk_is_said(tmp_path, run_here, monkeypatch):
     monkeypatch.setattr(environment, "ROOM", 2**60)
-    (tmp_path / "no.ckpt").write_text("refused after it")
+    zipfile.ZipFile(tmp_path / "no.ckpt", "w").close()  # refused after it
     done = run_here("train.py", "init_from=no.ckpt")
     assert "MiB are free at" in done.text
 

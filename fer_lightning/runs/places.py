@@ -1,5 +1,6 @@
 """Where a checkpoint lies, told without torch."""
 
+import zipfile
 from pathlib import Path
 
 from fer_lightning.errors import FILE, FOLDER, UserError, stands_at
@@ -13,11 +14,17 @@ def checkpoint_file(path: str, option: str) -> Path:
         option: Name of the option that gave it, for the message.
 
     Raises:
-        UserError: If no file stands there, with those that might have been meant.
+        UserError: If no file stands there, or one that is no whole zip archive, as every checkpoint is; with those that
+            might have been meant.
     """
     file = Path(path)
     if (found := stands_at(file)) != FILE:
         raise UserError(f"{option}={path:.300} {found}: {others(file)}")
+    if not zipfile.is_zipfile(file):
+        size = f"{file.stat().st_size:,} bytes"
+        raise UserError(
+            f"{option}={path} ({size}) is damaged or no fer_lightning checkpoint (no whole archive): {others(file)}"
+        )
     return file
 
 

@@ -56,6 +56,7 @@ REFUSED = [
     (["train.py", "hydra/launcher=joblb"], "use one of basic, joblib, slurm (did you mean joblib?)"),
     (["eval.py"], "checkpoint is missing: add checkpoint="),
     (["eval.py", "checkpoint=no.ckpt"], "checkpoint=no.ckpt does not exist"),
+    (["eval.py", "checkpoint=text.zip"], "checkpoint=text.zip (4 bytes) is damaged or no fer_lightning checkpoint"),
     (["train.py", "trainer.min_epochs=2"], "write +trainer.min_epochs=... with the plus sign"),
 ]
 
