@@ -6,7 +6,7 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from functools import wraps
 from pathlib import Path
@@ -22,12 +22,21 @@ from fer_lightning.errors import UserError
 from fer_lightning.launch.claims import claim, lost, withdraw
 from fer_lightning.launch.environment import quiet
 from fer_lightning.launch.messages import deleted, diagnose
+from fer_lightning.launch.reports import advise, outdated, report_run
 from fer_lightning.launch.returns import SilentReturn
-from fer_lightning.launch.search import PASSED, continue_search, count_jobs, is_last, refused_jobs, swept
+from fer_lightning.launch.search import (
+    PASSED,
+    continue_search,
+    count_jobs,
+    is_last,
+    note_refused,
+    refused_jobs,
+    swept,
+)
 from fer_lightning.report.table import collect, show_table, tabulate, writing
-from fer_lightning.runs.command import OPTIONS, WHOLE, command, is_sweep, key, with_seeds
+from fer_lightning.runs.command import OPTIONS, WHOLE, command, is_sweep, key
 from fer_lightning.runs.files import write_text
-from fer_lightning.runs.record import NAME, Status, read_record, read_run, read_runs, write_record
+from fer_lightning.runs.record import NAME, Status, read_record, read_runs, write_record
 
 log = logging.getLogger(__name__)
 
@@ -124,15 +133,16 @@ class Jobs(Callback):
             return
         refused = error is not None and withdraw("run")
         if refused and self.sweep is not None:
+            note_refused(config)
             log.warning("job %d has not begun: %s", config.hydra.job.num + 1, error)
         if self.ledger and not refused:
             _close(config, error)
-        if self.report and not refused:
+        if self.report:
             try:
-                self.publish(config)
+                self.publish(config, refused)
             except Exception as error:  # costs no more than the report
                 log.warning("the report could not be written (%s: %s)", type(error).__name__, error)
-        if self.ledger and self.sweep is not None and is_last(self.sweep, config, refused):
+        if self.ledger and self.sweep is not None and is_last(self.sweep, config):
             self._conclude(self.sweep, config)
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
@@ -158,36 +168,28 @@ class Jobs(Callback):
             torch.cuda.empty_cache()
         return diagnosis
 
-    def publish(self, config: DictConfig) -> None:
+    def publish(self, config: DictConfig, refused: bool = False) -> None:
         """Write the report of a job that has results, and that of its sweep; with its last job close the sweep."""
-        folder = Path(config.hydra.runtime.output_dir)
-        run = read_run(folder)
-        if run.predictions and _outdated(folder / "report.html", [folder / NAME]):
-            from fer_lightning.report.doctor import diagnose as examine  # these load long: only for what has results
-            from fer_lightning.report.page import write_report
+        if not refused:
+            report_run(config)
+        if self.sweep is not None and any(Path(config.hydra.sweep.dir).glob(f"*/{NAME}")):
+            self._report_sweep(self.sweep, config)
 
-            for line in examine(run):
-                log.warning("doctor: %s", line)
-            write_report(folder, [run])
-            log.info("results: %s (report.html, figures/, metrics.json, predictions.csv)", folder)
-        if self.sweep is None:
-            if run.predictions:
-                _advise(config)
-            return
-        sweep = Path(config.hydra.sweep.dir)
-        with writing(sweep):
-            runs = read_runs(sweep)
+    def _report_sweep(self, sweep: DictConfig, config: DictConfig) -> None:
+        folder = Path(config.hydra.sweep.dir)
+        with writing(folder):
+            runs = read_runs(folder)
             if not any(one.predictions or config.objective in one.metrics for one in runs):
                 return
-            from fer_lightning.report.page import write_report
+            from fer_lightning.report.page import write_report  # loads long: only where there is something
 
-            write_report(sweep, runs)
-            ended = len(self._ended(sweep)) == count_jobs(self.sweep)
+            write_report(folder, runs)
+            ended = len(self._ended(folder)) + refused_jobs(folder) == count_jobs(sweep)
             if ended and "wandb" in config.logger and not config.trainer.fast_dev_run:
                 from fer_lightning.report.wandb import log_sweep
 
-                if _outdated(sweep / "wandb", sweep.glob(f"*/{NAME}")):  # else another job has done so
-                    log_sweep(sweep, config)
+                if outdated(folder / "wandb", folder.glob(f"*/{NAME}")):  # else another job has done so
+                    log_sweep(folder, config)
 
     def _ended(self, sweep: Path) -> list[dict[str, Any]]:
         """Return the jobs that have ended, in whatever process; ``now`` says of each whether since the sweep started.
@@ -216,14 +218,7 @@ class Jobs(Callback):
         if any(row["status"] == Status.FAILED for row in rows):
             log.info("to run again what failed: %s", command(Path(config.hydra.runtime.output_dir)), extra=WHOLE)
         elif "n_trials" not in config.hydra.sweeper and "seed" not in swept(sweep):
-            _advise(config)
-
-
-def _advise(config: DictConfig) -> None:
-    """Name the command that tells what a result owes to its seed."""
-    if config.job_type == "train" and not config.trainer.fast_dev_run:
-        line = with_seeds(Path(config.hydra.runtime.output_dir), list(config.hydra.overrides.task))
-        log.info("to see what another seed changes: %s", line, extra=WHOLE)
+            advise(config)
 
 
 def _close(config: DictConfig, error: Exception | None) -> None:
@@ -239,8 +234,3 @@ def _close(config: DictConfig, error: Exception | None) -> None:
         wandb.finish(exit_code=int(error is not None))
     if config.hydra.mode.name == "MULTIRUN":
         tabulate(Path(config.hydra.sweep.dir), config.objective)
-
-
-def _outdated(path: Path, sources: Iterable[Path]) -> bool:
-    """Return whether what was made of some files is missing or older than one of them."""
-    return not path.exists() or path.stat().st_mtime <= max(source.stat().st_mtime for source in sources)

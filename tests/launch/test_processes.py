@@ -72,12 +72,13 @@ def end_job(number: int, sweep: Path, jobs: Jobs) -> None:
         config = OmegaConf.create({"objective": "val/accuracy", "logger": {"wandb": {}}})
         config.trainer = {"fast_dev_run": False}
         config.hydra = {"mode": RunMode.MULTIRUN, "sweep": {"dir": str(folder.parent)}}
+        (folder.parent / ".hydra/passed").touch()
         config.hydra.runtime, config.hydra.job = {"output_dir": str(folder)}, {"num": number}
         meet.wait(60)
         write_json(folder / "metrics.json", {"status": "completed", "val/accuracy": number / 8, "overrides": ""})
         tabulate(folder.parent, config.objective)
         jobs.publish(config)
-        if is_last(jobs.sweep, config, refused=False):
+        if is_last(jobs.sweep, config):
             with (folder.parent / "tables").open("a") as file:
                 file.write("one\n")
 
