@@ -10,6 +10,7 @@ import stat
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterable
+from difflib import get_close_matches
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO
@@ -81,6 +82,38 @@ def locate(root: str) -> Path:
     return path
 
 
+def check_source(path: Path) -> None:
+    """Refuse, at a glance, a source that can hold no faces: an empty folder, a file that is no whole zip archive."""
+    try:
+        if path.is_dir():
+            if not os.listdir(path):
+                raise no_layout(path, ())
+        elif path.suffix.lower() != ".csv":
+            with path.open("rb") as file:
+                if not zipfile.is_zipfile(file):
+                    raise no_archive(path, "its directory is missing")
+    except OSError as error:
+        raise closed(path, error) from error
+
+
+def no_layout(path: Path, names: Iterable[str]) -> UserError:
+    """Return the refusal of a source without faces, by the paths that are in it."""
+    found = some(sorted({name.split("/")[0] for name in names})) or "nothing"
+    return UserError(f"{path} holds no faces in a known layout; found: {found}. {REMEDY}")
+
+
+def no_archive(path: Path, reason: object) -> UserError:
+    """Return the refusal of a file that is no whole zip archive."""
+    return UserError(
+        f"{path} ({path.stat().st_size:,} bytes) is no whole zip archive: {reason}. Fetch it again. {REMEDY}"
+    )
+
+
+def closed(path: Path, error: OSError) -> UserError:
+    """Return the refusal of a source that may not be read."""
+    return UserError(f"{path} cannot be read: {error.strerror or error}. {REMEDY}")
+
+
 def list_folder(root: Path) -> tuple[Files, str, Remarks]:
     """Return a folder's files, a SHA-256 of their paths, sizes, times and modes, and remarks."""
     files: Files = {}
@@ -139,9 +172,13 @@ def choose_pictures(path: Path, files: Files, remarks: Remarks) -> list[str]:
             raise UserError(f"{path} holds more than one tree of faces: {where}. Point data.root at one of them.")
         remarks["Pictures of a second copy under {}/ ignored".format("/".join(other))] += len(trees[other])
     folders = {PurePosixPath(name).parts[-3:-1] for name in trees[prefix]}
-    unknown = sorted("/".join(folder) for folder in folders if folder[-1].lower() not in SPELLINGS)
-    if unknown:
-        raise UserError(f"{path}: unknown class folders {some(unknown)}; rename them to {', '.join(CLASSES)}.")
+    if unknown := sorted(folder for folder in folders if folder[-1].lower() not in SPELLINGS):
+        close = {name: get_close_matches(name.lower(), SPELLINGS, n=1, cutoff=0.7) for *_, name in unknown}
+        named = [f"{'/'.join(folder)}{''.join(f' ({one}?)' for one in close[folder[-1]])}" for folder in unknown]
+        raise UserError(
+            f"{path}: unknown class folders {some(named)}; the classes are {', '.join(CLASSES)}: rename a folder that "
+            "holds one of them, and move any other out of the data set."
+        )
     if outside := len(pictures) - sum(map(len, trees.values())):
         remarks["Pictures outside split/class folders ignored"] += outside
     if len(files) > len(pictures):

@@ -28,11 +28,14 @@ from fer_lightning.data.listing import (
     Files,
     Remarks,
     choose_pictures,
+    closed,
     describe,
     download,
     list_folder,
     list_zip,
     locate,
+    no_archive,
+    no_layout,
     some,
 )
 from fer_lightning.data.names import file_name, write_name
@@ -96,10 +99,9 @@ def read_faces(root: str | None, cache_dir: str, drawn: Mapping[str, Any], image
         with zipfile.ZipFile(path) as archive:
             return read_or_load(*list_zip(path, archive), key)
     except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror or error}. {REMEDY}") from error
+        raise closed(path, error) from error
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, UnicodeDecodeError) as error:
-        size = f"{path.stat().st_size:,} bytes"
-        raise UserError(f"{path} ({size}) is no whole zip archive: {error}. Fetch it again. {REMEDY}") from error
+        raise no_archive(path, error) from error
 
 
 def scan_line(faces: Faces) -> str:
@@ -158,8 +160,7 @@ def _read(path: Path, source: str, files: Files, remarks: Remarks, image_size: i
         table = path if path.suffix.lower() == ".csv" else path / tables[0]
         scan = _read_csv(table, files[tables[0]], remarks, image_size)
     else:
-        found = some(sorted({name.split("/")[0] for name in files})) or "nothing"
-        raise UserError(f"{path} holds no faces in a known layout; found: {found}. {REMEDY}")
+        raise no_layout(path, files)
     _check_scan(path, scan)
     images = np.stack([row.image for row in scan.rows])
     labels = np.array([row.label for row in scan.rows])

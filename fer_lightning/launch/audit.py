@@ -10,9 +10,6 @@ import fer_lightning.launch.resolvers  # noqa: F401  registers what conf/ comput
 from fer_lightning.data.faces import CLASSES
 from fer_lightning.launch.checks import check
 from fer_lightning.launch.entry import run
-from fer_lightning.report.audit import show, worst, write_files
-from fer_lightning.report.html import write_page
-from fer_lightning.runs.files import write_json
 from fer_lightning.runs.overrides import CONF
 
 log = logging.getLogger(__name__)
@@ -22,6 +19,11 @@ log = logging.getLogger(__name__)
 def main(cfg: DictConfig) -> None:
     """Audit the faces and write audit.json, audit.html and audit.csv."""
     check(cfg, "audit")
+
+    from fer_lightning.report.audit import show, worst, write_files  # here, so that refusals do not wait for pictures
+    from fer_lightning.report.html import write_page
+    from fer_lightning.runs.files import write_json
+
     datamodule = hydra.utils.instantiate(cfg.data)
     found, folder = datamodule.audit, Path(cfg.paths.output_dir)
     report = found.report()

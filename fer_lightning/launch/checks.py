@@ -8,9 +8,10 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from fer_lightning.data.listing import locate
+from fer_lightning.data.listing import check_source, locate
 from fer_lightning.errors import UserError
-from fer_lightning.launch.environment import check_packages, low_room, rank, started_processes
+from fer_lightning.launch.environment import check_gpu, check_packages, low_room, rank, started_processes
+from fer_lightning.runs.places import checkpoint_file
 
 log = logging.getLogger(__name__)
 
@@ -47,8 +48,13 @@ def check(cfg: DictConfig, config_name: str, carrier: str | None = None) -> None
     check_values(cfg, config_name, carrier)
     if "trainer" in cfg:  # audit and predict have none
         _check_devices(cfg)
+        check_gpu(cfg.trainer.accelerator)
+    for option in ("checkpoint", "init_from"):
+        place = cfg.get(option)
+        if place is not None and not (config_name == "predict" and _is_export(Path(place))):
+            checkpoint_file(place, option)
     if (root := OmegaConf.select(cfg, "data.root")) not in (None, "kaggle"):  # predict needs no faces
-        locate(root)
+        check_source(locate(root))
     output_dir = Path(cfg.paths.output_dir)
     if not output_dir.is_dir():
         raise UserError(
@@ -57,6 +63,11 @@ def check(cfg: DictConfig, config_name: str, carrier: str | None = None) -> None
         )
     if warning := low_room(output_dir):
         log.warning(warning)
+
+
+def _is_export(place: Path) -> bool:
+    """Return whether a model is a bundle's folder or an ONNX file, and so no checkpoint."""
+    return place.is_dir() or place.suffix.lower() == ".onnx"
 
 
 def _check_devices(cfg: DictConfig) -> None:

@@ -5,9 +5,11 @@ import sys
 from collections.abc import Callable
 
 from fer_lightning.launch.checks import check_secrets
-from fer_lightning.launch.claims import at_hand, release
+from fer_lightning.launch.claims import at_hand, release, withdraw
 from fer_lightning.launch.console import outlast_console
 from fer_lightning.launch.environment import check_python, rank
+from fer_lightning.launch.guesses import check_flags
+from fer_lightning.launch.help import write_help
 from fer_lightning.launch.messages import explain
 from fer_lightning.launch.resume import resume_arguments
 from fer_lightning.signals import Interrupted, command, listen
@@ -24,12 +26,16 @@ def run(task: Callable[[], object], config_name: str) -> None:
     follower = ["hydra=follower"] if rank() else []
     listen()
     outlast_console()
+    if {"-h", "--help"} & set(sys.argv[1:]):
+        print(write_help(config_name))
+        return
     traced = os.environ.get("HYDRA_FULL_ERROR") == "1" and INHERITED not in os.environ
     os.environ |= {"HYDRA_FULL_ERROR": "1"}  # Hydra hands its exceptions over instead of printing them
     os.environ |= {} if traced else {INHERITED: "1"}
     try:
         check_python()
         check_secrets(sys.argv[1:])
+        check_flags(sys.argv[1:], config_name)
         sys.argv[1:] = [*resume_arguments(sys.argv[1:]), *follower]
         task()
         command.obey()  # what a library has caught
@@ -47,6 +53,9 @@ def run(task: Callable[[], object], config_name: str) -> None:
             raise
         sys.exit(f"error{f' in process {rank()}' * bool(follower)}: {sentence}")
     finally:
+        if (ended := sys.exception()) is not None and not isinstance(ended, Interrupted):
+            withdraw("run")
+            withdraw("sweep")
         release()
         print(end="", flush=True)
         command.leaves = True

@@ -1,11 +1,15 @@
 """Where a run happens: what must hold of the machine before torch is imported, its processes, its warnings."""
 
+import ctypes
 import os
+import re
 import shutil
 import sys
 import warnings
 from importlib.metadata import PackageNotFoundError, requires, version
+from importlib.util import find_spec
 from pathlib import Path
+from typing import NamedTuple
 
 from packaging.requirements import Requirement
 
@@ -71,6 +75,49 @@ def torchvision_mismatch() -> str:
     return (
         f"torchvision {version('torchvision')} needs {needed} of the same build (CPU or CUDA), and torch is "
         f"{version('torch')}: pip install --force-reinstall torch torchvision --constraint constraints.txt"
+    )
+
+
+class Build(NamedTuple):
+    """What torch was built for.
+
+    Attributes:
+        version: Its own version.
+        cuda: Version of CUDA, None for a build without.
+        rocm: Version of ROCm, which answers to the name of CUDA; None for a build without.
+    """
+
+    version: str
+    cuda: str | None
+    rocm: str | None
+
+
+def torch_build() -> Build:
+    """Return what torch was built for, out of its version.py: importing torch would take seconds."""
+    spec = find_spec("torch")
+    text = (Path(spec.origin).parent / "version.py").read_text() if spec and spec.origin else ""
+    found = dict(re.findall(r"^(\w+)\b[^=\n]*= '(.+)'", text, re.MULTILINE))
+    return Build(found.get("__version__", ""), found.get("cuda"), found.get("hip"))
+
+
+def check_gpu(accelerator: str) -> None:
+    """Refuse a GPU that cannot be: torch was built for none, or there is no driver. What else is wrong torch says."""
+    if accelerator not in ("gpu", "cuda") or sys.platform != "linux" or (build := torch_build()).rocm:
+        return
+    try:
+        ctypes.CDLL("libcuda.so.1")  # the name by which torch asks for it
+    except OSError:
+        raise UserError(no_device(build)) from None
+    if build.cuda is None:
+        raise UserError(no_device(build))
+
+
+def no_device(build: Build) -> str:
+    """Return what is wrong where no CUDA device is found, and the remedy."""
+    built = f"for CUDA {build.cuda}, so a driver is missing or too old" if build.cuda else "without CUDA"
+    return (
+        "trainer.accelerator=gpu finds no CUDA device: use trainer=cpu or trainer=auto; torch "
+        f"{build.version} is built {built}"
     )
 
 

@@ -42,12 +42,13 @@ def main(cfg: DictConfig) -> float:
     overrides = [*read_overrides(cfg.checkpoint), *HydraConfig.get().overrides.task]
     cfg = hydra.compose("eval", overrides=overrides)
     check(cfg, "eval", carrier=f"checkpoint={cfg.checkpoint}")
-    if rank() == 0:
-        OmegaConf.save(cfg, f"{cfg.paths.output_dir}/config.yaml", resolve=True)
     lightning.seed_everything(cfg.seed, workers=True, verbose=False)
     datamodule = hydra.utils.instantiate(cfg.data)
     model = hydra.utils.instantiate(cfg.model)
     trainer = hydra.utils.instantiate(cfg.trainer)
+    if rank() == 0:
+        datamodule.prepare_data()  # here, so that faces are refused before there is a run on disk
+        OmegaConf.save(cfg, f"{cfg.paths.output_dir}/config.yaml", resolve=True)
     trainer.test(model, datamodule, ckpt_path=cfg.checkpoint, weights_only=True, verbose=False)
     if rank() == 0 and not cfg.trainer.fast_dev_run:
         ours, run = Path(cfg.paths.output_dir), Path(cfg.checkpoint).absolute().parents[1]

@@ -6,7 +6,7 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from functools import wraps
 from pathlib import Path
@@ -19,19 +19,27 @@ from omegaconf import DictConfig, OmegaConf
 from fer_lightning import signals
 from fer_lightning.data.progress import in_words
 from fer_lightning.errors import UserError
-from fer_lightning.launch.claims import claim, lost
+from fer_lightning.launch.claims import claim, lost, withdraw
 from fer_lightning.launch.environment import quiet
 from fer_lightning.launch.messages import deleted, diagnose
+from fer_lightning.launch.reports import advise, outdated, report_run
 from fer_lightning.launch.returns import SilentReturn
-from fer_lightning.launch.search import check_sweeper, continue_search, count_jobs, swept
+from fer_lightning.launch.search import (
+    PASSED,
+    check_sweeper,
+    continue_search,
+    count_jobs,
+    is_last,
+    note_refused,
+    refused_jobs,
+    swept,
+)
 from fer_lightning.report.table import collect, show_table, tabulate, writing
-from fer_lightning.runs.command import OPTIONS, WHOLE, command, is_sweep, key, with_seeds
+from fer_lightning.runs.command import OPTIONS, WHOLE, command, is_sweep, key
 from fer_lightning.runs.files import write_text
-from fer_lightning.runs.record import NAME, Status, read_record, read_run, read_runs, write_record
+from fer_lightning.runs.record import NAME, Status, read_record, read_runs, write_record
 
 log = logging.getLogger(__name__)
-
-PASSED = Path(".hydra", "passed")  # numbers of a sweep's jobs that have ended or were skipped since it started
 
 
 def final(method: Callable[..., None]) -> Callable[..., None]:
@@ -125,11 +133,15 @@ class Jobs(Callback):
         if folder := lost():  # there is nothing to write into; it may be that nothing else has failed
             job_return.status, job_return.return_value = JobStatus.FAILED, error or UserError(deleted(folder))
             return
-        if self.ledger:
+        refused = error is not None and withdraw("run")
+        if refused and self.sweep is not None:
+            note_refused(config)
+            log.warning("job %d has not begun: %s", config.hydra.job.num + 1, error)
+        if self.ledger and not refused:
             _close(config, error)
         if self.report:
             try:
-                self.publish(config)
+                self.publish(config, refused)
             except Exception as error:  # costs no more than the report
                 log.warning("the report could not be written (%s: %s)", type(error).__name__, error)
         if self.ledger and self.sweep is not None and is_last(self.sweep, config):
@@ -141,6 +153,8 @@ class Jobs(Callback):
         failed = sum(job["status"] == Status.FAILED for job in collect(folder, "")) if self.ledger else 0
         if failed:
             raise SystemExit(f"error: {failed} jobs failed: {folder}/sweep.csv says why, sweep.resume={folder} retries")
+        if refused := refused_jobs(folder):
+            raise SystemExit(f"error: {refused} jobs have not begun, each for the reason above")
 
     def _diagnosed(self, error: Exception, config: DictConfig) -> Exception:
         """Return the diagnosis of what ended a job, or the error itself; free the memory that its frames hold."""
@@ -156,31 +170,28 @@ class Jobs(Callback):
             torch.cuda.empty_cache()
         return diagnosis
 
-    def publish(self, config: DictConfig) -> None:
+    def publish(self, config: DictConfig, refused: bool = False) -> None:
         """Write the report of a job that has results, and that of its sweep; with its last job close the sweep."""
-        from fer_lightning.report.doctor import diagnose as examine  # these load long: only when there is something
-        from fer_lightning.report.page import write_report
+        if not refused:
+            report_run(config)
+        if self.sweep is not None and any(Path(config.hydra.sweep.dir).glob(f"*/{NAME}")):
+            self._report_sweep(self.sweep, config)
 
-        folder = Path(config.hydra.runtime.output_dir)
-        run = read_run(folder)
-        if run.predictions and _outdated(folder / "report.html", [folder / NAME]):
-            for line in examine(run):
-                log.warning("doctor: %s", line)
-            write_report(folder, [run])
-            log.info("results: %s (report.html, figures/, metrics.json, predictions.csv)", folder)
-        if self.sweep is None:
-            if run.predictions:
-                _advise(config)
-            return
-        sweep = Path(config.hydra.sweep.dir)
-        with writing(sweep):
-            write_report(sweep, read_runs(sweep))
-            ended = len(self._ended(sweep)) == count_jobs(self.sweep)
+    def _report_sweep(self, sweep: DictConfig, config: DictConfig) -> None:
+        folder = Path(config.hydra.sweep.dir)
+        with writing(folder):
+            runs = read_runs(folder)
+            if not any(one.predictions or config.objective in one.metrics for one in runs):
+                return
+            from fer_lightning.report.page import write_report  # loads long: only where there is something
+
+            write_report(folder, runs)
+            ended = len(self._ended(folder)) + refused_jobs(folder) == count_jobs(sweep)
             if ended and "wandb" in config.logger and not config.trainer.fast_dev_run:
                 from fer_lightning.report.wandb import log_sweep
 
-                if _outdated(sweep / "wandb", sweep.glob(f"*/{NAME}")):  # else another job has done so
-                    log_sweep(sweep, config)
+                if outdated(folder / "wandb", folder.glob(f"*/{NAME}")):  # else another job has done so
+                    log_sweep(folder, config)
 
     def _ended(self, sweep: Path) -> list[dict[str, Any]]:
         """Return the jobs that have ended, in whatever process; ``now`` says of each whether since the sweep started.
@@ -195,9 +206,11 @@ class Jobs(Callback):
     def _conclude(self, sweep: DictConfig, config: DictConfig) -> None:
         """Show a sweep's table, the verdict, and what to do next."""
         folder = Path(config.hydra.sweep.dir)
+        if not any(folder.glob(f"*/{NAME}")):  # every job was refused
+            return
         rows = tabulate(folder, config.objective)
         show_table(rows, config.objective)
-        if not self.report:
+        if not self.report or not any(config.objective in row for row in rows):
             return
         from fer_lightning.report.leaderboard import contenders, order, verdict
 
@@ -207,23 +220,7 @@ class Jobs(Callback):
         if any(row["status"] == Status.FAILED for row in rows):
             log.info("to run again what failed: %s", command(Path(config.hydra.runtime.output_dir)), extra=WHOLE)
         elif "n_trials" not in config.hydra.sweeper and "seed" not in swept(sweep):
-            _advise(config)
-
-
-def is_last(sweep: DictConfig, config: DictConfig) -> bool:
-    """Note that a job has ended or was skipped, and return whether it is the sweep's last: of all, one is."""
-    folder = Path(config.hydra.sweep.dir)
-    with writing(folder), (folder / PASSED).open("a+") as file:
-        file.write(f"{config.hydra.job.num}\n")
-        file.seek(0)
-        return len(file.readlines()) == count_jobs(sweep)
-
-
-def _advise(config: DictConfig) -> None:
-    """Name the command that tells what a result owes to its seed."""
-    if config.job_type == "train" and not config.trainer.fast_dev_run:
-        line = with_seeds(Path(config.hydra.runtime.output_dir), list(config.hydra.overrides.task))
-        log.info("to see what another seed changes: %s", line, extra=WHOLE)
+            advise(config)
 
 
 def _close(config: DictConfig, error: Exception | None) -> None:
@@ -239,8 +236,3 @@ def _close(config: DictConfig, error: Exception | None) -> None:
         wandb.finish(exit_code=int(error is not None))
     if config.hydra.mode.name == "MULTIRUN":
         tabulate(Path(config.hydra.sweep.dir), config.objective)
-
-
-def _outdated(path: Path, sources: Iterable[Path]) -> bool:
-    """Return whether what was made of some files is missing or older than one of them."""
-    return not path.exists() or path.stat().st_mtime <= max(source.stat().st_mtime for source in sources)

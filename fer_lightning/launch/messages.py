@@ -6,25 +6,21 @@ import re
 import shutil
 import sys
 import traceback
-from collections.abc import Iterator
-from difflib import get_close_matches
 from pathlib import Path
 
-from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException, OverrideParseException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from fer_lightning.data.names import printable
 from fer_lightning.errors import UserError, install_command
 from fer_lightning.launch.claims import at_hand, lost
-from fer_lightning.launch.environment import torchvision_mismatch
+from fer_lightning.launch.environment import no_device, torch_build, torchvision_mismatch
+from fer_lightning.launch.guesses import SWEPT, known_keys, meant, no_choice
+from fer_lightning.runs.command import program
 from fer_lightning.runs.overrides import CONF
 
-COMMANDS = {"train": "python train.py", "eval": "python eval.py", "audit": "python -m fer_lightning audit"}
-COMMANDS |= {name: f"python -m fer_lightning {name}" for name in ("predict", "export")}
 # Functions of Hydra's that run a job, take its result from another process, or send it there.
 STARTED = {"run_job", "return_value", "launch"}
 EXTRAS = {  # plugins of Hydra's that are not there -> what to install
@@ -128,7 +124,7 @@ def _sentence(error: Exception, config_name: str) -> str | None:
         given = OverridesParser.create().parse_overrides([one for one in sys.argv[1:] if "=" in one])
         groups = [one for one in given if (CONF / one.key_or_group).is_dir()]
         for wrong in (one for one in groups if not isinstance(one.value(), str | list)):
-            return _no_choice(wrong.key_or_group, str(wrong.input_line).partition("=")[2])
+            return no_choice(wrong.key_or_group, str(wrong.input_line).partition("=")[2])
     if STARTED.isdisjoint(frame.name for frame in traceback.extract_tb(error.__traceback__)):
         # Hydra was still reading the command line: whatever its parser stumbles over was written there.
         return f"the options cannot be read ({type(error).__name__}: {error})"
@@ -139,23 +135,24 @@ def _explain_hydra(error: Exception, config_name: str) -> str:
     """Return Hydra's complaint as one sentence."""
     text = str(error)
     if match := re.search(r"Could not override '([^']+)'", text):
-        return f"{match[1]} is no option{meant(match[1], _known_keys(config_name), config_name)}"
+        return f"{match[1]} is no option{meant(match[1], known_keys(config_name), config_name)}"
     if (match := re.search(r"Could not (?:find|load) '([\w/]+)'", text)) and match[1] in EXTRAS:
         return f"{match[1]} is not installed: {install_command(EXTRAS[match[1]])}"
     if match := re.search(r"Could not find '([\w/]+)/([^'/]+)'", text):
-        return _no_choice(match[1], match[2])
+        return no_choice(match[1], match[2], re.findall(r"^\t([\w-]+)$", text, re.MULTILINE))
+    if match := re.search(r"Ambiguous value for argument '(.+)'", text):
+        sweep = f"add -m for a run with each of them ({program()} -m {match[1]}); " if config_name in SWEPT else ""
+        return (
+            f"{match[1]} gives several values: {sweep}a list stands in brackets, and quotes around what holds a comma, "
+            "such as 'data.root=\"a,b.zip\"'"
+        )
     if isinstance(error, OverrideParseException):
         return (
             f"the option {error.override} cannot be read ({text.splitlines()[0]}): quote what holds = , : or braces, "
             f"such as 'data.root=\"a=b.zip\"'"
         )
     if "No supported gpu backend" in text:
-        torch = sys.modules["torch"]
-        build = f"for CUDA {torch.version.cuda}" if torch.version.cuda else "without CUDA"
-        return (
-            "trainer.accelerator=gpu finds no CUDA device: use trainer=cpu or trainer=auto; torch "
-            f"{torch.__version__} is built {build}{', so a driver is missing or too old' * bool(torch.version.cuda)}"
-        )
+        return no_device(torch_build())
     if match := re.search(r"Missing mandatory value: (\S+)", text):
         return f"{match[1]} is missing: add {match[1]}=..."
     if match := re.search(r"Interpolation key '([^']+)' not found", text):
@@ -169,31 +166,3 @@ def _explain_hydra(error: Exception, config_name: str) -> str:
     ):
         return f"{match[3]}: {match[2]} (HYDRA_FULL_ERROR=1 shows where)"
     return text
-
-
-def keys(node: DictConfig, prefix: str = "") -> Iterator[str]:
-    """Yield every option of a configuration; what points to another node has none of its own."""
-    for key in map(str, node):
-        yield f"{prefix}{key}"
-        if not OmegaConf.is_interpolation(node, key) and OmegaConf.is_dict(child := node.get(key)):
-            yield from keys(child, f"{prefix}{key}.")
-
-
-def meant(key: str, known: list[str], config_name: str) -> str:
-    """Return what to say after an option that does not exist: those that come close."""
-    close = get_close_matches(key, known, n=3)
-    close += [name for name in known if name.endswith(f".{key.rsplit('.', 1)[-1]}") and name not in close]
-    return f": did you mean {' or '.join(close[:3])}?" if close else f": see {COMMANDS[config_name]} --help"
-
-
-def _known_keys(config_name: str) -> list[str]:
-    GlobalHydra.instance().clear()
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        return list(keys(compose(config_name)))
-
-
-def _no_choice(group: str, name: str) -> str:
-    choices = ", ".join(sorted(path.stem for path in (CONF / group).glob("*.yaml")))
-    if name == "null":
-        return f"{group}=null must be one of {choices}; a group that is to stay as it is is left out"
-    return f"{group}={name} does not exist: use one of {choices}"

@@ -19,6 +19,10 @@ log = logging.getLogger(__name__)
 
 # Option -> Hydra's option for the folder, and its mode. Hydra takes what it composes from sys.argv and nowhere else.
 GOES_ON = {"sweep.resume": ("hydra.sweep.dir", "MULTIRUN"), "resume_from": ("hydra.run.dir", "RUN")}
+NEEDED = {
+    "sweep.resume": "give a sweep's folder, which holds its jobs and sweep.csv",
+    "resume_from": "give a run's folder or checkpoint",
+}
 
 
 def resume_arguments(arguments: list[str]) -> list[str]:
@@ -28,7 +32,7 @@ def resume_arguments(arguments: list[str]) -> list[str]:
         UserError: If there is nothing to go on with, or the command line of a run is a sweep's.
     """
     option = next((option for option in GOES_ON if option in map(key, arguments)), None)
-    if option is None or {"-h", "--help"} & set(arguments):
+    if option is None:
         return arguments
     place = OverridesParser.create().parse_override([one for one in arguments if key(one) == option][-1]).value()
     if place is None:
@@ -66,7 +70,7 @@ def located(place: str, option: str) -> Path:
         raise UserError(f"{option}={place} is an address: download the checkpoint first and give its path")
     path = Path(place).absolute()
     if (found := stands_at(path)) not in (FILE, FOLDER):
-        raise UserError(f"{option}={place:.300} {found} (looked for {path!s:.300}): give a run's folder or checkpoint")
+        raise UserError(f"{option}={place:.300} {found} (looked for {path!s:.300}): {NEEDED[option]}")
     return path
 
 

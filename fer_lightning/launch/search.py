@@ -2,12 +2,17 @@
 
 import math
 from importlib.util import find_spec
+from pathlib import Path
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, read_write
 
 from fer_lightning.errors import UserError, install_command
+from fer_lightning.report.table import writing
 from fer_lightning.runs.command import key
+
+PASSED = Path(".hydra", "passed")  # numbers of a sweep's jobs that have ended or were skipped since it started
+REFUSED = "refused"  # stands there once for each of them that did not begin
 
 
 def count_jobs(config: DictConfig) -> int:
@@ -37,6 +42,31 @@ def check_sweeper(config: DictConfig) -> None:
     """Refuse a search where its library is not installed."""
     if "study_name" in config.hydra.sweeper and find_spec("optuna") is None:
         raise UserError(f"hparams_search=optuna needs a package that is not installed: {install_command('optuna')}")
+
+
+def is_last(sweep: DictConfig, config: DictConfig) -> bool:
+    """Note that a job has ended or was skipped, and return whether it is the sweep's last: of all, one is."""
+    lines = _note(config, str(config.hydra.job.num))
+    return len(lines) - lines.count(REFUSED) == count_jobs(sweep)
+
+
+def note_refused(config: DictConfig) -> None:
+    """Note that a job of a sweep was refused."""
+    _note(config, REFUSED)
+
+
+def refused_jobs(folder: Path) -> int:
+    """Return how many jobs of a sweep were refused since it started."""
+    return (folder / PASSED).read_text(encoding="utf-8").splitlines().count(REFUSED)
+
+
+def _note(config: DictConfig, line: str) -> list[str]:
+    """Add a line to what has passed of a sweep and return them all; jobs in several processes do so."""
+    folder = Path(config.hydra.sweep.dir)
+    with writing(folder), (folder / PASSED).open("a+") as file:
+        file.write(f"{line}\n")
+        file.seek(0)
+        return file.read().splitlines()
 
 
 def continue_search(config: DictConfig) -> None:

@@ -37,8 +37,6 @@ def main(cfg: DictConfig) -> float:
     from fer_lightning.runs.checkpoints import take_weights
 
     checkpoint = resumed(cfg)
-    if rank() == 0:
-        OmegaConf.save(cfg, f"{cfg.paths.output_dir}/config.yaml", resolve=True)
     settings = hyperparameters(cfg)  # before the parts are made, which puts values in the place of references
     lightning.seed_everything(cfg.seed, workers=True, verbose=False)
     datamodule = hydra.utils.instantiate(cfg.data)
@@ -46,6 +44,9 @@ def main(cfg: DictConfig) -> float:
     if cfg.init_from:
         take_weights(model, cfg.init_from)
     trainer = hydra.utils.instantiate(cfg.trainer)
+    if rank() == 0:
+        datamodule.prepare_data()  # here, so that faces are refused before there is a run on disk or in W&B
+        OmegaConf.save(cfg, f"{cfg.paths.output_dir}/config.yaml", resolve=True)
     if "wandb" in cfg.logger and cfg.logger.wandb.mode == "offline":
         say_offline()
     for logger in trainer.loggers:

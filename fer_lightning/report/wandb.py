@@ -100,7 +100,7 @@ def log_sweep(folder: Path, config: DictConfig) -> None:
     runs, objective = read_runs(folder), config.objective
     options = option_scores(runs, objective)
     with wandb.init(
-        entity=config.logger.wandb.get("entity"),
+        entity=config.logger.wandb.entity,
         project=config.logger.wandb.project,
         group=config.logger.wandb.group,
         name=f"sweep {folder.name}",

@@ -15,12 +15,13 @@ from packaging.version import InvalidVersion, Version
 from torch import Tensor, nn
 
 import fer_lightning
-from fer_lightning.errors import FILE, FOLDER, UserError, stands_at
+from fer_lightning.errors import UserError
 from fer_lightning.models.certainty import read_calibration
 from fer_lightning.models.network import Network
 from fer_lightning.models.weights import check_weights
 from fer_lightning.runs.form import deviation
 from fer_lightning.runs.overrides import CONF, allowed, plain
+from fer_lightning.runs.places import checkpoint_file, others
 
 log = logging.getLogger(__name__)
 
@@ -138,9 +139,7 @@ def load(path: str, option: str) -> dict:
         UserError: If the file is missing, damaged, no checkpoint of ours, of a newer version, names code to run, or
             holds tensors that would take more memory than it could fill.
     """
-    file = Path(path)
-    if (found := stands_at(file)) != FILE:
-        raise UserError(f"{option}={path:.300} {found}: {_others(file)}")
+    file = checkpoint_file(path, option)
     try:
         _check_archive(file)
         checkpoint = torch.load(file, map_location="cpu", weights_only=True)
@@ -155,7 +154,7 @@ def load(path: str, option: str) -> dict:
         reason = f"names code to run ({code[1]})" if code else "is damaged or no fer_lightning checkpoint"
         detail = error if type(error) is ValueError else type(error).__name__
         raise UserError(
-            f"{option}={path} ({file.stat().st_size:,} bytes) {reason} ({detail!s:.200}): {_others(file)}"
+            f"{option}={path} ({file.stat().st_size:,} bytes) {reason} ({detail!s:.200}): {others(file)}"
         ) from error
     if version > Version(fer_lightning.__version__):
         raise UserError(
@@ -179,7 +178,7 @@ def load_for_trainer(path: str, option: str) -> dict:
     if not same_age:
         written = f"{checkpoint.get('pytorch-lightning_version')!r:.50}"
         raise UserError(
-            f"{option}={path} says it was written by Lightning {written}, and this is {own}: {_others(Path(path))}"
+            f"{option}={path} says it was written by Lightning {written}, and this is {own}: {others(Path(path))}"
         )
     return checkpoint
 
@@ -250,12 +249,3 @@ def _tensors(content: object) -> Iterator[Tensor]:
         elif isinstance(content, dict | list | tuple) and id(content) not in seen:
             seen.add(id(content))
             waiting.extend(content.values() if isinstance(content, dict) else content)
-
-
-def _others(file: Path) -> str:
-    """Return the remedy: other checkpoints beside one that cannot be used, or in a folder that was given for one."""
-    inside = stands_at(file) == FOLDER
-    folder = file if inside else file.parent
-    found = [*folder.glob("*.ckpt"), *folder.glob("checkpoints/*.ckpt")] if stands_at(folder) == FOLDER else []
-    others = ", ".join(sorted(str(path.relative_to(folder)) for path in found if path != file)[:5])
-    return f"{'in' if inside else 'beside'} it are {others}" if others else "give logs/.../checkpoints/best.ckpt"

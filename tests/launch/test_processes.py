@@ -13,7 +13,8 @@ from omegaconf import OmegaConf
 import fer_lightning.report.wandb
 from fer_lightning.data.readers import read_faces
 from fer_lightning.errors import install_command
-from fer_lightning.launch.jobs import Jobs, is_last
+from fer_lightning.launch.jobs import Jobs
+from fer_lightning.launch.search import is_last
 from fer_lightning.report.table import tabulate
 from fer_lightning.runs.files import write_json
 from tests.conftest import ENVIRONMENT, ROOT, command, make_tree, options
@@ -71,6 +72,7 @@ def end_job(number: int, sweep: Path, jobs: Jobs) -> None:
         config = OmegaConf.create({"objective": "val/accuracy", "logger": {"wandb": {}}})
         config.trainer = {"fast_dev_run": False}
         config.hydra = {"mode": RunMode.MULTIRUN, "sweep": {"dir": str(folder.parent)}}
+        (folder.parent / ".hydra/passed").touch()
         config.hydra.runtime, config.hydra.job = {"output_dir": str(folder)}, {"num": number}
         meet.wait(60)
         write_json(folder / "metrics.json", {"status": "completed", "val/accuracy": number / 8, "overrides": ""})
@@ -115,8 +117,9 @@ def test_a_sweep_two_jobs_at_a_time(tmp_path):
     assert done.stdout.count("┏") == done.stdout.count("\nBest:") == 1
     with (tmp_path / "out/sweep.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert [row["status"] for row in rows] == ["completed", "completed", "failed"]
-    assert "data.batch_size=30" in rows[2]["error"]
+    assert [row["status"] for row in rows] == ["completed", "completed"]
+    assert "job 3 has not begun: data.batch_size=30" in done.stdout
+    assert not list(tmp_path.glob("out/*bs30*"))
     assert len(list(tmp_path.glob("out/wandb/offline-run-*"))) == 1
     ids = [path.name for path in tmp_path.glob("out/*/wandb/offline-run-*")]
     assert len(ids) == len({name.rpartition("-")[2] for name in ids}) == 2  # the third was refused before W&B

@@ -39,8 +39,8 @@ def sweep(tmp_path_factory) -> Path:
         ROOT / "train.py",
         "-m",
         *options("small", "tiny", "logger=wandb", "sampler.classes_per_batch=4", *swept),
-        "+logger.wandb.tags=[mine]",
-        "+logger.wandb.notes=first try",
+        "logger.wandb.tags=[mine]",
+        "logger.wandb.notes=first try",
         "hydra.sweep.dir=out",
     )
     assert done.returncode == 1  # 18 cannot hold four classes

@@ -20,6 +20,11 @@ from fer_lightning.launch.schema.kinds import (
     target,
 )
 
+Tags = Annotated[
+    list[Annotated[str, Field(min_length=1, max_length=64)]],
+    Says("a list of texts of up to 64 letters, W&B's own limit", "[mine]"),
+]
+
 
 class Paths(Node):
     """Folders."""
@@ -72,6 +77,9 @@ class WandbLogger(LibraryNode):
 
     target_: Literal["fer_lightning.loggers.PatientWandbLogger"] = target()
     project: Text = Field(description="project in W&B")
+    entity: Nullable[Text] = optional("user or team in W&B")
+    tags: Tags = optional("tags of the run, before those that it is given")
+    notes: Nullable[Text] = optional("notes on the run, above what the doctor finds")
     name: Text = Field(description="name of the run: what was overridden, or run_name where it was given")
     id: Text = Field(description="the option run_id")
     group: Nullable[Text] = Field(description="the sweep of the run")
@@ -82,7 +90,6 @@ class WandbLogger(LibraryNode):
     )
     mode: Annotated[Literal["online", "offline", "disabled", "shared"], Says()] = Field(description="whether to upload")
     settings: Choice[WandbSettings] = Field(description="settings of W&B's own")
-    entity: Nullable[Text] = optional("user or team in W&B")
 
 
 class Loggers(Node):

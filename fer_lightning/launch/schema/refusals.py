@@ -11,7 +11,7 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from pydantic import ValidationError
 
 from fer_lightning.errors import UserError
-from fer_lightning.launch.messages import keys, meant
+from fer_lightning.launch.guesses import keys, meant
 from fer_lightning.launch.schema.kinds import KIND, shown
 from fer_lightning.launch.schema.use import COMMANDS
 from fer_lightning.runs.overrides import CONF

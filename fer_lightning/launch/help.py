@@ -1,0 +1,110 @@
+"""What --help says: lines to copy, then the choices of each group, out of conf/ and the schema; nothing is composed."""
+
+import re
+import textwrap
+from collections.abc import Iterator, Mapping
+from typing import cast
+
+from omegaconf import DictConfig, OmegaConf
+
+from fer_lightning.launch.guesses import PROGRAMS, SWEPT, keys
+from fer_lightning.launch.schema.export import meanings
+from fer_lightning.runs.nodes import Kind, kind
+from fer_lightning.runs.overrides import CONF
+
+WIDTH = 80  # letters, of the narrowest terminal that is common
+INDENT = 20  # letters before a meaning, at least
+EXAMPLES = {  # what people copy -> what it does; the names of commands are put in
+    "{train} experiment=quickstart": "synthetic faces",
+    "{train} data.root=faces.zip": "your own faces",
+    "{audit} data.root=faces.zip": "look at them",
+    "{train} -m optimizer=adam,sgd,rmsprop": "the paper's sweep",
+    "{train} experiment=best data.root=faces.zip": "the best recipe",
+    "{train} resume_from=RUN": "go on with a run",
+    "{train} sweep.resume=SWEEP": "or with a sweep",
+    "{eval} checkpoint=BEST": "score it again",
+    "{predict} checkpoint=BEST input=DIR": "classify pictures",
+    "python -m fer_lightning report RUN": "report.html anew",
+}
+PLACES = "RUN is a folder of logs/train/runs, SWEEP of logs/train/multiruns, BEST is\nRUN/checkpoints/best.ckpt."
+OVERRIDE = re.compile(r"^  - override /(\w+): (\w+)", re.MULTILINE)  # in a file of conf/, of another group's choice
+# Groups that set values of several nodes, and so have no node in the schema.
+GROUPS = {
+    "experiment": "options that go together: a recipe, or one of the paper's experiments",
+    "hparams_search": "a search for hyperparameters, with -m",
+    "debug": "a short run, to see whether it works",
+    "table6": "the trials of the paper's table 6",
+}
+FREQUENT = ("data.root", "data.image_size", "data.batch_size", "optimizer.lr", "trainer.max_epochs")
+
+
+def write_help(config_name: str) -> str:
+    """Return what a command says of itself.
+
+    Args:
+        config_name: Name of its file in conf/, such as train.
+    """
+    meaning, own = meanings(config_name), cast(DictConfig, OmegaConf.load(CONF / f"{config_name}.yaml"))
+    many = "[-m] " if config_name in SWEPT else ""
+    lines = [f"{PROGRAMS[config_name]} {many}[OPTION=VALUE ...]", "", *_examples(), "", PLACES, ""]
+    lines += ["Groups, GROUP=CHOICE; * is what is taken unless another is given:"]
+    lines += [line for group, choice in _choices(own.defaults).items() for line in _group(group, choice, meaning)]
+    inherited = [PROGRAMS[name] for name in own.defaults if name in PROGRAMS]
+    lines += [f"  and those of {program} --help, as the checkpoint chose them" for program in inherited]
+    lines += ["", "Options, OPTION=VALUE (--cfg job prints every one with its value):"]
+    frequent = () if inherited else FREQUENT
+    lines += [_entry(name, meaning[name]) for name in (*frequent, *_values(own)) if name in meaning]
+    return "\n".join([*lines, "", *_footer(config_name)])
+
+
+def _examples() -> Iterator[str]:
+    commands = {example.format(**PROGRAMS): words for example, words in EXAMPLES.items()}
+    width = max(map(len, commands))
+    for command, words in commands.items():
+        yield f"  {command:<{width}}  # {words}"
+
+
+def _choices(defaults: list) -> dict[str, str | None]:
+    """Return the groups of a defaults list, and where each stands once those after it have had their say."""
+    choices = {}
+    for entry in filter(OmegaConf.is_dict, defaults):
+        for group, choice in entry.items():
+            choices[group.removeprefix("override ")] = choice
+            file = CONF / group / f"{choice}.yaml"
+            choices |= re.findall(OVERRIDE, file.read_text(encoding="utf-8")) if file.is_file() else []
+    return choices
+
+
+def _values(own: DictConfig) -> Iterator[str]:
+    """Yield the options that a command's file gives a value itself, without names for W&B."""
+    for name in keys(own):
+        grouped = (CONF / name.partition(".")[0]).is_dir()
+        if not grouped and kind(name) < Kind.NAME and not OmegaConf.is_dict(OmegaConf.select(own, name)):
+            yield name
+
+
+def _group(group: str, choice: str | None, meaning: Mapping[str, str]) -> Iterator[str]:
+    """Yield the lines on a group; none where there is nothing to choose."""
+    files = sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+    if len(files) < 2 or group == "hydra":
+        return
+    yield _entry(group, meaning.get(group) or GROUPS[group])
+    named = " ".join(f"{name}*" if name == choice else name for name in files)
+    indent = " " * (INDENT + 2)
+    yield textwrap.fill(named, WIDTH, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False)
+
+
+def _entry(name: str, words: str) -> str:
+    gap = max(INDENT, len(name) + 2)
+    return textwrap.fill(f"  {name:<{gap}}{words}", WIDTH, subsequent_indent=" " * (INDENT + 2))
+
+
+def _footer(config_name: str) -> Iterator[str]:
+    yield "HYDRA_FULL_ERROR=1 shows tracebacks; --hydra-help has Hydra's own flags."
+    if config_name in SWEPT:
+        yield "-m runs each of several values, such as seed=0,1,2; hydra/launcher=joblib"
+        yield "runs several at a time."
+        yield "Completion by the tab key (bash, zsh, fish):"
+        yield f'  eval "$({PROGRAMS[config_name]} -sc install=bash)"'
+    if (readme := CONF.parent / "README.md").is_file():
+        yield f"Read on: {readme}, docs/ beside it"
