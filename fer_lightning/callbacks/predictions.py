@@ -3,7 +3,7 @@
 import logging
 import platform
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -16,7 +16,6 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 
 import fer_lightning
 from fer_lightning.data.audit import ceiling
-from fer_lightning.data.faces import CLASSES
 from fer_lightning.loggers import PatientWandbLogger
 from fer_lightning.models.module import ExpressionModule
 from fer_lightning.report.statistics import intervals, one_vs_rest
@@ -115,7 +114,7 @@ class Predictions(Callback):
         columns = module.test_outputs
         rows, labels, predictions = columns["rows"], columns["labels"], columns["predictions"]
         groups, seen = partition.groups[rows], partition.seen(rows)
-        unseen = self._uncertainty(labels, predictions, groups, seen)
+        unseen = _uncertainty(labels, predictions, groups, seen, len(faces.classes))
         unseen["train/accuracy"] = module.classifier.held_in_accuracy()
         limit, reason = ceiling(faces, partition.twins.identical[partition.origins[rows]], labels)
         record = self._record(trainer, unseen, len(rows), limit)
@@ -133,12 +132,12 @@ class Predictions(Callback):
         write_json(self.folder / "audit.json", datamodule.audit.report())
         if faces.unreadable:
             write_csv(self.folder / "bad_images.csv", ["file", "reason"], faces.unreadable)
-        votes = columns["votes"].max(axis=1)
+        votes, classes = columns["votes"].max(axis=1), faces.classes
         write_csv(
             self.folder / "predictions.csv",
             ["file", "label", "prediction", "vote", "twins", "twin_in_training"],
             [
-                [partition.faces.names[row], CLASSES[label], CLASSES[prediction], f"{vote:.6f}", group, int(known)]
+                [partition.faces.names[row], classes[label], classes[prediction], f"{vote:.6f}", group, int(known)]
                 for row, label, prediction, vote, group, known in zip(
                     rows, labels, predictions, votes, groups, seen, strict=True
                 )
@@ -147,7 +146,7 @@ class Predictions(Callback):
         for logger in trainer.loggers:
             if isinstance(logger, PatientWandbLogger):
                 logger.log_results(self.folder)
-        _say(record, labels)
+        _say(record, labels, faces.classes)
 
     def _record(self, trainer: lightning.Trainer, unseen: dict[str, float], test_faces: int, limit: float) -> Record:
         """Return what metrics.json says of the test at hand."""
@@ -166,6 +165,7 @@ class Predictions(Callback):
             environment=environment(),
             processes=trainer.world_size,
             data=faces.source,
+            classes=list(faces.classes),
             data_fingerprint=faces.fingerprint,
             labels_allow=limit,
             protocol=partition.protocol,
@@ -178,37 +178,38 @@ class Predictions(Callback):
             code=code_fingerprint(),
         )
 
-    def _uncertainty(
-        self, labels: np.ndarray, predictions: np.ndarray, groups: np.ndarray, seen: np.ndarray
-    ) -> dict[str, float]:
-        """Return the intervals of the headline metrics, and the accuracy on faces without a twin in training."""
-        accuracy = float((labels == predictions).mean())
-        found = {
-            f"test/{name}_{end}": bound
-            for name, bounds in intervals(labels, predictions, groups, len(CLASSES)).items()
-            for end, bound in zip(("low", "high"), bounds, strict=True)
-        }
-        found["test/one_vs_rest_accuracy"] = one_vs_rest(accuracy, len(CLASSES))
-        found["test/faces_without_twins"] = float((~seen).sum())
-        if not seen.all():
-            found["test/accuracy_without_twins"] = float((labels == predictions)[~seen].mean())
-        return found
-
     def _earlier(self) -> Record:
         """Return what the training of the scored checkpoint noted of itself."""
         noted = read_record(Path(self.checkpoint or "").absolute().parents[1])
         return replace(noted, metrics={k: v for k, v in noted.metrics.items() if k == self.objective})
 
 
-def _say(record: Record, labels: np.ndarray) -> None:
+def _uncertainty(
+    labels: np.ndarray, predictions: np.ndarray, groups: np.ndarray, seen: np.ndarray, number: int
+) -> dict[str, float]:
+    """Return the intervals of the headline metrics, and the accuracy on faces without a twin in training."""
+    accuracy = float((labels == predictions).mean())
+    found = {
+        f"test/{name}_{end}": bound
+        for name, bounds in intervals(labels, predictions, groups, number).items()
+        for end, bound in zip(("low", "high"), bounds, strict=True)
+    }
+    found["test/one_vs_rest_accuracy"] = one_vs_rest(accuracy, number)
+    found["test/faces_without_twins"] = float((~seen).sum())
+    if not seen.all():
+        found["test/accuracy_without_twins"] = float((labels == predictions)[~seen].mean())
+    return found
+
+
+def _say(record: Record, labels: np.ndarray, classes: Sequence[str]) -> None:
     """Print the score beside what asks for no skill and what no skill can exceed, and what it is worth."""
     percent = {name: 100 * value for name, value in record.metrics.items()}
-    counts = np.bincount(labels, minlength=len(CLASSES))
+    counts = np.bincount(labels, minlength=len(classes))
     allowed = record.labels_allow or 1.0
     log.info(
         "test/accuracy %.1f %% (95 %% interval %.1f to %.1f); guessing scores %.1f %%, always answering %s %.1f %%%s",
         *(percent[f"test/{name}"] for name in ("accuracy", "accuracy_low", "accuracy_high")),
-        *(100 / len(CLASSES), CLASSES[counts.argmax()], 100 * counts.max() / counts.sum()),
+        *(100 / len(classes), classes[int(counts.argmax())], 100 * counts.max() / counts.sum()),
         f"; the labels allow {100 * allowed:.1f} %" if allowed < 1 else "",
     )
     log.info(

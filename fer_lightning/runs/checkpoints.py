@@ -15,6 +15,7 @@ from packaging.version import InvalidVersion, Version
 from torch import Tensor, nn
 
 import fer_lightning
+from fer_lightning.data.classes import classes_of
 from fer_lightning.errors import FILE, FOLDER, UserError, stands_at
 from fer_lightning.models.network import Network
 from fer_lightning.models.weights import check_weights
@@ -75,9 +76,12 @@ def load_module(checkpoint: str | Path) -> Any:
     """
     from fer_lightning.models.module import ExpressionModule  # the one thing here that needs Lightning
 
+    saved, source = load(str(checkpoint), "checkpoint"), f"checkpoint={checkpoint}"
     untrained: dict[str, Any] = {"loss": None, "miner": None, "optimizer": None, "scheduler": None}
-    make = partial(ExpressionModule, **untrained, triplet_margin=0.0, objective="")
-    return rebuild(load(str(checkpoint), "checkpoint"), f"checkpoint={checkpoint}", make)
+    make = partial(
+        ExpressionModule, **untrained, classes=classes_of(saved[KEY], source), triplet_margin=0.0, objective=""
+    )
+    return rebuild(saved, source, make)
 
 
 def rebuild(saved: Mapping, source: str, make: Callable[..., Network]) -> Network:

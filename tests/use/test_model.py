@@ -199,6 +199,7 @@ def test_damaged_bundles_are_one_sentence(bundle, tmp_path):
         r"holds no model\.safetensors": lambda folder: (folder / "model.safetensors").unlink(),
         r"is damaged or no model of fer_lightning": lambda folder: (folder / "config.json").write_text("{"),
         "is damaged .*classes are different names": changed(classes=["a", "a"]),
+        "is damaged: it names 3 classes, and its classifier votes for 7": changed(classes=["a", "b", "c"]),
         "says of its embedder what could run code": changed(embedder={"_target_": "os.system", "command": "false"}),
         "makes no network": changed(mirrored=False, classifier={"_target_": "fer_lightning.models.knn.KNNClassifier"}),
     }
