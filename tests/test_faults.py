@@ -118,7 +118,7 @@ def no_layout(root):
     ("number", "damage", "words"),
     [
         (16, no_layout, ["no faces in a known layout", "training-material"]),
-        (17, unknown_class, ["unknown class folders train/contempt; the classes are", "move any other out"]),
+        (17, unknown_class, ["holds no face of test/contempt; train/sad", "each split needs all of angry"]),
         (19, empty_split, ["the train split is empty"]),
         (19, empty_class, ["holds no face of train/sad"]),
         (22, text_as_pictures, ["12 of 84 pictures are unreadable", "train/fear/0.png"]),

@@ -139,7 +139,7 @@ def read(name: str, data: bytes) -> Faces | None:
             return None
     assert faces.images.shape == (len(faces), 48, 48)
     assert faces.images.dtype == np.uint8
-    assert set(faces.labels) == set(range(7))
+    assert set(faces.labels) == set(range(len(faces.classes)))
     return faces
 
 

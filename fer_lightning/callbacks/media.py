@@ -1,7 +1,7 @@
 """What a tested run shows: figures in its folder and in W&B, the worst mistakes beside their neighbours."""
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,7 +12,6 @@ from lightning.pytorch.callbacks import Callback
 from matplotlib.figure import Figure
 
 from fer_lightning.data.datamodule import FacesDataModule
-from fer_lightning.data.faces import CLASSES
 from fer_lightning.data.progress import track
 from fer_lightning.data.protocols import Partition
 from fer_lightning.loggers import PatientWandbLogger
@@ -71,9 +70,10 @@ class Media(Callback):
             if isinstance(logger, PatientWandbLogger):
                 from fer_lightning.report.wandb import images, run_tables  # here: the others need not wait for wandb
 
-                confusion = confusion_matrix(outputs["labels"], outputs["predictions"], len(CLASSES))
+                classes = datamodule.faces.classes
+                confusion = confusion_matrix(outputs["labels"], outputs["predictions"], len(classes))
                 findings = datamodule.audit.figures()
-                content = (confusion, findings, mistakes or [], self.neighbours)
+                content = (classes, confusion, findings, mistakes or [], self.neighbours)
                 logger.log_media(self._attempt("images of W&B", partial(images, "media", pictures)) or {})
                 tables = self._attempt("tables of W&B", partial(run_tables, *content)) or {}
                 logger.log_summary({**tables, "media/failures": self.failures})
@@ -98,7 +98,7 @@ class Media(Callback):
         log.info("drawing the maps of %d embeddings: %s", len(sample), ", ".join(self.maps))
         for name, reducer in track(self.maps.items(), "drawing the maps of the embeddings"):
             title = f"{len(sample):,} test embeddings, {name}; {faces.source}, protocol {partition.protocol}"
-            yield f"embeddings_{name}", partial(embedding_map, reducer, outputs, sample, title)
+            yield f"embeddings_{name}", partial(embedding_map, reducer, outputs, sample, faces.classes, title)
 
     def _write_mistakes(
         self, outputs: Mapping[str, np.ndarray], partition: Partition, module: Any
@@ -126,7 +126,7 @@ class Media(Callback):
                 ]
             yield {
                 **_face(partition, outputs["rows"][at]),
-                "prediction": CLASSES[outputs["predictions"][at]],
+                "prediction": partition.faces.classes[outputs["predictions"][at]],
                 "vote": round(float(votes[at]), 4),
                 "neighbours": near,
             }
@@ -149,15 +149,17 @@ def _save(draw: Callable[[], Figure], path: Path) -> Path:
 def _face(partition: Partition, row: int) -> dict[str, Any]:
     """Return what mistakes.json holds of a face."""
     faces = partition.faces
-    return {"file": str(faces.names[row]), "label": CLASSES[faces.labels[row]], "png": png(faces.images[row])}
+    return {"file": str(faces.names[row]), "label": faces.classes[faces.labels[row]], "png": png(faces.images[row])}
 
 
-def embedding_map(reducer: Any, outputs: Mapping[str, np.ndarray], sample: np.ndarray, title: str) -> Figure:
+def embedding_map(
+    reducer: Any, outputs: Mapping[str, np.ndarray], sample: np.ndarray, classes: Sequence[str], title: str
+) -> Figure:
     """Return a map of some test embeddings."""
     if hasattr(reducer, "perplexity"):  # t-SNE looks at three times as many neighbours of each face
         reducer.perplexity = min(reducer.perplexity, (len(sample) - 1) / 3)
     points = reducer.fit_transform(outputs["embeddings"][sample])
-    return figures.embedding_map(points, outputs["labels"][sample], title)
+    return figures.embedding_map(points, outputs["labels"][sample], classes, title)
 
 
 def augmentation_grid(datamodule: FacesDataModule) -> Figure:
@@ -165,7 +167,7 @@ def augmentation_grid(datamodule: FacesDataModule) -> Figure:
     partition, augmentation = datamodule.partition, datamodule.augmentation
     faces, chain = partition.faces, augmentation.chain
     rows, names = [], []
-    for label, name in enumerate(CLASSES):
+    for label, name in enumerate(faces.classes):
         own = partition.train[faces.labels[partition.train] == label]
         if not len(own):
             continue

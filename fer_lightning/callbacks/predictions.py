@@ -15,7 +15,6 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 
 import fer_lightning
 from fer_lightning.data.audit import ceiling
-from fer_lightning.data.faces import CLASSES
 from fer_lightning.loggers import PatientWandbLogger
 from fer_lightning.models.module import ExpressionModule
 from fer_lightning.report.certainty import measures
@@ -116,7 +115,7 @@ class Predictions(Callback):
         columns = module.test_outputs
         rows, labels, predictions = columns["rows"], columns["labels"], columns["predictions"]
         groups, seen = partition.groups[rows], partition.seen(rows)
-        unseen = self._uncertainty(labels, predictions, groups, seen)
+        unseen = _uncertainty(labels, predictions, groups, seen, len(faces.classes))
         unseen |= measures(columns, module.calibration)
         unseen["train/accuracy"] = module.classifier.held_in_accuracy()
         limit, reason = ceiling(faces, partition.twins.identical[partition.origins[rows]], labels)
@@ -136,13 +135,13 @@ class Predictions(Callback):
         if faces.unreadable:
             write_csv(self.folder / "bad_images.csv", ["file", "reason"], faces.unreadable)
         votes, raw = ([f"{vote:.6f}" for vote in columns[name].max(axis=1)] for name in ("votes", "raw_votes"))
-        names = (partition.faces.names[rows], *(np.array(CLASSES)[column] for column in (labels, predictions)))
+        names = (partition.faces.names[rows], *(np.array(faces.classes)[column] for column in (labels, predictions)))
         table = (*names, votes, raw, columns["abstained"], groups, seen.astype(int))
         write_csv(self.folder / "predictions.csv", COLUMNS, zip(*table, strict=True))
         for logger in trainer.loggers:
             if isinstance(logger, PatientWandbLogger):
                 logger.log_results(self.folder)
-        say(record, labels, module.calibration)
+        say(record, labels, faces.classes, module.calibration)
 
     def _record(self, trainer: lightning.Trainer, unseen: dict[str, float], test_faces: int, limit: float) -> Record:
         """Return what metrics.json says of the test at hand."""
@@ -161,6 +160,7 @@ class Predictions(Callback):
             environment=environment(),
             processes=trainer.world_size,
             data=faces.source,
+            classes=list(faces.classes),
             data_fingerprint=faces.fingerprint,
             labels_allow=limit,
             protocol=partition.protocol,
@@ -173,26 +173,27 @@ class Predictions(Callback):
             code=code_fingerprint(),
         )
 
-    def _uncertainty(
-        self, labels: np.ndarray, predictions: np.ndarray, groups: np.ndarray, seen: np.ndarray
-    ) -> dict[str, float]:
-        """Return the intervals of the headline metrics, and the accuracy on faces without a twin in training."""
-        accuracy = float((labels == predictions).mean())
-        found = {
-            f"test/{name}_{end}": bound
-            for name, bounds in intervals(labels, predictions, groups, len(CLASSES)).items()
-            for end, bound in zip(("low", "high"), bounds, strict=True)
-        }
-        found["test/one_vs_rest_accuracy"] = one_vs_rest(accuracy, len(CLASSES))
-        found["test/faces_without_twins"] = float((~seen).sum())
-        if not seen.all():
-            found["test/accuracy_without_twins"] = float((labels == predictions)[~seen].mean())
-        return found
-
     def _earlier(self) -> Record:
         """Return what the training of the scored checkpoint noted of itself."""
         noted = read_record(Path(self.checkpoint or "").absolute().parents[1])
         return replace(noted, metrics={k: v for k, v in noted.metrics.items() if k == self.objective})
+
+
+def _uncertainty(
+    labels: np.ndarray, predictions: np.ndarray, groups: np.ndarray, seen: np.ndarray, number: int
+) -> dict[str, float]:
+    """Return the intervals of the headline metrics, and the accuracy on faces without a twin in training."""
+    accuracy = float((labels == predictions).mean())
+    found = {
+        f"test/{name}_{end}": bound
+        for name, bounds in intervals(labels, predictions, groups, number).items()
+        for end, bound in zip(("low", "high"), bounds, strict=True)
+    }
+    found["test/one_vs_rest_accuracy"] = one_vs_rest(accuracy, number)
+    found["test/faces_without_twins"] = float((~seen).sum())
+    if not seen.all():
+        found["test/accuracy_without_twins"] = float((labels == predictions)[~seen].mean())
+    return found
 
 
 def environment() -> dict[str, str]:

@@ -8,7 +8,6 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.trainer.states import TrainerFn
 
 import fer_lightning
-from fer_lightning.data.faces import CLASSES
 from fer_lightning.runs.checkpoints import KEY
 from fer_lightning.runs.record import code_fingerprint
 
@@ -33,7 +32,7 @@ class Provenance(Callback):
             "version": fer_lightning.__version__,
             "code": code_fingerprint(),
             "overrides": self.overrides,
-            "classes": list(CLASSES),
+            "classes": list(faces.classes),
             "image_size": faces.images.shape[1],
             "data": faces.source,
             "data_fingerprint": faces.fingerprint,

@@ -68,7 +68,7 @@ class Audit:
     def contradictory(self, groups: np.ndarray) -> np.ndarray:
         """Return (N,) bool: whether a face's group of twins carries more than one label."""
         labels = self.faces.labels
-        lowest, highest = np.full(len(groups), len(CLASSES)), np.full(len(groups), -1)
+        lowest, highest = np.full(len(groups), len(self.faces.classes)), np.full(len(groups), -1)
         np.minimum.at(lowest, groups, labels)
         np.maximum.at(highest, groups, labels)
         return lowest[groups] != highest[groups]
@@ -81,14 +81,16 @@ class Audit:
     def report(self) -> dict:
         """Return every figure, ready for JSON."""
         faces, twins = self.faces, self.twins
-        name, differences = compare_with_published(faces.counts())
+        name, differences = compare_with_published(faces.classes, faces.counts())
         tones = np.ptp(faces.images.reshape(len(faces), -1), axis=1)
         exact, near = self.in_training(twins.identical), self.in_training(twins.near)
         return {
             "data": faces.source,
             "data_fingerprint": faces.fingerprint,
             "faces": len(faces),
-            "counts": {split: dict(zip(CLASSES, counts, strict=True)) for split, counts in faces.counts().items()},
+            "counts": {
+                split: dict(zip(faces.classes, counts, strict=True)) for split, counts in faces.counts().items()
+            },
             "published": name,
             "published_counts": {
                 split: dict(zip(CLASSES, counts, strict=True))
@@ -219,11 +221,13 @@ def audit(faces: Faces, cache_dir: str) -> Audit:
     return Audit(faces, twins, sample, copies, seconds)
 
 
-def compare_with_published(counts: dict[str, list[int]]) -> tuple[str | None, list[str]]:
-    """Return the published data set that these counts come closest to, and each difference as a sentence.
+def compare_with_published(classes: tuple[str, ...], counts: dict[str, list[int]]) -> tuple[str | None, list[str]]:
+    """Return the published data set that the numbers of faces come closest to, and each difference as a sentence.
 
-    None where no data set has the same splits and about as many faces (to 5 %) in each.
+    None where no data set has the same classes and splits, and about as many faces (to 5 %) in each split.
     """
+    if classes != CLASSES:
+        return None, []
     for name, published in PUBLISHED.items():
         if set(counts) != set(published):
             continue
@@ -248,12 +252,12 @@ def ceiling(faces: Faces, identical: np.ndarray, labels: np.ndarray) -> tuple[fl
         identical: (B,) group of identical pictures of each.
         labels: (B,) label of each.
     """
-    table = np.zeros((len(identical), len(CLASSES)), np.int64)
+    table = np.zeros((len(identical), len(faces.classes)), np.int64)
     np.add.at(table, (np.unique(identical, return_inverse=True)[1], labels), 1)
     limits = [(table.max(axis=1).sum() / len(labels), "identical pictures among them carry different labels")]
     if faces.best_possible is not None:
         limits.append((faces.best_possible, "the share of wrong labels is known"))
-    if compare_with_published(faces.counts())[0]:
+    if compare_with_published(faces.classes, faces.counts())[0]:
         limits.append(
             (
                 BEST_PUBLISHED,

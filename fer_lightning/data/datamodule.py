@@ -2,7 +2,7 @@
 
 import logging
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader
 
 from fer_lightning.data.audit import Audit, audit
 from fer_lightning.data.augmentation import Augmentation
-from fer_lightning.data.faces import CLASSES, Faces
+from fer_lightning.data.faces import Faces
 from fer_lightning.data.partition import Partition
 from fer_lightning.data.pictures import Batch, Pictures, TrainingPictures
 from fer_lightning.data.readers import read_faces, scan_line
@@ -38,6 +38,7 @@ class FacesDataModule(lightning.LightningDataModule):
     Args:
         root: Folder, zip or csv of faces, "kaggle" to download, or None for the synthetic faces.
         cache_dir: Folder for faces that were read once.
+        classes: Names of the classes, in the order of the labels.
         image_size: Height and width of the faces, pixels; faces of another size are resized to it.
         drawn: Arguments of ``fer_lightning.data.demo.draw_faces``, without the size.
         protocol: Function from a table of faces and its twins to a ``Partition``.
@@ -58,6 +59,7 @@ class FacesDataModule(lightning.LightningDataModule):
         self,
         root: str | None,
         cache_dir: str,
+        classes: Sequence[str],
         image_size: int,
         drawn: Mapping[str, Any],
         protocol: Callable[[Faces, Twins], Partition],
@@ -75,6 +77,7 @@ class FacesDataModule(lightning.LightningDataModule):
             raise UserError(f"data.num_workers={num_workers} must be 0 or more")
         self.root = root
         self.cache_dir = cache_dir
+        self.classes = classes
         self.image_size = int(image_size)
         self.drawn = drawn
         self.protocol = protocol
@@ -88,7 +91,7 @@ class FacesDataModule(lightning.LightningDataModule):
     @cached_property
     def faces(self) -> Faces:
         """Read the faces and say what was found."""
-        faces = read_faces(self.root, self.cache_dir, self.drawn, self.image_size)
+        faces = read_faces(self.root, self.cache_dir, self.drawn, self.image_size, self.classes)
         log.info(scan_line(faces))
         return faces
 
@@ -112,7 +115,7 @@ class FacesDataModule(lightning.LightningDataModule):
             partition.proves,
         )
         labels = partition.faces.labels[partition.train]
-        for name, count in zip(CLASSES, np.bincount(labels, minlength=len(CLASSES)), strict=True):
+        for name, count in zip(partition.faces.classes, np.bincount(labels, minlength=len(self.classes)), strict=True):
             if count < 2:
                 log.warning("%s has %d training face: a positive of it is the face itself", name, count)
         if leaks := partition.leaks():

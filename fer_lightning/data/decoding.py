@@ -72,17 +72,20 @@ def reason(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
-def read_row(row: Mapping[str, str], image_size: int) -> tuple[str, str, np.ndarray, list[str]]:
+def read_row(
+    row: Mapping[str, str], image_size: int, emotions: Mapping[str, str]
+) -> tuple[str, str, np.ndarray, list[str]]:
     """Return emotion, split, image and changes of a row of FER2013's csv; the image as ``read_picture`` does.
 
     Args:
         row: Cells by the lower-case name of their column: emotion, pixels, usage.
         image_size: Height and width of the image, pixels.
+        emotions: Class of each number.
 
     Raises:
         ValueError: If a cell is missing or wrong; its text names the cell.
     """
-    emotion, split = _look_up(EMOTIONS, "emotion", row), _look_up(USAGES, "usage", row)
+    emotion, split = _look_up(emotions, "emotion", row), _look_up(USAGES, "usage", row)
     changes: list[str] = []
     picture = Image.fromarray(_parse_pixels(row.get("pixels", "")))
     return emotion, split, _fit(picture, image_size, changes), changes

@@ -9,12 +9,14 @@ import re
 import stat
 import zipfile
 from collections import Counter
-from collections.abc import Callable, Iterable
-from difflib import get_close_matches
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache, partial
+from io import BytesIO
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import IO
 
+from fer_lightning.data.classes import arrange, class_of
 from fer_lightning.data.decoding import USAGES
 from fer_lightning.data.faces import CLASSES
 from fer_lightning.data.names import file_name, write_name
@@ -26,18 +28,7 @@ KAGGLE = "jonathanoheix/face-expression-recognition-dataset"
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm"}
 SPLIT_FOLDERS = {"train": "train", "validation": "validation", "valid": "validation", "val": "validation"}
 SPLIT_FOLDERS |= {"test": "test"} | USAGES
-SPELLINGS = {name: name for name in CLASSES} | {
-    "anger": "angry",
-    "disgusted": "disgust",
-    "fearful": "fear",
-    "scared": "fear",
-    "afraid": "fear",
-    "happiness": "happy",
-    "sadness": "sad",
-    "surprised": "surprise",
-}
-
-TREE = f"[images/]{{train,validation,test}}/{{{','.join(CLASSES)}}}/*.jpg"
+TREE = f"[images/]{{train,validation,test}}/CLASS/*.jpg (a folder for each class, such as {', '.join(CLASSES)})"
 REMEDY = (
     f"Point data.root at a folder or .zip that holds {TREE}, at fer2013.csv, or use data.root=null for synthetic faces."
 )
@@ -147,7 +138,7 @@ def list_zip(path: Path, archive: zipfile.ZipFile) -> tuple[Files, Remarks]:
     if unpacked > MAX_UNPACKED:
         raise UserError(
             f"{path} would unpack to {unpacked:,} bytes, more than the {MAX_UNPACKED:,} allowed: a zip bomb or "
-            "another data set; point data.root at an archive of FER2013."
+            "no data set of faces; point data.root at another."
         )
     members = [member for member in archive.infolist() if not member.is_dir()]
     files: Files = {member.filename.replace("\\", "/"): partial(archive.open, member) for member in members}
@@ -171,14 +162,6 @@ def choose_pictures(path: Path, files: Files, remarks: Remarks) -> list[str]:
             where = some("/".join(parts) or "." for parts in (prefix, other))
             raise UserError(f"{path} holds more than one tree of faces: {where}. Point data.root at one of them.")
         remarks["Pictures of a second copy under {}/ ignored".format("/".join(other))] += len(trees[other])
-    folders = {PurePosixPath(name).parts[-3:-1] for name in trees[prefix]}
-    if unknown := sorted(folder for folder in folders if folder[-1].lower() not in SPELLINGS):
-        close = {name: get_close_matches(name.lower(), SPELLINGS, n=1, cutoff=0.7) for *_, name in unknown}
-        named = [f"{'/'.join(folder)}{''.join(f' ({one}?)' for one in close[folder[-1]])}" for folder in unknown]
-        raise UserError(
-            f"{path}: unknown class folders {some(named)}; the classes are {', '.join(CLASSES)}: rename a folder that "
-            "holds one of them, and move any other out of the data set."
-        )
     if outside := len(pictures) - sum(map(len, trees.values())):
         remarks["Pictures outside split/class folders ignored"] += outside
     if len(files) > len(pictures):
@@ -186,11 +169,44 @@ def choose_pictures(path: Path, files: Files, remarks: Remarks) -> list[str]:
     return sorted(trees[prefix], key=lambda name: PurePosixPath(name).parts[-3:])
 
 
-def describe(name: str) -> tuple[str, str, str, list[str]]:
+def find_classes(root: str | None) -> tuple[str, ...]:
+    """Return the classes of a source by the names of its folders, without opening a picture.
+
+    FER2013's seven are those of the synthetic faces, of Kaggle's archive and of a csv, whose numbers have no names; and
+    of what cannot be listed: reading it says why.
+    """
+    if root in (None, "kaggle"):
+        return CLASSES
+    try:
+        path = locate(str(root))
+        if path.is_dir():
+            names = list(_one_of_each_folder(path))
+        elif path.suffix.lower() == ".csv":
+            names = []
+        else:
+            names = _names_in_zip(path, path.stat().st_mtime_ns)
+        chosen = choose_pictures(path, dict.fromkeys(names, BytesIO), Remarks())
+    except (UserError, OSError, zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError):
+        return CLASSES
+    return arrange(PurePosixPath(name).parts[-2] for name in chosen) or CLASSES
+
+
+def check_folders(path: Path, names: Iterable[str], classes: Sequence[str]) -> None:
+    """Refuse chosen pictures whose folder stands for no class."""
+    folders = {PurePosixPath(name).parts[-3:-1] for name in names}
+    unknown = sorted("/".join(folder) for folder in folders if class_of(folder[-1], classes) is None)
+    if unknown:
+        raise UserError(
+            f"{path}: data.classes=[{','.join(classes)}] lacks the class folders {some(unknown)}; add their names, or "
+            "leave data.classes out, which takes all folders."
+        )
+
+
+def describe(name: str, classes: Sequence[str]) -> tuple[str, str, str, list[str]]:
     """Return what the path of a chosen picture says: name, split, class, and a remark where a class is misspelt."""
     folder, class_folder, file = PurePosixPath(name).parts[-3:]
     split = USAGES.get(file.split("_")[0].lower(), SPLIT_FOLDERS[folder.lower()])  # PublicTest_123.jpg
-    label = SPELLINGS[class_folder.lower()]
+    label = str(class_of(class_folder, classes))  # check_folders has found one
     remarks = [] if label == class_folder else [f"Pictures of folder {class_folder} read as {label}"]
     return write_name(f"{folder}/{class_folder}/{file}"), split, label, remarks
 
@@ -199,6 +215,20 @@ def some(texts: Iterable[str], limit: int = 8) -> str:
     """Return the first texts and the number of the others."""
     texts = list(texts)
     return "; ".join(texts[:limit]) + (f"; and {len(texts) - limit:,} more" if len(texts) > limit else "")
+
+
+def _one_of_each_folder(root: Path) -> Iterator[str]:
+    """Yield the first picture of every folder that has one."""
+    for folder, _, names in os.walk(root, onerror=_raise):
+        paths = (file_name(os.path.relpath(os.path.join(folder, name), root).replace(os.sep, "/")) for name in names)
+        yield from islice(filter(is_picture, paths), 1)
+
+
+@cache
+def _names_in_zip(path: Path, modified: int) -> list[str]:
+    """Return the files of an archive of that time: reading the list of FER2013's takes most of a second."""
+    with zipfile.ZipFile(path) as archive:
+        return [name.replace("\\", "/") for name in archive.namelist()]
 
 
 def _raise(error: OSError) -> None:

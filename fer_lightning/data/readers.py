@@ -3,23 +3,19 @@
 folder | zip | csv  ->  {path: how to open it}  ->  pictures or csv rows  ->  Faces  ->  cache
 """
 
-import csv
 import hashlib
-import io
 import logging
 import time
-import warnings
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import IO, Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from fer_lightning.data.cache import load_arrays, save_arrays
-from fer_lightning.data.decoding import read_picture, read_row, reason
+from fer_lightning.data.classes import wrong_names
 from fer_lightning.data.demo import draw_faces
 from fer_lightning.data.faces import CLASSES, Faces, fingerprint
 from fer_lightning.data.listing import (
@@ -27,10 +23,11 @@ from fer_lightning.data.listing import (
     REMEDY,
     Files,
     Remarks,
+    check_folders,
     choose_pictures,
     closed,
-    describe,
     download,
+    find_classes,
     list_folder,
     list_zip,
     locate,
@@ -39,7 +36,7 @@ from fer_lightning.data.listing import (
     some,
 )
 from fer_lightning.data.names import file_name, write_name
-from fer_lightning.data.progress import track
+from fer_lightning.data.scans import Scan, read_csv, read_pictures
 from fer_lightning.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -49,24 +46,9 @@ MAX_UNREADABLE_SHARE = 0.1
 CSV_NAMES = ("fer2013.csv", "icml_face_data.csv")
 
 
-class Row(NamedTuple):
-    """One face that was read."""
-
-    name: str
-    split: str
-    label: int  # position in ``CLASSES``
-    image: np.ndarray  # (H, W) uint8
-
-
-class Scan(NamedTuple):
-    """What a reader makes of a source."""
-
-    rows: list[Row]
-    unreadable: list[tuple[str, str]]  # name and reason
-    remarks: Remarks
-
-
-def read_faces(root: str | None, cache_dir: str, drawn: Mapping[str, Any], image_size: int) -> Faces:
+def read_faces(
+    root: str | None, cache_dir: str, drawn: Mapping[str, Any], image_size: int, classes: Sequence[str] | None = None
+) -> Faces:
     """Return all faces of a source, pictures sorted by name, csv rows as they come; from the cache where it has them.
 
     Args:
@@ -74,19 +56,29 @@ def read_faces(root: str | None, cache_dir: str, drawn: Mapping[str, Any], image
         cache_dir: Folder of the cache.
         drawn: Arguments of ``draw_faces``, without the size.
         image_size: Height and width that every face is resized to or drawn at, pixels.
+        classes: Names of the classes in the order of the labels, or of the numbers of a csv; None for those of the
+            source's folders. FER2013's seven are numbered in a csv as FER2013 numbers them.
 
     Raises:
         UserError: If the source is missing, unsafe or damaged, or has not all classes, or more than
             ``MAX_UNREADABLE_SHARE`` of its pictures are unreadable.
     """
+    names = find_classes(root) if classes is None else tuple(map(str, classes))
+    if wrong := wrong_names(names):
+        raise UserError(f"data.root={root} with {wrong}")
     if root is None:
+        if names != CLASSES:
+            raise UserError(
+                "data.classes is for faces of your own, and data.root=null draws faces of seven: leave it out"
+            )
         return draw_faces(**drawn, image_size=image_size)
     path = download() if root == "kaggle" else locate(root)
     source = KAGGLE if root == "kaggle" else write_name(file_name(path.name))
 
     def read_or_load(files: Files, remarks: Remarks, key: str) -> Faces:
-        cache = Path(cache_dir) / f"faces-v{CACHE_VERSION}-{image_size}px-{key}.npz"
-        return _read_or_load(path, source, files, remarks, cache, image_size)
+        own = "" if names == CLASSES else f"-{hashlib.sha256(','.join(names).encode()).hexdigest()[:16]}"
+        cache = Path(cache_dir) / f"faces-v{CACHE_VERSION}-{image_size}px-{key}{own}.npz"
+        return _read_or_load(path, source, files, remarks, cache, image_size, names)
 
     try:
         if path.is_dir():
@@ -108,14 +100,16 @@ def scan_line(faces: Faces) -> str:
     """Return what a source holds, for people: faces per split and class, unreadable files, remarks."""
     lines = [f"{len(faces):,} faces from {faces.source}"]
     for split, counts in faces.counts().items():
-        per_class = ", ".join(f"{name} {count:,}" for name, count in zip(CLASSES, counts, strict=True))
+        per_class = ", ".join(f"{name} {count:,}" for name, count in zip(faces.classes, counts, strict=True))
         lines.append(f"  {split:<10} {sum(counts):>6,}: {per_class}")
     if faces.unreadable:
         lines.append(f"  {len(faces.unreadable):,} unreadable: {some(': '.join(pair) for pair in faces.unreadable)}")
     return "\n".join(lines + [f"  {remark}" for remark in faces.remarks])
 
 
-def _read_or_load(path: Path, source: str, files: Files, remarks: Remarks, cache: Path, image_size: int) -> Faces:
+def _read_or_load(
+    path: Path, source: str, files: Files, remarks: Remarks, cache: Path, image_size: int, classes: tuple[str, ...]
+) -> Faces:
     """Return the faces from the cache, or read them and fill it."""
     start = time.perf_counter()
 
@@ -129,6 +123,7 @@ def _read_or_load(path: Path, source: str, files: Files, remarks: Remarks, cache
             fingerprint=str(arrays["fingerprint"]),
             unreadable=tuple((str(name), str(why)) for name, why in arrays["unreadable"]),
             remarks=tuple(map(str, arrays["remarks"])),
+            classes=classes,
         )
         faces.check(image_size)
         return faces
@@ -136,7 +131,7 @@ def _read_or_load(path: Path, source: str, files: Files, remarks: Remarks, cache
     faces = load_arrays(cache, cached)
     if faces is None:
         log.info("Reading the faces of %s", path)
-        faces = _read(path, source, files, remarks, image_size)
+        faces = _read(path, source, files, remarks, image_size, classes)
         save_arrays(
             cache,
             images=faces.images,
@@ -151,17 +146,18 @@ def _read_or_load(path: Path, source: str, files: Files, remarks: Remarks, cache
     return faces
 
 
-def _read(path: Path, source: str, files: Files, remarks: Remarks, image_size: int) -> Faces:
+def _read(path: Path, source: str, files: Files, remarks: Remarks, image_size: int, classes: tuple[str, ...]) -> Faces:
     """Return the faces of a source's pictures or, where it has none in the layout, of its csv."""
     tables = [name for name in sorted(files) if PurePosixPath(name).name.lower() in CSV_NAMES]
     if names := choose_pictures(path, files, remarks):
-        scan = _read_pictures(path, names, files, remarks, image_size)
+        check_folders(path, names, classes)
+        scan = read_pictures(path, names, files, remarks, image_size, classes)
     elif tables:
         table = path if path.suffix.lower() == ".csv" else path / tables[0]
-        scan = _read_csv(table, files[tables[0]], remarks, image_size)
+        scan = read_csv(table, files[tables[0]], remarks, image_size, classes)
     else:
         raise no_layout(path, files)
-    _check_scan(path, scan)
+    _check_scan(path, scan, classes)
     images = np.stack([row.image for row in scan.rows])
     labels = np.array([row.label for row in scan.rows])
     splits = np.array([row.split for row in scan.rows])
@@ -171,13 +167,14 @@ def _read(path: Path, source: str, files: Files, remarks: Remarks, image_size: i
         names=np.array([row.name for row in scan.rows]),
         splits=splits,
         source=source,
-        fingerprint=fingerprint(images, labels, splits),
+        fingerprint=fingerprint(images, labels, splits, classes),
         unreadable=tuple(scan.unreadable),
         remarks=tuple(f"{kind}: {count:,}." for kind, count in sorted(scan.remarks.items())),
+        classes=classes,
     )
 
 
-def _check_scan(path: Path, scan: Scan) -> None:
+def _check_scan(path: Path, scan: Scan, classes: tuple[str, ...]) -> None:
     """Refuse a source of which too much is unreadable, or a split lacks a class."""
     total = len(scan.rows) + len(scan.unreadable)
     if len(scan.unreadable) > MAX_UNREADABLE_SHARE * total:
@@ -190,49 +187,7 @@ def _check_scan(path: Path, scan: Scan) -> None:
     splits = {split for split, _ in found}
     if "train" not in splits:
         raise UserError(f"{path}: the train split is empty. {REMEDY}")
-    wanted = ((split, label) for split in splits for label in range(len(CLASSES)))
-    missing = sorted(f"{split}/{CLASSES[label]}" for split, label in wanted if (split, label) not in found)
+    wanted = ((split, label) for split in splits for label in range(len(classes)))
+    missing = sorted(f"{split}/{classes[label]}" for split, label in wanted if (split, label) not in found)
     if missing:
-        raise UserError(f"{path} holds no face of {some(missing)}; each split needs all of {', '.join(CLASSES)}.")
-
-
-def _read_pictures(path: Path, names: list[str], files: Files, remarks: Remarks, image_size: int) -> Scan:
-    """Return what the named pictures show."""
-    scan = Scan([], [], remarks)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow's warnings of odd metadata
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        for name in track(names, f"reading {path.name}"):
-            short_name, split, label, changed_name = describe(name)
-            try:
-                with files[name]() as file:
-                    image, changes = read_picture(file, image_size)
-            except Exception as error:  # decoders raise almost anything on damaged files
-                scan.unreadable.append((short_name, reason(error)))
-                continue
-            remarks.update(changed_name + changes)
-            scan.rows.append(Row(short_name, split, CLASSES.index(label), image))
-    return scan
-
-
-def _read_csv(path: Path, opener: Callable[[], IO[bytes]], remarks: Remarks, image_size: int) -> Scan:
-    """Return what the rows of FER2013's csv show: emotion, pixels, Usage."""
-    scan, number = Scan([], [], remarks), 0
-    try:
-        with opener() as binary, warnings.catch_warnings():
-            warnings.simplefilter("error")  # fromstring warns where the text is not all numbers
-            table = csv.reader(io.TextIOWrapper(binary, encoding="utf-8-sig", errors="replace", newline=""))
-            header = [column.strip().lower() for column in next(table, [])]
-            if not {"emotion", "pixels", "usage"} <= set(header):
-                raise ValueError(f"columns {header}, needed: emotion, pixels, Usage")
-            if repeated := [name for name in ("emotion", "pixels", "usage") if header.count(name) > 1]:
-                raise ValueError(f"column {repeated[0]} stands there more than once")
-            for number, cells in enumerate(filter(None, table), start=1):
-                row = dict(zip(header, map(str.strip, cells), strict=False))
-                emotion, split, image, changes = read_row(row, image_size)
-                remarks.update(changes)
-                scan.rows.append(Row(f"{split}/{emotion}/csv_{number:05}", split, CLASSES.index(emotion), image))
-    except (ValueError, csv.Error) as error:
-        where = f"row {number}" if number else "header"
-        raise UserError(f"{path}, {where}: {error}. Mend or delete it, or fetch the file again.") from error
-    return scan
+        raise UserError(f"{path} holds no face of {some(missing)}; each split needs all of {', '.join(classes)}.")

@@ -7,7 +7,6 @@ import hydra
 from omegaconf import DictConfig
 
 import fer_lightning.launch.resolvers  # noqa: F401  registers what conf/ computes
-from fer_lightning.data.faces import CLASSES
 from fer_lightning.launch.checks import check
 from fer_lightning.launch.entry import run
 from fer_lightning.runs.overrides import CONF
@@ -30,9 +29,8 @@ def main(cfg: DictConfig) -> None:
     show(found)
     write_json(folder / "audit.json", report)
     write_files(folder / "audit.csv", found)
-    write_page(
-        folder / "audit.html", "audit.html", title="Audit", report=report, classes=CLASSES, sections=worst(found)
-    )
+    content = {"report": report, "classes": found.faces.classes, "sections": worst(found)}
+    write_page(folder / "audit.html", "audit.html", title="Audit", **content)
     for logger in hydra.utils.instantiate(cfg.logger).values():
         logger.log_hyperparams({"audit": report})
         logger.log_metrics(found.figures())

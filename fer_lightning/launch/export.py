@@ -10,6 +10,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 import fer_lightning.launch.resolvers  # noqa: F401  registers what conf/ computes
+from fer_lightning.data.classes import check_same
 from fer_lightning.errors import UserError
 from fer_lightning.launch.checks import check
 from fer_lightning.launch.entry import run
@@ -40,7 +41,7 @@ def main(cfg: DictConfig) -> None:
     place = Path(cfg.output or Path(cfg.paths.output_dir) / {"bundle": "bundle", "onnx": "model.onnx"}[cfg.format])
     if place.exists():
         raise UserError(f"output={place} exists already: give another, or delete it")
-    own, find_trial = checkpoint.absolute().parents[1], partial(_trial, cfg, description.image_size)
+    own, find_trial = checkpoint.absolute().parents[1], partial(_trial, cfg, description)
     exporter = Exporter(network, description, read_record(own), read_stress(own), find_trial)
     choice = HydraConfig.get().runtime.choices["gallery"]
     if choice != "full":
@@ -54,7 +55,7 @@ def main(cfg: DictConfig) -> None:
     log.info("written: %s", place)
 
 
-def _trial(cfg: DictConfig, image_size: int) -> Any:
+def _trial(cfg: DictConfig, description: Any) -> Any:
     """Return the run's faces to try the export on; where they are not at hand, synthetic ones without labels."""
     from fer_lightning.data.demo import draw_faces
     from fer_lightning.use.export import Trial
@@ -62,11 +63,12 @@ def _trial(cfg: DictConfig, image_size: int) -> Any:
     root = cfg.data.root
     if root in (None, "kaggle") or Path(root).exists():
         partition = hydra.utils.instantiate(cfg.data).partition
+        check_same(description.classes, partition.faces.classes, f"checkpoint={cfg.checkpoint}")
         images, labels = partition.faces.images, partition.faces.labels
         test, validation = partition.test, partition.validation
         return Trial("test faces", images[test], labels[test], images[validation], labels[validation])
     log.warning("data.root=%s is not at hand: tried on synthetic faces, which tell nothing of the accuracy", root)
-    drawn = draw_faces(**{**cfg.data.drawn, "count": DRAWN}, image_size=image_size).images
+    drawn = draw_faces(**{**cfg.data.drawn, "count": DRAWN}, image_size=description.image_size).images
     return Trial("synthetic faces", drawn, None, drawn, None)
 
 

@@ -7,6 +7,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.utils import instantiate
 
 import fer_lightning.launch.resolvers  # noqa: F401  registers what conf/ computes
+from fer_lightning.data.classes import check_same, classes_of
 from fer_lightning.errors import UserError
 from fer_lightning.runs.command import quoted
 from fer_lightning.runs.overrides import CONF
@@ -31,7 +32,7 @@ def labels(run: Path, output: Path | None, root: str | None) -> None:
     from fer_lightning.models.weights import check_weights  # here, so that a refusal does not wait for torch
     from fer_lightning.report.judgement import judge
     from fer_lightning.report.labels import summary, write_labels
-    from fer_lightning.runs.checkpoints import load, read_overrides
+    from fer_lightning.runs.checkpoints import KEY, load, read_overrides
 
     moved = [] if root is None else [f"data.root={quoted(Path(root))}"]
     GlobalHydra.instance().clear()
@@ -39,8 +40,11 @@ def labels(run: Path, output: Path | None, root: str | None) -> None:
         cfg = compose("eval", overrides=[*read_overrides(str(checkpoint)), *moved])
     check_values(cfg, "eval", carrier=str(checkpoint))
     datamodule, model = instantiate(cfg.data), instantiate(cfg.model)
-    weights = load(str(checkpoint), "checkpoint")["state_dict"]
-    check_weights(model, weights, f"checkpoint={checkpoint}")
+    saved = load(str(checkpoint), "checkpoint")
+    source = f"checkpoint={checkpoint}"
+    check_same(classes_of(saved[KEY], source), datamodule.faces.classes, source)
+    weights = saved["state_dict"]
+    check_weights(model, weights, source)
     model.load_state_dict(weights)
     found = judge(model.eval(), model.classifier, datamodule.partition, datamodule.audit)
     folder = output or run

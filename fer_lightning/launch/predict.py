@@ -51,7 +51,7 @@ def main(cfg: DictConfig) -> None:
     if tally.unreadable_count == tally.pictures:
         raise UserError(f"input={cfg.input}: no picture could be read: {some(tally.unreadable)}")
     write_sheet(folder / "contact_sheet.png", sheet, f"{len(sheet):,} of {tally.pictures:,} pictures, {detector.note}")
-    write_predictions(folder / "predictions.html", sheet, head, tally.pictures, cfg.neighbours, faces)
+    write_predictions(folder / "predictions.html", sheet, head, tally.pictures, cfg.neighbours, faces, model.classes)
     for line in tally.lines():
         log.info(line)
     log.info("%s", model.calibration)

@@ -1,4 +1,5 @@
-"""Values that a configuration computes: run_name, shown_name, sweep_name, wandb_mode, on_terminal, num_classes.
+"""Values that a configuration computes: run_name, shown_name, sweep_name, wandb_mode, on_terminal, classes,
+num_classes, classes_per_batch.
 
 Imported by the entry points before Hydra composes, so it stays light: no torch, no wandb.
 """
@@ -16,9 +17,9 @@ from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 from uuid import uuid4
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from fer_lightning.data.faces import CLASSES
+from fer_lightning.data.listing import find_classes
 from fer_lightning.errors import UserError
 from fer_lightning.runs.nodes import Kind, kind
 from fer_lightning.runs.overrides import CONF
@@ -126,10 +127,30 @@ def on_terminal() -> bool:
     return sys.stdout.isatty() and parent_process() is None
 
 
+def classes(root: str | None) -> list[str]:
+    """Return the classes of data.root, by its folders."""
+    return list(find_classes(root))
+
+
+def num_classes(classes: object) -> int:
+    """Return how many classes there are; 0 where data.classes is no list, which the schema refuses."""
+    return len(classes) if isinstance(classes, list | tuple | ListConfig) else 0
+
+
+def classes_per_batch(most: int, classes: Sequence[str], batch_size: int) -> int:
+    """Return so many classes, or where there are fewer, the largest number of them that divides the batch."""
+    number = num_classes(classes)
+    if number >= most or not isinstance(batch_size, int):
+        return most
+    return next((fewer for fewer in range(number, 1, -1) if batch_size % fewer == 0), max(2, number))
+
+
 OmegaConf.register_new_resolver("run_id", run_id, replace=True, use_cache=True)
 OmegaConf.register_new_resolver("run_name", run_name, replace=True)
 OmegaConf.register_new_resolver("shown_name", shown_name, replace=True)
 OmegaConf.register_new_resolver("sweep_name", sweep_name, replace=True)
 OmegaConf.register_new_resolver("wandb_mode", wandb_mode, replace=True)
 OmegaConf.register_new_resolver("on_terminal", on_terminal, replace=True)
-OmegaConf.register_new_resolver("num_classes", lambda: len(CLASSES), replace=True)
+OmegaConf.register_new_resolver("classes", classes, replace=True, use_cache=True)
+OmegaConf.register_new_resolver("num_classes", num_classes, replace=True)
+OmegaConf.register_new_resolver("classes_per_batch", classes_per_batch, replace=True)

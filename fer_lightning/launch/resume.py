@@ -103,7 +103,7 @@ def finished(cfg: DictConfig) -> float | None:
         return None
     from fer_lightning.data.readers import read_faces
 
-    faces = read_faces(cfg.data.root, cfg.data.cache_dir, cfg.data.drawn, cfg.data.image_size)
+    faces = read_faces(cfg.data.root, cfg.data.cache_dir, cfg.data.drawn, cfg.data.image_size, cfg.data.classes)
     others = {
         "settings": differences(OmegaConf.load(folder / "config.yaml"), cfg),
         "code": noted.code != code_fingerprint(),

@@ -8,6 +8,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 import fer_lightning.launch.resolvers  # noqa: F401  registers what conf/ computes
+from fer_lightning.data.classes import check_same
 from fer_lightning.launch.checks import check
 from fer_lightning.launch.entry import run
 from fer_lightning.runs.overrides import CONF
@@ -36,6 +37,7 @@ def main(cfg: DictConfig) -> None:
     partition = hydra.utils.instantiate(cfg.data).partition
     rows = stress.sample(partition.test, cfg.limit)
     faces = partition.faces
+    check_same(model.classes, faces.classes, f"checkpoint={cfg.checkpoint}")
     outcomes = stress(model, faces.images[rows], faces.labels[rows], partition.groups[rows], cfg.batch_size)
     head = {"checkpoint": cfg.checkpoint, "data": faces.source, "faces": len(rows), "seed": cfg.stress.seed}
     folder, own = Path(cfg.paths.output_dir), Path(cfg.checkpoint).absolute().parents[1]

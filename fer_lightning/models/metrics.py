@@ -1,13 +1,12 @@
 """What is measured: the triplets of a batch, and how well faces are classified."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from pytorch_metric_learning.utils import loss_and_miner_utils as mining
 from torch import Tensor
 from torchmetrics import Accuracy, ClasswiseWrapper, F1Score, MetricCollection, Precision, Recall
-
-from fer_lightning.data.faces import CLASSES
 
 
 @torch.no_grad()
@@ -53,11 +52,11 @@ def triplet_telemetry(
     }
 
 
-def classification_metrics(num_classes: int) -> MetricCollection:
-    """Return the multiclass metrics: over all faces, as mean over the classes, and per class."""
-    options: dict[str, Any] = {"task": "multiclass", "num_classes": num_classes}
+def classification_metrics(classes: Sequence[str]) -> MetricCollection:
+    """Return the multiclass metrics: over all faces, as mean over the classes, and per class, under its name."""
+    options: dict[str, Any] = {"task": "multiclass", "num_classes": len(classes)}
     per_class = {
-        name: ClasswiseWrapper(metric(average="none", **options), labels=list(CLASSES), prefix=f"{name}_")
+        name: ClasswiseWrapper(metric(average="none", **options), labels=list(classes), prefix=f"{name}_")
         for name, metric in (("precision", Precision), ("recall", Recall), ("f1", F1Score))
     }
     return MetricCollection(

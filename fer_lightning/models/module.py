@@ -1,5 +1,6 @@
 """The LightningModule: mine, loss, log; then classify and score."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, Literal, NamedTuple
 
@@ -11,7 +12,7 @@ from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
 from torch.nn.functional import pad
 
-from fer_lightning.data.faces import CLASSES
+from fer_lightning.data.classes import check_same, classes_of
 from fer_lightning.data.pictures import Batch
 from fer_lightning.errors import UserError
 from fer_lightning.models.calibration import calibrate
@@ -42,6 +43,7 @@ class ExpressionModule(Network, lightning.LightningModule):
         embedder: Configuration of a network (B, 1, H, W) float32 in [-1, 1] -> (B, D) unit vectors.
         classifier: Configuration of a ``Classifier``; it is fitted on the training faces at each validation and saved
             with the weights.
+        classes: Names of the classes, in the order of the labels.
         loss: Configuration of a loss of pytorch-metric-learning, whose own weights are trained along; None for a
             network that only predicts.
         miner: Configuration of a miner of pytorch-metric-learning, or of ``no_miner``; None as for the loss.
@@ -62,6 +64,7 @@ class ExpressionModule(Network, lightning.LightningModule):
         self,
         embedder: Config,
         classifier: Config,
+        classes: Sequence[str],
         loss: Config | None,
         miner: Config | None,
         optimizer: Config | None,
@@ -76,7 +79,7 @@ class ExpressionModule(Network, lightning.LightningModule):
         # Every process has fitted the whole classifier: DDP would send it round again before each step.
         self._ddp_params_and_buffers_to_ignore = [f"classifier.{name}" for name, _ in self.classifier.named_buffers()]
         self.configure_losses(loss, miner, triplet_margin)
-        self.configure_metrics()
+        self.configure_metrics(classes)
         self.abstention: Any = abstention
         self.calibration = Calibration()
 
@@ -86,9 +89,9 @@ class ExpressionModule(Network, lightning.LightningModule):
         self.miner: Any = miner and build("miner", miner)
         self.margin = triplet_margin
 
-    def configure_metrics(self) -> None:
+    def configure_metrics(self, classes: Sequence[str]) -> None:
         """Make what scores."""
-        metrics = classification_metrics(len(CLASSES))
+        metrics = classification_metrics(classes)
         self.val_metrics, self.test_metrics = metrics.clone(prefix="val/"), metrics.clone(prefix="test/")
         # Embeddings and labels of the training and of the validation faces, until they are used.
         self.validated: tuple[list[tuple[Tensor, Tensor]], list[tuple[Tensor, Tensor]]] = ([], [])
@@ -100,9 +103,12 @@ class ExpressionModule(Network, lightning.LightningModule):
         self.trainer.precision_plugin.convert_module(self)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuse weights that are another network's or no training's, before they are taken."""
+        """Refuse weights of other classes, of another network or of no training, before they are taken."""
         fitting = self.trainer.state.fn == TrainerFn.FITTING
         source = f"{'resume_from' if fitting else 'checkpoint'}={self.trainer.ckpt_path}"
+        settings = checkpoint.get("hyper_parameters")
+        trained = classes_of(settings if isinstance(settings, dict) else {}, source)
+        check_same(trained, self.hparams["classes"], source)
         for key in {"state_dict", "current_model_state"} & checkpoint.keys():  # the latter of averaged weights
             check_weights(self, checkpoint[key], source, fitted=not fitting)
         self.calibration = read_calibration(checkpoint, source)
@@ -203,7 +209,7 @@ class ExpressionModule(Network, lightning.LightningModule):
     def metric_names(self, stage: Literal["val", "test"]) -> list[str]:
         """Return what ``stage`` logs, found out on one made-up face per class."""
         metrics = (self.val_metrics if stage == "val" else self.test_metrics).clone()
-        classes = torch.arange(len(CLASSES), device=self.device)
+        classes = torch.arange(len(self.hparams["classes"]), device=self.device)
         metrics.update(classes, classes)
         return [*metrics.compute(), *(f"{stage}/{name}" for name in self.classifier.scores if stage == "val")]
 

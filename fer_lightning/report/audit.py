@@ -10,7 +10,6 @@ from rich.markup import escape
 from rich.table import Table
 
 from fer_lightning.data.audit import Audit
-from fer_lightning.data.faces import CLASSES
 from fer_lightning.data.twins import flat
 from fer_lightning.report.html import png
 from fer_lightning.report.table import print_table
@@ -32,7 +31,7 @@ def show(audit: Audit) -> None:
         if published := report["published_counts"].get(split):
             columns[f"{split}, published"] = published
     table = Table("class", *columns, title=escape(f"{report['data']}: faces per class"))
-    for name in CLASSES:
+    for name in audit.faces.classes:
         table.add_row(name, *(f"{counts[name]:,}" for counts in columns.values()))
     table.add_row("all", *(f"{sum(counts.values()):,}" for counts in columns.values()))
     found = Table("finding", "number", title="findings")
@@ -62,7 +61,7 @@ def _findings(audit: Audit) -> Iterator[list[object]]:
 
     def of(rows: np.ndarray, finding: str, details: Iterable[object]) -> Iterator[list[object]]:
         for row, detail in zip(rows, details, strict=True):
-            yield [faces.names[row], faces.splits[row], CLASSES[faces.labels[row]], finding, detail]
+            yield [faces.names[row], faces.splits[row], faces.classes[faces.labels[row]], finding, detail]
 
     for name, reason in faces.unreadable:
         yield [name, "", "", "unreadable", reason]
@@ -144,6 +143,6 @@ def _pictures(audit: Audit, rows: np.ndarray) -> Iterator[dict[str, str]]:
     for row in rows[np.argsort(turns, kind="stable")][:PICTURES]:
         yield {
             "png": png(faces.images[row]),
-            "title": f"{CLASSES[faces.labels[row]]}, {faces.splits[row]}",
+            "title": f"{faces.classes[faces.labels[row]]}, {faces.splits[row]}",
             "name": str(faces.names[row]).rsplit("/", 1)[-1],
         }

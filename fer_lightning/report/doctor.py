@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from fer_lightning.data.faces import CLASSES
 from fer_lightning.report.statistics import confusion_of
 from fer_lightning.runs.record import Run
 from fer_lightning.words import percent
@@ -57,7 +56,7 @@ def _classes(run: Run) -> Iterator[str]:
         return
     confusion = confusion_of(run)
     true, predicted = confusion.sum(axis=1), confusion.sum(axis=0)
-    missing = [name for name, label, guess in zip(CLASSES, true, predicted, strict=True) if label and not guess]
+    missing = [name for name, label, guess in zip(run.classes, true, predicted, strict=True) if label and not guess]
     if missing:
         yield f"never predicted: {', '.join(missing)}; train longer (trainer.max_epochs) or use sampler=balanced"
 

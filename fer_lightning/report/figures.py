@@ -7,14 +7,13 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from fer_lightning.data.faces import CLASSES
 from fer_lightning.report.stress import Outcome, as_they_are, by_change
 from fer_lightning.report.style import (
-    COLORS,
     LEAKY,
-    MARKERS,
     RUN_COLORS,
     STYLE,
+    class_colors,
+    class_markers,
     legend_columns,
     legend_height,
     mark,
@@ -27,12 +26,13 @@ from fer_lightning.report.yardsticks import Yardstick
 from fer_lightning.words import named, percent
 
 
-def confusion(matrices: Mapping[str, np.ndarray]) -> Figure:
+def confusion(matrices: Mapping[str, np.ndarray], classes: Sequence[str]) -> Figure:
     """Return confusion matrices (C, C) side by side, rows true and columns predicted: share of each row, and count."""
     columns = min(3, len(matrices))
     rows = -(-len(matrices) // columns)
     with rc_context(STYLE):
-        figure = Figure(figsize=(4.6 * columns, 4.4 * rows), layout="constrained")
+        side = max(4.4, 0.36 * len(classes))  # inches
+        figure = Figure(figsize=((side + 0.2) * columns, side * rows), layout="constrained")
         grid = figure.subplots(rows, columns, squeeze=False)
         for axes in grid.flat[len(matrices) :]:
             axes.set_axis_off()
@@ -44,36 +44,35 @@ def confusion(matrices: Mapping[str, np.ndarray]) -> Figure:
                 text = f"{percent(share, 0)}\n{int(counts[row, column]):,}"
                 axes.text(column, row, text, ha="center", va="center", color=color, fontsize=7)
             axes.spines[:].set_visible(True)
-            axes.set_xticks(range(len(CLASSES)), CLASSES, rotation=45, ha="right")
-            axes.set_yticks(range(len(CLASSES)), CLASSES)
+            axes.set_xticks(range(len(classes)), classes, rotation=45, ha="right")
+            axes.set_yticks(range(len(classes)), classes)
             axes.set(xlabel="predicted", ylabel="label (share and number of its faces)")
             axes.set_title(wrapped(name, 48), fontsize=9)
     return figure
 
 
-def per_class(scores: Mapping[str, np.ndarray], measure: str, legend: bool = True) -> Figure:
+def per_class(scores: Mapping[str, np.ndarray], classes: Sequence[str], measure: str, legend: bool = True) -> Figure:
     """Return bars of a measure per class: in the classes' colours for one run, in the runs' colours for several.
 
     Args:
         scores: Run -> the measure of each class (C,).
+        classes: Their names.
         measure: Its name.
         legend: Whether to name the runs.
     """
     names = [wrapped(name, 50) for name in scores]
     several = len(scores) > 1
     with rc_context(STYLE):
-        height = 1 + len(CLASSES) * max(0.3, 0.14 * len(scores)) + 1.5 * legend_height(names) * several * legend
+        height = 1 + len(classes) * max(0.3, 0.14 * len(scores)) + 1.5 * legend_height(names) * several * legend
         figure = Figure(figsize=(4.8, height), layout="constrained")
         axes = figure.add_subplot()
-        width = 0.8 / len(scores)
+        width, colors = 0.8 / len(scores), list(class_colors(classes).values())
         for run, (name, values) in enumerate(zip(names, scores.values(), strict=True)):
-            places = np.arange(len(CLASSES)) - 0.4 + width * (run + 0.5)
-            bars = axes.barh(
-                places, values, width, color=run_color(run) if several else list(COLORS.values()), label=name
-            )
+            places = np.arange(len(classes)) - 0.4 + width * (run + 0.5)
+            bars = axes.barh(places, values, width, color=run_color(run) if several else colors, label=name)
             if len(scores) <= 2:
                 axes.bar_label(bars, [percent(value) for value in values], fontsize=8, padding=2)
-        axes.set_yticks(range(len(CLASSES)), CLASSES)
+        axes.set_yticks(range(len(classes)), classes)
         axes.invert_yaxis()
         axes.set(xlabel=f"{measure} of the class", xlim=(0, 1.08))
         share_axis(axes.xaxis)
@@ -117,19 +116,20 @@ def scores(
     return figure
 
 
-def embedding_map(points: np.ndarray, labels: np.ndarray, title: str) -> Figure:
-    """Return a map of embeddings: points (B, 2), labels (B,)."""
+def embedding_map(points: np.ndarray, labels: np.ndarray, classes: Sequence[str], title: str) -> Figure:
+    """Return a map of embeddings: points (B, 2), labels (B,), names of the C classes."""
+    colors, markers = class_colors(classes), class_markers(classes)
     with rc_context(STYLE):
         figure = Figure(figsize=(4.8, 4.6), layout="constrained")
         axes = figure.add_subplot()
-        for label, name in enumerate(CLASSES):
+        for label, name in enumerate(classes):
             own = points[labels == label]
             axes.scatter(
                 own[:, 0],
                 own[:, 1],
                 s=16,
-                marker=MARKERS[name],
-                color=COLORS[name],
+                marker=markers[name],
+                color=colors[name],
                 alpha=0.7,
                 linewidths=0,
                 label=name,

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from fer_lightning.data.audit import Audit
-from fer_lightning.data.faces import CLASSES, Faces
+from fer_lightning.data.faces import Faces
 from fer_lightning.data.partition import Partition
 from fer_lightning.data.pictures import Pictures
 from fer_lightning.data.progress import track
@@ -91,7 +91,7 @@ def fold_votes(
         groups: (M,) int64; faces of one group share a fold.
         folds: Number of folds, 2 or more, each stratified by class.
     """
-    votes = np.zeros((len(labels), len(CLASSES)))
+    votes = np.zeros((len(labels), classifier.num_classes))
     parts = deal(np.arange(len(labels)), labels, groups, [1 / folds] * folds, seed=0)
     for part in track([part for part in parts if len(part)], "asking the other folds"):
         rest = np.setdiff1d(np.arange(len(labels)), part)

@@ -8,7 +8,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from fer_lightning.data.audit import Audit
-from fer_lightning.data.faces import CLASSES, Faces
+from fer_lightning.data.faces import Faces
 from fer_lightning.report.audit import contradictions
 from fer_lightning.report.html import embed, png, write_page
 from fer_lightning.report.judgement import FOLDS, Judgement
@@ -56,7 +56,7 @@ def write_labels(folder: Path, name: str, judgement: Judgement, audit: Audit) ->
         run=name,
         data=faces.source,
         folds=FOLDS,
-        classes=CLASSES,
+        classes=faces.classes,
         table=per_class(judgement, faces),
         doubts=doubts(judgement, faces),
         contradictory=contradictory(judgement, audit),
@@ -95,8 +95,8 @@ def list_rows(judgement: Judgement, audit: Audit) -> Iterator[list[object]]:
         yield [
             faces.names[row],
             faces.splits[row],
-            CLASSES[faces.labels[row]],
-            CLASSES[judgement.believed[place]],
+            faces.classes[faces.labels[row]],
+            faces.classes[judgement.believed[place]],
             f"{judgement.own[place]:.6f}",
             f"{judgement.other[place]:.6f}",
             groups[row],
@@ -110,9 +110,9 @@ def per_class(judgement: Judgement, faces: Faces) -> list[dict]:
     labels = faces.labels[judgement.rows]
     doubted = judgement.believed != labels
     found = []
-    for label, name in enumerate(CLASSES):
+    for label, name in enumerate(faces.classes):
         own = labels == label
-        rather = np.bincount(judgement.believed[own & doubted], minlength=len(CLASSES))
+        rather = np.bincount(judgement.believed[own & doubted], minlength=len(faces.classes))
         found.append(
             {
                 "name": name,
@@ -186,7 +186,7 @@ def least_believable(judgement: Judgement, audit: Audit) -> Iterator[dict]:
     """Yield a section of the page for each class: its least believable labels, if they are doubted."""
     faces = audit.faces
     labels = faces.labels[judgement.rows]
-    for label, name in enumerate(CLASSES):
+    for label, name in enumerate(faces.classes):
         places = np.flatnonzero((labels == label) & (judgement.believed != label))
         shown = [_face(judgement, faces, place) for place in places[:SHOWN]]
         yield {
@@ -201,7 +201,7 @@ def _face(judgement: Judgement, faces: Faces, place: int) -> dict[str, str]:
     """Return what the page shows of a face."""
     row = judgement.rows[place]
     own, other = judgement.own[place], judgement.other[place]
-    label, believed = CLASSES[faces.labels[row]], CLASSES[judgement.believed[place]]
+    label, believed = faces.classes[faces.labels[row]], faces.classes[judgement.believed[place]]
     return {
         "png": png(faces.images[row]),
         "title": f"{label} {percent(own, 0)}, {believed} {percent(other, 0)}",

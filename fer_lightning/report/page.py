@@ -18,7 +18,7 @@ from fer_lightning.report.html import embed, write_page
 from fer_lightning.report.leaderboard import Contender, behind, distinguish, leaderboard, verdict
 from fer_lightning.report.plots import Plot, board, plots
 from fer_lightning.report.stress import by_change, read_stress
-from fer_lightning.report.style import COLORS, DPI, save
+from fer_lightning.report.style import DPI, class_colors, save
 from fer_lightning.report.table import MEASURED, figure, gather, seconds
 from fer_lightning.report.yardsticks import FER2013_TEXT, audit_of, of_fer2013
 from fer_lightning.runs.files import write_text
@@ -82,7 +82,7 @@ def write_report(folder: Path, runs: Sequence[Run]) -> None:
         dashes=DASHES,
         pictures=list(_pictures(best)) if best else [],
         mistakes=_mistakes(best) if best else [],
-        colors=COLORS,
+        colors=class_colors(best.classes) if best else {},
         audit=audit,
         stress=by_change(read_stress(best.folder)) if best else {},
         commands=[(label, command(run)) for label, run in labelled],

@@ -90,7 +90,7 @@ def table6(runs: list[dict[str, Any]]) -> list[list[str]]:
 
 def notes(runs: list[dict[str, Any]]) -> Iterator[str]:
     """Yield what has to be known to read the tables, one line each."""
-    yield f"Faces: {runs[0]['data']}. Precision, recall and F1 of ours are means over the seven classes."
+    yield f"Faces: {runs[0]['data']}. Precision, recall and F1 of ours are means over the classes."
     for protocol in WHOSE:
         for proves, leaks in sorted({(run["proves"], run["leaks"]) for run in runs if run["protocol"] == protocol}):
             yield f"What protocol `{protocol}` shows: {proves}{f'; leaky: {leaks}' if leaks else ''}."

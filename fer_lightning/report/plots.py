@@ -129,31 +129,32 @@ def options(board: Board) -> Plot | None:
 
 def confusion_matrices(board: Board) -> Plot | None:
     """Plot which expression is taken for which."""
-    matrices = {label: confusion_of(run) for label, run in board.scored[:MATRICES]}
+    matrices = {label: confusion_of(run) for label, run in _alike(board)[:MATRICES]}
     if not matrices:
         return None
-    several = len(matrices) > 1
+    classes, several = board.scored[0][1].classes, len(matrices) > 1
     of = f" of the {MATRICES} best runs" if len(board.scored) > MATRICES else ""
     return Plot(
         "confusion_matrices" if several else "confusion_matrix",
         f"Confusion {'matrices' if several else 'matrix'}{of}",
         "The paper's figure 6: which expression is taken for which.",
-        lambda: figures.confusion(matrices),
-        [partial(figures.confusion, {label: matrix}) for label, matrix in matrices.items()] if several else (),
+        lambda: figures.confusion(matrices, classes),
+        [partial(figures.confusion, {label: matrix}, classes) for label, matrix in matrices.items()] if several else (),
     )
 
 
 def per_class(board: Board) -> Plot | None:
     """Plot the F1 of each class."""
-    values = {label: f1_per_class(confusion_of(run)) for label, run in board.scored[:LINES]}
+    values = {label: f1_per_class(confusion_of(run)) for label, run in _alike(board)[:LINES]}
     if not values:
         return None
+    classes = board.scored[0][1].classes
     return Plot(
         "per_class",
         f"F1 per class{_of_the_best(board)}",
         "The harmonic mean of a class's precision and recall.",
-        lambda: figures.per_class(values, "F1"),
-        [lambda: figures.per_class(values, "F1", legend=False)],
+        lambda: figures.per_class(values, classes, "F1"),
+        [lambda: figures.per_class(values, classes, "F1", legend=False)],
         [(label, run_color(number), "-") for number, label in enumerate(values)] if len(values) > 1 else (),
     )
 
@@ -240,6 +241,11 @@ def _score(entry: Contender) -> tuple[str, list[float], tuple[float, float] | No
     if len(entry.runs) == 1 and "test/accuracy_low" in entry.row:
         interval = entry.row["test/accuracy_low"], entry.row["test/accuracy_high"]
     return entry.label, accuracies, interval, entry.leaky
+
+
+def _alike(board: Board) -> list[tuple[str, Run]]:
+    """Return the tested runs that have the classes of the best one."""
+    return [(name, run) for name, run in board.scored if run.classes == board.scored[0][1].classes]
 
 
 def _of_the_best(board: Board) -> str:

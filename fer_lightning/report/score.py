@@ -1,10 +1,10 @@
 """What the console says of a test that has ended."""
 
 import logging
+from collections.abc import Sequence
 
 import numpy as np
 
-from fer_lightning.data.faces import CLASSES
 from fer_lightning.models.certainty import Calibration
 from fer_lightning.runs.record import Record
 from fer_lightning.words import percent
@@ -12,22 +12,23 @@ from fer_lightning.words import percent
 log = logging.getLogger(__name__)
 
 
-def say(record: Record, labels: np.ndarray, calibration: Calibration) -> None:
+def say(record: Record, labels: np.ndarray, classes: Sequence[str], calibration: Calibration) -> None:
     """Print the score beside what asks for no skill and what no skill can exceed, what it is worth, and how sure it is.
 
     Args:
         record: What the test measured.
         labels: (B,) int64 of the test faces.
+        classes: Their names.
         calibration: That of the checkpoint.
     """
     found = record.metrics
-    counts = np.bincount(labels, minlength=len(CLASSES))
+    counts = np.bincount(labels, minlength=len(classes))
     allowed = record.labels_allow or 1.0
     log.info(
         "test/accuracy %s (95 %% interval %.1f to %.1f); guessing scores %s, always answering %s %s%s",
         percent(found["test/accuracy"]),
         *(100 * found[f"test/{name}"] for name in ("accuracy_low", "accuracy_high")),
-        *(percent(1 / len(CLASSES)), CLASSES[counts.argmax()], percent(counts.max() / counts.sum())),
+        *(percent(1 / len(classes)), classes[int(counts.argmax())], percent(counts.max() / counts.sum())),
         f"; the labels allow {percent(allowed)}" if allowed < 1 else "",
     )
     log.info(

@@ -3,7 +3,6 @@
 import numpy as np
 from scipy.stats import binomtest, t
 
-from fer_lightning.data.faces import CLASSES
 from fer_lightning.runs.record import Run
 
 RESAMPLES = 1000
@@ -26,10 +25,10 @@ def confusion_matrix(labels: np.ndarray, predictions: np.ndarray, num_classes: i
 def confusion_of(run: Run) -> np.ndarray:
     """Return the confusion matrix (C, C) of a run's predictions.csv, all zero without the file."""
     labels, predictions = (
-        np.array([CLASSES.index(row[column]) for row in run.predictions], dtype=np.int64)
+        np.array([run.classes.index(row[column]) for row in run.predictions], dtype=np.int64)
         for column in ("label", "prediction")
     )
-    return confusion_matrix(labels, predictions, len(CLASSES))
+    return confusion_matrix(labels, predictions, len(run.classes))
 
 
 def scores(confusion: np.ndarray) -> dict[str, np.ndarray]:

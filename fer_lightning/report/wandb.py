@@ -9,7 +9,6 @@ import numpy as np
 import wandb
 from omegaconf import DictConfig
 
-from fer_lightning.data.faces import CLASSES
 from fer_lightning.errors import UserError, install_command
 from fer_lightning.report.html import unpng
 from fer_lightning.report.leaderboard import contenders, order
@@ -32,6 +31,7 @@ def images(section: str, pictures: Iterable[Path]) -> dict[str, Any]:
 
 
 def run_tables(
+    classes: Sequence[str],
     confusion: np.ndarray,
     findings: Mapping[str, float],
     mistakes: Sequence[Mapping[str, Any]],
@@ -40,14 +40,15 @@ def run_tables(
     """Return the tables of a tested run.
 
     Args:
+        classes: Names of the classes.
         confusion: (C, C) int64, rows true and columns predicted.
         findings: What the audit counted.
         mistakes: Content of mistakes.json.
         neighbours: Columns for the gallery faces beside each mistake.
     """
     return {
-        "tables/per_class": per_class_table(confusion),
-        "tables/confusion": confusion_table(confusion),
+        "tables/per_class": per_class_table(classes, confusion),
+        "tables/confusion": confusion_table(classes, confusion),
         "tables/audit": wandb.Table(["finding", "number"], [list(finding) for finding in findings.items()]),
         "tables/mistakes": mistakes_table(mistakes, neighbours),
     }
@@ -68,23 +69,23 @@ def mistakes_table(mistakes: Sequence[Mapping[str, Any]], neighbours: int) -> wa
     return wandb.Table(columns, rows)
 
 
-def per_class_table(confusion: np.ndarray) -> wandb.Table:
+def per_class_table(classes: Sequence[str], confusion: np.ndarray) -> wandb.Table:
     """Return precision, recall, F1 and number of faces per class."""
     right, true, predicted = np.diag(confusion), confusion.sum(axis=1), confusion.sum(axis=0)
     precision, recall = right / np.maximum(predicted, 1), right / np.maximum(true, 1)
-    rows = zip(CLASSES, precision, recall, f1_per_class(confusion), true, strict=True)
+    rows = zip(classes, precision, recall, f1_per_class(confusion), true, strict=True)
     return wandb.Table(
         ["class", "precision", "recall", "f1", "faces"], [[row[0], *map(float, row[1:])] for row in rows]
     )
 
 
-def confusion_table(confusion: np.ndarray) -> wandb.Table:
+def confusion_table(classes: Sequence[str], confusion: np.ndarray) -> wandb.Table:
     """Return the confusion matrix as rows: label, prediction, faces, share of the label."""
     shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
     return wandb.Table(
         ["label", "prediction", "faces", "share"],
         [
-            [CLASSES[label], CLASSES[prediction], int(count), float(shares[label, prediction])]
+            [classes[label], classes[prediction], int(count), float(shares[label, prediction])]
             for (label, prediction), count in np.ndenumerate(confusion)
         ],
     )

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from fer_lightning.data.audit import BEST_PUBLISHED
-from fer_lightning.data.faces import CLASSES
 from fer_lightning.report.statistics import confusion_of
 from fer_lightning.runs.record import Run
 
@@ -53,4 +52,4 @@ def audit_of(run: Run) -> dict[str, Any]:
 def majority(run: Run) -> tuple[str, float]:
     """Return the most frequent label of the test faces and its share: what always answering it scores."""
     true = confusion_of(run).sum(axis=1)
-    return CLASSES[true.argmax()], float(true.max() / true.sum())
+    return run.classes[true.argmax()], float(true.max() / true.sum())

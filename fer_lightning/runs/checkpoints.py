@@ -15,6 +15,7 @@ from packaging.version import InvalidVersion, Version
 from torch import Tensor, nn
 
 import fer_lightning
+from fer_lightning.data.classes import classes_of
 from fer_lightning.errors import UserError
 from fer_lightning.models.certainty import read_calibration
 from fer_lightning.models.network import Network
@@ -79,8 +80,9 @@ def load_module(checkpoint: str | Path) -> Any:
 
     parts = ("loss", "miner", "optimizer", "scheduler", "abstention")
     untrained: dict[str, Any] = dict.fromkeys(parts)
-    make = partial(ExpressionModule, **untrained, triplet_margin=0.0, objective="")
     saved, source = load(str(checkpoint), "checkpoint"), f"checkpoint={checkpoint}"
+    classes = classes_of(saved[KEY], source)
+    make = partial(ExpressionModule, **untrained, classes=classes, triplet_margin=0.0, objective="")
     module: Any = rebuild(saved, source, make)
     module.calibration = read_calibration(saved, source)
     return module

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from omegaconf import OmegaConf
 
+from fer_lightning.data.faces import CLASSES
 from fer_lightning.errors import UserError
 from fer_lightning.runs.files import write_json
 
@@ -48,6 +49,7 @@ class Record:
     processes: int | None = None  # that trained together
     data: str | None = None  # source of the faces
     data_fingerprint: str | None = None
+    classes: list[str] | None = None  # names, in the order of the labels
     protocol: str | None = None
     proves: str | None = None  # what a score under this protocol shows
     leaks: str | None = None  # what makes it too high; empty where nothing does
@@ -101,6 +103,11 @@ class Run:
         path = self.folder / ".hydra" / "overrides.yaml"
         overrides = map(str, OmegaConf.load(path)) if path.is_file() else ()
         return [override for override in overrides if not override.startswith(("hydra.", "sweep."))]
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of its classes; runs that do not say so have the seven."""
+        return tuple(self.metrics.get("classes", CLASSES))
 
     @property
     def repetition(self) -> str:

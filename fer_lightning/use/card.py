@@ -22,8 +22,8 @@ theirs hold."""
 LIMITS = """\
 - The labels name what some people saw in a face, not what its owner felt. People agree with FER2013's labels on
   65 +- 5 % of its faces.
-- The faces are small, grey, mostly frontal, from the web of 2013; other cameras, ages, skins and cultures are shown
-  unevenly, and no score per group is known.
+- Cameras, ages, skins and cultures are shown unevenly in any data set of faces, and no score per group is known.
+  FER2013's faces are small, grey, mostly frontal, from the web of 2013.
 - A vote says how often such a face of the validation set had that label where votes are calibrated, else which share of
   the neighbours has it. On other people's pictures it promises neither.
 - One face alone is judged, without its moment before and after, voice, words or place.

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from fer_lightning.data.classes import wrong_names
 from fer_lightning.data.names import printable
 from fer_lightning.errors import UserError
 from fer_lightning.models.certainty import Calibration, read_calibration
@@ -76,7 +77,7 @@ def read_description(text: str, source: str) -> Description:
         raise UserError(f"{source} has format {version}, and this fer_lightning reads up to {FORMAT}: update it")
     try:
         classes, image_size = tuple(content["classes"]), content["image_size"]
-        if not classes or not all(isinstance(name, str) for name in classes) or len(set(classes)) < len(classes):
+        if not all(isinstance(name, str) for name in classes) or wrong_names(classes):
             raise ValueError("classes are different names")
         if not isinstance(image_size, int) or not 1 <= image_size <= 1024:
             raise ValueError("image_size is 1 to 1024 pixels")

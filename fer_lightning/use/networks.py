@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
-from fer_lightning.data.faces import CLASSES
+from fer_lightning.data.classes import classes_of
 from fer_lightning.data.scaling import scale
 from fer_lightning.errors import UserError
 from fer_lightning.models.certainty import read_calibration
@@ -75,10 +75,12 @@ def read_checkpoint(path: Path) -> tuple[Network, Description]:
     source = f"checkpoint={path}"
     saved = checkpoints.load(str(path), "checkpoint")
     network = checkpoints.rebuild(saved, source, Network)
+    classes = classes_of(saved[checkpoints.KEY], source)
+    _check_number(network, classes, source)
     settings, record = saved["hyper_parameters"], saved[checkpoints.KEY]
     origin = {key: str(record[key]) for key in ("version", "code", "data", "data_fingerprint") if key in record}
     return network, Description(
-        classes=tuple(map(str, record.get("classes", CLASSES))),  # checkpoints before 0.2 have the seven
+        classes=classes,
         image_size=int(record.get("image_size") or _image_size(settings["embedder"], record["overrides"], source)),
         embedder=checkpoints.own_part("embedder", saved, source),
         classifier=checkpoints.own_part("classifier", saved, source),
@@ -121,7 +123,18 @@ def read_bundle(folder: Path) -> tuple[Network, Description]:
     except SafetensorError as error:
         raise UserError(f"{source} is damaged: {WEIGHTS} cannot be read ({error}); export it again") from error
     saved: dict[str, Any] = {"hyper_parameters": asdict(description), "state_dict": weights}
-    return checkpoints.rebuild(saved, source, Network), description
+    network = checkpoints.rebuild(saved, source, Network)
+    _check_number(network, description.classes, source)
+    return network, description
+
+
+def _check_number(network: Network, classes: tuple[str, ...], source: str) -> None:
+    """Refuse names that are not one for each class of the classifier."""
+    if len(classes) != network.classifier.num_classes:
+        raise UserError(
+            f"{source} is damaged: it names {len(classes)} classes, and its classifier votes for "
+            f"{network.classifier.num_classes}"
+        )
 
 
 def _image_size(embedder: dict[str, Any], overrides: list[str], source: str) -> int:

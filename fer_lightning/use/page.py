@@ -7,7 +7,7 @@ import numpy as np
 
 from fer_lightning.data.faces import Faces
 from fer_lightning.report.html import png, write_page
-from fer_lightning.report.style import COLORS
+from fer_lightning.report.style import class_colors
 from fer_lightning.use.predictions import Seen
 
 
@@ -18,6 +18,7 @@ def write_predictions(
     number: int,
     neighbours: int,
     faces: Faces | None,
+    classes: Sequence[str],
 ) -> None:
     """Write the page.
 
@@ -28,6 +29,7 @@ def write_predictions(
         number: Of how many pictures these are the first.
         neighbours: Training faces that are shown for each face.
         faces: Where the pictures of the training faces are, by their names.
+        classes: Those of the model.
     """
     write_page(
         path,
@@ -38,7 +40,7 @@ def write_predictions(
         seen=[(one, png(np.asarray(one.small)[:, :, ::-1])) for one in seen],
         neighbours=neighbours,
         pictures=_pictures(faces, seen, neighbours) if faces else {},
-        colors=COLORS,
+        colors=class_colors(classes),
     )
 
 

@@ -138,7 +138,7 @@ def test_class_folders_reach_the_console_escaped(run_here, tmp_path):
     (tmp_path / "faces/train/fear").rename(tmp_path / "faces/train/\x1b[31mfear\u202e")
     done = run_here("fer_lightning/__main__.py", "audit", "data.root=faces", "logger=csv")
     assert done.code == 1
-    assert r"unknown class folders train/\x1b[31mfear\u202e; rename" in done.text
+    assert r"the class '\x1b[31mfear\u202e', which cannot name files, columns and metrics" in done.text
     assert not RAW & set(done.text)
 
 

@@ -13,9 +13,10 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from fer_lightning.data import faces
 from fer_lightning.launch.checks import check
 from fer_lightning.launch.messages import explain
-from fer_lightning.launch.schema.commands import SCORES
+from fer_lightning.launch.schema.commands import scores
 from fer_lightning.launch.schema.export import meanings
 from fer_lightning.launch.schema.kinds import Node
 from fer_lightning.runs.overrides import CONF
@@ -93,6 +94,11 @@ data.eval_batch_size=null               | 1 or more
 data.batch_size=16.0                    | data.batch_size=16.0 must be a whole number, 2 or more, such as 16
 data.batch_size=null                    | data.batch_size=null must be a whole number
 data.batch_size=abc                     | data.batch_size=abc must be a whole number
+data.classes=null                       | data.classes=null must be a list of names
+data.classes=happy                      | data.classes=happy must be a list of names
+data.classes=[1,2]                      | data.classes=[1,2] must be a list of names
+data.classes=[happy]                    | data.root=null with 1 class, and 2 to 40
+data.classes=[happy,a/b]                | the class 'a/b', which cannot name files
 data.batch_size=17 sampler=balanced     | data.batch_size=17 must be a multiple of sampler.classes_per_batch=4
 data.batch_size=4 sampler=balanced      | data.batch_size=4 must be a multiple ; such as 8
 sampler=balanced sampler.classes_per_batch=8 | from 2 to the 7 classes
@@ -272,7 +278,7 @@ def test_checkpoint_that_brings_a_wrong_value_is_named(refusal):
 
 def test_objectives_are_what_the_validation_logs(make_cfg):
     logged = instantiate(make_cfg("classifier.k=7", "classifier.candidates=[]").model).metric_names("val")
-    assert {f"val/{name}" for name in SCORES} == {*logged, "val/accuracy_quick"} - {"val/k"}
+    assert {f"val/{name}" for name in scores(faces.CLASSES)} == {*logged, "val/accuracy_quick"} - {"val/k"}
 
 
 def test_escape_sequences_do_not_reach_the_terminal(refusal):

@@ -11,7 +11,7 @@ from hydra.utils import instantiate
 
 from fer_lightning.data.audit import PUBLISHED, audit, ceiling, compare_with_published
 from fer_lightning.data.demo import draw_faces
-from fer_lightning.data.faces import fingerprint
+from fer_lightning.data.faces import CLASSES, fingerprint
 from fer_lightning.data.protocols import multiply
 from fer_lightning.data.readers import read_faces
 from fer_lightning.words import percent
@@ -46,13 +46,14 @@ def test_counts_are_exact(faces, tmp_path):
 
 def test_published_counts_are_recognised_and_differences_named():
     kaggle = PUBLISHED["Kaggle's face expression recognition dataset"]
-    name, differences = compare_with_published(kaggle)
+    name, differences = compare_with_published(CLASSES, kaggle)
     assert name == "Kaggle's face expression recognition dataset"
     assert differences == ["train/sad: the paper's table 1 prints 4,983 for these 4,938"]
     fewer = {**kaggle, "validation": [959, *kaggle["validation"][1:]]}
-    assert compare_with_published(fewer)[1][-1] == "validation/angry: 959 faces, published are 960"
-    assert compare_with_published(PUBLISHED["FER2013"]) == ("FER2013", [])
-    assert compare_with_published({"train": [1] * 7}) == (None, [])
+    assert compare_with_published(CLASSES, fewer)[1][-1] == "validation/angry: 959 faces, published are 960"
+    assert compare_with_published(CLASSES, PUBLISHED["FER2013"]) == ("FER2013", [])
+    assert compare_with_published(CLASSES, {"train": [1] * 7}) == (None, [])
+    assert compare_with_published((*CLASSES[1:], "calm"), PUBLISHED["FER2013"]) == (None, [])
     assert sum(map(sum, kaggle.values())) == sum(map(sum, PUBLISHED["FER2013"].values())) == 35_887
 
 

@@ -19,7 +19,7 @@ from fer_lightning.__main__ import main
 from fer_lightning.data.faces import CLASSES
 from fer_lightning.loggers import PatientWandbLogger
 from fer_lightning.report.page import write_report
-from fer_lightning.report.style import COLORS, MARKERS
+from fer_lightning.report.style import class_colors, class_markers
 from fer_lightning.runs.record import read_runs
 from fer_lightning.words import named, number, percent
 from tests.conftest import ROOT, SMALL, command, options
@@ -277,7 +277,12 @@ def test_reports_over_several_folders(sweep, tmp_path, capsys):
 
 
 def test_classes_have_colours_and_markers_of_their_own():
-    assert len(set(COLORS.values())) == len(set(MARKERS.values())) == len(CLASSES)
+    for classes in (CLASSES, (*CLASSES, "contempt"), ("calm", "joy", "sad")):
+        colors, markers = class_colors(classes), class_markers(classes)
+        assert len(set(colors.values())) == len(set(markers.values())) == len(classes)
+        assert colors.get("sad") == "#0072B2"  # whatever stands beside it
+    assert class_colors(("calm", "joy", "sad"))["calm"] == "#D55E00"
+    assert len(class_colors([str(number) for number in range(40)])) == 40
 
 
 @pytest.mark.filterwarnings("ignore:.*@validator:DeprecationWarning")  # wandb-workspaces 0.4 on pydantic 2

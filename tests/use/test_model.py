@@ -239,6 +239,7 @@ def test_damaged_bundles_are_one_sentence(bundle, tmp_path):
         r"is damaged or no model of fer_lightning": lambda folder: (folder / "config.json").write_text("{"),
         "holds a calibration that no training saves .*temperature": changed(calibration={"temperature": -1.0}),
         "is damaged .*classes are different names": changed(classes=["a", "a"]),
+        "is damaged: it names 3 classes, and its classifier votes for 7": changed(classes=["a", "b", "c"]),
         "says of its embedder what could run code": changed(embedder={"_target_": "os.system", "command": "false"}),
         "makes no network": changed(mirrored=False, classifier={"_target_": "fer_lightning.models.knn.KNNClassifier"}),
     }

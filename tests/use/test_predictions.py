@@ -108,7 +108,7 @@ def test_page_shows_the_neighbours_that_are_at_hand(checkpoint, drawn, tmp_path)
     seen = list(look(load_model(checkpoint), WholePicture(), frames, batch_size=2, keep=2, side=48))[:1]
     faces = SimpleNamespace(names=np.array(["train/3.png", "train/none.png"]), images=drawn[0][2:4])
     head = {"checkpoint": "best.ckpt", "input": "faces"}
-    write_predictions(tmp_path / "page.html", seen, head, 2, 2, faces)
+    write_predictions(tmp_path / "page.html", seen, head, 2, 2, faces, CLASSES)
     page = (tmp_path / "page.html").read_text()
     assert page.count("data:image/png") == 2  # the picture, and the one of its two neighbours that is there
     assert page.count(png(faces.images[0])) == 1  # by its name

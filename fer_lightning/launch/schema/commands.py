@@ -1,25 +1,29 @@
 """The whole configuration of each command, and what its nodes must agree on."""
 
+from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import Self
 
 from pydantic import Field, model_validator
 
+from fer_lightning.data.classes import wrong_names
 from fer_lightning.data.faces import CLASSES
 from fer_lightning.errors import UserError
 from fer_lightning.launch.schema.callbacks import Callbacks
 from fer_lightning.launch.schema.faces import Augmentation, FacesDataModule, ProtocolChoice, Sampler
-from fer_lightning.launch.schema.kinds import Choice, Metric, Node, Nullable, Other, Place, Seed, Text
+from fer_lightning.launch.schema.kinds import Choice, Metric, Node, Nullable, Other, Place, Seed, Text, shown
 from fer_lightning.launch.schema.losses import LossChoice, MinerChoice
 from fer_lightning.launch.schema.network import ClassifierChoice, EmbedderChoice, ModelChoice
 from fer_lightning.launch.schema.optimization import OptimizerChoice, SchedulerChoice
 from fer_lightning.launch.schema.places import Loggers, Paths, Sweep
 from fer_lightning.launch.schema.trainer import TrainerChoice
 
-SCORES = (  # of the validation, all of them the better the higher
-    *("accuracy", "balanced_accuracy", "macro_precision", "macro_recall", "macro_f1", "accuracy_quick"),
-    *(f"{metric}_{name}" for metric in ("precision", "recall", "f1") for name in CLASSES),
-)
+SCORES = ("accuracy", "balanced_accuracy", "macro_precision", "macro_recall", "macro_f1", "accuracy_quick")
+
+
+def scores(classes: Sequence[str]) -> list[str]:
+    """Return what the validation scores, all of it the better the higher."""
+    return [*SCORES, *(f"{score}_{name}" for score in ("precision", "recall", "f1") for name in classes)]
 
 
 class Audit(Node):
@@ -36,6 +40,23 @@ class Audit(Node):
     run_name: Text = Field(description="name of the run")
     job_type: Text = Field(description="kind of the run for W&B")
     resume_from: Nullable[Place] = Field(description="folder or checkpoint of a run to go on with")
+
+    @model_validator(mode="after")
+    def check_classes(self) -> Self:
+        """Refuse names that cannot be written everywhere, and batches of more classes than there are."""
+        if not isinstance(self.data, FacesDataModule):
+            return self
+        classes, wanted = self.data.classes, getattr(self.sampler, "classes_per_batch", 0)
+        if wrong := wrong_names(classes):
+            raise UserError(
+                f"data.root={shown(self.data.root)} with {wrong} (a class is a folder in train/, or data.classes)"
+            )
+        if wanted > len(classes):
+            raise UserError(
+                f"sampler.classes_per_batch={wanted} must be a whole number from 2 to the {len(classes)} classes, such "
+                f"as {min(4, len(classes))}"
+            )
+        return self
 
 
 class Train(Audit):
@@ -70,12 +91,23 @@ class Train(Audit):
         return self
 
     @model_validator(mode="after")
+    def check_number(self) -> Self:
+        """Refuse parts that were made for another number of classes."""
+        classes = getattr(self.data, "classes", None)  # None: a class of the user's own
+        losses = [(f"loss.losses.{at}", loss) for at, loss in enumerate(getattr(self.loss, "losses", []))]
+        for node, part in (("classifier", self.classifier), ("loss", self.loss), *losses):
+            number = getattr(part, "num_classes", None)
+            if number is not None and classes is not None and number != len(classes):
+                raise UserError(f"{node}.num_classes={number} must be the number of classes, {len(classes)}")
+        return self
+
+    @model_validator(mode="after")
     def check_objective(self) -> Self:
         """Refuse an objective that the validation does not log, or of which more is not better."""
         if isinstance(self.classifier, Other):  # may log scores of its own
             return self
-        candidates = getattr(self.classifier, "candidates", [])
-        known = [f"val/{name}" for name in (*SCORES, *(f"accuracy_k{number}" for number in candidates))]
+        candidates = [f"accuracy_k{number}" for number in getattr(self.classifier, "candidates", [])]
+        known = [f"val/{name}" for name in (*scores(getattr(self.data, "classes", CLASSES)), *candidates)]
         given = {
             "objective": self.objective,
             "callbacks.checkpoint.monitor": getattr(self.callbacks.checkpoint, "monitor", None),

@@ -4,15 +4,16 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from fer_lightning.data.faces import CLASSES
 from fer_lightning.errors import UserError
 from fer_lightning.launch.schema.kinds import (
     Choice,
+    ClassesOfABatch,
     Count,
     CountOrNone,
     Counts,
     InnerShare,
     LibraryNode,
+    Names,
     Node,
     Nullable,
     Other,
@@ -38,9 +39,6 @@ Faces = Annotated[int, Field(ge=100), Says("a whole number, 100 or more", "2800"
 Workers = Annotated[int, Field(ge=0, le=256), Says("a whole number, 0 or more and at most 256", "2")]
 Seconds = Annotated[float, Field(ge=0), Says("a number of seconds, 0 or more", "300")]
 Copies = Annotated[int, Field(ge=1, le=100), Says("a whole number from 1 to 100", "2")]
-ClassesOfABatch = Annotated[
-    int, Field(ge=2, le=len(CLASSES)), Says(f"a whole number from 2 to the {len(CLASSES)} classes", "4")
-]
 Folds = Annotated[int, Field(ge=2), Says("a whole number, 2 or more", "5")]
 
 
@@ -58,6 +56,7 @@ class FacesDataModule(Node):
     target_: Literal["fer_lightning.data.datamodule.FacesDataModule"] = target()
     root: Nullable[Source] = Field(description="folder, .zip or .csv of faces; kaggle downloads; null draws faces")
     cache_dir: Place = Field(description="folder for faces that were read once")
+    classes: Names = Field(description="names of the classes, in the order of the labels")
     image_size: Pixels = Field(description="height and width of the faces, pixels")
     drawn: Drawn = Field(description="the faces that are drawn where data.root is null")
     protocol: Other = Field(description="the node protocol")

@@ -11,6 +11,7 @@ from fer_lightning.launch.schema.kinds import (
     Classes,
     Count,
     Metric,
+    Names,
     Node,
     NotNegative,
     Nullable,
@@ -192,6 +193,7 @@ class ExpressionModule(Node):
     convert_: Annotated[Literal["all"], Says()] = Field(alias="_convert_", description="it is given plain values")
     embedder: Other = Field(description="the node embedder")
     classifier: Other = Field(description="the node classifier")
+    classes: Names = Field(description="the names data.classes")
     loss: Other = Field(description="the node loss")
     miner: Other = Field(description="the node miner")
     optimizer: Other = Field(description="the node optimizer")
