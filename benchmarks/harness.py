@@ -16,7 +16,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 ROOT = Path(__file__).parents[1]
+CACHE = ROOT / ".cache"  # of faces that were read once
 LIBRARIES = ("torch", "lightning", "numpy", "albumentations", "opencv-python-headless", "pytorch-metric-learning")
+
+MARK = "CLAIM"  # before each line that ``--json`` prints
 
 Clock = Callable[[], float]
 
@@ -97,7 +100,7 @@ def configure(folder: Path, *options: str) -> Any:
 
     import fer_lightning.launch.resolvers  # noqa: F401  registers what conf/ computes
 
-    own = [f"hydra.runtime.output_dir={folder}", f"paths.cache_dir={ROOT / '.cache'}", *COMMON, *source(), *options]
+    own = [f"hydra.runtime.output_dir={folder}", f"paths.cache_dir={CACHE}", *COMMON, *source(), *options]
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         cfg = compose("train", overrides=own, return_hydra_config=True)
     HydraConfig.instance().set_config(cfg)
@@ -119,11 +122,18 @@ def command(*arguments: str, folder: Path) -> float:
     Raises:
         RuntimeError: If it ends with another code than 0 or 1, which a refusal ends with.
     """
-    start = time.perf_counter()
-    done = subprocess.run([sys.executable, *arguments], cwd=folder, env=environment(), capture_output=True, text=True)
-    if done.returncode not in (0, 1):
-        raise RuntimeError(f"{' '.join(arguments)} ended with {done.returncode}: {done.stderr[-2000:]}")
-    return time.perf_counter() - start
+    began = time.perf_counter()
+    process = start(*arguments, folder=folder)
+    _, errors = process.communicate()
+    if process.returncode not in (0, 1):
+        raise RuntimeError(f"{' '.join(arguments)} ended with {process.returncode}: {errors[-2000:]}")
+    return time.perf_counter() - began
+
+
+def start(*arguments: str, folder: Path, stderr: int = subprocess.PIPE) -> subprocess.Popen:
+    """Start Python in a process of its own."""
+    own = [sys.executable, *arguments]
+    return subprocess.Popen(own, cwd=folder, env=environment(), stdout=subprocess.DEVNULL, stderr=stderr, text=True)
 
 
 def environment() -> dict[str, str]:
@@ -144,9 +154,15 @@ def main(measure: Callable[[bool], list[Claim]]) -> None:
     claims = measure("--tiny" in sys.argv)
     if "--json" in sys.argv:
         for claim in claims:
-            print("CLAIM", json.dumps(asdict(claim)), flush=True)
+            print(MARK, json.dumps(asdict(claim)), flush=True)
     else:
         print(table(claims))
+
+
+def read(text: str) -> list[Claim]:
+    """Return the claims that a benchmark has printed with ``--json``."""
+    lines = (line.removeprefix(MARK) for line in text.splitlines() if line.startswith(MARK))
+    return [Claim(**json.loads(line)) for line in lines]
 
 
 def table(claims: Sequence[Claim]) -> str:
