@@ -18,7 +18,7 @@ from fer_lightning.models.metrics import classification_metrics, triplet_telemet
 from fer_lightning.models.network import Config, Network, build
 from fer_lightning.models.weights import check_weights
 
-PIECE = 64  # faces whose activations stay in a processor's cache
+PIECE = 128  # faces whose activations stay in a processor's cache
 
 
 class Prediction(NamedTuple):
