@@ -6,7 +6,11 @@ from pathlib import Path
 
 from harness import ROOT, Claim, command, compare, main
 
-ASKED = {"--help": "--help", "a misspelt option": "data.batchsize=3", "a wrong value": "data.batch_size=-3"}
+ASKED = {  # the option, and the code that the answer ends with
+    "--help": ("--help", 0),
+    "a misspelt option": ("data.batchsize=3", 1),
+    "a wrong value": ("data.batch_size=-3", 1),
+}
 
 
 def measure(tiny: bool) -> list[Claim]:
@@ -16,10 +20,14 @@ def measure(tiny: bool) -> list[Claim]:
         theirs = partial(run, "-c", "import lightning")
         return [
             compare(
-                *(8, f"train.py with {name}, over import lightning", partial(run, str(ROOT / "train.py"), option)),
+                *(
+                    8,
+                    f"train.py with {name}, over import lightning",
+                    partial(run, str(ROOT / "train.py"), option, code=code),
+                ),
                 *(theirs, "s", 0.15, "at most", 1 if tiny else 3),
             )
-            for name, option in ASKED.items()
+            for name, (option, code) in ASKED.items()
         ]
 
 

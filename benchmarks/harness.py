@@ -116,16 +116,16 @@ def source() -> list[str]:
     return [f"data.root={place}"] if place else []
 
 
-def command(*arguments: str, folder: Path) -> float:
+def command(*arguments: str, folder: Path, code: int = 0) -> float:
     """Run Python in a process of its own; return its seconds of wall time.
 
     Raises:
-        RuntimeError: If it ends with another code than 0 or 1, which a refusal ends with.
+        RuntimeError: If it ends with another code than the expected one.
     """
     began = time.perf_counter()
     process = start(*arguments, folder=folder)
     _, errors = process.communicate()
-    if process.returncode not in (0, 1):
+    if process.returncode != code:
         raise RuntimeError(f"{' '.join(arguments)} ended with {process.returncode}: {errors[-2000:]}")
     return time.perf_counter() - began
 
