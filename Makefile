@@ -6,7 +6,7 @@ export OMP_NUM_THREADS ?= 1
 DATA ?= null
 
 .DEFAULT_GOAL := help
-.PHONY: help install train audit paper-tables figures test test-browser test-real test-kill test-slurm attack fuzz lint format clean
+.PHONY: help install train audit paper-tables figures test test-browser test-real test-kill test-slurm attack fuzz bench bench-gpu lint format clean
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -55,6 +55,13 @@ attack: install  ## Attack values, checkpoints, signals, names, folders and resu
 
 fuzz: install  ## Try 2,000 random inputs on every reader and on the command line; minutes
 	FUZZ_EXAMPLES=2000 $(BIN)/python -m pytest -m fuzz
+
+bench: install  ## Measure every claim about speed, by ratios, and write benchmarks/results.md; 20 minutes, FER_DATA=... for real faces
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
+	$(BIN)/python benchmarks
+
+bench-gpu: install  ## Measure what needs a GPU (skipped, by name, without one)
+	$(BIN)/python benchmarks/gpu.py
 
 lint: install  ## Check style, formatting and types
 	$(BIN)/ruff check .

@@ -11,11 +11,10 @@ from torch.nn.functional import one_hot
 
 from fer_lightning.errors import UserError
 from fer_lightning.models.classifiers import NORM, QUERIES, Classifier, Decision, Neighbours
+from fer_lightning.models.search import nearest
 
 log = logging.getLogger(__name__)
 
-GRID = 2**20  # similarities closer than 1 / GRID count as equal: float32 rounding is finer, faces differ by more
-ROWS = 4096  # of the gallery that are searched at once: 4 MiB of similarities for QUERIES
 HELD_IN = 1000  # gallery faces that the k-NN classifier finds the class of among the rest
 
 
@@ -86,8 +85,8 @@ class KNNClassifier(Classifier):
             found = _nearest(queries, self.gallery, self.gallery_labels, max(self.candidates))
         scores = {}
         for k in self.candidates:
-            nearest = Neighbours(*(values[:, :k] for values in found))
-            scores[k] = (self._vote(nearest)[0] == labels).double().mean().item()
+            neighbours = Neighbours(*(values[:, :k] for values in found))
+            scores[k] = (self._vote(neighbours)[0] == labels).double().mean().item()
         if not self.fixed:
             self.k = min(scores, key=lambda k: (-scores[k], k))
         return dict(zip(self.scores, [*scores.values(), float(self.k)], strict=True))
@@ -160,16 +159,5 @@ def _nearest(queries: Tensor, gallery: Tensor, labels: Tensor, k: int) -> Neighb
 
 def _search(queries: Tensor, gallery: Tensor, labels: Tensor, k: int) -> Neighbours:
     """Return what ``_nearest`` does, for up to ``QUERIES`` queries."""
-    size = len(gallery)
-    # One integer holds (similarity on the grid, earlier row first): keys are distinct, so no device is free
-    # to order ties in its own way. float64: the sums of CPU and GPU agree far below 1 / GRID.
-    row_keys = torch.arange(size - 1, -1, -1, device=gallery.device)
-    best = row_keys.new_empty(queries.shape[0], 0)  # not len(), which would fix the number in an ONNX model
-    for block, block_keys in zip(gallery.split(ROWS), row_keys.split(ROWS), strict=True):
-        grid = (queries.double() @ block.double().T).mul_(GRID).round_().long()  # (B, ROWS)
-        best = torch.cat([best, grid.mul_(size).add_(block_keys)], dim=1)
-        best = best.topk(min(k, best.shape[1]), dim=1).values
-    earlier = best.remainder(size)
-    similarities = (best - earlier).double() / (size * GRID)  # exact: a multiple of size, below 2**53
-    indices = size - 1 - earlier
+    indices, similarities = nearest(queries, gallery, k)
     return Neighbours(indices, similarities, labels[indices])

@@ -62,7 +62,7 @@ def test_chunks_agree_with_brute_force(monkeypatch):
     expected = (queries.double() @ gallery.double().T).topk(7).indices
     assert torch.equal(whole.indices, expected)
     monkeypatch.setattr("fer_lightning.models.classifiers.QUERIES", 3)
-    monkeypatch.setattr("fer_lightning.models.knn.ROWS", 5)  # fewer than k
+    monkeypatch.setattr("fer_lightning.models.search.ROWS", 5)  # fewer than k
     assert torch.equal(knn.explain(queries).indices, whole.indices)
 
 

@@ -9,6 +9,7 @@ from hydra.utils import instantiate
 from fer_lightning.data.datamodule import Batch
 from fer_lightning.errors import UserError
 from fer_lightning.models.module import ExpressionModule
+from fer_lightning.models.network import Network
 from fer_lightning.runs.checkpoints import KEY, load_module
 from tests.conftest import options
 
@@ -123,3 +124,15 @@ def test_refusals_name_the_node(make_cfg):
         key, _, value = rest.partition("=")
         with pytest.raises(UserError, match=words):
             ExpressionModule(**{**settings, node: {**settings[node], key: int(value)}})
+
+
+def test_faces_embedded_in_pieces_come_out_as_at_once(make_cfg, monkeypatch):
+    model = instantiate(make_cfg(*TINY, "model.mirrored=true").model).eval()
+    images = torch.randn(7, 1, 48, 48)
+    monkeypatch.setattr("fer_lightning.models.module.PIECE", 3)
+    pieces, calls = model(images), []
+    assert torch.allclose(pieces, Network.forward(model, images), atol=1e-6)
+    monkeypatch.setattr(Network, "forward", lambda self, images: calls.append(len(images)) or images)
+    model(images)
+    model.train()(images)  # a batch is normalised as a whole
+    assert calls == [3, 3, 1, 7]

@@ -1,0 +1,69 @@
+"""Claim 13: an epoch takes time in proportion to the faces, and the audit at most n log n.
+
+The epoch is one of a small network on the same faces 1, 4 and 16 times over. The audit is one of all faces over one of
+a quarter of them, both for each n log n; on FER_DATA's 35,887 faces the first takes about 20 seconds.
+"""
+
+import math
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from harness import Claim, compare, configure, main, seconds
+from hydra.utils import instantiate
+
+from fer_lightning.data.audit import audit
+from fer_lightning.data.faces import Faces, fingerprint
+
+SMALL = [
+    *("embedder.stages=[[[8,8,16,4,8,8]]]", "embedder.stem_channels=8", "embedder.hidden_size=32"),
+    *("trainer.max_epochs=1", "~callbacks.ending", "trainer.limit_val_batches=1", "~callbacks.quick_validation"),
+]
+
+
+def epoch(folder: Path, count: int, times: int) -> float:
+    """Return the milliseconds of the processor for each face of an epoch."""
+    cfg = configure(folder, *SMALL)
+    datamodule, trainer = instantiate(cfg.data), instantiate(cfg.trainer)
+    rows = np.tile(datamodule.partition.train[:count], times)
+    datamodule.__dict__["partition"] = replace(datamodule.partition, train=rows)  # in place of the cached one
+    model = instantiate(cfg.model)
+    return 1000 * seconds(lambda: trainer.fit(model, datamodule)) / len(rows)
+
+
+def search(faces: Faces, count: int, folder: str) -> float:
+    """Return the microseconds of the audit of so many faces, for each n log n."""
+    rows = np.random.default_rng(0).permutation(len(faces))[:count]
+    images, labels, splits = faces.images[rows], faces.labels[rows], faces.splits[rows]
+    some = replace(
+        faces,
+        **{"images": images, "labels": labels, "splits": splits, "names": faces.names[rows], "true_labels": None},
+        fingerprint=fingerprint(images, labels, splits),
+    )
+    with tempfile.TemporaryDirectory(dir=folder) as cache:  # empty: else it is read
+        return 1e6 * seconds(lambda: audit(some, cache)) / (count * math.log(count))
+
+
+def measure(tiny: bool) -> list[Claim]:
+    """Return the claims on the epoch and on the audit."""
+    rounds, count = (1, 50) if tiny else (3, 400)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        claims = [
+            compare(
+                *(13, f"an epoch at {times} times the faces, a face", lambda times=times: epoch(folder, count, times)),
+                *(lambda: epoch(folder, count, 1), "ms", 1.1, "at most", rounds),
+            )
+            for times in ((2,) if tiny else (4, 16))
+        ]
+        drawn = [] if tiny else ["data.drawn.count=11200"]
+        faces = instantiate(configure(folder, *drawn).data).faces
+        whole = 400 if tiny else len(faces)
+        sides = (lambda: search(faces, whole, name)), (lambda: search(faces, whole // 4, name))
+        words = f"the audit of {whole:,} faces over that of a quarter, by n log n"
+        return [*claims, compare(13, words, *sides, "us", 1, "at most", rounds)]
+
+
+if __name__ == "__main__":
+    main(measure)
