@@ -146,7 +146,7 @@ class ExpressionModule(Network, lightning.LightningModule):
         return {"loss": loss, "embeddings": embeddings.detach(), "labels": labels}
 
     def _is_written(self) -> bool:
-        """Return whether loggers, the bar or the epoch's line show this step; each figure costs a millisecond."""
+        """Return whether loggers, the bar or the epoch's line show this step: to log costs time."""
         trainer, step = self.trainer, self.global_step + 1
         every = trainer.log_every_n_steps  # type: ignore[attr-defined]  # another class of Lightning's sets it
         return step % every == 0 or trainer.is_last_batch or trainer.should_stop
