@@ -220,8 +220,7 @@ def test_several_devices_are_refused_before_torch_where_they_cannot_work(tmp_pat
         assert done.code == 1
         for words in ("with -m", "one run at a time", "torchrun", "hydra/launcher=joblib", "hydra/launcher=slurm"):
             assert words in done.text.splitlines()[-1]
-        noted = json.loads(next(tmp_path.glob("logs/train/multiruns/*/*/metrics.json")).read_text())
-        assert "with -m" in noted["error"]
+    assert not (tmp_path / "logs").exists()
     done = run_here("train.py", *TWO, "data.batch_size=16", "trainer.devices=3", *SMALL)
     assert "data.batch_size=16 cannot be shared equally by 3 processes" in done.text.splitlines()[-1]
     monkeypatch.setenv("RANK", "0")

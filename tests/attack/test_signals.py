@@ -74,7 +74,7 @@ def test_before_the_first_batch(tmp_path, run_here, signalled, place, name, sign
     ("place", "name", "signum", "status"),
     [
         (predictions, "write_csv", signal.SIGTERM, "interrupted"),
-        (predictions, "_say", signal.SIGINT, "interrupted"),
+        (predictions, "say", signal.SIGINT, "interrupted"),
         (media, "embedding_map", signal.SIGHUP, "interrupted"),
         (page, "write_report", signal.SIGTERM, "completed"),
     ],
@@ -90,7 +90,7 @@ def test_after_the_last_batch(tmp_path, run_here, signalled, place, name, signum
 
 
 def test_a_sweep_stops_at_a_signal_after_the_last_batch_of_a_job(tmp_path, run_here, signalled):
-    signalled(predictions, "_say", signal.SIGTERM)
+    signalled(predictions, "say", signal.SIGTERM)
     done = run_here("train.py", "-m", "seed=0,1", *options(*TINY, *WITHOUT_PICTURES, "sweep"))
     assert done.code == 143, done.text
     assert f"to go on: python train.py sweep.resume={tmp_path}/out" in done.text.splitlines()[-1]

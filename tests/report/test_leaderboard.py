@@ -170,7 +170,7 @@ def test_option_scores_leave_leaky_runs_and_options_of_some_runs_out(make, tmp_p
         "per_class",
         "risk_coverage",
     ]
-    assert [plot.name for plot in plots(board(leaky))] == ["confusion_matrix", "per_class"]
+    assert [plot.name for plot in plots(board(leaky))] == ["confusion_matrix", "per_class", "risk_coverage"]
 
 
 def test_table_on_the_console(make, tmp_path, capsys, monkeypatch):
