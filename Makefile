@@ -36,7 +36,7 @@ test: install  ## Run the tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not real_faces and not browser and not kill and not slurm and not attack"
 
 test-browser: install  ## Open the pages in headless Chromium (Debian: apt install chromium)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[browser]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[browser,app]'
 	$(BIN)/python -m pytest -m browser
 
 test-real: install  ## Run the tests that need the real faces (skipped where they are absent)

@@ -37,6 +37,7 @@ VERBS = {
     "predict": Verb("launch.predict", "classify pictures, a folder, a zip, a video or a camera by a trained network"),
     "export": Verb("launch.export", "write a trained network as a bundle or as an ONNX model"),
     "stress": Verb("launch.stress", "score a trained network's test faces in the dark, blurred, turned, covered"),
+    "app": Verb("launch.app", "open a page on this machine that classifies photos and what a camera sees"),
     "report": Verb(
         "report.page:report",
         "write report.html and figures/ of runs and sweeps again",

@@ -95,6 +95,7 @@ NEEDED = {
     "eval": [*QUIET, "checkpoint=best.ckpt"],
     "export": [*QUIET, "checkpoint=best.ckpt"],
     "predict": ["checkpoint=best.ckpt", "input=face.png"],
+    "app": ["bundle=bundle"],
     "stress": [*QUIET, "checkpoint=best.ckpt"],
 }
 

@@ -46,14 +46,14 @@ def check(cfg: DictConfig, config_name: str, carrier: str | None = None) -> None
 
     check_packages()
     check_values(cfg, config_name, carrier)
-    if "trainer" in cfg:  # audit and predict have none
+    if "trainer" in cfg:  # audit, predict and app have none
         _check_devices(cfg)
         check_gpu(cfg.trainer.accelerator)
-    for option in ("checkpoint", "init_from"):
+    for option in ("checkpoint", "init_from", "bundle"):
         place = cfg.get(option)
-        if place is not None and not (config_name == "predict" and _is_export(Path(place))):
+        if place is not None and not (config_name in ("predict", "app") and _is_export(Path(place))):
             checkpoint_file(place, option)
-    if (root := OmegaConf.select(cfg, "data.root")) not in (None, "kaggle"):  # predict needs no faces
+    if (root := OmegaConf.select(cfg, "data.root")) not in (None, "kaggle"):  # predict and app need no faces
         check_source(locate(root))
     output_dir = Path(cfg.paths.output_dir)
     if not output_dir.is_dir():

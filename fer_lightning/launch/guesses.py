@@ -12,7 +12,7 @@ from fer_lightning.errors import UserError
 from fer_lightning.runs.overrides import CONF
 
 PROGRAMS = {
-    name: f"python -m fer_lightning {name}" for name in ("audit", "predict", "export", "stress", "train", "eval")
+    name: f"python -m fer_lightning {name}" for name in ("audit", "predict", "export", "stress", "app", "train", "eval")
 }
 PROGRAMS |= {name: f"python {name}.py" for name in ("train", "eval") if (CONF.parent / f"{name}.py").is_file()}
 SWEPT = ("train", "eval")  # those that give each job of a sweep a folder
@@ -21,6 +21,7 @@ ALIASES = {
     **dict.fromkeys(("bs", "batchsize"), "data.batch_size"),
     **dict.fromkeys(("backbone", "network", "net", "arch", "architecture"), "embedder"),
     **dict.fromkeys(("ckpt", "weights", "model_path"), "checkpoint"),
+    "checkpoint": "bundle",  # where it is no option itself: of app
     **dict.fromkeys(("dataset", "data_dir", "data_path", "data_root", "path"), "data.root"),
     **dict.fromkeys(("gpu", "gpus", "num_gpus"), "trainer.devices"),
     **dict.fromkeys(("device", "cuda"), "trainer.accelerator"),

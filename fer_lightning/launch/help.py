@@ -24,6 +24,7 @@ EXAMPLES = {  # what people copy -> what it does; the names of commands are put 
     "{train} sweep.resume=SWEEP": "or with a sweep",
     "{eval} checkpoint=BEST": "score it again",
     "{predict} checkpoint=BEST input=DIR": "classify pictures",
+    "{app} bundle=BEST": "a page for photos",
     "python -m fer_lightning report RUN": "report.html anew",
 }
 PLACES = "RUN is a folder of logs/train/runs, SWEEP of logs/train/multiruns, BEST is\nRUN/checkpoints/best.ckpt."

@@ -53,7 +53,7 @@ NODES = {  # what is not listed has the kind of the node around it
     "resume_from": Kind.PLACE,
     "sweep": Kind.PLACE,
     "checkpoint": Kind.PLACE,
-    "input": Kind.PLACE,  # from here on options of predict, export and stress, which train nothing
+    "input": Kind.PLACE,  # from here on options of predict, export, stress and app, which train nothing
     "detector": Kind.PLACE,
     "every": Kind.PLACE,
     "limit": Kind.PLACE,
@@ -66,6 +66,11 @@ NODES = {  # what is not listed has the kind of the node around it
     "gallery": Kind.PLACE,
     "int8": Kind.PLACE,
     "stress": Kind.PLACE,
+    "bundle": Kind.PLACE,
+    "port": Kind.PLACE,
+    "max_bytes": Kind.PLACE,
+    "seconds": Kind.PLACE,
+    "concurrency": Kind.PLACE,
     "run_name": Kind.NAME,
     "run_id": Kind.NAME,
     "job_type": Kind.NAME,

@@ -7,7 +7,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from fer_lightning.use.predictions import Seen
 
-CELL, LINE, COLUMNS = 160, 15, 8  # pixels, pixels, pictures side by side
+CELL, LINE, COLUMNS, LETTERS = 160, 15, 8, 11  # pixels, pixels, pictures side by side, pixels
 INK, FAINT, FRAME, PAPER = "#1a1a1a", "#6b6b6b", "#0072b2", "white"
 
 
@@ -24,30 +24,40 @@ def write_sheet(path: Path, seen: Sequence[Seen], title: str) -> None:
     sheet.save(path)
 
 
-def _cell(seen: Seen) -> Image.Image:
-    """Return one picture with its boxes, its name and its class under it."""
-    cell, font = Image.new("RGB", (CELL, CELL + 2 * LINE), PAPER), ImageFont.load_default(11)
-    small = seen.small or Image.new("RGB", (1, 1))
-    cell.paste(small, (0, 0))
-    pen, scale = ImageDraw.Draw(cell), small.width / max(1, seen.size[0])
-    for box, prediction in seen.faces:
+def mark(small: Image.Image, seen: Seen, letters: int) -> Image.Image:
+    """Return a picture with the boxes of its faces and their classes, which are numbered where they are several.
+
+    Args:
+        small: The picture, of any size.
+        seen: What is said of it.
+        letters: Height of the letters, pixels.
+    """
+    marked, font = small.convert("RGB"), ImageFont.load_default(letters)
+    pen, scale = ImageDraw.Draw(marked), small.width / max(1, seen.size[0])
+    for number, (box, prediction) in enumerate(seen.faces, 1):
         if box is not None:
             left, top = scale * box.left, scale * box.top
-            pen.rectangle([left, top, left + scale * box.width, top + scale * box.height], outline=FRAME, width=2)
-            pen.text(
-                (max(0, left + 2), max(0, top + 1)),
-                prediction.label,
-                fill=PAPER,
-                font=font,
-                stroke_width=2,
-                stroke_fill=FRAME,
+            pen.rectangle(
+                [left, top, left + scale * box.width, top + scale * box.height],
+                outline=FRAME,
+                width=max(2, letters // 6),
             )
+            words = f"{number} {prediction.label}" if len(seen.faces) > 1 else prediction.label
+            place = (max(0, left + 2), max(0, top + 1))
+            pen.text(place, words, fill=PAPER, font=font, stroke_width=2, stroke_fill=FRAME)
+    return marked
+
+
+def _cell(seen: Seen) -> Image.Image:
+    """Return one picture with its boxes, its name and its class under it."""
+    cell, font = Image.new("RGB", (CELL, CELL + 2 * LINE), PAPER), ImageFont.load_default(LETTERS)
+    cell.paste(mark(seen.small or Image.new("RGB", (1, 1)), seen, LETTERS), (0, 0))
+    pen = ImageDraw.Draw(cell)
     said = [
         f"{'unsure: ' * prediction.abstained}{prediction.label} {prediction.confidence:.2f}"
         for _, prediction in seen.faces
     ]
     name = seen.file if seen.frame is None else f"{seen.file} {seen.frame}"
-    pen.rectangle([0, CELL, CELL, CELL + 2 * LINE], fill=PAPER)  # over boxes that reach beyond
     pen.text((0, CELL + 1), ", ".join(said)[:28] or str(seen.problem), fill=INK, font=font)
     pen.text((0, CELL + LINE), name[-28:], fill=FAINT, font=font)
     return cell

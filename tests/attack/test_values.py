@@ -308,7 +308,7 @@ def described(cls: type[Node] = Node) -> dict[str, set[str]]:
 
 CLASSES, OPTIONS = (
     described(),
-    {name for command in ("eval", "audit", "predict", "export", "stress") for name in meanings(command)},
+    {name for command in ("eval", "audit", "predict", "export", "stress", "app") for name in meanings(command)},
 )
 OPEN = {"pictures", "maps", "settings", "translate_px", "changes"}  # nodes whose names are anybody's
 

@@ -83,7 +83,9 @@ def test_help_fits_a_narrow_terminal_and_names_every_choice(config_name):
     assert max(map(len, text.splitlines())) <= WIDTH
     head, *lines = text.splitlines()
     assert head.startswith(PROGRAMS[config_name])
-    assert [line.partition("  # ")[0].strip() for line in lines[1:11]] == [one.format(**PROGRAMS) for one in EXAMPLES]
+    assert [line.partition("  # ")[0].strip() for line in lines[1 : 1 + len(EXAMPLES)]] == [
+        one.format(**PROGRAMS) for one in EXAMPLES
+    ]
     assert "README.md" in text
     groups = re.findall(
         r"^- (?:override )?(\w+):", (CONF / f"{config_name}.yaml").read_text().replace("  - ", "- "), re.M

@@ -15,6 +15,7 @@ from fer_lightning.launch.schema.kinds import (
     Nullable,
     Partial,
     Place,
+    Rate,
     Says,
     Seed,
     Share,
@@ -29,6 +30,7 @@ Input = Annotated[
     Annotated[str, Field(min_length=1)] | Annotated[int, Field(ge=0)],
     Says("a picture, folder, .zip or video, or the number of a camera", "faces/"),
 ]
+Port = Annotated[int, Field(ge=0, le=65535), Says("a whole number from 0 to 65535", "7860")]
 Grey = Annotated[int, Field(ge=0, le=255), Says("a grey from 0 to 255", "0")]
 Margin = Annotated[float, Field(ge=-0.5, le=3), Says("a number from -0.5 to 3", "0.05")]
 Strengths = Annotated[
@@ -118,6 +120,20 @@ class Predict(Node):
     faces: Nullable[Source] = Field(description="faces of the training, whose pictures the page shows")
 
 
+class App(Node):
+    """What ``python -m fer_lightning app`` takes."""
+
+    detector: Choice[WholePicture | YuFace | YuNet] = Field(description="what finds faces in a picture")
+    paths: Paths = Field(description="folders")
+    bundle: Place = Field(description="a bundle's folder, an .onnx file or a .ckpt file")
+    port: Port = Field(description="where the page is, on this machine alone; 0 for any that is free")
+    max_bytes: Count = Field(description="size of a photo's file, at most")
+    seconds: Rate = Field(description="how long its upload may take, and then its decoding")
+    concurrency: Count = Field(description="photos that are worked on at once")
+    neighbours: CountOrNone = Field(description="training faces that decided, of which the page tells")
+    faces: Nullable[Source] = Field(description="faces of the training, whose pictures the page shows")
+
+
 class Export(Eval):
     """What ``python -m fer_lightning export`` takes."""
 
@@ -142,4 +158,5 @@ COMMANDS: dict[str, type[Node]] = {
     "predict": Predict,
     "export": Export,
     "stress": StressTest,
+    "app": App,
 }
