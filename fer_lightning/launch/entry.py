@@ -36,7 +36,9 @@ def run(task: Callable[[], object], config_name: str) -> None:
         check_python()
         check_secrets(sys.argv[1:])
         check_flags(sys.argv[1:], config_name)
-        sys.argv[1:] = [*resume_arguments(sys.argv[1:]), *follower]
+        # Hydra's parser takes no options in front of a flag that others follow.
+        given = sorted(sys.argv[1:], key=lambda one: one not in ("-m", "--multirun"))
+        sys.argv[1:] = [*resume_arguments(given), *follower]
         task()
         command.obey()  # what a library has caught
     except Interrupted as interruption:

@@ -133,7 +133,7 @@ def test_a_search_goes_on_from_its_study(tmp_path, run_here, steps):
 
 def test_folders_are_not_mixed(tmp_path, run_here):
     fast = options("small", "debug=fast")
-    assert run_here("train.py", "-m", "seed=0", *fast, "hydra.sweep.dir=out").code == 0
+    assert run_here("train.py", "seed=0", "-m", *fast, "hydra.sweep.dir=out").code == 0  # the flag among options
     done = run_here("train.py", "-m", "seed=1", *fast, "hydra.sweep.dir=out")
     assert done.code == 1
     assert "out holds a sweep already: go on with it by sweep.resume=out" in done.text
