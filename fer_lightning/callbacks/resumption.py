@@ -125,12 +125,15 @@ def unsound(trainer: Any, module: Any, checkpoint: dict[str, Any]) -> str | None
 
 
 def unsound_scores(trainer: Any, checkpoint: dict[str, Any]) -> str | None:
-    """Return which score that chooses a checkpoint or moves a scheduler is no number, or None."""
+    """Return which score that chooses a checkpoint or moves a scheduler is missing or no number, or None."""
     scores = [(f"{RESUMPTION}.monitored", checkpoint[RESUMPTION]["monitored"])]
     for callback in trainer.checkpoint_callbacks:
         state = checkpoint["callbacks"].get(callback.state_key, {})
         scores += [(name, state[name]) for name in state if name.endswith("_score")]
-        scores += state.get("best_k_models", {}).items()
+        kept = state.get("best_k_models", {})
+        if state.get("kth_best_model_path", "") not in {"", *kept}:
+            return "callbacks.kth_best_model_path names a checkpoint that has no score"
+        scores += kept.items()
     number = torch.tensor(torch.inf)
     wrong = [name for name, score in scores if score is not None and deviation(score, number)]
     return f"the score {wrong[0]} is no number" if wrong else None
