@@ -17,8 +17,8 @@ RUNS = Path("logs/figures")  # emptied first
 OPTIONS = ("data.root=null", "experiment=quickstart", "logger=csv")
 SWEEP = ("-m", "optimizer=adam,sgd,rmsprop", "trainer.max_epochs=4", "trainer.check_val_every_n_epoch=1")
 PAGE = 1200  # pixels across
-COLUMNS = 100  # letters across the terminal
-LINES = 32  # of its end
+COLUMNS = 132  # letters across the terminal, which hold the table
+LINES = 13  # of its end: table and verdict
 
 
 def main() -> None:
@@ -39,7 +39,8 @@ def train(*options: str) -> str:
     """Train on synthetic faces and return what was said on the terminal."""
     command = [sys.executable, "train.py", *OPTIONS, *options]
     environment = {**os.environ, "COLUMNS": str(COLUMNS)}
-    return subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True).stdout
+    said = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True).stdout
+    return said.replace(f"{Path.cwd()}/", "")
 
 
 def photograph(chromium: str, page: Path, picture: Path, height: int) -> None:

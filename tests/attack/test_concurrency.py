@@ -114,7 +114,7 @@ def test_two_at_once(tmp_path, tally, resumed):
         arguments = [*TINY, "hydra.run.dir=out"]
         if resumed:
             first = start(folder, *arguments)
-            assert "error" not in first.communicate(timeout=300)[0]
+            assert "error:" not in first.communicate(timeout=300)[0]
             arguments = ["resume_from=out", "trainer.max_epochs=4"]
         pair = []
         for _ in range(2):
