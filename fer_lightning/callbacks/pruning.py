@@ -5,6 +5,8 @@ from typing import Any
 
 from lightning.pytorch.callbacks import Callback
 
+from hydra_plugins.fer_lightning_search import JOB, PRUNED
+
 log = logging.getLogger(__name__)
 
 
@@ -37,7 +39,7 @@ class Pruning(Callback):
             return
         study = optuna.load_study(study_name=self.study_name, storage=self.storage, pruner=self.pruner)
         running = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,))
-        own = [trial for trial in running if trial.user_attrs.get("job") == self.job]
+        own = [trial for trial in running if trial.user_attrs.get(JOB) == self.job]
         self.trial = optuna.trial.Trial(study, own[-1]._trial_id) if own else None
 
     def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
@@ -52,5 +54,5 @@ class Pruning(Callback):
         if trainer.strategy.reduce_boolean_decision(hopeless, all=False):
             trainer.should_stop = True
             if self.trial is not None:
-                self.trial.set_user_attr("pruned", True)
+                self.trial.set_user_attr(PRUNED, True)
                 log.info("stopped after epoch %d: most trials were better by then (callbacks.pruning)", epoch + 1)
