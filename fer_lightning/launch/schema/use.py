@@ -105,11 +105,17 @@ class Stress(Node):
     changes: dict[str, Change] = Field(description="changes of a face by their names")
 
 
-class Predict(Node):
-    """What ``python -m fer_lightning predict`` takes."""
+class Pictures(Node):
+    """What looks at pictures, and shows the training faces that decided."""
 
     detector: Choice[WholePicture | YuFace | YuNet] = Field(description="what finds faces in a picture")
     paths: Paths = Field(description="folders")
+    faces: Nullable[Source] = Field(description="faces of the training, whose pictures the page shows")
+
+
+class Predict(Pictures):
+    """What ``python -m fer_lightning predict`` takes."""
+
     checkpoint: Place = Field(description="a .ckpt file, a bundle's folder or an .onnx file")
     input: Input = Field(description="picture, folder, .zip or video, or the number of a camera")
     every: Count = Field(description="of a video or camera every how manieth frame is taken")
@@ -117,21 +123,17 @@ class Predict(Node):
     batch_size: Count = Field(description="faces that are computed at once")
     sheet: CountOrNone = Field(description="pictures on the contact sheet and the page, at most")
     neighbours: CountOrNone = Field(description="training faces that decided, of which each row tells")
-    faces: Nullable[Source] = Field(description="faces of the training, whose pictures the page shows")
 
 
-class App(Node):
+class App(Pictures):
     """What ``python -m fer_lightning app`` takes."""
 
-    detector: Choice[WholePicture | YuFace | YuNet] = Field(description="what finds faces in a picture")
-    paths: Paths = Field(description="folders")
     bundle: Place = Field(description="a bundle's folder, an .onnx file or a .ckpt file")
     port: Port = Field(description="where the page is, on this machine alone; 0 for any that is free")
     max_bytes: Count = Field(description="size of a photo's file, at most")
     seconds: Rate = Field(description="how long its upload may take, and then its decoding")
     concurrency: Count = Field(description="photos that are worked on at once")
     neighbours: CountOrNone = Field(description="training faces that decided, of which the page tells")
-    faces: Nullable[Source] = Field(description="faces of the training, whose pictures the page shows")
 
 
 class Export(Eval):
