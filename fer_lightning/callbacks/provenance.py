@@ -36,15 +36,26 @@ class Provenance(Callback):
             "image_size": faces.images.shape[1],
             "data": faces.source,
             "data_fingerprint": faces.fingerprint,
+            "partition": partition.fingerprint,
             # Row by row those of the classifier's faces, no line break is in them; none where it knows other faces yet.
             "gallery": "\n".join(names) if known is not None and len(known[1]) == len(names) else "",
         }
 
     def on_load_checkpoint(self, trainer: Any, pl_module: Any, checkpoint: dict[str, Any]) -> None:
-        """Say so where the faces of a run that goes on are others."""
-        faces, record = trainer.datamodule.faces, checkpoint[KEY]
-        if trainer.state.fn == TrainerFn.FITTING and record["data_fingerprint"] != faces.fingerprint:
+        """Say so where the faces of a run that goes on are others, or stand on other sides."""
+        if trainer.state.fn != TrainerFn.FITTING:
+            return
+        datamodule, record = trainer.datamodule, checkpoint[KEY]
+        ours = datamodule.partition.fingerprint
+        if record["data_fingerprint"] != datamodule.faces.fingerprint:
             log.warning(
                 "resumed on other faces (%s, now %s), so not what one uninterrupted run gives",
-                *(record["data"], faces.source),
+                *(record["data"], datamodule.faces.source),
+            )
+        elif record.get("partition", ours) != ours:  # checkpoints of 0.1.0 do not know theirs
+            log.warning(
+                "resumed on another partition of the same faces: some that have trained may validate now. The search "
+                "for twins finds others on another kind of processor, and each protocol deals by them: to go on with "
+                "the former one, bring audit-*.npz from that machine's %s",
+                datamodule.cache_dir,
             )

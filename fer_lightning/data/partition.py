@@ -1,5 +1,6 @@
 """Which pictures train, validate and test, and what leaks from the training side into the test side."""
 
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,6 +42,15 @@ class Partition:
     def groups(self) -> np.ndarray:
         """Return (N,) int64: pictures of one group show one face, as siblings, identical or near twins."""
         return self.twins.near[self.origins]
+
+    @property
+    def fingerprint(self) -> str:
+        """Return the SHA-256 of which rows train, are searched, validate and test, hexadecimal."""
+        digest = hashlib.sha256()
+        for rows in (self.train, self.gallery, self.validation, self.test):
+            digest.update(len(rows).to_bytes(8, "little"))
+            digest.update(rows.astype(np.int64).tobytes())
+        return digest.hexdigest()
 
     def seen(self, rows: np.ndarray) -> np.ndarray:
         """Return (B,) bool: whether the picture, a sibling or a twin of it stands in training or gallery."""

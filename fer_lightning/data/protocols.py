@@ -232,13 +232,18 @@ def _held_out(faces: Faces, protocol: str) -> np.ndarray:
 def deal(
     rows: np.ndarray, labels: np.ndarray, groups: np.ndarray, shares: Sequence[float], seed: int
 ) -> list[np.ndarray]:
-    """Return one part of the rows per share, each stratified by class and ascending; groups stay together."""
-    random = np.random.default_rng(seed)
+    """Return one part of the rows per share, each stratified by class and ascending; groups stay together.
+
+    Each row of the table draws its own place in the order, so that a group more or less moves none of the others: what
+    the search for twins finds at its threshold differs by the processor's rounding.
+    """
+    places = np.random.default_rng(seed).permutation(len(labels))
     heads, position = np.unique(groups[rows], return_index=True)
     head_labels = labels[rows[position]]  # a group with contradictory labels counts for the class of its first face
     dealt: list[list[np.ndarray]] = [[] for _ in shares]
     for label in np.unique(head_labels):
-        own = random.permutation(heads[head_labels == label])
+        own = heads[head_labels == label]
+        own = own[np.argsort(places[own])]
         borders = np.round(np.cumsum(shares)[:-1] * len(own)).astype(int)
         borders = np.maximum(borders, np.arange(1, len(shares)))  # one group at least for each part but the last
         for part, heads_of_part in zip(dealt, np.split(own, borders), strict=True):
