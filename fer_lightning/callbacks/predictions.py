@@ -14,7 +14,7 @@ import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 
 import fer_lightning
-from fer_lightning.data.audit import ceiling
+from fer_lightning.data.published import ceiling
 from fer_lightning.loggers import PatientWandbLogger
 from fer_lightning.models.module import ExpressionModule
 from fer_lightning.report.certainty import measures

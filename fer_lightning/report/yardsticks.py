@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from fer_lightning.data.audit import BEST_PUBLISHED
+from fer_lightning.data.published import BEST_PUBLISHED
 from fer_lightning.report.statistics import confusion_of
 from fer_lightning.runs.record import Run
 

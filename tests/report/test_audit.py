@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from hydra.utils import instantiate
 
-from fer_lightning.data.audit import PUBLISHED, audit, ceiling, compare_with_published
+from fer_lightning.data.audit import audit
 from fer_lightning.data.demo import draw_faces
 from fer_lightning.data.faces import CLASSES, fingerprint
 from fer_lightning.data.protocols import multiply
+from fer_lightning.data.published import PUBLISHED, ceiling, compare_with_published
 from fer_lightning.data.readers import read_faces
 from fer_lightning.words import percent
 from tests.conftest import ROOT
