@@ -12,8 +12,8 @@ from PIL import Image
 from fer_lightning import load_model
 from fer_lightning.data.classes import arrange, class_of, classes_of, wrong_names
 from fer_lightning.data.faces import CLASSES
-from fer_lightning.data.listing import find_classes
 from fer_lightning.data.readers import read_faces
+from fer_lightning.data.tree import find_classes
 from fer_lightning.errors import UserError
 from fer_lightning.launch.resolvers import classes_per_batch
 from fer_lightning.launch.schema.refusals import check_values

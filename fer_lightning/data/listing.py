@@ -1,4 +1,4 @@
-"""The files of a folder or zip archive, once they are known to be safe, and the faces among them by their paths.
+"""The files of a folder or zip archive, once they are known to be safe.
 
 Nothing is unpacked to disk, and no file of the source is ever written to.
 """
@@ -9,25 +9,19 @@ import re
 import stat
 import zipfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import cache, partial
-from io import BytesIO
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from fer_lightning.data.classes import arrange, class_of
-from fer_lightning.data.decoding import USAGES
 from fer_lightning.data.faces import CLASSES
-from fer_lightning.data.names import file_name, write_name
+from fer_lightning.data.names import file_name
 from fer_lightning.errors import FILE, FOLDER, UserError, install_command, stands_at
 
 MAX_UNPACKED = 4 * 2**30  # bytes, all members of a zip together
 KAGGLE = "jonathanoheix/face-expression-recognition-dataset"
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm"}
-SPLIT_FOLDERS = {"train": "train", "validation": "validation", "valid": "validation", "val": "validation"}
-SPLIT_FOLDERS |= {"test": "test"} | USAGES
 TREE = f"[images/]{{train,validation,test}}/CLASS/*.jpg (a folder for each class, such as {', '.join(CLASSES)})"
 REMEDY = (
     f"Point data.root at a folder or .zip that holds {TREE}, at fer2013.csv, or use data.root=null for synthetic faces."
@@ -109,7 +103,7 @@ def list_folder(root: Path) -> tuple[Files, str, Remarks]:
     """Return a folder's files, a SHA-256 of their paths, sizes, times and modes, and remarks."""
     files: Files = {}
     states, remarks = [], Remarks()
-    for folder, folders, names in os.walk(root, onerror=_raise):  # enters no links, which may be loops
+    for folder, folders, names in walk(root):  # enters no links, which may be loops
         linked = sum(os.path.islink(os.path.join(folder, name)) for name in folders)
         if linked:
             remarks["Linked folders that were not followed"] += linked
@@ -146,69 +140,15 @@ def list_zip(path: Path, archive: zipfile.ZipFile) -> tuple[Files, Remarks]:
     return files, Remarks({"Members under a name taken before, the last one read": repeated} if repeated else {})
 
 
-def choose_pictures(path: Path, files: Files, remarks: Remarks) -> list[str]:
-    """Return the pictures of the outermost tree of split/class folders, sorted; none where there is no tree."""
-    pictures = [name for name in files if is_picture(name)]
-    trees: dict[tuple[str, ...], list[str]] = {}  # folder of the split folders -> its pictures
-    for name in pictures:
-        parts = PurePosixPath(name).parts
-        if len(parts) > 2 and parts[-3].lower() in SPLIT_FOLDERS:
-            trees.setdefault(parts[:-3], []).append(name)
-    if not trees:
-        return []
-    prefix, *others = sorted(trees, key=lambda parts: (len(parts), parts))
-    for other in others:
-        if other != (*prefix, "images"):  # Kaggle's archive holds its tree again under images/images/
-            where = some("/".join(parts) or "." for parts in (prefix, other))
-            raise UserError(f"{path} holds more than one tree of faces: {where}. Point data.root at one of them.")
-        remarks["Pictures of a second copy under {}/ ignored".format("/".join(other))] += len(trees[other])
-    if outside := len(pictures) - sum(map(len, trees.values())):
-        remarks["Pictures outside split/class folders ignored"] += outside
-    if len(files) > len(pictures):
-        remarks["Files that are hidden or no pictures ignored"] += len(files) - len(pictures)
-    return sorted(trees[prefix], key=lambda name: PurePosixPath(name).parts[-3:])
+def walk(root: Path) -> Iterator[tuple[str, list[str], list[str]]]:
+    """Return what ``os.walk`` does; a folder that may not be entered is an error, and not passed over."""
+    return os.walk(root, onerror=_raise)
 
 
-def find_classes(root: str | None) -> tuple[str, ...]:
-    """Return the classes of a source by the names of its folders, without opening a picture.
-
-    FER2013's seven are those of the synthetic faces, of Kaggle's archive and of a csv, whose numbers have no names; and
-    of what cannot be listed: reading it says why.
-    """
-    if root in (None, "kaggle"):
-        return CLASSES
-    try:
-        path = locate(str(root))
-        if path.is_dir():
-            names = list(_one_of_each_folder(path))
-        elif path.suffix.lower() == ".csv":
-            names = []
-        else:
-            names = _names_in_zip(path, path.stat().st_mtime_ns)
-        chosen = choose_pictures(path, dict.fromkeys(names, BytesIO), Remarks())
-    except (UserError, OSError, zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError):
-        return CLASSES
-    return arrange(PurePosixPath(name).parts[-2] for name in chosen) or CLASSES
-
-
-def check_folders(path: Path, names: Iterable[str], classes: Sequence[str]) -> None:
-    """Refuse chosen pictures whose folder stands for no class."""
-    folders = {PurePosixPath(name).parts[-3:-1] for name in names}
-    unknown = sorted("/".join(folder) for folder in folders if class_of(folder[-1], classes) is None)
-    if unknown:
-        raise UserError(
-            f"{path}: data.classes=[{','.join(classes)}] lacks the class folders {some(unknown)}; add their names, or "
-            "leave data.classes out, which takes all folders."
-        )
-
-
-def describe(name: str, classes: Sequence[str]) -> tuple[str, str, str, list[str]]:
-    """Return what the path of a chosen picture says: name, split, class, and a remark where a class is misspelt."""
-    folder, class_folder, file = PurePosixPath(name).parts[-3:]
-    split = USAGES.get(file.split("_")[0].lower(), SPLIT_FOLDERS[folder.lower()])  # PublicTest_123.jpg
-    label = str(class_of(class_folder, classes))  # check_folders has found one
-    remarks = [] if label == class_folder else [f"Pictures of folder {class_folder} read as {label}"]
-    return write_name(f"{folder}/{class_folder}/{file}"), split, label, remarks
+def is_picture(name: str) -> bool:
+    """Return whether a path is that of a picture, by its suffix, and not hidden."""
+    path = PurePosixPath(name)
+    return path.suffix.lower() in SUFFIXES and not any(part.startswith((".", "__MACOSX")) for part in path.parts)
 
 
 def some(texts: Iterable[str], limit: int = 8) -> str:
@@ -217,22 +157,8 @@ def some(texts: Iterable[str], limit: int = 8) -> str:
     return "; ".join(texts[:limit]) + (f"; and {len(texts) - limit:,} more" if len(texts) > limit else "")
 
 
-def _one_of_each_folder(root: Path) -> Iterator[str]:
-    """Yield the first picture of every folder that has one."""
-    for folder, _, names in os.walk(root, onerror=_raise):
-        paths = (file_name(os.path.relpath(os.path.join(folder, name), root).replace(os.sep, "/")) for name in names)
-        yield from islice(filter(is_picture, paths), 1)
-
-
-@cache
-def _names_in_zip(path: Path, modified: int) -> list[str]:
-    """Return the files of an archive of that time: reading the list of FER2013's takes most of a second."""
-    with zipfile.ZipFile(path) as archive:
-        return [name.replace("\\", "/") for name in archive.namelist()]
-
-
 def _raise(error: OSError) -> None:
-    raise error  # os.walk would pass over a folder that may not be entered
+    raise error
 
 
 def _open_regular(path: str) -> IO[bytes]:
@@ -254,9 +180,3 @@ def _check_member(path: Path, member: zipfile.ZipInfo) -> None:
             f"{path}: member {member.filename!r} would unpack from {member.compress_size:,} to "
             f"{member.file_size:,} bytes: a zip bomb; fetch the archive from its author."
         )
-
-
-def is_picture(name: str) -> bool:
-    """Return whether a path is that of a picture, by its suffix, and not hidden."""
-    path = PurePosixPath(name)
-    return path.suffix.lower() in SUFFIXES and not any(part.startswith((".", "__MACOSX")) for part in path.parts)

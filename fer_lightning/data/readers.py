@@ -23,11 +23,8 @@ from fer_lightning.data.listing import (
     REMEDY,
     Files,
     Remarks,
-    check_folders,
-    choose_pictures,
     closed,
     download,
-    find_classes,
     list_folder,
     list_zip,
     locate,
@@ -37,6 +34,7 @@ from fer_lightning.data.listing import (
 )
 from fer_lightning.data.names import file_name, write_name
 from fer_lightning.data.scans import Scan, read_csv, read_pictures
+from fer_lightning.data.tree import check_folders, choose_pictures, find_classes
 from fer_lightning.errors import UserError
 
 log = logging.getLogger(__name__)

@@ -12,8 +12,9 @@ from PIL import Image
 
 from fer_lightning.data.decoding import EMOTIONS, read_picture, read_row, reason
 from fer_lightning.data.faces import CLASSES
-from fer_lightning.data.listing import Files, Remarks, describe
+from fer_lightning.data.listing import Files, Remarks
 from fer_lightning.data.progress import track
+from fer_lightning.data.tree import describe
 from fer_lightning.errors import UserError
 
 

@@ -19,7 +19,7 @@ from uuid import uuid4
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from fer_lightning.data.listing import find_classes
+from fer_lightning.data.tree import find_classes
 from fer_lightning.errors import UserError
 from fer_lightning.runs.nodes import Kind, kind
 from fer_lightning.runs.overrides import CONF
