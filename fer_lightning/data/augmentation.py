@@ -1,10 +1,13 @@
 """Augmentation of training faces; the only module that knows albumentations."""
 
+import math
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any, TypeAlias
 
 import albumentations
+import cv2
 import numpy as np
 
 Transform: TypeAlias = albumentations.BasicTransform | albumentations.BaseCompose
@@ -43,11 +46,29 @@ class Chain:
         """
         # One pair of generators for the whole chain: a seed given to Compose would start every transform on the
         # same stream, and correlate them.
-        self.transforms.set_random_state(
-            np.random.default_rng((self.seed, epoch, picture)),
-            random.Random(f"{self.seed}/{epoch}/{picture}"),
-        )
-        return self.transforms(image=image[:, :, np.newaxis])["image"].reshape(image.shape)
+        stream = random.Random(f"{self.seed}/{epoch}/{picture}")
+        self.transforms.set_random_state(_LateGenerator((self.seed, epoch, picture)), stream)
+        stream.random()  # Compose draws this first, to decide whether it does anything
+        changed = image[:, :, np.newaxis]
+        for transform in self.transforms:
+            changed = CHANGES.get(type(transform), _apply)(transform, changed)
+        return changed.reshape(image.shape)
+
+
+class _LateGenerator:
+    """A generator of numpy's that is made when a transform first asks for it: few do, and it costs 50 us."""
+
+    def __init__(self, seed: tuple[int, ...]) -> None:
+        self._seed = seed
+
+    @cached_property
+    def _generator(self) -> np.random.Generator:
+        return np.random.default_rng(self._seed)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):  # what pickle and copy look for
+            raise AttributeError(name)
+        return getattr(self._generator, name)
 
 
 class Augmentation:
@@ -104,6 +125,61 @@ class Cover(albumentations.ImageOnlyTransform):
         rows = slice(round(self.top * height), round(self.bottom * height))
         covered[rows, round(self.left * width) : round(self.right * width)] = self.fill
         return covered
+
+
+def _apply(transform: Transform, image: np.ndarray) -> np.ndarray:
+    """Return a picture (H, W, 1) as a transform changes it."""
+    return transform(image=image)["image"]
+
+
+# Turning or shifting a face takes albumentations 160 us, OpenCV 11 of them: the rest multiplies six matrices, and once
+# more for boxes that no face has, and compares with the identity. What follows draws the same numbers in the same
+# order and makes the same pixels in 20 us.
+
+
+def _rotate(transform: albumentations.Rotate, image: np.ndarray) -> np.ndarray:
+    """Return what ``_apply`` would."""
+    if transform.crop_border:
+        return _apply(transform, image)
+    if not transform.should_apply():
+        return image
+    angle = transform.py_random.uniform(*transform.limit)
+    return _warp(transform, image, {"x": 0, "y": 0}, {"x": 0, "y": 0}, {"x": 1, "y": 1}, angle)
+
+
+def _affine(transform: albumentations.Affine, image: np.ndarray) -> np.ndarray:
+    """Return what ``_apply`` would."""
+    if transform.fit_output:
+        return _apply(transform, image)
+    if not transform.should_apply():
+        return image
+    shift, shear = transform._get_translate_params(image.shape), transform._get_shear_params()
+    scale = transform._get_scale(transform.scale, transform.keep_ratio, transform.balanced_scale, transform.py_random)
+    return _warp(transform, image, shift, shear, scale, transform.py_random.uniform(*transform.rotate))
+
+
+def _warp(
+    transform: albumentations.Affine | albumentations.Rotate,
+    image: np.ndarray,
+    shift: Mapping[str, float],
+    shear: Mapping[str, float],
+    scale: Mapping[str, float],
+    angle: float,
+) -> np.ndarray:
+    """Return a picture (H, W, 1) scaled, turned, sheared (degrees) about its centre, then shifted (pixels)."""
+    height, width = image.shape[:2]
+    x, y = width / 2 - 0.5, height / 2 - 0.5
+    turn = math.radians(angle % 360)
+    cos, sin = math.cos(turn), math.sin(turn)
+    along, across = math.tan(math.radians(shear["x"])), math.tan(math.radians(shear["y"]))
+    a, b = scale["x"] * (cos - along * sin), scale["y"] * (sin + along * cos)
+    c, d = scale["x"] * (across * cos - sin), scale["y"] * (across * sin + cos)
+    matrix = np.array([[a, b, x + shift["x"] - a * x - b * y], [c, d, y + shift["y"] - c * x - d * y]])
+    flags, border, fill = transform.interpolation, transform.border_mode, transform.fill
+    return cv2.warpAffine(image, matrix, (width, height), None, flags, border, fill)[:, :, np.newaxis]
+
+
+CHANGES = {albumentations.Affine: _affine, albumentations.Rotate: _rotate}  # by class: what derives from them differs
 
 
 def _check_arguments(transform: Transform) -> None:

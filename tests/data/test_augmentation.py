@@ -1,3 +1,5 @@
+import copy
+import random
 import time
 
 import albumentations
@@ -29,6 +31,37 @@ def test_transforms_of_one_chain_are_independent():
     flips = Chain([albumentations.HorizontalFlip(p=0.5), albumentations.VerticalFlip(p=0.5)], seed=0)
     seen = {flips(FACE, 0, picture).tobytes() for picture in range(64)}
     assert len(seen) == 4  # each of the two on and off: one shared stream would give two
+
+
+@pytest.mark.parametrize(
+    "transforms",
+    [
+        *("paper", "strong", "figure7", "occlusion"),
+        [
+            albumentations.Affine(translate_percent=0.2, shear=(-9, 9), scale=(0.7, 1.3), rotate=90, fill=77, p=0.6),
+            albumentations.Affine(scale={"x": (0.5, 1.5), "y": (0.9, 1.1)}, interpolation=0, p=1),
+            albumentations.Affine(scale=(0.5, 1.5), balanced_scale=True, keep_ratio=True, border_mode=4, p=1),
+            albumentations.Rotate(limit=180, interpolation=2, p=0.5),
+        ],
+        [
+            albumentations.Affine(rotate=45, fit_output=True, p=1),
+            albumentations.Rotate(limit=45, crop_border=True, p=1),
+            albumentations.OneOf([albumentations.Rotate(p=1), albumentations.Affine(scale=0.9, p=1)], p=0.9),
+            albumentations.RandomBrightnessContrast(),
+            albumentations.Resize(48, 48),
+        ],
+    ],
+    ids=str,
+)
+def test_pictures_are_those_of_albumentations_alone(transforms, make_cfg):
+    if isinstance(transforms, str):
+        transforms = instantiate(make_cfg(f"augmentation={transforms}").augmentation.transforms)
+    chain, plain = Chain(transforms, seed=3), albumentations.Compose(copy.deepcopy(transforms))
+    for picture in range(40):
+        plain.set_random_state(np.random.default_rng((3, 2, picture)), random.Random(f"3/2/{picture}"))
+        expected = plain(image=FACE[:, :, np.newaxis])["image"][:, :, 0]
+        assert np.array_equal(chain(FACE, 2, picture), expected)
+        chain = copy.deepcopy(chain)  # as a process that is spawned gets it
 
 
 def test_copies_that_stay_as_they_are_are_counted():
