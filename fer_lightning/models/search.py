@@ -114,7 +114,7 @@ def _best(queries: Tensor, block: Tensor, count: int) -> tuple[Tensor, Tensor]:
     pieces, asked = -(-len(block) // ROWS), len(queries)  # as large as the processor's cache likes them
     similarities = queries.new_empty(pieces, asked, ROWS)
     similarities[-1] = -torch.inf  # where the last piece is shorter
-    if asked == 1:  # numpy multiplies a matrix by a vector in a quarter of torch's time
+    if asked == 1:  # numpy multiplies a matrix in the cache by a vector in a quarter of torch's time
         similarities.view(-1)[: len(block)] = torch.from_numpy(block.numpy() @ queries[0].numpy(force=True))
     else:
         with torch.autocast(block.device.type, enabled=False):  # which would compute in half precision
