@@ -15,8 +15,8 @@ def nearest(queries: Tensor, gallery: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """Return the rows and the similarities of the k vectors that are most similar to each query, nearest first.
 
     Similarities that agree to 1 / ``GRID`` count as equal, and the earlier row goes first. The plain search serves
-    small galleries, other devices than the CPU, and ONNX models, which cannot look twice; the others are searched in
-    float32 and give the same answer: see ``quick``.
+    small galleries and other devices than the CPU; the others are searched in float32 and give the same answer: see
+    ``quick`` and, for ONNX models, ``exported``.
 
     Args:
         queries: (B, D) floating, norm 1; their similarities to ``BLOCK`` rows are held at once.
@@ -26,8 +26,10 @@ def nearest(queries: Tensor, gallery: Tensor, k: int) -> tuple[Tensor, Tensor]:
     Returns:
         (B, K) int64 and (B, K) float64.
     """
+    if torch.compiler.is_exporting():
+        return exported(queries, gallery, k) if len(gallery) > k + SPARE else plain(queries, gallery, k)
     small = len(gallery) < 4 * GROUP * (k + SPARE)
-    if small or gallery.device.type != "cpu" or torch.compiler.is_exporting() or torch.jit.is_tracing():
+    if small or gallery.device.type != "cpu" or torch.jit.is_tracing():
         return plain(queries, gallery, k)
     return quick(queries, gallery, k)
 
@@ -62,15 +64,46 @@ def quick(queries: Tensor, gallery: Tensor, k: int) -> tuple[Tensor, Tensor]:
         block_values, block_rows = _best(queries.float(), gallery[start : start + BLOCK], found)
         values, rows = torch.cat([values, block_values], dim=1), torch.cat([rows, block_rows + start], dim=1)
     values, places = values.topk(found, dim=1)
-    rows = rows.gather(1, places)  # (B, found)
+    indices, similarities, unsure = _look_again(queries, gallery, k, values, rows.gather(1, places))
+    if unsure.any():
+        indices[unsure], similarities[unsure] = plain(queries[unsure], gallery, k)
+    return indices, similarities
+
+
+def exported(queries: Tensor, gallery: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """Return what ``plain`` does as a graph that does what ``quick`` does, and asks all queries again if it asks one.
+
+    Args:
+        queries: As of ``nearest``.
+        gallery: As of ``nearest``, N more than k + ``SPARE``.
+        k: As of ``nearest``.
+    """
+    values, rows = (queries.float() @ gallery.T).topk(k + SPARE, dim=1)  # onnxruntime gains nothing by groups
+    indices, similarities, unsure = _look_again(queries, gallery, k, values, rows)
+    return torch.cond(
+        unsure.any(),
+        lambda queries, gallery, *found: plain(queries, gallery, k),
+        lambda queries, gallery, *found: tuple(values.clone() for values in found),  # torch.cond takes no aliases
+        (queries, gallery, indices, similarities),
+    )
+
+
+def _look_again(queries: Tensor, gallery: Tensor, k: int, values: Tensor, rows: Tensor) -> tuple[Tensor, ...]:
+    """Return what ``nearest`` does of the faces that float32 finds, and which queries (B,) are to be asked again.
+
+    Args:
+        queries: As of ``nearest``.
+        gallery: As of ``nearest``.
+        k: As of ``nearest``.
+        values: (B, F) float32, the similarities of those faces, largest first.
+        rows: (B, F) int64, their rows.
+    """
+    size = len(gallery)
     exact = torch.einsum("bd,bfd->bf", queries.double(), gallery[rows].double())
     best = _keys(exact, size, size - 1 - rows).topk(k, dim=1).values
     indices, similarities = _read(best, size)
     passed_over = values[:, -1].double() + SURE * gallery.shape[1]  # no other face is nearer
-    unsure = (passed_over * GRID).round() >= (similarities[:, -1] * GRID).round()
-    if unsure.any():
-        indices[unsure], similarities[unsure] = plain(queries[unsure], gallery, k)
-    return indices, similarities
+    return indices, similarities, (passed_over * GRID).round() >= (similarities[:, -1] * GRID).round()
 
 
 def _best(queries: Tensor, block: Tensor, count: int) -> tuple[Tensor, Tensor]:
@@ -81,9 +114,12 @@ def _best(queries: Tensor, block: Tensor, count: int) -> tuple[Tensor, Tensor]:
     pieces, asked = -(-len(block) // ROWS), len(queries)  # as large as the processor's cache likes them
     similarities = queries.new_empty(pieces, asked, ROWS)
     similarities[-1] = -torch.inf  # where the last piece is shorter
-    with torch.autocast(block.device.type, enabled=False):  # which would compute in half precision
-        for piece, rows in zip(similarities, block.split(ROWS), strict=True):
-            piece[:, : len(rows)] = queries @ rows.T
+    if asked == 1:  # numpy multiplies a matrix in the cache by a vector in a quarter of torch's time
+        similarities.view(-1)[: len(block)] = torch.from_numpy(block.numpy() @ queries[0].numpy(force=True))
+    else:
+        with torch.autocast(block.device.type, enabled=False):  # which would compute in half precision
+            for piece, rows in zip(similarities, block.split(ROWS), strict=True):
+                piece[:, : len(rows)] = queries @ rows.T
     groups = ROWS // GROUP  # of a piece
     best = similarities.unflatten(2, (groups, GROUP)).amax(dim=3).transpose(0, 1).flatten(1)  # (B, P * groups)
     leading = best.topk(min(count, best.shape[1]), dim=1).indices  # (B, L)

@@ -7,13 +7,12 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from fer_lightning.report.looks import class_colors, class_markers
 from fer_lightning.report.stress import Outcome, as_they_are, by_change
 from fer_lightning.report.style import (
     LEAKY,
     RUN_COLORS,
     STYLE,
-    class_colors,
-    class_markers,
     legend_columns,
     legend_height,
     mark,

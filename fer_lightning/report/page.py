@@ -16,9 +16,10 @@ from fer_lightning.report.doctor import diagnose
 from fer_lightning.report.heading import choices, heading
 from fer_lightning.report.html import embed, write_page
 from fer_lightning.report.leaderboard import Contender, behind, distinguish, leaderboard, verdict
+from fer_lightning.report.looks import class_colors
 from fer_lightning.report.plots import Plot, board, plots
 from fer_lightning.report.stress import by_change, read_stress
-from fer_lightning.report.style import DPI, class_colors, save
+from fer_lightning.report.style import DPI, save
 from fer_lightning.report.table import MEASURED, figure, gather, seconds
 from fer_lightning.report.yardsticks import FER2013_TEXT, audit_of, of_fer2013
 from fer_lightning.runs.files import write_text

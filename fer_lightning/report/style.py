@@ -1,13 +1,8 @@
-"""The style of all figures: colours, names that fit, and the files that a figure is written to.
-
-The colours of the classes are those of M. Okabe and K. Ito (Color universal design, 2008), which colour-blind readers
-can tell apart; maps use a marker of its own for each class besides.
-"""
+"""The style of all figures: colours, names that fit, and the files that a figure is written to."""
 
 import re
 import textwrap
 from collections.abc import Sequence
-from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +12,6 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from fer_lightning.data.faces import CLASSES
-
-# The first seven are those of the seven classes that are known, in their order; other classes take what is left.
-PALETTE = ("#D55E00", "#009E73", "#CC79A7", "#E69F00", "#7F7F7F", "#0072B2", "#56B4E9", "#000000", "#F0E442")
-MARKERS = "ovs^DPX*<>phd"
 RUN_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F", "#000000")
 RUN_STYLES = ("-", "--", ":", "-.")  # of the repetitions of an experiment
 DPI = 150  # pixels of a PNG to an inch
@@ -41,24 +31,6 @@ def save(figure: Figure, path: Path) -> Path:
         figure.savefig(path, dpi=DPI, metadata={"Software": None})
         figure.savefig(path.with_suffix(".svg"), metadata={"Date": None})
     return path
-
-
-def class_colors(classes: Sequence[str]) -> dict[str, str]:
-    """Return the colour of each class."""
-    return _by_class(classes, PALETTE)
-
-
-def class_markers(classes: Sequence[str]) -> dict[str, str]:
-    """Return the marker of each class."""
-    return _by_class(classes, MARKERS)
-
-
-def _by_class(classes: Sequence[str], looks: Sequence[str]) -> dict[str, str]:
-    """Return a look for each class, its own for each of the seven; from the first again where they run out."""
-    known = dict(zip(CLASSES, looks, strict=False))
-    free = [look for look in looks if look not in {known.get(name) for name in classes}]
-    others = cycle(free or looks)
-    return {name: known.get(name) or next(others) for name in classes}
 
 
 def run_color(number: int) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from PIL import Image
@@ -32,8 +32,8 @@ class Answers(NamedTuple):
 class Backend(Protocol):
     """What computes: the network in torch, or an ONNX model."""
 
-    def answer(self, faces: np.ndarray) -> Answers:
-        """Return what is said of faces (N, H, W) uint8."""
+    def answer(self, faces: np.ndarray, batch_size: int) -> Answers:
+        """Return what is said of faces (N, H, W) uint8, of which so many are embedded at once."""
 
 
 class Neighbour(NamedTuple):
@@ -132,10 +132,7 @@ class Model:
         size = self.image_size
         if faces.dtype != np.uint8 or faces.shape[1:] != (size, size) or not len(faces):
             raise UserError(f"faces are {faces.dtype} of {faces.shape}, not uint8 of (N, {size}, {size})")
-        starts = range(0, len(faces), batch_size)
-        parts = [self.backend.answer(faces[start : start + batch_size]) for start in starts]
-        whole: list[Any] = [None if part[0] is None else np.concatenate(part) for part in zip(*parts, strict=True)]
-        answers = Answers(*whole)
+        answers = self.backend.answer(faces, batch_size)
         return answers._replace(votes=self.calibration.probabilities(answers.votes))
 
     def _name(self, position: int) -> str:

@@ -59,9 +59,9 @@ class TorchBackend:
         self.network = network
 
     @torch.inference_mode()
-    def answer(self, faces: np.ndarray) -> Answers:
-        """Return what is said of faces (N, H, W) uint8."""
-        embeddings = self.network(scale(torch.from_numpy(faces)))
+    def answer(self, faces: np.ndarray, batch_size: int) -> Answers:
+        """Return what is said of faces (N, H, W) uint8, of which so many are embedded at once."""
+        embeddings = torch.cat([self.network(scale(part)) for part in torch.from_numpy(faces).split(batch_size)])
         labels, votes, neighbours = self.network.classifier.decide(embeddings)
         return Answers(*(values.numpy() for values in (labels, votes, embeddings, *(neighbours or ()))))
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from fer_lightning.data.faces import Faces
 from fer_lightning.report.html import png, write_page
-from fer_lightning.report.style import class_colors
+from fer_lightning.report.looks import class_colors
 from fer_lightning.use.predictions import Seen
 
 

@@ -14,7 +14,7 @@ from fer_lightning.use.graph import batches
 def to_int8(model: bytes, faces: np.ndarray) -> bytes:
     """Return an ONNX model with the convolutions and matrix products of its embedder in int8.
 
-    The search among the gallery's faces stays in float64.
+    The search among the gallery's faces stays exact.
 
     Args:
         model: As ``to_onnx`` writes it.

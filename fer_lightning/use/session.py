@@ -34,9 +34,11 @@ class OnnxBackend:
         self.session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         self.names = [output.name for output in self.session.get_outputs()]
 
-    def answer(self, faces: np.ndarray) -> Answers:
-        """Return what is said of faces (N, H, W) uint8."""
-        return Answers(*self.session.run(list(Answers._fields[: len(self.names)]), {"faces": faces}))
+    def answer(self, faces: np.ndarray, batch_size: int) -> Answers:
+        """Return what is said of faces (N, H, W) uint8, of which so many are computed at once."""
+        names, starts = list(Answers._fields[: len(self.names)]), range(0, len(faces), batch_size)
+        parts = [self.session.run(names, {"faces": faces[start : start + batch_size]}) for start in starts]
+        return Answers(*map(np.concatenate, zip(*parts, strict=True)))
 
 
 def read_onnx(path: Path) -> tuple[OnnxBackend, Description]:

@@ -21,7 +21,7 @@ def write_sheet(path: Path, seen: Sequence[Seen], title: str) -> None:
     for number, cell in enumerate(cells):
         row, column = divmod(number, COLUMNS)
         sheet.paste(cell, (8 + column * (CELL + 8), 2 * LINE + row * pitch))
-    sheet.save(path)
+    sheet.save(path, compress_level=3)  # the default, 6, takes twice as long for 2 % fewer bytes
 
 
 def mark(small: Image.Image, seen: Seen, letters: int) -> Image.Image:

@@ -29,4 +29,8 @@ def test_quick_search_answers_as_the_plain_one(monkeypatch, spread, again):
         assert torch.equal(found[1], similarities)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             assert torch.equal(search.quick(queries, gallery, 20)[0], rows)
+        with torch.no_grad():  # numpy takes no tensor that has a gradient
+            alone = [search.quick(query, gallery, 20) for query in queries.clone().requires_grad_().split(1)]
+        assert torch.equal(torch.cat([found for found, _ in alone]), rows)
+        assert torch.equal(torch.cat([found for _, found in alone]), similarities)
     assert bool(asked) == again

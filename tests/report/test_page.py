@@ -18,8 +18,8 @@ import pytest
 from fer_lightning.__main__ import main
 from fer_lightning.data.faces import CLASSES
 from fer_lightning.loggers import PatientWandbLogger
+from fer_lightning.report.looks import class_colors, class_markers
 from fer_lightning.report.page import write_report
-from fer_lightning.report.style import class_colors, class_markers
 from fer_lightning.runs.record import read_runs
 from fer_lightning.words import named, number, percent
 from tests.conftest import ROOT, SMALL, command, options

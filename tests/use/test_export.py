@@ -122,7 +122,7 @@ def test_tie_at_the_last_neighbour_is_told_from_a_fault():
             Answers(labels, shares, vectors, *map(np.array, columns), np.zeros((2, 2), np.int64))
             for shares, columns in ((votes, one), (others, other))
         ]
-        backends = [SimpleNamespace(answer=lambda _, answer=answer: answer) for answer in answers]
+        backends = [SimpleNamespace(answer=lambda *_, answer=answer: answer) for answer in answers]
         return compare(*backends, np.zeros((2, 48, 48), np.uint8))
 
     assert agree(*near) == Agreement(2, 0, 0.0, 1)
@@ -136,8 +136,8 @@ def test_onnx_model_that_says_something_else_is_not_written(checkpoint, drawn, t
         def __init__(self, model: bytes) -> None:
             self.network = module.TorchBackend(read_checkpoint(checkpoint)[0])
 
-        def answer(self, faces):
-            answers = self.network.answer(faces)
+        def answer(self, faces, batch_size):
+            answers = self.network.answer(faces, batch_size)
             return answers._replace(votes=answers.votes + np.float32(2e-4))
 
     monkeypatch.setattr(module, "to_onnx", lambda *_: b"")
