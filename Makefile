@@ -6,7 +6,7 @@ export OMP_NUM_THREADS ?= 1
 DATA ?= null
 
 .DEFAULT_GOAL := help
-.PHONY: help install train audit paper-tables figures test test-browser test-real test-kill test-slurm attack fuzz bench bench-gpu lint format clean
+.PHONY: help install train audit paper-tables figures test test-long test-browser test-real test-kill test-slurm attack fuzz bench bench-gpu lint format clean
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -33,7 +33,11 @@ figures: install  ## Make the README's figures anew from synthetic faces; needs 
 	$(BIN)/python docs/figures/make.py
 
 test: install  ## Run the tests
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not real_faces and not browser and not kill and not slurm and not attack"
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder \
+		-m "not long and not real_faces and not browser and not kill and not slurm and not attack"
+
+test-long: install  ## Run the tests that need a minute or processes of their own
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m long
 
 test-browser: install  ## Open the pages in headless Chromium (Debian: apt install chromium)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[browser,app]'

@@ -2,6 +2,8 @@
 
 import fer_lightning  # noqa: I001  sets the environment before torch is imported
 
+import copy
+import gc
 import logging
 import math
 import os
@@ -11,6 +13,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,7 +28,7 @@ from lightning import Trainer, seed_everything
 from lightning.fabric.utilities.warnings import PossibleUserWarning
 from lightning.pytorch.callbacks import Callback
 from PIL import Image
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 import fer_lightning.launch.resolvers  # noqa: F401
 from fer_lightning.callbacks.interruption import Interruption
@@ -46,6 +49,17 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("filterwarnings", f"ignore:{notice}")
 
 
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector what was imported: it would walk through all of it again at the end of every run."""
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_unconfigure() -> None:
+    """Let the interpreter end as it would have: some libraries complain of what is never freed."""
+    gc.unfreeze()
+
+
 def options(*wanted: str) -> list[str]:
     """Return the options of some files of tests/conf/test/ and further ones; the last of each key counts."""
     found = {}
@@ -57,6 +71,7 @@ def options(*wanted: str) -> list[str]:
 
 
 SMALL = tuple(options("small"))
+PLACE = "hydra.runtime.output_dir="
 
 
 def command(cwd: Path, *arguments: str | Path) -> subprocess.CompletedProcess:
@@ -82,18 +97,23 @@ def make_tree(root: Path, faces: int = 6) -> Path:
     return root
 
 
+@cache
+def composed(config_name: str, *overrides: str) -> DictConfig:
+    """Compose the real configuration, once for all tests that want the same."""
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        return compose(config_name, [*SMALL, f"{PLACE}/nowhere", *overrides], return_hydra_config=True)
+
+
 @pytest.fixture
 def make_cfg(tmp_path: Path) -> Callable[..., DictConfig]:
     """Compose the real configuration onto a few synthetic faces."""
 
     def make(*overrides: str, config_name: str = "train") -> DictConfig:
         GlobalHydra.instance().clear()
-        with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-            cfg = compose(
-                config_name,
-                overrides=[*SMALL, f"hydra.runtime.output_dir={tmp_path}", *overrides],
-                return_hydra_config=True,
-            )
+        cfg = copy.deepcopy(composed(config_name, *(option for option in overrides if not option.startswith(PLACE))))
+        places = [option.removeprefix(PLACE) for option in overrides if option.startswith(PLACE)]
+        with open_dict(cfg):
+            cfg.hydra.runtime.output_dir = places[-1] if places else str(tmp_path)
         HydraConfig.instance().set_config(cfg)
         return cfg
 

@@ -47,7 +47,14 @@ def test_a_printed_claim_is_read_again(capsys, monkeypatch):
 
 @pytest.mark.filterwarnings("ignore")  # Lightning's advice about tiny trainings
 @pytest.mark.parametrize(
-    "name", ["augmentation", "latency", "neighbours", "paper_trial", "quick_validation", "size", "training_loop"]
+    "name",
+    [
+        *("augmentation", "neighbours"),
+        *(
+            pytest.param(name, marks=pytest.mark.long)
+            for name in ("latency", "paper_trial", "quick_validation", "size", "training_loop")
+        ),
+    ],
 )
 def test_benchmark_runs(name, monkeypatch, tmp_path):
     small = ["data.drawn.count=400", "embedder.stages=[[[8,8,16,4,8,8]]]", "embedder.stem_channels=8"]

@@ -17,17 +17,20 @@ import torch
 from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
+from omegaconf import open_dict
 from torch import nn
 
 from fer_lightning.data.samplers import ClassSampler, OrderedSampler
 from fer_lightning.errors import UserError
+from fer_lightning.launch.checks import check
 from fer_lightning.plugins import SharedStatistics
 from fer_lightning.runs.checkpoints import load
-from fer_lightning.runs.record import read_run
+from fer_lightning.runs.record import Run, read_run
 from tests.conftest import ENVIRONMENT, ROOT, SMALL, options
 from tests.processes import command, start
 
 TINY = options("small", "processes")
+WHOLE = options(*TINY, "loss=proxy_anchor", "data.eval_batch_size=67")  # a rest of one face: 34 + 34
 UNROUNDED = ("calibration_error", "calibration_error_raw", "aurc", "temperature", "_threshold")
 TWO = ("trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2")
 
@@ -56,32 +59,8 @@ def opened(folder: Path, *arguments: str) -> subprocess.Popen:
     )
 
 
-def test_run_of_two_processes_stopped_and_resumed_is_that_of_one(tmp_path, run_here):
-    """Started by Lightning, ended by a signal to the main process, resumed under torchrun."""
-    own = options("small", "processes", "loss=proxy_anchor", "data.eval_batch_size=67")  # a rest of one face: 34 + 34
-    train = str(ROOT / "train.py")
-    with opened(tmp_path, train, *own, *TWO, "trainer.max_epochs=1000", "hydra.run.dir=two") as process:
-        output = ""
-        for line in process.stdout:
-            output += line
-            if line.startswith("epoch 1/"):
-                process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=240) == 143, output
-    assert "Traceback" not in output
-    assert output.count("to go on: python train.py") == output.count("200 faces from synthetic faces") == 1
-    noted = json.loads((tmp_path / "two/metrics.json").read_text())
-    assert (noted["status"], noted["error"]) == ("interrupted", "SIGTERM")
-    stopped = load(str(tmp_path / "two/checkpoints/last.ckpt"), "resume_from")
-    epochs = f"trainer.max_epochs={stopped['epoch'] + 2}"
-    torchrun = ("-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone")
-    with opened(tmp_path, *torchrun, train, "resume_from=two", epochs) as process:
-        output = process.communicate(timeout=240)[0]
-    assert process.returncode == 0, output
-    assert output.count(f"last.ckpt, step {stopped['global_step']}") == output.count("results: ") == 1
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".cache", "two"]
-
-    assert run_here("train.py", *own, epochs, "hydra.run.dir=one").code == 0
-    one, two = read_run(tmp_path / "one"), read_run(tmp_path / "two")
+def assert_same(one: Run, two: Run) -> None:
+    """Look whether two processes and one have left the same numbers, weights and files."""
     assert (one.metrics["processes"], two.metrics["processes"]) == (1, 2)
     shares = {name for name in one.metrics if name.endswith(UNROUNDED)}  # of votes, which differ in a last digit
     assert all(abs(one.metrics[name] - two.metrics[name]) < 1e-3 for name in shares)
@@ -103,10 +82,39 @@ def test_run_of_two_processes_stopped_and_resumed_is_that_of_one(tmp_path, run_h
     assert files[0] == files[1]
 
 
+@pytest.mark.long
+def test_run_of_two_processes_stopped_and_resumed_is_that_of_one(tmp_path, run_here):
+    """Started by Lightning, ended by a signal to the main process, resumed under torchrun."""
+    train = str(ROOT / "train.py")
+    with opened(tmp_path, train, *WHOLE, *TWO, "trainer.max_epochs=1000", "hydra.run.dir=two") as process:
+        output = ""
+        for line in process.stdout:
+            output += line
+            if line.startswith("epoch 1/"):
+                process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=240) == 143, output
+    assert "Traceback" not in output
+    assert output.count("to go on: python train.py") == output.count("200 faces from synthetic faces") == 1
+    noted = json.loads((tmp_path / "two/metrics.json").read_text())
+    assert (noted["status"], noted["error"]) == ("interrupted", "SIGTERM")
+    stopped = load(str(tmp_path / "two/checkpoints/last.ckpt"), "resume_from")
+    epochs = f"trainer.max_epochs={stopped['epoch'] + 2}"
+    torchrun = ("-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone")
+    with opened(tmp_path, *torchrun, train, "resume_from=two", epochs) as process:
+        output = process.communicate(timeout=240)[0]
+    assert process.returncode == 0, output
+    assert output.count(f"last.ckpt, step {stopped['global_step']}") == output.count("results: ") == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".cache", "two"]
+
+    assert run_here("train.py", *WHOLE, epochs, "hydra.run.dir=one").code == 0
+    assert_same(read_run(tmp_path / "one"), read_run(tmp_path / "two"))
+
+
+@pytest.mark.long
 def test_exception_in_the_main_process_ends_one_that_is_busy(tmp_path):
     """Lightning's launcher would leave it behind."""
     fails = ("+callbacks.fails._target_=tests.test_ddp.Fails", "+callbacks.fails.rank=0")
-    with opened(tmp_path, str(ROOT / "train.py"), *TINY, *TWO, *fails, "hydra.run.dir=run") as process:
+    with opened(tmp_path, str(ROOT / "train.py"), *BRIEF, *TWO, *fails, "hydra.run.dir=run") as process:
         output = process.communicate(timeout=240)[0]  # until nobody holds its end of the pipe
     assert process.returncode == 1, output
     assert "Traceback" not in output
@@ -127,9 +135,23 @@ def joined(task: Callable, folder: Path, ranks: tuple[int | None, ...]) -> list[
     return [process.exitcode for process in processes]
 
 
+BRIEF = options(*WHOLE, "plain", "trainer.max_epochs=1")
+
+
+def run(rank: int, folder: Path) -> None:
+    command(folder / f"{rank}.txt", *BRIEF, *TWO, "hydra.run.dir=two")
+
+
+def test_run_of_two_processes_is_that_of_one(tmp_path, run_here):
+    assert joined(run, tmp_path, ranks=(0, 1)) == [0, 0], (tmp_path / "0.txt").read_text()
+    assert [(tmp_path / f"{rank}.txt").read_text().count("200 faces from synthetic faces") for rank in (0, 1)] == [1, 0]
+    assert run_here("train.py", *BRIEF, "hydra.run.dir=one").code == 0
+    assert_same(read_run(tmp_path / "one"), read_run(tmp_path / "two"))
+
+
 def fail(rank: int, folder: Path) -> None:
     fails = ("+callbacks.fails._target_=tests.test_ddp.Fails", "+callbacks.fails.rank=1", "hydra.run.dir=run")
-    command(folder / f"{rank}.txt", *TINY, "trainer=ddp", "trainer.accelerator=cpu", *fails)
+    command(folder / f"{rank}.txt", *BRIEF, "trainer=ddp", "trainer.accelerator=cpu", *fails)
 
 
 def test_exception_in_one_process_ends_all(tmp_path):
@@ -139,13 +161,14 @@ def test_exception_in_one_process_ends_all(tmp_path):
     assert noted["error"] == "UserError: another process of this training has ended: what it said stands above"
 
 
-LOSSES = ("loss=triplet", "loss=supcon", "loss=proxy_anchor", "loss=arcface", "loss=multi_similarity")
+LOSSES = ("loss=triplet", "loss=arcface")
+OTHERS = ("loss=supcon", "loss=proxy_anchor", "loss=multi_similarity")
 
 
 def train(rank: int | None, folder: Path) -> None:
-    """Train a few steps on every loss; leave the weights of each."""
+    """Train a few steps on each loss that a file of the folder names; leave the weights of each."""
     weights = {}
-    for loss in LOSSES:
+    for loss in (folder / "losses.txt").read_text().split():
         overrides = [*TINY, loss, *(() if rank is None else TWO), "logger=none", "~callbacks", "trainer.callbacks=[]"]
         overrides += ["trainer.limit_train_batches=3", "trainer.limit_val_batches=0", "trainer.max_epochs=1"]
         overrides.append("+trainer.enable_checkpointing=false")  # these trainings are not one: they share no files
@@ -160,8 +183,10 @@ def train(rank: int | None, folder: Path) -> None:
     torch.save(weights, folder / f"{rank}.pt")
 
 
-def test_every_loss_moves_the_weights_as_in_one_process(tmp_path):
+@pytest.mark.parametrize("losses", [LOSSES, pytest.param(OTHERS, marks=pytest.mark.long)], ids=["two", "others"])
+def test_every_loss_moves_the_weights_as_in_one_process(tmp_path, losses):
     """The miner and the loss see the gathered batch, and gradients have the size of one process's."""
+    (tmp_path / "losses.txt").write_text("\n".join(losses))
     ranks = (None, 0, 1)
     assert joined(train, tmp_path, ranks) == [0, 0, 0]
     one, *two = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in ranks)
@@ -213,17 +238,26 @@ def test_rows_are_shared_out_once_in_their_order(processes):
         OrderedSampler(processes - 1, 6, processes, 0)
 
 
-def test_several_devices_are_refused_before_torch_where_they_cannot_work(tmp_path, run_here, monkeypatch):
+def test_several_devices_are_refused_before_torch_where_they_cannot_work(tmp_path, run_here, make_cfg, monkeypatch):
     """Fault 72: each process would run the sweep again."""
-    for option in ("trainer.devices=2", "trainer=ddp", "trainer.devices=auto", "trainer.devices=[0,1]"):
-        done = run_here("train.py", "-m", option, *SMALL)
-        assert done.code == 1
-        for words in ("with -m", "one run at a time", "torchrun", "hydra/launcher=joblib", "hydra/launcher=slurm"):
-            assert words in done.text.splitlines()[-1]
+
+    def refusal(*own: str) -> str:
+        cfg = make_cfg(*own)
+        with open_dict(cfg):
+            del cfg["hydra"]
+        with pytest.raises(UserError) as refused:
+            check(cfg, "train")
+        return str(refused.value)
+
+    done = run_here("train.py", "-m", "trainer=ddp", *SMALL)
+    assert done.code == 1
     assert not (tmp_path / "logs").exists()
-    done = run_here("train.py", *TWO, "data.batch_size=16", "trainer.devices=3", *SMALL)
-    assert "data.batch_size=16 cannot be shared equally by 3 processes" in done.text.splitlines()[-1]
+    sweeps = [refusal("hydra.mode=MULTIRUN", f"trainer.devices={devices}") for devices in ("2", "auto", "[0,1]")]
+    for sentence in (done.text.splitlines()[-1], *sweeps):
+        for words in ("with -m", "one run at a time", "torchrun", "hydra/launcher=joblib", "hydra/launcher=slurm"):
+            assert words in sentence
+    said = "data.batch_size=16 cannot be shared equally by 3 processes"
+    assert said in refusal(*TWO, "data.batch_size=16", "trainer.devices=3")
     monkeypatch.setenv("RANK", "0")
     monkeypatch.setenv("WORLD_SIZE", "2")
-    done = run_here("train.py", *SMALL)
-    assert "2 processes were started" in done.text.splitlines()[-1]
+    assert "2 processes were started" in refusal()

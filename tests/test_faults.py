@@ -29,9 +29,8 @@ from fer_lightning.models.module import ExpressionModule
 from fer_lightning.runs.checkpoints import load
 from tests.conftest import ROOT, make_tree, options
 
-TINY = options("small", "brief")
-FAST = options("small", "debug=fast")
-BALANCED = [*FAST, "sampler=balanced"]
+TINY = options("small", "brief", "plain")
+FAST = options("small", "plain", "debug=fast")
 
 
 @pytest.mark.parametrize(
@@ -44,21 +43,9 @@ BALANCED = [*FAST, "sampler=balanced"]
             ["data.root=nowhere", "/nowhere", "train,validation", "data.root=null"],
         ),
         (29, ["data.root=a=b.zip"], ["data.root=a=b.zip", "quote"]),
-        (41, [*BALANCED, "data.batch_size=18"], ["data.batch_size=18", "sampler.classes_per_batch=4", "multiple"]),
-        (41, [*BALANCED, "sampler.classes_per_batch=8", "data.batch_size=16"], ["classes_per_batch=8", "7 classes"]),
-        (42, [*BALANCED, "data.batch_size=4"], ["data.batch_size=4", "two or more"]),
         (43, [*FAST, "data.batch_size=4000"], ["data.batch_size=4000", "270 training pictures", "smaller"]),
         (43, [*TINY, "trainer.val_check_interval=3000"], ["val_check_interval", "3000", "training batches"]),
-        (43, [*TINY, "trainer.limit_train_batches=0"], ["trainer.limit_train_batches=0 must be", "1 or more"]),
-        (43, [*TINY, "trainer.limit_val_batches=0"], ["trainer.limit_val_batches=0 must be", "1 or more"]),
-        (43, [*TINY, "trainer.max_epochs=0"], ["trainer.max_epochs=0 must be", "from 1 to"]),
         (40, ["+augmentation.transforms.0.foo=1"], ["Rotate", "'foo'", "limit, interpolation, border_mode"]),
-        (51, [*TINY, "objective=val/acuracy"], ["objective=val/acuracy", "did you mean val/accuracy"]),
-        (
-            51,
-            [*TINY, "callbacks.checkpoint.monitor=val/f1"],
-            ["callbacks.checkpoint.monitor=val/f1", "did you mean val/f1_"],
-        ),
         (
             69,
             ["optimizer=adam,sgd"],
@@ -66,15 +53,10 @@ BALANCED = [*FAST, "sampler=balanced"]
         ),
         (69, ["optimizer=3"], ["optimizer=3", "adam, adamw, rmsprop, sgd"]),
         (69, ["data.bach_size=3"], ["did you mean data.batch_size"]),
-        (69, ["+foo=1"], ["foo is no option"]),
         (69, ["++foo=1"], ["foo is no option"]),
         (69, ["+trainer.max_epoch=1"], ["max_epoch"]),
-        (69, ["data.batch_size=abc"], ["data.batch_size=abc", "a whole number"]),
-        (69, ["data.num_workers=-1"], ["data.num_workers=-1", "0 or more"]),
         (69, ["seed=[[["], ["seed=[[[", "quote"]),
         (101, ["trainer.reload_dataloaders_every_n_epochs=2"], ["every_n_epochs=2", "other batches"]),
-        (102, ["trainer.max_steps=0"], ["trainer.max_steps=0", "1 or more", "-1 for no limit"]),
-        (69, ["~optimizer.lr"], ["optimizer.lr is missing", "add optimizer.lr="]),
     ],
 )
 def test_option_is_refused_in_one_sentence(run_here, number, arguments, words):
@@ -221,16 +203,24 @@ def raises(error):
         ),
     ],
 )
-def test_failure_inside_training_is_one_sentence_everywhere(tmp_path, run_here, monkeypatch, number, error, words):
-    monkeypatch.setattr(ExpressionModule, "training_step", raises(error))
+def test_failure_inside_training_is_one_sentence(make_cfg, number, error, words):
+    sentence = diagnose(error, make_cfg())
+    assert sentence
+    assert "\n" not in sentence
+    for word in words:
+        assert word in sentence, f"fault {number}"
+
+
+def test_failure_inside_training_is_said_everywhere(tmp_path, run_here, monkeypatch):
+    """Fault 5: on the console and in the record."""
+    monkeypatch.setattr(ExpressionModule, "training_step", raises(torch.OutOfMemoryError(OUT_OF_MEMORY)))
     done = run_here("train.py", *TINY, "hydra.run.dir=run")
     assert done.code == 1, done.text
     assert "Traceback" not in done.text
     noted = json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert noted["status"] == "failed"
-    for word in words:
-        assert word in done.text.splitlines()[-1], f"fault {number}"
-        assert word in noted["error"]
+    for said in (done.text.splitlines()[-1], noted["error"]):
+        assert "out of memory: make data.batch_size (it is 16)" in said
 
 
 def test_sweep_goes_on_after_one_job_ran_out_of_memory(tmp_path, run_here, monkeypatch):
@@ -441,7 +431,7 @@ def test_wandb_that_dies_does_not_end_the_training(tmp_path, run_here, monkeypat
     from wandb.sdk.wandb_run import Run
 
     monkeypatch.setattr(Run, "_log", raises(BrokenPipeError("the service is gone")))
-    done = run_here("train.py", *options("small", "brief", "logger=wandb"), "hydra.run.dir=run")
+    done = run_here("train.py", *options(*TINY, "logger=wandb"), "hydra.run.dir=run")
     assert done.code == 0, done.text
     assert done.text.count("W&B failed (BrokenPipeError: the service is gone)") == 1
     assert "wandb sync" in done.text
@@ -469,7 +459,7 @@ def test_wandb_environment(run_here, monkeypatch):
     with pytest.raises(UserError, match=r"WANDB_MODE=of-line .*use online, offline"):
         resolvers.wandb_mode()
     before = dict(os.environ)
-    assert run_here("train.py", *options("small", "debug=fast", "logger=wandb")).code == 0
+    assert run_here("train.py", *options(*FAST, "logger=wandb")).code == 0
     assert dict(os.environ) == before | {"WANDB_MODE": "offline"}
 
 

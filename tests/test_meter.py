@@ -10,7 +10,7 @@ from fer_lightning.data.faces import CLASSES
 
 ALLOWED = 0.4
 OPTIONS = (
-    "data.drawn.count=400",
+    "data.drawn.count=200",
     f"data.drawn.wrong_label_share={1 - ALLOWED}",
     "classifier.k=1",
     "trainer.max_epochs=1",
@@ -40,7 +40,7 @@ def score(make_cfg, tmp_path):
     return score
 
 
-@pytest.mark.parametrize("protocol", ["honest", "kfold"])
+@pytest.mark.parametrize("protocol", ["honest", pytest.param("kfold", marks=pytest.mark.long)])
 def test_honest_runs_stay_below_what_the_labels_allow(score, protocol):
     metrics = score(protocol)
     assert metrics["labels_allow"] == ALLOWED
@@ -56,7 +56,7 @@ def test_honest_runs_stay_below_what_the_labels_allow(score, protocol):
     [
         ("paper", "have a sibling in training"),
         ("leaky_gallery", "are themselves in training or gallery"),
-        ("leaky_report", "are themselves in training"),
+        pytest.param("leaky_report", "are themselves in training", marks=pytest.mark.long),
     ],
 )
 def test_leaks_go_above_it_and_are_reported(score, protocol, words, caplog):

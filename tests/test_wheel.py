@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,26 @@ def installed(tmp_path_factory) -> Path:
     return target
 
 
+def test_every_folder_and_file_of_the_package_is_listed():
+    """What pyproject.toml puts into a wheel, read without building one."""
+    setuptools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    source = [
+        path for path in (ROOT / "fer_lightning").rglob("*") if path.is_file() and "__pycache__" not in path.parts
+    ]
+    folders = {".".join(path.parent.relative_to(ROOT).parts) for path in source if path.suffix == ".py"}
+    assert set(setuptools["packages"]) == {*folders, "fer_lightning.conf", "hydra_plugins"}
+    data = {path for name, patterns in setuptools["package-data"].items() for path in files_of(name, patterns)}
+    assert {path for path in source if path.suffix != ".py"} <= data
+    assert {path for path in (ROOT / "conf").rglob("*") if path.is_file()} <= data
+
+
+def files_of(package: str, patterns: list[str]) -> list[Path]:
+    """Return the files that belong to a package besides its modules."""
+    folder = ROOT / ("conf" if package == "fer_lightning.conf" else package.replace(".", "/"))
+    return [path for pattern in patterns for path in folder.glob(pattern) if path.is_file()]
+
+
+@pytest.mark.long
 def test_the_wheel_has_every_file(installed):
     def files(folder: Path) -> set[str]:
         found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
@@ -37,6 +58,7 @@ def test_the_wheel_has_every_file(installed):
     assert files(installed / "hydra_plugins") == files(ROOT / "hydra_plugins")
 
 
+@pytest.mark.long
 def test_the_installed_package_audits_trains_and_reports(installed, tmp_path):
     environment = {**ENVIRONMENT, "PYTHONPATH": str(installed)}
 

@@ -239,7 +239,10 @@ class ExpressionModule(Network, lightning.LightningModule):
         try:
             optimizer = build("optimizer", self.hparams["optimizer"])(self.parameters())
             scheduler = build("scheduler", {**self.hparams["scheduler"], **steps})(optimizer)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, ZeroDivisionError) as error:
+            if by_step and isinstance(error, ZeroDivisionError):  # OneCycleLR's, whose rise ends where it begins
+                share = f"scheduler.pct_start={self.hparams['scheduler']['pct_start']} of {steps['total_steps']} steps"
+                raise UserError(f"{share} is one step, which cannot rise: change it, or train longer") from error
             raise UserError(f"optimizer or scheduler: {error}") from error
         return {
             "optimizer": optimizer,
@@ -254,6 +257,6 @@ class ExpressionModule(Network, lightning.LightningModule):
         """Return the optimizer's steps of the whole run.
 
         A run that goes on finds the number in its checkpoint. To count would load the pictures before Lightning knows
-        where in the epoch they begin.
+        where in the epoch they begin; of the number that stands in for it, no ``pct_start`` is a single step.
         """
-        return 2 if self.trainer.ckpt_path else int(self.trainer.estimated_stepping_batches)
+        return 10**9 if self.trainer.ckpt_path else int(self.trainer.estimated_stepping_batches)

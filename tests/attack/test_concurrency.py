@@ -17,7 +17,7 @@ from fer_lightning.launch.claims import LOCK
 from fer_lightning.models.module import ExpressionModule
 from tests.conftest import ENVIRONMENT, ROOT, options
 
-TINY = options("small", "tiny", "~callbacks.media", "hydra.callbacks.jobs.report=false")
+TINY = options("small", "tiny", "plain")
 TRAIN = str(ROOT / "train.py")
 
 

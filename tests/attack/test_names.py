@@ -125,7 +125,7 @@ def test_the_audit_keeps_every_name(tmp_path, run_here, monkeypatch):
 )
 def test_options_reach_the_console_escaped(run_here, arguments, words):
     """Fault 94."""
-    done = run_here("train.py", *arguments, *options("small", "debug=fast"))
+    done = run_here("train.py", *arguments, *options("small", "plain", "debug=fast"))
     assert done.code == 1
     assert not RAW & set(done.text), done.text
     for word in ("error: ", *words):

@@ -60,6 +60,7 @@ def _said(caplog):
     caplog.set_level(logging.INFO, "fer_lightning")
 
 
+@pytest.mark.long
 def test_double_precision_goes_on_in_double_precision(make_cfg, tmp_path):
     double = [*OPTIONS, "trainer.precision=64-true", "trainer.max_epochs=2", "callbacks=averaged"]
     whole = state(train(make_cfg(*double, f"hydra.runtime.output_dir={tmp_path}/whole")))

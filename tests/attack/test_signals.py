@@ -23,7 +23,7 @@ from fer_lightning.report import page
 from tests.conftest import ENVIRONMENT, ROOT, options
 
 TINY = options("small", "tiny", "trainer.max_epochs=1")
-WITHOUT_PICTURES = ("~callbacks.media", "hydra.callbacks.jobs.report=false")
+WITHOUT_PICTURES = options("plain")
 CODES = {signal.SIGTERM: 143, signal.SIGINT: 130, signal.SIGHUP: 129}
 
 
@@ -71,18 +71,17 @@ def test_before_the_first_batch(tmp_path, run_here, signalled, place, name, sign
 
 
 @pytest.mark.parametrize(
-    ("place", "name", "signum", "status"),
+    ("place", "name", "signum", "status", "own"),
     [
-        (predictions, "write_csv", signal.SIGTERM, "interrupted"),
-        (predictions, "say", signal.SIGINT, "interrupted"),
-        (media, "embedding_map", signal.SIGHUP, "interrupted"),
-        (page, "write_report", signal.SIGTERM, "completed"),
+        (predictions, "write_csv", signal.SIGTERM, "interrupted", WITHOUT_PICTURES),
+        (predictions, "say", signal.SIGINT, "interrupted", WITHOUT_PICTURES),
+        (media, "embedding_map", signal.SIGHUP, "interrupted", ("~callbacks.media.maps.tsne", WITHOUT_PICTURES[1])),
+        (page, "write_report", signal.SIGTERM, "completed", WITHOUT_PICTURES[:1]),
     ],
 )
-def test_after_the_last_batch(tmp_path, run_here, signalled, place, name, signum, status):
+def test_after_the_last_batch(tmp_path, run_here, signalled, place, name, signum, status, own):
     signalled(place, name, signum)
-    quick = WITHOUT_PICTURES if place is predictions else ("~callbacks.media.maps.tsne",)
-    done = run_here("train.py", *options(*TINY, *quick, "hydra.run.dir=run"))
+    done = run_here("train.py", *options(*TINY, *own, "hydra.run.dir=run"))
     assert done.code == CODES[signum], done.text
     assert done.text.count("to go on: python train.py resume_from=") == 1
     assert json.loads((tmp_path / "run/metrics.json").read_text())["status"] == status

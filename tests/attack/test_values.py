@@ -22,7 +22,7 @@ from fer_lightning.launch.schema.kinds import Node
 from fer_lightning.runs.overrides import CONF
 from tests.conftest import SMALL, options
 
-FAST = options("small", "debug=fast")
+FAST = options("small", "plain", "debug=fast")
 
 
 @cache
@@ -100,8 +100,8 @@ data.classes=[1,2]                      | data.classes=[1,2] must be a list of n
 data.classes=[happy]                    | data.root=null with 1 class, and 2 to 40
 data.classes=[happy,a/b]                | the class 'a/b', which cannot name files
 data.batch_size=17 sampler=balanced     | data.batch_size=17 must be a multiple of sampler.classes_per_batch=4
-data.batch_size=4 sampler=balanced      | data.batch_size=4 must be a multiple ; such as 8
-sampler=balanced sampler.classes_per_batch=8 | from 2 to the 7 classes
+data.batch_size=4 sampler=balanced      | data.batch_size=4 must be a multiple ; two or more ; such as 8
+sampler=balanced sampler.classes_per_batch=8 | sampler.classes_per_batch=8 ; from 2 to the 7 classes
 data.num_workers=-1                     | data.num_workers=-1 must be a whole number, 0 or more
 data.num_workers=1.5                    | data.num_workers=1.5 must be
 data.worker_timeout=-1                  | data.worker_timeout=-1 must be a number of seconds
@@ -152,7 +152,7 @@ loss=supcon miner=semihard              | loss.margin is missing ; miner=none
 optimizer.lr=-1                         | optimizer.lr=-1 must be a finite number above 0, such as 0.001
 optimizer.lr=nan                        | optimizer.lr=nan must be
 optimizer.lr=null                       | optimizer.lr=null must be
-~optimizer.lr                           | optimizer.lr is missing
+~optimizer.lr                           | optimizer.lr is missing: add optimizer.lr=
 optimizer._target_=5                    | optimizer._target_=5 must be the name of a class
 optimizer.weight_decay=-1               | optimizer.weight_decay=-1 must be
 +optimizer.betas=[0.9,2]                | optimizer.betas=[0.9,2] must be two numbers below 1
@@ -164,12 +164,12 @@ scheduler=cosine trainer.max_epochs=0   | trainer.max_epochs=0 must be
 scheduler=plateau scheduler.mode=min    | scheduler.mode=min must be max
 trainer.max_epochs=-1                   | trainer.max_epochs=-1 must be a whole number from 1
 trainer.max_epochs=null                 | trainer.max_epochs=null must be
-trainer.max_epochs=0                    | trainer.max_epochs=0 must be
+trainer.max_epochs=0                    | trainer.max_epochs=0 must be a whole number from 1 to
 trainer.max_epochs=1.5                  | trainer.max_epochs=1.5 must be
 trainer.max_epochs=1e999                | trainer.max_epochs=inf must be
 trainer.check_val_every_n_epoch=null    | trainer.check_val_every_n_epoch=null must be
 trainer.limit_test_batches=0            | trainer.limit_test_batches=0 must be
-trainer.limit_train_batches=0           | trainer.limit_train_batches=0 must be
+trainer.limit_train_batches=0           | trainer.limit_train_batches=0 must be ; 1 or more
 trainer.limit_val_batches=0.0           | trainer.limit_val_batches=0.0 must be
 trainer.limit_val_batches=1.5           | a share above 0 and up to 1.0
 trainer.log_every_n_steps=0             | trainer.log_every_n_steps=0 must be
@@ -184,12 +184,12 @@ trainer.logger=true                     | trainer.logger=true must be
 callbacks.results.objective=abc         | callbacks.results.objective=abc must be a metric
 callbacks.results.settings.seed=[1]     | callbacks.results.settings.seed=[1] must be a number, text or null
 trainer.callbacks=null                  | trainer.callbacks=null must be a list
-trainer.max_steps=0                    | trainer.max_steps=0 must be
+trainer.max_steps=0                     | trainer.max_steps=0 must be ; 1 or more ; -1 for no limit
 callbacks.checkpoint=null               | callbacks.checkpoint=null must be a node
 callbacks.results=null                  | callbacks.results=null must be a node ; ~callbacks.results
 callbacks.resumption=null               | callbacks.resumption=null must be a node
 callbacks.checkpoint.monitor=null       | callbacks.checkpoint.monitor=null must be
-callbacks.checkpoint.monitor=val/f1     | callbacks.checkpoint.monitor=val/f1 must be ; val/macro_f1
+callbacks.checkpoint.monitor=val/f1 | callbacks.checkpoint.monitor=val/f1 must be ; val/macro_f1 ; did you mean val/f1_
 callbacks.checkpoint.mode=min           | callbacks.checkpoint.mode=min must be max
 +callbacks.checkpoint.save_top_k=0      | callbacks.checkpoint.save_top_k=0 must be
 +callbacks.checkpoint.every_n_epochs=0  | callbacks.checkpoint.every_n_epochs=0 must be
@@ -208,7 +208,7 @@ callbacks.media.maps=null               | callbacks.media.maps=null must be
 logger.csv.buffer_size=0                | logger.csv.buffer_size=0 must be
 objective=null                          | objective=null must be the name of a metric
 objective=train/loss                    | objective=train/loss must be a metric of the validation
-objective=val/acuracy                   | did you mean val/accuracy
+objective=val/acuracy                   | objective=val/acuracy ; did you mean val/accuracy
 objective=val/accuracy_k7               | objective=val/accuracy_k7 must be
 paths.cache_dir=null                    | paths.cache_dir=null must be a path
 paths.cache_dir=''                      | paths.cache_dir= must be a path

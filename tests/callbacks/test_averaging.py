@@ -10,6 +10,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 from torch import nn
 
 from fer_lightning.callbacks.averaging import AveragedWeights
+from fer_lightning.errors import UserError
 
 
 class Module(nn.Module):
@@ -127,6 +128,17 @@ def test_scheduler_by_steps_rises_and_falls_to_nothing(make_cfg):
     assert max(rates) == rates[9] == pytest.approx(0.1)  # 5 % of 200 steps, from 0
     assert rates[104] == pytest.approx(0.05, rel=0.02)  # half way down
     assert rates[-1] < 1e-5
+
+
+def test_a_rise_of_one_step_is_refused_in_a_new_run_alone(make_cfg):
+    """Fault 160: torch divides by the steps of the rise less one; a run that goes on has its checkpoint's rates."""
+    for share, steps in ((0.05, 20), (0.5, 2)):
+        model = instantiate(make_cfg("scheduler=warmup_cosine", f"scheduler.pct_start={share}").model)
+        model.trainer = SimpleNamespace(ckpt_path=None, estimated_stepping_batches=steps)
+        with pytest.raises(UserError, match=rf"^scheduler\.pct_start={share} of {steps} steps is one step, .* longer$"):
+            model.configure_optimizers()
+        model.trainer.ckpt_path = "last.ckpt"
+        model.configure_optimizers()
 
 
 def test_other_schedulers_move_once_an_epoch_and_watch_the_objective(make_cfg):

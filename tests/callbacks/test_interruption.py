@@ -36,7 +36,7 @@ def status(folder: Path) -> tuple[str, str | None]:
 def stopped(tmp_path: Path, *arguments: str, group: bool = False) -> str:
     """Train, send SIGTERM after two epochs to that process or to its whole group, and return what was printed."""
     output = tmp_path / "output.txt"
-    process = start(command, output, *options("small", "tiny", "trainer.max_epochs=1000", *arguments))
+    process = start(command, output, *options("small", "tiny", "plain", "trainer.max_epochs=1000", *arguments))
     until(lambda: output.is_file() and "epoch 2/" in output.read_text(), process)
     (os.killpg if group else os.kill)(process.pid, signal.SIGTERM)
     process.join(240)
@@ -126,14 +126,16 @@ def test_a_second_ctrl_c_waits_for_nothing(tmp_path):
     assert status(tmp_path) == ("running", None)
 
 
-@pytest.mark.parametrize("kills", [3, pytest.param(50, marks=pytest.mark.kill)])
-def test_killed_at_any_moment_it_goes_on_as_if_it_had_not_been(tmp_path, kills):
+@pytest.mark.parametrize(
+    ("kills", "first"), [(1, "last.ckpt"), pytest.param(50, "", marks=pytest.mark.kill)], ids=["once", "50 times"]
+)
+def test_killed_at_any_moment_it_goes_on_as_if_it_had_not_been(tmp_path, kills, first):
     moments = random.Random(kills)
     folder = tmp_path / "killed"
     steps = [0]
     for _ in range(kills):
         process = start(train, folder, 10_000)
-        until((folder / "checkpoints").is_dir, process)
+        until((folder / "checkpoints" / first).exists, process)
         # One that goes on needs about a second before it trains.
         process.join(moments.uniform(0.0, 2.5))
         assert process.exitcode is None  # it runs still: nothing that the last one left stopped it

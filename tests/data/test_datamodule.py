@@ -61,7 +61,8 @@ def test_a_run_at_64_pixels_under_a_protocol_of_ones_own(run_here, tmp_path):
         "train.py",
         *(*SMALL, "data.image_size=64", "embedder.image_size=64", "embedder.stages=[[[4,4,4,4,4,4]]]"),
         *("protocol=folder", "protocol._target_=tests.data.test_datamodule.Reversed", "protocol._partial_=false"),
-        *("trainer.max_epochs=1", "trainer.limit_train_batches=1", "callbacks.media.maps={}", "hydra.run.dir=run"),
+        *("trainer.max_epochs=1", "trainer.limit_train_batches=1", "callbacks.media.maps={}"),
+        *("hydra.callbacks.jobs.report=false", "hydra.run.dir=run"),
     )
     assert done.code == 0, done.text
     metrics = json.loads((tmp_path / "run/metrics.json").read_text())

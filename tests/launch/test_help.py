@@ -36,23 +36,21 @@ for line in json.loads(sys.argv[1]):
     print(json.dumps([code, heavy]), file=sys.stderr)
 """
 REFUSED = [
-    (["train.py", "optimizer.lr=abc"], "optimizer.lr=abc must be a finite number above 0"),
     (["train.py", "optimizer.lr=-1"], "optimizer.lr=-1 must be a finite number above 0"),
-    (["train.py", "trainer.max_epochs=0"], "trainer.max_epochs=0 must be a whole number from 1"),
     (["train.py", "data.batch_size=17", "sampler=balanced"], "data.batch_size=17 must be a multiple of"),
     (["train.py", "embedder.image_size=64"], "embedder.image_size=64 must be 48, as data.image_size"),
-    (["train.py", "seed=-1"], "seed=-1 must be a whole number from 0"),
     (["train.py", "data.root=nofile.zip"], "data.root=nofile.zip does not exist"),
     (["train.py", "data.root=text.zip"], "text.zip (4 bytes) is no whole zip archive"),
     (["train.py", "data.root=empty"], "holds no faces in a known layout; found: nothing"),
     (["train.py", "init_from=no.ckpt"], "init_from=no.ckpt does not exist: give logs/"),
-    (["train.py", "sweep.resume=nope"], "sweep.resume=nope does not exist"),
-    (["train.py", "sweep.resume=nope"], "give a sweep's folder, which holds its jobs and sweep.csv"),
+    (
+        ["train.py", "sweep.resume=nope"],
+        "/nope): give a sweep's folder, which holds its jobs and sweep.csv",
+    ),
     (["train.py", "logger.wandb.tags=[3]"], "logger.wandb.tags=[3] must be a list of texts"),
     (["train.py", "-m", "seed=0,1", "optimizer.lr=-1"], "optimizer.lr=-1 must be"),
     (["train.py", "epochs=5"], "epochs is no option: did you mean trainer.max_epochs?"),
     (["train.py", "--lr", "0.1"], "--lr is no option: options are written NAME=VALUE, did you mean optimizer.lr=0.1?"),
-    (["train.py", "seed=0,1"], "add -m for a run with each of them (python train.py -m seed=0,1)"),
     (["train.py", "hydra/launcher=joblb"], "use one of basic, joblib, slurm (did you mean joblib?)"),
     (["eval.py"], "checkpoint is missing: add checkpoint="),
     (["eval.py", "checkpoint=no.ckpt"], "checkpoint=no.ckpt does not exist"),
@@ -252,7 +250,7 @@ class TestWithdrawal:
 
 
 def test_a_sweep_goes_on_past_a_refused_job_which_leaves_no_folder(tmp_path, run_here):
-    fast = options("small", "debug=fast", "hydra.sweep.dir=out")
+    fast = options("small", "plain", "debug=fast", "hydra.sweep.dir=out")
     done = run_here("train.py", "-m", "optimizer.lr=-1,0.001", *fast)
     assert done.code == 1
     assert "job 1 has not begun: optimizer.lr=-1 must be a finite number above 0" in done.text

@@ -1,9 +1,6 @@
 """Several processes at once: one cache, the files of one sweep, the jobs of a launcher."""
 
 import csv
-import multiprocessing
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -17,7 +14,8 @@ from fer_lightning.launch.jobs import Jobs
 from fer_lightning.launch.search import is_last
 from fer_lightning.report.table import tabulate
 from fer_lightning.runs.files import write_json
-from tests.conftest import ENVIRONMENT, ROOT, command, make_tree, options
+from tests import processes
+from tests.conftest import ROOT, command, make_tree, options
 
 NUMBER = 4
 
@@ -30,9 +28,7 @@ def wait_for(barrier) -> None:
 
 def together(function, *arguments) -> list:
     """Return what the function gives in each of four processes, which all enter it at the same moment."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.launch.test_processes"])
-    with context.Pool(NUMBER, wait_for, [context.Barrier(NUMBER)]) as pool:
+    with processes.CONTEXT.Pool(NUMBER, wait_for, [processes.CONTEXT.Barrier(NUMBER)]) as pool:
         found = pool.starmap(function, [(number, *arguments) for number in range(NUMBER)], chunksize=1)
         pool.close()
         pool.join()
@@ -41,7 +37,7 @@ def together(function, *arguments) -> list:
 
 def read(number: int, root: Path, cache: Path) -> list[str]:
     found = []
-    for k in range(6):
+    for k in range(4):
         meet.wait(60)
         if k % 2 and number == 0:  # every other time it is damaged when they come
             for path in cache.iterdir():
@@ -53,10 +49,10 @@ def read(number: int, root: Path, cache: Path) -> list[str]:
 
 
 def test_four_processes_fill_one_cache(tmp_path):
-    root = make_tree(tmp_path / "faces", faces=20)
+    root = make_tree(tmp_path / "faces", faces=8)
     results = together(read, root, tmp_path / "cache")
     first = read_faces(str(root), str(tmp_path / "other"), {}, 48)
-    assert len(first.labels) == 280
+    assert len(first.labels) == 112
     table = (first.fingerprint, first.images.tobytes(), first.labels.tobytes(), first.names.tobytes())
     assert all(found == table for result in results for found in result)
     left = [path.name for path in (tmp_path / "cache").iterdir()]
@@ -105,47 +101,41 @@ def test_jobs_that_end_at_once_lose_no_row_and_close_the_sweep_once(tmp_path):
         assert (sweep / "closing_runs").read_text() == (sweep / "tables").read_text() == "one\n"
 
 
+@pytest.mark.long
 def test_a_sweep_two_jobs_at_a_time(tmp_path):
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher", reason="needs the extra joblib")
     launcher = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
-    swept = options("small", "tiny", "sweep", "logger=wandb", "data.batch_size=28,21,30")
-    done = command(tmp_path, ROOT / "train.py", "-m", *swept, *launcher)
+    swept = options("small", "tiny", "brief", "plain", "sweep", "logger=wandb", "data.batch_size=28,21,30")
+    done = command(tmp_path, ROOT / "train.py", "-m", *swept, *launcher)  # a forked one would wait for its workers
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith("error: data.batch_size=30")
     assert "Traceback" not in done.stderr
     assert "job 3 of 3" in done.stdout
-    assert done.stdout.count("┏") == done.stdout.count("\nBest:") == 1
+    assert done.stdout.count("┏") == 1
     with (tmp_path / "out/sweep.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [row["status"] for row in rows] == ["completed", "completed"]
     assert "job 3 has not begun: data.batch_size=30" in done.stdout
     assert not list(tmp_path.glob("out/*bs30*"))
-    assert len(list(tmp_path.glob("out/wandb/offline-run-*"))) == 1
     ids = [path.name for path in tmp_path.glob("out/*/wandb/offline-run-*")]
     assert len(ids) == len({name.rpartition("-")[2] for name in ids}) == 2  # the third was refused before W&B
     assert '"CPU, threads: 1"' in next(tmp_path.glob("out/*bs28*/metrics.json")).read_text()
 
 
 def test_two_sweeps_started_at_once_stay_apart(tmp_path):
+    fast, outputs = options("small", "plain", "debug=fast"), [tmp_path / "one.txt", tmp_path / "other.txt"]
     sweeps = [
-        subprocess.Popen(
-            [sys.executable, ROOT / "train.py", "-m", *options("small", "debug=fast", f"optimizer={names}")],
-            cwd=tmp_path,
-            env=ENVIRONMENT,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        for names in ("adam,sgd", "rmsprop,adamw")
+        processes.start(processes.command, output, "-m", *fast, f"optimizer={names}")
+        for output, names in zip(outputs, ("adam,sgd", "rmsprop"), strict=True)
     ]
-    for process in sweeps:
-        output, _ = process.communicate(timeout=240)
-        assert process.returncode == 0, output
+    for process, output in zip(sweeps, outputs, strict=True):
+        process.join(240)
+        assert process.exitcode == 0, output.read_text()
     found = []
     for folder in (tmp_path / "logs/train/multiruns").iterdir():
         with (folder / "sweep.csv").open() as file:
             found.append({row["job"].split("-")[0]: row["status"] for row in csv.DictReader(file)})
-    assert sorted(sorted(rows) for rows in found) == [["adam", "sgd"], ["adamw", "rmsprop"]]
+    assert sorted(sorted(rows) for rows in found) == [["adam", "sgd"], ["rmsprop"]]
     assert {status for rows in found for status in rows.values()} == {"completed"}
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pyte
+import pytest
 
 from tests.conftest import ROOT, options
 from tests.processes import start
@@ -106,23 +107,22 @@ def test_ctrl_c_leaves_whole_lines_and_the_command_that_goes_on(tmp_path):
     assert f"wandb leet {tmp_path}/run/wandb" in "".join(shown)
 
 
+@pytest.mark.long
 def test_a_sweep_shows_one_table_that_fits(tmp_path):
     sweep = options(
-        *SHOWN, "brief", "sweep", "optimizer=adam,sgd,rmsprop", "logger=csv", "hydra.sweep.subdir=${optimizer._target_}"
+        *SHOWN, "brief", "sweep", "optimizer=adam,rmsprop", "logger=csv", "hydra.sweep.subdir=${optimizer._target_}"
     )
     shown, code = screen_of(tmp_path, "-m", *sweep)
     assert code == 0, shown
     heads = [number for number, line in enumerate(shown) if line.startswith("┏")]
     assert len(heads) == 1, shown
-    table = shown[heads[0] : heads[0] + 7]
+    table = shown[heads[0] : heads[0] + 6]
     assert {(line[0], line[-1], len(line)) for line in table} == {
         *((left, right, len(table[0])) for left, right in ("┏┓", "┃┃", "┡┩", "││", "└┘"))
     }
     assert table[1].split()[1::2] == ["job", "status", "val/accuracy", "test/accuracy"]
-    assert sorted(line.split()[1] for line in table[3:6]) == [
-        f"optimizer={name}" for name in ("adam", "rmsprop", "sgd")
-    ]
-    assert shown[heads[0] + 7].startswith("left out for lack of room: test/macro_f1, test/balanced_accuracy, seconds;")
-    assert [line[:11] for line in shown if line.startswith("job ")] == [f"job {number} of 3:" for number in (1, 2, 3)]
+    assert sorted(line.split()[1] for line in table[3:5]) == ["optimizer=adam", "optimizer=rmsprop"]
+    assert shown[heads[0] + 6].startswith("left out for lack of room: test/macro_f1, test/balanced_accuracy, seconds;")
+    assert [line[:11] for line in shown if line.startswith("job ")] == ["job 1 of 2:", "job 2 of 2:"]
     assert [line[:5] for line in shown].count("Best:") == 1
     assert f"to see what another seed changes: python train.py sweep.resume={tmp_path}/out seed=0,1,2" in "".join(shown)

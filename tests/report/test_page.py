@@ -22,7 +22,8 @@ from fer_lightning.report.looks import class_colors, class_markers
 from fer_lightning.report.page import write_report
 from fer_lightning.runs.record import read_runs
 from fer_lightning.words import named, number, percent
-from tests.conftest import ROOT, SMALL, command, options
+from tests import processes
+from tests.conftest import ROOT, command, options
 
 FIGURES = ("training_graphs", "confusion_matrix", "per_class", "augmentation", "embeddings_pca", "embeddings_tsne")
 SWEEP_FIGURES = ("scores", "training_graphs", "options", "confusion_matrices", "per_class")
@@ -32,23 +33,19 @@ CHROMIUM = Path("/usr/bin/chromium")
 @pytest.fixture(scope="module")
 def sweep(tmp_path_factory) -> Path:
     """The folder of a sweep of four jobs, two of which fail."""
-    cwd = tmp_path_factory.mktemp("sweep")
-    swept = ("optimizer=adam,sgd", "data.batch_size=16,300", "trainer.limit_train_batches=12", "loss=triplet")
-    done = command(
-        cwd,
-        ROOT / "train.py",
-        "-m",
-        *options("small", "tiny", "logger=wandb", "sampler.classes_per_batch=4", *swept),
-        "logger.wandb.tags=[mine]",
-        "logger.wandb.notes=first try",
-        "hydra.sweep.dir=out",
-    )
-    assert done.returncode == 1  # 300 pictures are more than there are
-    assert "job 1 of 4: data.batch_size=16 optimizer=adam\n" in done.stdout
-    assert re.search(r"job 4 of 4: .*; about \d+ (s|min) left", done.stdout)
-    assert re.search(r"\nBest: data.batch_size=16 optimizer=(adam|sgd), validation accuracy ", done.stdout)
-    assert re.search(r"\nIs the best really better\? (Yes|No|Too early to say), the", done.stdout)
-    return cwd / "out"
+    output = tmp_path_factory.mktemp("sweep") / "output.txt"
+    swept = ("optimizer=adam,sgd", "data.batch_size=300,16", "trainer.limit_train_batches=4", "loss=triplet")
+    noted = ("logger=wandb", "logger.wandb.tags=[mine]", "logger.wandb.notes=first try", "hydra.sweep.dir=out")
+    tiny = options("small", "tiny", "sampler.classes_per_batch=4", "callbacks.media.map_faces=60")
+    process = processes.start(processes.command, output, "-m", *options(*tiny, *swept), *noted)
+    process.join()
+    said = output.read_text()
+    assert process.exitcode == 1  # 300 pictures are more than there are
+    assert "job 1 of 4: data.batch_size=300 optimizer=adam\n" in said
+    assert re.search(r"job 4 of 4: .*; about \d+ (s|min) left", said)
+    assert re.search(r"\nBest: data.batch_size=16 optimizer=(adam|sgd), validation accuracy ", said)
+    assert re.search(r"\nIs the best really better\? (Yes|No|Too early to say), the", said)
+    return output.parent / "out"
 
 
 @cache
@@ -161,9 +158,9 @@ def test_what_opens_first_in_wandb_is_what_matters(sweep):
 def test_broken_figure_is_counted_and_the_chosen_checkpoint_uploaded(run_here, tmp_path, monkeypatch):
     monkeypatch.setenv("WANDB_DATA_DIR", str(tmp_path / "staged"))
     monkeypatch.setenv("WANDB_CACHE_DIR", str(tmp_path / "cached"))
-    options = ("trainer.max_epochs=1", "trainer.limit_train_batches=12", "optimizer.lr=1e-2")
     broken = ("logger.wandb.log_model=true", "+callbacks.media.maps.tsne.metric=nowhere")
-    done = run_here("train.py", *SMALL[:-1], *options, *broken, "hydra.run.dir=run")
+    brief = options("small", "tiny", "brief", "logger=wandb", "hydra.callbacks.jobs.report=false")
+    done = run_here("train.py", *brief, *broken, "hydra.run.dir=run")
     assert done.code == 0
     assert "embeddings_tsne could not be made (InvalidParameterError: The 'metric' parameter of TSNE" in done.text
     assert "figures and tables that this run lacks: 1; its metrics are whole" in done.text
