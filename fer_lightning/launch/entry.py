@@ -26,7 +26,7 @@ def run(task: Callable[[], object], config_name: str) -> None:
     listen()
     outlast_console()
     if {"-h", "--help"} & set(sys.argv[1:]):
-        from fer_lightning.launch.help import write_help  # here, for a mistyped option needs no pydantic
+        from fer_lightning.launch.help import write_help  # here, for a mistyped choice needs no pydantic
 
         print(write_help(config_name))
         return
