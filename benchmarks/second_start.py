@@ -13,7 +13,8 @@ IMPORTS = "import lightning, torch, torchvision, albumentations, pytorch_metric_
 
 def first_step(folder: Path) -> float:
     """Return the seconds until a training has written its first row of metrics; it is ended then."""
-    options = ["trainer.log_every_n_steps=1", *COMMON, *source(), f"hydra.run.dir={folder}/{time.time()}"]
+    every = ["trainer.log_every_n_steps=1", "logger.csv.buffer_size=1"]  # else a hundred rows are written at once
+    options = [*every, *COMMON, *source(), f"hydra.run.dir={folder}/{time.time()}"]
     began = time.perf_counter()
     process = start(str(ROOT / "train.py"), *options, f"paths.cache_dir={CACHE}", folder=folder, stderr=DEVNULL)
     while not any(file.stat().st_size for file in folder.glob("*/metrics.csv")):

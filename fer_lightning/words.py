@@ -1,4 +1,4 @@
-"""How figures stand in every text for people: shares, differences of shares, and metrics in words."""
+"""How figures stand in every text for people: shares, differences of shares, lengths of time, and metrics in words."""
 
 NAMES = {
     "val/accuracy": "validation accuracy",
@@ -24,6 +24,14 @@ def number(share: float, digits: int = 1) -> str:
 def points(difference: float) -> str:
     """Return a difference of two shares in points, with its sign."""
     return f"{100 * difference:+.1f}"
+
+
+def duration(seconds: float) -> str:
+    """Return a length of time as people say it: seconds up to two minutes, then minutes, then hours."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
 
 
 def value(metric: str, figure: float) -> str:

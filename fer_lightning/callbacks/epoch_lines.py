@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from lightning.pytorch.callbacks import Callback
 
-from fer_lightning.data.progress import in_words
+from fer_lightning.words import duration
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ class EpochLines(Callback):
         if self.steps == MEASURED and trainer.current_epoch == self.begun:  # an epoch's line knows better
             step = (time.monotonic() - self.warm) / (MEASURED - WARM_UP)
             epoch = step * (trainer.num_training_batches + FORWARD * _validation_batches(trainer))
-            log.info("about %s for the %d epochs", in_words(epoch * self._left(trainer)), self._left(trainer))
+            log.info("about %s for the %d epochs", duration(epoch * self._left(trainer)), self._left(trainer))
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         """Log the line; the epoch's validation is already done."""
@@ -68,8 +68,8 @@ class EpochLines(Callback):
         figures = "  ".join(f"{name} {numbers[name].item():.4f}" for name in self.metrics if name in numbers)
         seconds = time.monotonic() - self.start
         done, left = trainer.current_epoch + 1, self._left(trainer) - 1
-        more = f", about {in_words(seconds / (done - self.begun) * left)} left" if left > 0 else ""
-        log.info("epoch %d/%d  %s  %s%s", done, trainer.max_epochs, figures, in_words(seconds), more)
+        more = f", about {duration(seconds / (done - self.begun) * left)} left" if left > 0 else ""
+        log.info("epoch %d/%d  %s  %s%s", done, trainer.max_epochs, figures, duration(seconds), more)
 
     def _left(self, trainer: Any) -> int:
         """Return the number of epochs to come, the one at hand included."""

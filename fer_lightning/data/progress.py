@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.progress import track as bar
 
 from fer_lightning.data.names import printable
+from fer_lightning.words import duration
 
 log = logging.getLogger(__name__)
 
@@ -35,12 +36,4 @@ def track(work: Iterable, description: str, total: int | None = None) -> Iterabl
         if now - said > 10 and total:
             said = now
             left = (now - start) / (done + 1) * (total - done - 1)
-            log.info("%s: %d of %d, about %s left", description, done + 1, total, in_words(left))
-
-
-def in_words(seconds: float) -> str:
-    """Return a length of time as people say it: seconds up to two minutes, then minutes, then hours."""
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
+            log.info("%s: %d of %d, about %s left", description, done + 1, total, duration(left))

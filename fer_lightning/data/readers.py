@@ -8,7 +8,7 @@ import logging
 import time
 import zipfile
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -16,7 +16,7 @@ import numpy as np
 
 from fer_lightning.data.cache import load_arrays, save_arrays
 from fer_lightning.data.classes import wrong_names
-from fer_lightning.data.demo import draw_faces
+from fer_lightning.data.demo import SOURCE, draw_faces, drawing
 from fer_lightning.data.faces import CLASSES, Faces, fingerprint
 from fer_lightning.data.listing import (
     KAGGLE,
@@ -69,7 +69,8 @@ def read_faces(
             raise UserError(
                 "data.classes is for faces of your own, and data.root=null draws faces of seven: leave it out"
             )
-        return draw_faces(**drawn, image_size=image_size)
+        cache = Path(cache_dir) / f"drawn-v{CACHE_VERSION}-{image_size}px-{drawing(drawn)}.npz"
+        return load_or_make(cache, SOURCE, image_size, names, lambda: draw_faces(**drawn, image_size=image_size))
     path = download() if root == "kaggle" else locate(root)
     source = KAGGLE if root == "kaggle" else write_name(file_name(path.name))
 
@@ -105,13 +106,21 @@ def scan_line(faces: Faces) -> str:
     return "\n".join(lines + [f"  {remark}" for remark in faces.remarks])
 
 
-def _read_or_load(
-    path: Path, source: str, files: Files, remarks: Remarks, cache: Path, image_size: int, classes: tuple[str, ...]
+def load_or_make(
+    cache: Path, source: str, image_size: int, classes: tuple[str, ...], make: Callable[[], Faces]
 ) -> Faces:
-    """Return the faces from the cache, or read them and fill it."""
-    start = time.perf_counter()
+    """Return the faces that a file of the cache holds, or make them and fill it.
+
+    Args:
+        cache: The file, whose name holds all that decides the faces.
+        source: Where they come from, for people.
+        image_size: Height and width, pixels.
+        classes: Names of their classes.
+        make: Reads or draws them.
+    """
 
     def cached(arrays: Mapping[str, np.ndarray]) -> Faces:
+        best = arrays.get("best_possible")
         faces = Faces(
             images=arrays["images"],
             labels=arrays["labels"],
@@ -121,6 +130,8 @@ def _read_or_load(
             fingerprint=str(arrays["fingerprint"]),
             unreadable=tuple((str(name), str(why)) for name, why in arrays["unreadable"]),
             remarks=tuple(map(str, arrays["remarks"])),
+            best_possible=None if best is None else float(best),
+            true_labels=arrays.get("true_labels"),
             classes=classes,
         )
         faces.check(image_size)
@@ -128,8 +139,8 @@ def _read_or_load(
 
     faces = load_arrays(cache, cached)
     if faces is None:
-        log.info("Reading the faces of %s", path)
-        faces = _read(path, source, files, remarks, image_size, classes)
+        faces = make()
+        known = {"best_possible": faces.best_possible, "true_labels": faces.true_labels}  # of drawn faces alone
         save_arrays(
             cache,
             images=faces.images,
@@ -139,7 +150,22 @@ def _read_or_load(
             fingerprint=np.array(faces.fingerprint),
             unreadable=np.array(faces.unreadable, dtype=str).reshape(-1, 2),
             remarks=np.array(faces.remarks, dtype=str),
+            **{name: np.array(content) for name, content in known.items() if content is not None},
         )
+    return faces
+
+
+def _read_or_load(
+    path: Path, source: str, files: Files, remarks: Remarks, cache: Path, image_size: int, classes: tuple[str, ...]
+) -> Faces:
+    """Return the faces from the cache, or read them and fill it; say how long that took."""
+    start = time.perf_counter()
+
+    def read() -> Faces:
+        log.info("Reading the faces of %s", path)
+        return _read(path, source, files, remarks, image_size, classes)
+
+    faces = load_or_make(cache, source, image_size, classes, read)
     log.info("%s: %s faces in %.1f s", path, f"{len(faces):,}", time.perf_counter() - start)
     return faces
 

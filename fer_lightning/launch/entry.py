@@ -9,7 +9,6 @@ from fer_lightning.launch.claims import at_hand, release, withdraw
 from fer_lightning.launch.console import outlast_console
 from fer_lightning.launch.environment import check_python, rank
 from fer_lightning.launch.guesses import check_flags
-from fer_lightning.launch.help import write_help
 from fer_lightning.launch.messages import explain
 from fer_lightning.launch.resume import resume_arguments
 from fer_lightning.signals import Interrupted, command, listen
@@ -27,6 +26,8 @@ def run(task: Callable[[], object], config_name: str) -> None:
     listen()
     outlast_console()
     if {"-h", "--help"} & set(sys.argv[1:]):
+        from fer_lightning.launch.help import write_help  # here, for a mistyped choice needs no pydantic
+
         print(write_help(config_name))
         return
     traced = os.environ.get("HYDRA_FULL_ERROR") == "1" and INHERITED not in os.environ

@@ -1,11 +1,14 @@
 """Where a run happens: what must hold of the machine before torch is imported, its processes, its warnings."""
 
 import ctypes
+import gc
 import os
 import re
 import shutil
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, requires, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -33,6 +36,16 @@ def quiet() -> None:
     for notice in NOTICES:
         warnings.filterwarnings("ignore", notice)
     warnings.filterwarnings("error", "Argument.* not valid", UserWarning)
+
+
+@contextmanager
+def importing() -> Iterator[None]:
+    """Look for no garbage while libraries are imported: nearly all that they define stays, and the search is slow."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def rank() -> int:

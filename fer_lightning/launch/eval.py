@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 import fer_lightning.launch.resolvers  # noqa: F401  registers what conf/ computes
 from fer_lightning.launch.checks import check
 from fer_lightning.launch.entry import run
-from fer_lightning.launch.environment import rank
+from fer_lightning.launch.environment import importing, rank
 from fer_lightning.runs.overrides import CONF
 from fer_lightning.runs.record import Record, read_record
 
@@ -34,9 +34,10 @@ def main(cfg: DictConfig) -> float:
     """Return the test accuracy."""
     check(cfg, "eval")
 
-    import lightning  # here, so that --help, completion and refusals answer without waiting for torch
+    with importing():  # here, so that --help, completion and refusals answer without waiting for torch
+        import lightning
 
-    from fer_lightning.runs.checkpoints import read_overrides
+        from fer_lightning.runs.checkpoints import read_overrides
 
     # The checkpoint's own settings first, then what this command line says.
     overrides = [*read_overrides(cfg.checkpoint), *HydraConfig.get().overrides.task]

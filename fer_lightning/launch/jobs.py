@@ -17,7 +17,6 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
 from fer_lightning import signals
-from fer_lightning.data.progress import in_words
 from fer_lightning.errors import UserError
 from fer_lightning.launch.claims import claim, lost, withdraw
 from fer_lightning.launch.environment import quiet
@@ -38,8 +37,11 @@ from fer_lightning.report.table import collect, show_table, tabulate, writing
 from fer_lightning.runs.command import OPTIONS, WHOLE, command, is_sweep, key
 from fer_lightning.runs.files import write_text
 from fer_lightning.runs.record import NAME, Status, read_record, read_runs, write_record
+from fer_lightning.words import duration
 
 log = logging.getLogger(__name__)
+
+PAUSE = 60  # seconds between two reports of a sweep, as long as jobs are left: each takes longer than the one before
 
 
 def final(method: Callable[..., None]) -> Callable[..., None]:
@@ -56,6 +58,14 @@ def final(method: Callable[..., None]) -> Callable[..., None]:
             raise SystemExit(f"error: {sentence}") from error
 
     return call
+
+
+def attempt(write: Callable[..., None], *arguments: Any) -> None:
+    """Write a report; what goes wrong costs no more than that."""
+    try:
+        write(*arguments)
+    except Exception as error:
+        log.warning("the report could not be written (%s: %s)", type(error).__name__, error)
 
 
 class Jobs(Callback):
@@ -119,7 +129,7 @@ class Jobs(Callback):
         if done := len(now := [job for job in ended if job["now"]]):
             audited = max(job.get("audit_seconds", 0.0) for job in now)  # by one job, for all of them
             seconds = (time.time() - self.start - audited) / done * max(0, jobs - len(ended))
-            left = f"; about {in_words(seconds)} left"
+            left = f"; about {duration(seconds)} left"
         own = " ".join(option for option in config.hydra.overrides.task if key(option) in swept(self.sweep))
         log.info("job %d of %d: %s%s", config.hydra.job.num + 1, jobs, own, left)
 
@@ -139,12 +149,12 @@ class Jobs(Callback):
             log.warning("job %d has not begun: %s", config.hydra.job.num + 1, error)
         if self.ledger and not refused:
             _close(config, error)
-        if self.report:
-            try:
-                self.publish(config, refused)
-            except Exception as error:  # costs no more than the report
-                log.warning("the report could not be written (%s: %s)", type(error).__name__, error)
-        if self.ledger and self.sweep is not None and is_last(self.sweep, config):
+        if self.report and not refused:
+            attempt(report_run, config)
+        last = self.ledger and self.sweep is not None and is_last(self.sweep, config)
+        if self.report and self.sweep is not None:
+            attempt(self.report_sweep, config, last)
+        if last and self.sweep is not None:
             self._conclude(self.sweep, config)
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
@@ -170,27 +180,26 @@ class Jobs(Callback):
             torch.cuda.empty_cache()
         return diagnosis
 
-    def publish(self, config: DictConfig, refused: bool = False) -> None:
-        """Write the report of a job that has results, and that of its sweep; with its last job close the sweep."""
-        if not refused:
-            report_run(config)
-        if self.sweep is not None and any(Path(config.hydra.sweep.dir).glob(f"*/{NAME}")):
-            self._report_sweep(self.sweep, config)
-
-    def _report_sweep(self, sweep: DictConfig, config: DictConfig) -> None:
+    def report_sweep(self, config: DictConfig, last: bool) -> None:
+        """Write the report of a sweep that has results; with its last job close it."""
         folder = Path(config.hydra.sweep.dir)
+        if not any(folder.glob(f"*/{NAME}")):
+            return
         with writing(folder):
+            page = folder / "report.html"
+            written = page.stat().st_mtime if page.is_file() else 0.0
+            if not last and time.time() - max(self.start, written) < PAUSE:
+                return
             runs = read_runs(folder)
             if not any(one.predictions or config.objective in one.metrics for one in runs):
                 return
             from fer_lightning.report.page import write_report  # loads long: only where there is something
 
             write_report(folder, runs)
-            ended = len(self._ended(folder)) + refused_jobs(folder) == count_jobs(sweep)
-            if ended and "wandb" in config.logger and not config.trainer.fast_dev_run:
+            if last and "wandb" in config.logger and not config.trainer.fast_dev_run:
                 from fer_lightning.report.wandb import log_sweep
 
-                if outdated(folder / "wandb", folder.glob(f"*/{NAME}")):  # else another job has done so
+                if outdated(folder / "wandb", folder.glob(f"*/{NAME}")):  # else there is nothing new
                     log_sweep(folder, config)
 
     def _ended(self, sweep: Path) -> list[dict[str, Any]]:

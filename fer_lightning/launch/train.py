@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 import fer_lightning.launch.resolvers  # noqa: F401  registers what conf/ computes
 from fer_lightning.launch.checks import check
 from fer_lightning.launch.entry import run
-from fer_lightning.launch.environment import rank
+from fer_lightning.launch.environment import importing, rank
 from fer_lightning.launch.resume import finished, resumed
 from fer_lightning.runs.command import WHOLE
 from fer_lightning.runs.nodes import own_values
@@ -32,9 +32,10 @@ def main(cfg: DictConfig) -> float:
     if (objective := finished(cfg)) is not None:
         return objective
 
-    import lightning  # here, so that --help, completion and refusals answer without waiting for torch
+    with importing():  # here, so that --help, completion and refusals answer without waiting for torch
+        import lightning
 
-    from fer_lightning.runs.checkpoints import take_weights
+        from fer_lightning.runs.checkpoints import take_weights
 
     checkpoint = resumed(cfg)
     settings = hyperparameters(cfg)  # before the parts are made, which puts values in the place of references

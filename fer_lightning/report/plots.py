@@ -148,14 +148,14 @@ def per_class(board: Board) -> Plot | None:
     values = {label: f1_per_class(confusion_of(run)) for label, run in _alike(board)[:LINES]}
     if not values:
         return None
-    classes = board.scored[0][1].classes
+    classes, several = board.scored[0][1].classes, len(values) > 1
     return Plot(
         "per_class",
         f"F1 per class{_of_the_best(board)}",
         "The harmonic mean of a class's precision and recall.",
         lambda: figures.per_class(values, classes, "F1"),
-        [lambda: figures.per_class(values, classes, "F1", legend=False)],
-        [(label, run_color(number), "-") for number, label in enumerate(values)] if len(values) > 1 else (),
+        [lambda: figures.per_class(values, classes, "F1", legend=False)] if several else (),
+        [(label, run_color(number), "-") for number, label in enumerate(values)] if several else (),
     )
 
 

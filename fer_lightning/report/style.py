@@ -29,6 +29,7 @@ def save(figure: Figure, path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     with rc_context(STYLE):
         figure.savefig(path, dpi=DPI, metadata={"Software": None})
+        figure.set_layout_engine("none")  # it has found every place, which takes as long as drawing
         figure.savefig(path.with_suffix(".svg"), metadata={"Date": None})
     return path
 

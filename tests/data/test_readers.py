@@ -3,6 +3,7 @@ import os
 import re
 import sys
 import zipfile
+from dataclasses import fields
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,6 +12,7 @@ import pytest
 from PIL import Image
 
 from fer_lightning.data import listing, readers, scans
+from fer_lightning.data.demo import draw_faces
 from fer_lightning.data.faces import CLASSES
 from fer_lightning.data.readers import read_faces, scan_line
 from fer_lightning.errors import UserError
@@ -381,10 +383,20 @@ def test_kaggle(tmp_path, read, monkeypatch):
         read("kaggle")
 
 
-def test_drawn_faces_where_no_root_is_given(tmp_path, monkeypatch):
-    monkeypatch.setattr(readers, "draw_faces", lambda **given: given)
-    drawn = {"count": 70, "wrong_label_share": 0.1, "seed": 3}
-    assert read_faces(None, str(tmp_path), drawn, 64) == {**drawn, "image_size": 64}
+def test_drawn_faces_where_no_root_is_given_and_from_the_cache_what_was_drawn(tmp_path, monkeypatch):
+    drawn = {"count": 100, "wrong_label_share": 0.1, "seed": 3}
+    first, plain = read_faces(None, str(tmp_path), drawn, 16), draw_faces(**drawn, image_size=16)
+    monkeypatch.setattr(readers, "draw_faces", None)
+    again = read_faces(None, str(tmp_path), drawn, 16)
+    for field in fields(plain):
+        for faces in (first, again):
+            np.testing.assert_array_equal(getattr(faces, field.name), getattr(plain, field.name))
+    assert (again.labels.dtype, again.true_labels.dtype) == (np.int64, np.int64)
+    with pytest.raises(TypeError):  # other faces are drawn
+        read_faces(None, str(tmp_path), drawn | {"seed": 4}, 16)
+    monkeypatch.setattr(np, "__version__", "0")  # which may draw other numbers
+    with pytest.raises(TypeError):
+        read_faces(None, str(tmp_path), drawn, 16)
 
 
 @pytest.mark.real_faces

@@ -1,6 +1,7 @@
 """What --help shows, what is guessed of a mistyped option, and refusals: early, in words, without a trace on disk."""
 
 import ctypes
+import gc
 import json
 import re
 import sys
@@ -13,7 +14,7 @@ from fer_lightning.data.listing import check_source
 from fer_lightning.errors import UserError
 from fer_lightning.launch import environment, messages
 from fer_lightning.launch.claims import claim, release, withdraw
-from fer_lightning.launch.environment import Build, check_gpu, torch_build
+from fer_lightning.launch.environment import Build, check_gpu, importing, torch_build
 from fer_lightning.launch.guesses import PROGRAMS, check_flags, known_keys, meant, no_choice
 from fer_lightning.launch.help import EXAMPLES, GROUPS, WIDTH, write_help
 from fer_lightning.launch.messages import explain
@@ -267,3 +268,9 @@ def test_faces_that_are_refused_leave_no_run(tmp_path, run_here):
     assert done.code == 1
     assert "holds no faces in a known layout" in done.text
     assert not (tmp_path / "out").exists()
+
+
+def test_garbage_is_looked_for_again_once_the_libraries_are_imported():
+    with importing():
+        assert not gc.isenabled()
+    assert gc.isenabled()

@@ -73,8 +73,9 @@ def end_job(number: int, sweep: Path, jobs: Jobs) -> None:
         meet.wait(60)
         write_json(folder / "metrics.json", {"status": "completed", "val/accuracy": number / 8, "overrides": ""})
         tabulate(folder.parent, config.objective)
-        jobs.publish(config)
-        if is_last(jobs.sweep, config):
+        last = is_last(jobs.sweep, config)
+        jobs.report_sweep(config, last)
+        if last:
             with (folder.parent / "tables").open("a") as file:
                 file.write("one\n")
 

@@ -11,8 +11,10 @@ from filelock import FileLock
 from omegaconf import OmegaConf
 
 from fer_lightning.launch import resume
+from fer_lightning.launch.jobs import PAUSE, Jobs
 from fer_lightning.models.module import ExpressionModule
 from fer_lightning.runs.checkpoints import load
+from fer_lightning.runs.files import write_json
 from fer_lightning.runs.record import ASIDE, read_record
 from tests.conftest import options
 
@@ -157,3 +159,21 @@ def test_a_refused_command_leaves_a_completed_run_as_it_is(tmp_path, run_here):
     assert "holds a run already" in done.text
     assert {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()} == before
     assert OmegaConf.load(tmp_path / "run/.hydra/config.yaml").seed == 0
+
+
+def test_the_report_of_a_sweep_waits_while_jobs_are_left_and_is_whole_in_the_end(tmp_path):
+    jobs = Jobs(claim=False, ledger=True, report=True)
+    config = OmegaConf.create({"objective": "val/accuracy", "logger": {}, "hydra": {"sweep": {"dir": str(tmp_path)}}})
+
+    def end(job: str, last: bool) -> int:
+        (tmp_path / job).mkdir()
+        write_json(tmp_path / job / "metrics.json", {"status": "completed", "val/accuracy": 0.5})
+        jobs.report_sweep(config, last)
+        table = tmp_path / "sweep.md"
+        return table.read_text().count("| job") if table.is_file() else 0
+
+    assert end("job0", last=False) == 0
+    jobs.start -= PAUSE
+    assert end("job1", last=False) == 3
+    assert end("job2", last=False) == 3
+    assert end("job3", last=True) == 5
