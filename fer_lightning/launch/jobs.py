@@ -41,7 +41,7 @@ from fer_lightning.words import duration
 
 log = logging.getLogger(__name__)
 
-PAUSE = 60  # seconds between two reports of a sweep, as long as jobs are left: each takes longer than the one before
+PAUSE = 300  # seconds between two reports of a sweep, as long as jobs are left: each takes longer than the one before
 
 
 def final(method: Callable[..., None]) -> Callable[..., None]:
