@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import lightning
 import torch
 from lightning.pytorch.callbacks import WeightAveraging
 from lightning.pytorch.trainer.states import TrainerFn
-from torch import nn
+from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from fer_lightning.errors import UserError
@@ -23,12 +24,14 @@ class AveragedWeights(WeightAveraging):
     and a test in the process that has trained, which it would give the latest weights.
 
     Args:
-        decay: Share of the average that a step leaves; 1 / (1 - decay) steps count.
+        decay: Share of the average that a step leaves; 1 / (1 - decay) steps count. After the first n steps it is
+            (1 + n) / (10 + n) at most, as in TensorFlow's ExponentialMovingAverage: a constant share would keep much
+            of the weights that a short training begins with.
         start: Steps of training before the average begins.
     """
 
     def __init__(self, decay: float, start: int) -> None:
-        super().__init__(multi_avg_fn=get_ema_multi_avg_fn(decay))
+        super().__init__(multi_avg_fn=partial(_average, decay))
         self.start = start
         self.in_use = False  # whether the module holds the average, and the average the latest weights
 
@@ -106,6 +109,12 @@ class AveragedWeights(WeightAveraging):
         names = _learning(pl_module).state_dict().keys()
         average = {name: checkpoint["state_dict"][name] for name in names}
         super().on_load_checkpoint(trainer, pl_module, checkpoint | {"state_dict": average})
+
+
+def _average(decay: float, averages: list[Tensor], latest: list[Tensor], steps: int | Tensor) -> None:
+    """Move each average, in place, towards the latest weights, as the step after so many others does."""
+    count = int(steps)
+    get_ema_multi_avg_fn(min(decay, (1 + count) / (10 + count)))(averages, latest, steps)
 
 
 def _learning(module: Any) -> Any:
