@@ -116,9 +116,12 @@ def _reachable(server: SplitResult) -> bool:
 
 
 def run_id(output_dir: str) -> str:
-    """Return the id under which a run's folder is known to W&B: its earlier one, or a new one."""
+    """Return the id under which a run's folder is known to W&B: its earlier one, or a new one.
+
+    YAML quotes an id of digits, and one like 12e4, which would be numbers.
+    """
     config = Path(output_dir) / "config.yaml"
-    earlier = config.is_file() and re.search(r"^run_id: (\w+)$", config.read_text(encoding="utf-8"), re.MULTILINE)
+    earlier = config.is_file() and re.search(r"^run_id: '?(\w+)'?$", config.read_text(encoding="utf-8"), re.MULTILINE)
     return earlier[1] if earlier else uuid4().hex[:12]
 
 
