@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 import torch
 from lightning.pytorch import LightningModule
+from omegaconf import OmegaConf
 from PIL import Image
 
 from fer_lightning.callbacks.health import Health

@@ -10,7 +10,7 @@ from fer_lightning.data.faces import CLASSES
 
 ALLOWED = 0.4
 OPTIONS = (
-    "data.drawn.count=200",
+    "data.drawn.count=400",
     f"data.drawn.wrong_label_share={1 - ALLOWED}",
     "classifier.k=1",
     "trainer.max_epochs=1",
