@@ -1,6 +1,7 @@
-"""Which pictures train, validate and test, and what leaks from the training side into the test side."""
+"""Which pictures train, validate and test, what leaks from the training side into the test side, and the deal."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -85,3 +86,25 @@ class Partition:
 
     def _training_side(self) -> np.ndarray:
         return np.union1d(self.train, self.gallery)
+
+
+def deal(
+    rows: np.ndarray, labels: np.ndarray, groups: np.ndarray, shares: Sequence[float], seed: int
+) -> list[np.ndarray]:
+    """Return one part of the rows per share, each stratified by class and ascending; groups stay together.
+
+    Each row of the table draws its own place in the order, so that a group more or less moves none of the others: what
+    the search for twins finds at its threshold differs by the processor's rounding.
+    """
+    places = np.random.default_rng(seed).permutation(len(labels))
+    heads, position = np.unique(groups[rows], return_index=True)
+    head_labels = labels[rows[position]]  # a group with contradictory labels counts for the class of its first face
+    dealt: list[list[np.ndarray]] = [[] for _ in shares]
+    for label in np.unique(head_labels):
+        own = heads[head_labels == label]
+        own = own[np.argsort(places[own])]
+        borders = np.round(np.cumsum(shares)[:-1] * len(own)).astype(int)
+        borders = np.maximum(borders, np.arange(1, len(shares)))  # one group at least for each part but the last
+        for part, heads_of_part in zip(dealt, np.split(own, borders), strict=True):
+            part.append(heads_of_part)
+    return [rows[np.isin(groups[rows], np.concatenate(part))] for part in dealt]

@@ -4,14 +4,14 @@ Each takes the table of faces and its twins and returns a ``Partition`` that car
 itself what leaks from its training side into its test side: a protocol of yours is labelled as ours are.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 
 from fer_lightning.data.augmentation import Chain
 from fer_lightning.data.faces import Faces
-from fer_lightning.data.partition import Partition
+from fer_lightning.data.partition import Partition, deal
 from fer_lightning.data.progress import track
 from fer_lightning.data.twins import Twins
 from fer_lightning.errors import UserError
@@ -227,25 +227,3 @@ def _held_out(faces: Faces, protocol: str) -> np.ndarray:
             "add a folder validation/ or test/ beside train/, or use protocol=kfold"
         )
     return rows
-
-
-def deal(
-    rows: np.ndarray, labels: np.ndarray, groups: np.ndarray, shares: Sequence[float], seed: int
-) -> list[np.ndarray]:
-    """Return one part of the rows per share, each stratified by class and ascending; groups stay together.
-
-    Each row of the table draws its own place in the order, so that a group more or less moves none of the others: what
-    the search for twins finds at its threshold differs by the processor's rounding.
-    """
-    places = np.random.default_rng(seed).permutation(len(labels))
-    heads, position = np.unique(groups[rows], return_index=True)
-    head_labels = labels[rows[position]]  # a group with contradictory labels counts for the class of its first face
-    dealt: list[list[np.ndarray]] = [[] for _ in shares]
-    for label in np.unique(head_labels):
-        own = heads[head_labels == label]
-        own = own[np.argsort(places[own])]
-        borders = np.round(np.cumsum(shares)[:-1] * len(own)).astype(int)
-        borders = np.maximum(borders, np.arange(1, len(shares)))  # one group at least for each part but the last
-        for part, heads_of_part in zip(dealt, np.split(own, borders), strict=True):
-            part.append(heads_of_part)
-    return [rows[np.isin(groups[rows], np.concatenate(part))] for part in dealt]

@@ -15,10 +15,9 @@ from torch import Tensor
 
 from fer_lightning.data.audit import Audit
 from fer_lightning.data.faces import Faces
-from fer_lightning.data.partition import Partition
+from fer_lightning.data.partition import Partition, deal
 from fer_lightning.data.pictures import Pictures
 from fer_lightning.data.progress import track
-from fer_lightning.data.protocols import deal
 from fer_lightning.models.classifiers import Classifier
 
 FOLDS = 10
