@@ -132,7 +132,7 @@ def test_scheduler_by_steps_rises_and_falls_to_nothing(make_cfg):
 
 
 def test_a_rise_of_one_step_is_refused_in_a_new_run_alone(make_cfg):
-    """Fault 160: torch divides by the steps of the rise less one; a run that goes on has its checkpoint's rates."""
+    """Fault 162: torch divides by the steps of the rise less one; a run that goes on has its checkpoint's rates."""
     for share, steps in ((0.05, 20), (0.5, 2)):
         model = instantiate(make_cfg("scheduler=warmup_cosine", f"scheduler.pct_start={share}").model)
         model.trainer = SimpleNamespace(ckpt_path=None, estimated_stepping_batches=steps)
