@@ -297,7 +297,8 @@ def test_folder_that_holds_a_run_is_not_overwritten(tmp_path, run_here):
 def test_killed_and_hanging_workers(run_here, monkeypatch):
     """Faults 6 and 7: a worker dies of a bus error as with a full /dev/shm; another never answers."""
     monkeypatch.setattr(TrainingPictures, "pixels", lambda *_: os.kill(os.getpid(), signal.SIGBUS))
-    done = run_here("train.py", *TINY, "data.num_workers=1")
+    # A death that comes just as the training process begins to wait is seen when that wait is over.
+    done = run_here("train.py", *TINY, "data.num_workers=1", "data.worker_timeout=20")
     assert done.code == 1, done.text
     assert "data.num_workers=0" in done.text.splitlines()[-1]
     assert "--shm-size" in done.text.splitlines()[-1]
