@@ -39,6 +39,7 @@ class FacesDataModule(lightning.LightningDataModule):
         root: Folder, zip or csv of faces, "kaggle" to download, or None for the synthetic faces.
         cache_dir: Folder for faces that were read once.
         classes: Names of the classes, in the order of the labels.
+        votes: FER+'s file of votes, which label the rows of ``fer2013.csv``; None for the source's own labels.
         image_size: Height and width of the faces, pixels; faces of another size are resized to it.
         drawn: Arguments of ``fer_lightning.data.demo.draw_faces``, without the size.
         protocol: Function from a table of faces and its twins to a ``Partition``.
@@ -60,6 +61,7 @@ class FacesDataModule(lightning.LightningDataModule):
         root: str | None,
         cache_dir: str,
         classes: Sequence[str],
+        votes: str | None,
         image_size: int,
         drawn: Mapping[str, Any],
         protocol: Callable[[Faces, Twins], Partition],
@@ -78,6 +80,7 @@ class FacesDataModule(lightning.LightningDataModule):
         self.root = root
         self.cache_dir = cache_dir
         self.classes = classes
+        self.votes = votes
         self.image_size = int(image_size)
         self.drawn = drawn
         self.protocol = protocol
@@ -91,7 +94,7 @@ class FacesDataModule(lightning.LightningDataModule):
     @cached_property
     def faces(self) -> Faces:
         """Read the faces and say what was found."""
-        faces = read_faces(self.root, self.cache_dir, self.drawn, self.image_size, self.classes)
+        faces = read_faces(self.root, self.cache_dir, self.drawn, self.image_size, self.classes, self.votes)
         log.info(scan_line(faces))
         return faces
 

@@ -35,6 +35,7 @@ from fer_lightning.data.listing import (
 from fer_lightning.data.names import file_name, write_name
 from fer_lightning.data.scans import Scan, read_csv, read_pictures
 from fer_lightning.data.tree import check_folders, choose_pictures, find_classes
+from fer_lightning.data.votes import VOTED, relabel
 from fer_lightning.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -45,7 +46,12 @@ CSV_NAMES = ("fer2013.csv", "icml_face_data.csv")
 
 
 def read_faces(
-    root: str | None, cache_dir: str, drawn: Mapping[str, Any], image_size: int, classes: Sequence[str] | None = None
+    root: str | None,
+    cache_dir: str,
+    drawn: Mapping[str, Any],
+    image_size: int,
+    classes: Sequence[str] | None = None,
+    votes: str | None = None,
 ) -> Faces:
     """Return all faces of a source, pictures sorted by name, csv rows as they come; from the cache where it has them.
 
@@ -56,11 +62,14 @@ def read_faces(
         image_size: Height and width that every face is resized to or drawn at, pixels.
         classes: Names of the classes in the order of the labels, or of the numbers of a csv; None for those of the
             source's folders. FER2013's seven are numbered in a csv as FER2013 numbers them.
+        votes: FER+'s file of votes, which label the rows of ``fer2013.csv`` in place of its own labels; None for those.
 
     Raises:
         UserError: If the source is missing, unsafe or damaged, or has not all classes, or more than
             ``MAX_UNREADABLE_SHARE`` of its pictures are unreadable.
     """
+    if votes is not None:
+        return relabel(read_faces(root, cache_dir, drawn, image_size, CLASSES), votes, classes or VOTED)
     names = find_classes(root) if classes is None else tuple(map(str, classes))
     if wrong := wrong_names(names):
         raise UserError(f"data.root={root} with {wrong}")

@@ -9,6 +9,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from fer_lightning.data.listing import check_source, locate
+from fer_lightning.data.votes import read_votes
 from fer_lightning.errors import UserError
 from fer_lightning.launch.environment import check_gpu, check_packages, low_room, rank, started_processes
 from fer_lightning.runs.places import checkpoint_file
@@ -55,6 +56,8 @@ def check(cfg: DictConfig, config_name: str, carrier: str | None = None) -> None
             checkpoint_file(place, option)
     if (root := OmegaConf.select(cfg, "data.root")) not in (None, "kaggle"):  # predict and app need no faces
         check_source(locate(root))
+    if (votes := OmegaConf.select(cfg, "data.votes")) is not None:
+        read_votes(votes)
     output_dir = Path(cfg.paths.output_dir)
     if not output_dir.is_dir():
         raise UserError(

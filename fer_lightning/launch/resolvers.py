@@ -20,6 +20,7 @@ from uuid import uuid4
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from fer_lightning.data.tree import find_classes
+from fer_lightning.data.votes import VOTED
 from fer_lightning.errors import UserError
 from fer_lightning.runs.nodes import Kind, kind
 from fer_lightning.runs.overrides import CONF
@@ -130,9 +131,9 @@ def on_terminal() -> bool:
     return sys.stdout.isatty() and parent_process() is None
 
 
-def classes(root: str | None) -> list[str]:
-    """Return the classes of data.root, by its folders."""
-    return list(find_classes(root))
+def classes(root: str | None, votes: str | None) -> list[str]:
+    """Return the classes of data.root, by its folders, or those of data.votes."""
+    return list(find_classes(root) if votes is None else VOTED)
 
 
 def num_classes(classes: object) -> int:

@@ -103,7 +103,8 @@ def finished(cfg: DictConfig) -> float | None:
         return None
     from fer_lightning.data.readers import read_faces
 
-    faces = read_faces(cfg.data.root, cfg.data.cache_dir, cfg.data.drawn, cfg.data.image_size, cfg.data.classes)
+    data = cfg.data
+    faces = read_faces(data.root, data.cache_dir, data.drawn, data.image_size, data.classes, data.votes)
     others = {
         "settings": differences(OmegaConf.load(folder / "config.yaml"), cfg),
         "code": noted.code != code_fingerprint(),

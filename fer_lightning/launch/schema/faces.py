@@ -57,6 +57,7 @@ class FacesDataModule(Node):
     root: Nullable[Source] = Field(description="folder, .zip or .csv of faces; kaggle downloads; null draws faces")
     cache_dir: Place = Field(description="folder for faces that were read once")
     classes: Names = Field(description="names of the classes, in the order of the labels")
+    votes: Nullable[Place] = Field(description="FER+'s file of votes, the labels of fer2013.csv; null: its own labels")
     image_size: Pixels = Field(description="height and width of the faces, pixels")
     drawn: Drawn = Field(description="the faces that are drawn where data.root is null")
     protocol: Other = Field(description="the node protocol")

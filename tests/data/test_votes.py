@@ -1,0 +1,111 @@
+"""FER+: who wins ten people's votes, which rows are left out, and what cannot be."""
+
+import re
+
+import numpy as np
+import pytest
+
+from fer_lightning.data.faces import CLASSES
+from fer_lightning.data.readers import read_faces
+from fer_lightning.data.votes import VOTED, read_votes
+from fer_lightning.errors import UserError
+from tests.conftest import options
+
+COLUMNS = "neutral,happiness,surprise,sadness,anger,disgust,fear,contempt,unknown,NF"
+USAGES = ("Training", "PublicTest", "PrivateTest")
+WINNERS = {  # votes in the order of the columns -> the winner
+    "10,0,0,0,0,0,0,0,0,0": "neutral",
+    "0,6,4,0,0,0,0,0,0,0": "happy",
+    "0,0,3,0,1,1,1,0,2,1": "surprise",  # 3 of the 5 that more than one person gave
+    "0,0,0,5,0,0,5,0,0,0": None,  # half is no majority
+    "4,0,0,3,3,0,0,0,0,0": None,
+    "1,1,1,1,1,1,1,1,1,1": None,
+    "2,0,0,0,0,0,0,0,8,0": None,  # nobody knows
+    "0,0,0,0,0,0,0,0,0,10": None,  # no face
+}
+
+
+def write(folder, lines, usages=USAGES):
+    """Write both files, each row of votes for one face of every usage; return the csv and the votes."""
+    draw = np.random.default_rng(0)
+    faces, votes = ["emotion,pixels,Usage"], [f"Usage,Image name,{COLUMNS}"]
+    for usage in usages:
+        for number, line in enumerate(lines):
+            pixels = [number, *draw.integers(256, size=48**2 - 1)]
+            faces.append(f"{number % 7},{' '.join(map(str, pixels))},{usage}")
+            votes.append(f"{usage},fer{number:07}.png,{line}")
+    (folder / "fer2013.csv").write_text("\n".join(faces))
+    (folder / "fer2013new.csv").write_text("\n".join(votes))
+    return str(folder / "fer2013.csv"), str(folder / "fer2013new.csv")
+
+
+def one_each():
+    """Return ten votes for each of the eight expressions, by the columns."""
+    return [",".join("10" if at == column else "0" for at in range(10)) for column in range(8)]
+
+
+def test_majority_wins_and_a_single_vote_does_not_count(tmp_path):
+    _, votes = write(tmp_path, WINNERS, ["Training"])
+    assert [vote.winner for vote in read_votes(votes)] == list(WINNERS.values())
+    assert {vote.split for vote in read_votes(votes)} == {"train"}
+
+
+def test_winners_label_the_rows(tmp_path):
+    csv, votes = write(tmp_path, [*one_each(), "0,5,5,0,0,0,0,0,0,0"])
+    faces = read_faces(csv, str(tmp_path / "cache"), {}, 48, votes=votes)
+    assert faces.classes == VOTED
+    assert [VOTED[label] for label in faces.labels[:8]] == [
+        *("neutral", "happy", "surprise", "sad", "angry", "disgust", "fear", "contempt")
+    ]
+    assert faces.counts() == {"train": [1] * 8, "validation": [1] * 8, "test": [1] * 8}
+    assert faces.images[:, 0, 0].tolist() == list(range(8)) * 3  # each row's own picture
+    assert (faces.names[7], faces.names[8]) == ("train/contempt/csv_00008", "validation/neutral/csv_00010")
+    assert faces.remarks == ("Faces left out, since no expression has most of the votes: 3.",)
+    assert faces.source == "fer2013.csv with FER+'s votes"
+    own = read_faces(csv, str(tmp_path / "cache"), {}, 48)
+    assert (len(own), own.classes) == (27, CLASSES)  # the same file by its own labels
+    assert own.fingerprint != faces.fingerprint
+
+
+def test_fewer_classes_leave_their_faces_out(tmp_path):
+    csv, votes = write(tmp_path, one_each())
+    faces = read_faces(csv, str(tmp_path / "cache"), {}, 48, ["sad", "happy"], votes)
+    assert faces.labels.tolist() == [1, 0] * 3
+    assert "Faces left out, since people saw contempt: 3." in faces.remarks
+    np.testing.assert_array_equal(faces.images[:, 0, 0], [1, 3] * 3)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda text: text.replace(",NF", ""), "header: no column nf; give FER"),
+        (lambda text: text.replace("Usage,Image", "usage ,Image").replace("10", "ten", 1), "row 1: .*'ten'"),
+        (lambda text: text.replace("PublicTest", "Public"), "row 9: 'public' is missing or unknown"),
+        (lambda text: text[: text.rindex(",")], "row 24: 'nf' is missing or unknown"),
+        (lambda text: text[: text.rindex("\n")], "votes for 23 rows and fer2013.csv has 24 faces"),
+        (lambda text: text.replace("PrivateTest", "Training"), "or their Usage differs"),
+        (lambda text: text.replace("10,0,0\n", "0,10,0\n"), "no face of train/contempt, test/contempt|train/contempt"),
+    ],
+)
+def test_votes_that_do_not_fit_are_refused(tmp_path, change, words):
+    csv, votes = write(tmp_path, one_each())
+    (tmp_path / "fer2013new.csv").write_text(change((tmp_path / "fer2013new.csv").read_text()))
+    with pytest.raises(UserError, match=words):
+        read_faces(csv, str(tmp_path / "cache"), {}, 48, votes=votes)
+
+
+def test_votes_are_of_a_csv_and_of_known_expressions(tmp_path):
+    csv, votes = write(tmp_path, one_each())
+    with pytest.raises(UserError, match=r"labels the rows of fer2013\.csv: give that file as data.root"):
+        read_faces(None, str(tmp_path), {"count": 100, "wrong_label_share": 0.0, "seed": 0}, 48, votes=votes)
+    with pytest.raises(UserError, match=r"data\.classes=\[happy,calm\] must be some of angry, .* with data.votes"):
+        read_faces(csv, str(tmp_path), {}, 48, ["happy", "calm"], votes)
+    with pytest.raises(UserError, match=r"none.csv cannot be read \(No such file or directory\): give FER"):
+        read_votes(str(tmp_path / "none.csv"))
+
+
+def test_a_network_is_trained_on_the_votes(tmp_path, run_here):
+    csv, votes = write(tmp_path, [line for line in one_each() for _ in range(4)])
+    done = run_here("train.py", f"data.root={csv}", f"data.votes={votes}", *options("small", "plain", "debug=fast"))
+    assert done.code == 0, done.text
+    assert re.search("train +32: (angry|disgust|fear|happy) 4, .* contempt 4", done.text)
