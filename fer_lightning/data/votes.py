@@ -40,7 +40,8 @@ def read_votes(votes: str) -> list[Vote]:
     Raises:
         UserError: If it cannot be read, or a column or a number of it is wrong.
     """
-    path, found, where = Path(votes).expanduser(), [], "header"
+    path, where = Path(votes).expanduser(), "header"
+    found: list[Vote] = []
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             table = csv.reader(file)
