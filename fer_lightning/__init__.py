@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from fer_lightning.models.embedders import TimmEmbedder as TimmEmbedder
     from fer_lightning.models.knn import KNNClassifier as KNNClassifier
     from fer_lightning.models.module import ExpressionModule as ExpressionModule
-    from fer_lightning.runs.checkpoints import load_module as load_module
+    from fer_lightning.runs.rebuilding import load_module as load_module
     from fer_lightning.runs.record import read_runs as read_runs
     from fer_lightning.use.model import load_model as load_model
 
@@ -37,7 +37,7 @@ PUBLIC = {
     "TimmEmbedder": "models.embedders",
     "UserError": "errors",
     "load_model": "use.model",
-    "load_module": "runs.checkpoints",
+    "load_module": "runs.rebuilding",
     "read_faces": "data.readers",
     "read_runs": "runs.record",
 }

@@ -15,7 +15,7 @@ from fer_lightning.data.datamodule import Batch
 from fer_lightning.launch.eval import compare
 from fer_lightning.models.calibration import calibration_error
 from fer_lightning.report.certainty import risk_coverage
-from fer_lightning.runs.checkpoints import load_module
+from fer_lightning.runs.rebuilding import load_module
 from fer_lightning.runs.record import Record, read_record
 from tests.conftest import options
 from tests.processes import command, start

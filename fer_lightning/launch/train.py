@@ -35,7 +35,7 @@ def main(cfg: DictConfig) -> float:
     with importing():  # here, so that --help, completion and refusals answer without waiting for torch
         import lightning
 
-        from fer_lightning.runs.checkpoints import take_weights
+        from fer_lightning.runs.rebuilding import take_weights
 
     checkpoint = resumed(cfg)
     settings = hyperparameters(cfg)  # before the parts are made, which puts values in the place of references

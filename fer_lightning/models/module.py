@@ -14,12 +14,12 @@ from torch.nn.functional import pad
 
 from fer_lightning.data.classes import check_same, classes_of
 from fer_lightning.data.pictures import Batch
-from fer_lightning.errors import UserError
 from fer_lightning.models.calibration import calibrate
 from fer_lightning.models.certainty import KEY, Calibration, read_calibration, to_distance
 from fer_lightning.models.distributed import gather
 from fer_lightning.models.metrics import classification_metrics, triplet_telemetry
 from fer_lightning.models.network import Config, Network, build
+from fer_lightning.models.optimisation import optimize
 from fer_lightning.models.weights import check_weights
 
 PIECE = 128  # faces whose activations stay in a processor's cache
@@ -229,27 +229,17 @@ class ExpressionModule(Network, lightning.LightningModule):
         return [*metrics.compute(), *(f"{stage}/{name}" for name in self.classifier.scores if stage == "val")]
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
-        """Return the optimizer over every weight, the loss's included, and the scheduler.
-
-        Raises:
-            UserError: If torch refuses an argument of theirs.
-        """
-        by_step = "total_steps" in self.hparams["scheduler"]
+        """Return the optimizer over every weight, the loss's included, and the scheduler."""
+        settings: Any = self.hparams
+        by_step = "total_steps" in settings["scheduler"]
         steps = {"total_steps": self.total_steps()} if by_step else {}
-        try:
-            optimizer = build("optimizer", self.hparams["optimizer"])(self.parameters())
-            scheduler = build("scheduler", {**self.hparams["scheduler"], **steps})(optimizer)
-        except (TypeError, ValueError, ZeroDivisionError) as error:
-            if by_step and isinstance(error, ZeroDivisionError):  # OneCycleLR's, whose rise ends where it begins
-                share = f"scheduler.pct_start={self.hparams['scheduler']['pct_start']} of {steps['total_steps']} steps"
-                raise UserError(f"{share} is one step, which cannot rise: change it, or train longer") from error
-            raise UserError(f"optimizer or scheduler: {error}") from error
+        optimizer, scheduler = optimize(self.parameters(), settings["optimizer"], {**settings["scheduler"], **steps})
         return {
             "optimizer": optimizer,
             "lr_scheduler": {
                 "scheduler": scheduler,
                 "interval": "step" if by_step else "epoch",
-                "monitor": self.hparams["objective"],
+                "monitor": settings["objective"],
             },
         }
 

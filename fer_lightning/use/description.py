@@ -60,7 +60,7 @@ def read_description(text: str, source: str) -> Description:
     """Return what ``to_json`` wrote.
 
     Args:
-        text: JSON; a stranger's may be given. The configurations are not looked at, see ``runs.checkpoints.rebuild``.
+        text: JSON; a stranger's may be given. The configurations are not looked at, see ``runs.rebuilding.rebuild``.
         source: Name of the file in messages, after the option that gave it.
 
     Raises:

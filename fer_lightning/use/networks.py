@@ -24,6 +24,7 @@ from fer_lightning.models.network import Network
 from fer_lightning.runs import checkpoints
 from fer_lightning.runs.files import write_text
 from fer_lightning.runs.overrides import CONF, allowed
+from fer_lightning.runs.rebuilding import own_part, rebuild
 from fer_lightning.use.description import Description, read_description, read_gallery
 from fer_lightning.use.model import Answers
 
@@ -70,11 +71,11 @@ def read_checkpoint(path: Path) -> tuple[Network, Description]:
     """Return the network of a checkpoint and what the checkpoint says of it.
 
     Raises:
-        UserError: As ``runs.checkpoints.load`` and ``rebuild``.
+        UserError: As ``runs.checkpoints.load`` and ``runs.rebuilding.rebuild``.
     """
     source = f"checkpoint={path}"
     saved = checkpoints.load(str(path), "checkpoint")
-    network = checkpoints.rebuild(saved, source, Network)
+    network = rebuild(saved, source, Network)
     classes = classes_of(saved[checkpoints.KEY], source)
     _check_number(network, classes, source)
     settings, record = saved["hyper_parameters"], saved[checkpoints.KEY]
@@ -82,8 +83,8 @@ def read_checkpoint(path: Path) -> tuple[Network, Description]:
     return network, Description(
         classes=classes,
         image_size=int(record.get("image_size") or _image_size(settings["embedder"], record["overrides"], source)),
-        embedder=checkpoints.own_part("embedder", saved, source),
-        classifier=checkpoints.own_part("classifier", saved, source),
+        embedder=own_part("embedder", saved, source),
+        classifier=own_part("classifier", saved, source),
         mirrored=network.mirrored,
         origin=origin,
         gallery=read_gallery(record),
@@ -123,7 +124,7 @@ def read_bundle(folder: Path) -> tuple[Network, Description]:
     except SafetensorError as error:
         raise UserError(f"{source} is damaged: {WEIGHTS} cannot be read ({error}); export it again") from error
     saved: dict[str, Any] = {"hyper_parameters": asdict(description), "state_dict": weights}
-    network = checkpoints.rebuild(saved, source, Network)
+    network = rebuild(saved, source, Network)
     _check_number(network, description.classes, source)
     return network, description
 

@@ -26,7 +26,8 @@ from fer_lightning.errors import UserError
 from fer_lightning.launch.resume import resume_arguments
 from fer_lightning.models.module import Batch
 from fer_lightning.models.weights import check_weights
-from fer_lightning.runs.checkpoints import KEY, load, load_for_trainer, load_resumable, newest, take_weights
+from fer_lightning.runs.checkpoints import KEY, load, load_for_trainer, load_resumable, newest
+from fer_lightning.runs.rebuilding import take_weights
 from tests.conftest import ROOT, make_tree, options
 
 NAN = float("nan")

@@ -17,7 +17,8 @@ from fer_lightning import __version__
 from fer_lightning.errors import NotFiniteError, UserError
 from fer_lightning.launch.resume import resume_arguments, resumed
 from fer_lightning.plugins import AtomicCheckpointIO
-from fer_lightning.runs.checkpoints import load, newest, take_weights
+from fer_lightning.runs.checkpoints import load, newest
+from fer_lightning.runs.rebuilding import take_weights
 from tests.conftest import ROOT, SMALL, Signal, differing, options, state, train
 
 OPTIONS = options("tiny", "stopped")

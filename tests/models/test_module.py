@@ -10,7 +10,8 @@ from fer_lightning.data.datamodule import Batch
 from fer_lightning.errors import UserError
 from fer_lightning.models.module import ExpressionModule
 from fer_lightning.models.network import Network
-from fer_lightning.runs.checkpoints import KEY, load_module
+from fer_lightning.runs.checkpoints import KEY
+from fer_lightning.runs.rebuilding import load_module
 from tests.conftest import options
 
 TINY = [option for option in options("tiny") if not option.startswith(("loss", "sampler"))]

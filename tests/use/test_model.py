@@ -16,7 +16,7 @@ from fer_lightning.data.scaling import scale
 from fer_lightning.errors import UserError
 from fer_lightning.models.certainty import KEY, Calibration
 from fer_lightning.models.network import Network
-from fer_lightning.runs.checkpoints import load_module
+from fer_lightning.runs.rebuilding import load_module
 from fer_lightning.use.description import FORMAT, Description
 from fer_lightning.use.networks import read_checkpoint, write_bundle
 from tests.conftest import command
