@@ -13,7 +13,7 @@ import numpy as np
 from fer_lightning.data.classes import class_of
 from fer_lightning.data.decoding import USAGES
 from fer_lightning.data.faces import CLASSES, Faces, fingerprint
-from fer_lightning.errors import UserError
+from fer_lightning.errors import FILE, UserError, stands_at
 
 VOTED = (*CLASSES, "contempt")
 NO_EXPRESSION = ("unknown", "nf")  # nf: no face
@@ -40,7 +40,9 @@ def read_votes(votes: str) -> list[Vote]:
     Raises:
         UserError: If it cannot be read, or a column or a number of it is wrong.
     """
-    path, where = Path(votes).expanduser(), "header"
+    path, where = Path(votes), "header"
+    if (kind := stands_at(path)) != FILE:
+        raise UserError(f"data.votes={votes:.200} {kind}: give FER+'s fer2013new.csv")
     found: list[Vote] = []
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:

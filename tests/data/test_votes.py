@@ -100,8 +100,13 @@ def test_votes_are_of_a_csv_and_of_known_expressions(tmp_path):
         read_faces(None, str(tmp_path), {"count": 100, "wrong_label_share": 0.0, "seed": 0}, 48, votes=votes)
     with pytest.raises(UserError, match=r"data\.classes=\[happy,calm\] must be some of angry, .* with data.votes"):
         read_faces(csv, str(tmp_path), {}, 48, ["happy", "calm"], votes)
-    with pytest.raises(UserError, match=r"none.csv cannot be read \(No such file or directory\): give FER"):
-        read_votes(str(tmp_path / "none.csv"))
+    for place, kind in (
+        (tmp_path / "none.csv", "does not exist"),
+        (tmp_path, "is a folder"),
+        ("/dev/zero", "is a device"),
+    ):
+        with pytest.raises(UserError, match=f"{place} {kind}: give FER"):
+            read_votes(str(place))
 
 
 def test_a_network_is_trained_on_the_votes(tmp_path, run_here):
