@@ -21,7 +21,10 @@ LIBRARIES = ("torch", "lightning", "numpy", "albumentations", "opencv-python-hea
 
 MARK = "CLAIM"  # before each line that ``--json`` prints
 
+THREADS = int(os.environ.get("BENCH_THREADS", "1"))  # of torch and of processes that are measured
+
 Clock = Callable[[], float]
+CLOCK: Clock = time.process_time if THREADS == 1 else time.perf_counter
 
 
 @dataclass(frozen=True)
@@ -86,8 +89,11 @@ def compare(
     return Claim(number, name, first, second, unit, [one / other for one, other in pairs], target, bound)
 
 
-def seconds(work: Callable[[], object], clock: Clock = time.process_time) -> float:
-    """Return how long some work takes, by default in seconds of the processor: those do not count what others do."""
+def seconds(work: Callable[[], object], clock: Clock = CLOCK) -> float:
+    """Return how long some work takes.
+
+    One thread is timed in seconds of the processor, which do not count what others do; several by the clock.
+    """
     start = clock()
     work()
     return clock() - start
@@ -137,8 +143,8 @@ def start(*arguments: str, folder: Path, stderr: int = subprocess.PIPE) -> subpr
 
 
 def environment() -> dict[str, str]:
-    """Return the environment of processes that are measured: one thread, W&B off the network."""
-    return {**os.environ, "OMP_NUM_THREADS": "1", "WANDB_MODE": "offline", "PYTHONPATH": str(ROOT)}
+    """Return the environment of processes that are measured: ``BENCH_THREADS`` threads, W&B off the network."""
+    return {**os.environ, "OMP_NUM_THREADS": str(THREADS), "WANDB_MODE": "offline", "PYTHONPATH": str(ROOT)}
 
 
 def main(measure: Callable[[bool], list[Claim]]) -> None:
@@ -148,7 +154,7 @@ def main(measure: Callable[[bool], list[Claim]]) -> None:
 
     import torch
 
-    torch.set_num_threads(1)
+    torch.set_num_threads(THREADS)
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore")  # Lightning's advice about short trainings
     claims = measure("--tiny" in sys.argv)

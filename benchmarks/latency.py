@@ -1,9 +1,9 @@
 """Claim 14: model and k-NN take 1.1 times as long as the embedder at most; predict answers 300 pictures a second.
 
 A network of random weights and a gallery as large as FER2013's, in clusters as a trained network's (neighbours.py),
-through a checkpoint, a bundle and an ONNX model (pip install -e '.[onnx]'). The embedder alone is the same network in
-the same library; for ONNX it is cut out of the model. One thread, in seconds of the processor. The pictures a second
-have the number 300 for their other side.
+through a checkpoint, a bundle and an ONNX model. The embedder alone is the same network in the same library; for ONNX
+it is cut out of the model. One thread, in seconds of the processor, or BENCH_THREADS=2 by the clock on the wall; the
+pictures a second, which have the number 300 for their other side, are always seconds of the processor.
 """
 
 import resource
