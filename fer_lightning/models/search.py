@@ -114,10 +114,10 @@ def _best(queries: Tensor, block: Tensor, count: int) -> tuple[Tensor, Tensor]:
     pieces, asked = -(-len(block) // ROWS), len(queries)  # as large as the processor's cache likes them
     similarities = queries.new_empty(pieces, asked, ROWS)
     similarities[-1] = -torch.inf  # where the last piece is shorter
-    if asked == 1:  # numpy multiplies a matrix in the cache by a vector in a quarter of torch's time
-        similarities.view(-1)[: len(block)] = torch.from_numpy(block.numpy() @ queries[0].numpy(force=True))
-    else:
-        with torch.autocast(block.device.type, enabled=False):  # which would compute in half precision
+    with torch.autocast(block.device.type, enabled=False):  # which would compute in half precision
+        if asked == 1:  # in one piece; numpy is faster yet, but waits for milliseconds where torch has several threads
+            similarities.view(-1)[: len(block)] = block @ queries[0]
+        else:
             for piece, rows in zip(similarities, block.split(ROWS), strict=True):
                 piece[:, : len(rows)] = queries @ rows.T
     groups = ROWS // GROUP  # of a piece
