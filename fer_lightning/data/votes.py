@@ -16,8 +16,9 @@ from fer_lightning.data.faces import CLASSES, Faces, fingerprint
 from fer_lightning.errors import FILE, UserError, stands_at
 
 VOTED = (*CLASSES, "contempt")
-NO_EXPRESSION = ("unknown", "nf")  # nf: no face
-WRITTEN = {"neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt", *NO_EXPRESSION}
+SEEN = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt")
+# Column of the file -> the expression, in our spelling; nf: no face.
+COLUMNS = {name: class_of(name, VOTED) for name in SEEN} | {"unknown": None, "nf": None}
 
 
 class Vote(NamedTuple):
@@ -48,12 +49,12 @@ def read_votes(votes: str) -> list[Vote]:
         with path.open(encoding="utf-8-sig", newline="") as file:
             table = csv.reader(file)
             header = [column.strip().lower() for column in next(table, [])]
-            if missing := sorted({"usage", *WRITTEN} - set(header)):
+            if missing := sorted({"usage", *COLUMNS} - set(header)):
                 raise ValueError(f"no column {', '.join(missing)}")
             for cells in filter(None, table):
                 where = f"row {len(found) + 1}"
                 row = dict(zip(header, map(str.strip, cells), strict=False))
-                found.append(Vote(USAGES[row["usage"].lower()], _winner({name: int(row[name]) for name in WRITTEN})))
+                found.append(Vote(USAGES[row["usage"].lower()], _winner({name: int(row[name]) for name in COLUMNS})))
     except OSError as error:
         raise UserError(
             f"data.votes={votes:.200} cannot be read ({error.strerror}): give FER+'s fer2013new.csv"
@@ -70,9 +71,7 @@ def _winner(votes: dict[str, int]) -> str | None:
     """Return the expression that has more than half of the votes, those of a single person left out."""
     counted = {name: count for name, count in votes.items() if count > 1}
     first = max(counted, key=counted.__getitem__, default="unknown")
-    if first in NO_EXPRESSION or 2 * counted[first] <= sum(counted.values()):
-        return None
-    return class_of(first, VOTED)
+    return COLUMNS[first] if 2 * counted.get(first, 0) > sum(counted.values()) else None
 
 
 def relabel(faces: Faces, votes: str, classes: Sequence[str]) -> Faces:
@@ -86,7 +85,8 @@ def relabel(faces: Faces, votes: str, classes: Sequence[str]) -> Faces:
     Raises:
         UserError: If the votes are of other rows than the faces, or name no face of a class.
     """
-    if any(class_of(name, VOTED) is None for name in classes):
+    label_of = {class_of(name, VOTED): label for label, name in enumerate(classes)}
+    if None in label_of:
         raise UserError(f"data.classes=[{','.join(classes)}] must be some of {', '.join(VOTED)} with data.votes")
     found = read_votes(votes)
     if not all(re.search(r"/csv_\d+$", name) for name in faces.names):
@@ -96,21 +96,15 @@ def relabel(faces: Faces, votes: str, classes: Sequence[str]) -> Faces:
             f"data.votes={votes} holds votes for {len(found):,} rows and {faces.source} has {len(faces):,} faces, or "
             "their Usage differs: use fer2013.csv with all its rows in their order"
         )
-    labels = np.array([-1 if vote.winner is None else _position(vote.winner, classes) for vote in found])
+    labels = np.array([label_of.get(vote.winner, -1) for vote in found])
     rows = np.flatnonzero(labels >= 0)
-    left_out = Counter(vote.winner for vote in found if vote.winner is None or _position(vote.winner, classes) < 0)
+    left_out = Counter(vote.winner for vote in found if vote.winner not in label_of)
     remarks = [
         f"Faces left out, since {f'people saw {name}' if name else 'no expression has most of the votes'}: {count:,}."
         for name, count in sorted(left_out.items(), key=str)
     ]
     images, splits, labels = faces.images[rows], faces.splits[rows], labels[rows]
-    kept = {(split, label) for split, label in zip(splits.tolist(), labels.tolist(), strict=True)}
-    wanted = ((split, label) for split in sorted(set(splits.tolist())) for label in range(len(classes)))
-    if missing := [f"{split}/{classes[label]}" for split, label in wanted if (split, label) not in kept]:
-        raise UserError(
-            f"data.votes={votes} names no face of {', '.join(missing)}: leave that class out of data.classes"
-        )
-    return replace(
+    relabelled = replace(
         faces,
         images=images,
         labels=labels,
@@ -121,9 +115,9 @@ def relabel(faces: Faces, votes: str, classes: Sequence[str]) -> Faces:
         remarks=(*faces.remarks, *remarks),
         classes=tuple(classes),
     )
-
-
-def _position(name: str, classes: Sequence[str]) -> int:
-    """Return the label of an expression; -1 where it is none of the classes."""
-    own = class_of(name, classes)
-    return -1 if own is None else list(classes).index(own)
+    counts = relabelled.counts().items()
+    if missing := [f"{split}/{classes[at]}" for split, of in counts for at, count in enumerate(of) if not count]:
+        raise UserError(
+            f"data.votes={votes} names no face of {', '.join(missing)}: leave that class out of data.classes"
+        )
+    return relabelled
