@@ -93,8 +93,9 @@ def deal(
 ) -> list[np.ndarray]:
     """Return one part of the rows per share, each stratified by class and ascending; groups stay together.
 
-    Each row of the table draws its own place in the order, so that a group more or less moves none of the others: what
-    the search for twins finds at its threshold differs by the processor's rounding.
+    Groups are numbered below the length of the table, as by the row of their first face. Each row of the table draws
+    its own place in the order, so that a group more or less moves none of the others: what the search for twins finds
+    at its threshold differs by the processor's rounding.
     """
     places = np.random.default_rng(seed).permutation(len(labels))
     heads, position = np.unique(groups[rows], return_index=True)

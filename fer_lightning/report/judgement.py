@@ -56,7 +56,7 @@ def judge(
     """
     faces = audit.faces
     rows = np.flatnonzero(faces.splits == "train")
-    labels, groups = faces.labels[rows], audit.twins.near[rows]
+    labels, groups = faces.labels[rows], np.unique(audit.twins.near[rows], return_inverse=True)[1]
     votes = fold_votes(classifier, embeddings(embed_images, faces, rows), labels, groups, FOLDS)
     believed, own, other = weigh(votes, labels)
     order = np.lexsort((-other, own))
@@ -87,7 +87,7 @@ def fold_votes(
         classifier: Fitted anew for each fold.
         embeddings: (M, D) float32, norm 1.
         labels: (M,) int64.
-        groups: (M,) int64; faces of one group share a fold.
+        groups: (M,) int64 below M; faces of one group share a fold.
         folds: Number of folds, 2 or more, each stratified by class.
     """
     votes = np.zeros((len(labels), classifier.num_classes))

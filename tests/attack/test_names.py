@@ -165,7 +165,11 @@ def test_a_training_keeps_every_name(tmp_path, monkeypatch, tally, locale):
     done = command(tmp_path, ROOT / "train.py", *given, "hydra.run.dir=run")
     judged = command(tmp_path, "-m", "fer_lightning", "labels", "run")
     for case, ended in (("train", done), ("labels", judged)):
-        tally.judge(case, ended.returncode == 0 and not RAW & set(ended.stdout + ended.stderr), ended.stdout[-800:])
+        tally.judge(
+            case,
+            ended.returncode == 0 and not RAW & set(ended.stdout + ended.stderr),
+            ended.stdout[-800:] + ended.stderr[-1500:],
+        )
     for file, wanted in (
         ("predictions.csv", {*NAMES, *names}),
         ("labels.csv", {*NAMES, *names}),

@@ -7,12 +7,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from torch.nn.functional import normalize
 
 from fer_lightning.__main__ import main
 from fer_lightning.data.audit import audit
 from fer_lightning.data.faces import CLASSES
+from fer_lightning.data.protocols import honest
 from fer_lightning.models.knn import KNNClassifier
-from fer_lightning.report.judgement import Judgement, fold_votes, weigh
+from fer_lightning.report.judgement import Judgement, fold_votes, judge, weigh
 from fer_lightning.report.labels import COLUMNS, list_rows, per_class, precision_recall, write_labels
 from tests.conftest import ROOT, options
 
@@ -57,6 +59,17 @@ def test_votes_by_hand_without_twins():
     assert weigh(votes, labels)[0][[3, 4, 8, 9]].tolist() == [0, 0, 1, 1]
     with_twins = fold_votes(classifier, embeddings, labels, np.arange(10), folds=5)
     assert with_twins[3, 1] == pytest.approx(1 / 2)
+
+
+def test_labels_are_judged_where_the_training_folder_comes_last(faces, tmp_path):
+    """Fault 165."""
+    faces = replace(faces, splits=faces.splits[::-1].copy())
+    found = audit(faces, str(tmp_path))
+    partition = honest(faces, found.twins, validation_share=0.2, seed=0)
+    classifier = KNNClassifier(5, [], "uniform", 0.1, 7, 48)
+    said = judge(lambda images: normalize(images[:, 0, 0], dim=1), classifier, partition, found)
+    assert sorted(said.rows) == list(range(70, 140))
+    assert said.trained_on.sum() == len(partition.train)
 
 
 def test_belief_by_hand():
