@@ -74,6 +74,17 @@ def documented() -> list[re.Pattern]:
     return [re.compile(name.replace("<class>", f"({'|'.join(CLASSES)})").replace("<option>", ".+")) for name in names]
 
 
+def test_a_run_that_failed_after_a_validation_has_a_report(sweep, tmp_path):
+    """Fault 166: its metrics.json holds neither faces nor protocol."""
+    (run,) = sweep.glob("adam-bs16-*")
+    shutil.copytree(run, tmp_path / "run")
+    failed = {"status": "failed", "error": "out of luck", "overrides": "", "objective": "val/accuracy"}
+    (tmp_path / "run/metrics.json").write_text(json.dumps(failed))
+    (tmp_path / "run/report.html").unlink()
+    main(["report", str(tmp_path / "run")])
+    assert "out of luck" in (tmp_path / "run/report.html").read_text()
+
+
 def test_every_key_of_a_run_is_there_and_documented(sweep):
     (run,) = sweep.glob("adam-bs16-*/wandb/offline-run-*")
     found = inspect(run)
