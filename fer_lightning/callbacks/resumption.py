@@ -156,7 +156,8 @@ def unsound_optimizer(module: Any, saved: list, step: int) -> str | None:
     moved = {index: state[index] for index in state if index in kept}  # a weight that no step has moved has no state
     if words := deviation(saved, [{"state": moved}], "optimizer_states"):
         return words
-    if words := deviation(saved, [{"param_groups": groups}], "optimizer_states", complete=False):
+    settings = [{name: group[name] for name in group if name != "fused"} for group in groups]  # either way goes on
+    if words := deviation(saved, [{"param_groups": settings}], "optimizer_states", complete=False):
         return words
     try:  # torch knows what it can do without of what another version of it has saved
         optimizer.load_state_dict(deepcopy(saved[0]))

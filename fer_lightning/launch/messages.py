@@ -49,6 +49,10 @@ REMEDIES = (
         r"Deterministic behavior was enabled .*(CUBLAS_WORKSPACE_CONFIG=\S+)",
         "trainer.deterministic=true needs {} in the environment: set it, or use trainer.deterministic=warn",
     ),
+    (
+        r"does not allow for gradient clipping because it performs unscaling of gradients",
+        "trainer.gradient_clip_val with trainer.precision=16-mixed needs optimizer.fused=false",
+    ),
     (r"Expected more than 1 value per channel", "batch norm needs two faces or more: make data.batch_size larger"),
     (
         r"gloo.*(?:closed by peer|reset by peer)",

@@ -286,6 +286,13 @@ def test_what_no_training_saves_is_not_resumed(run, tmp_path, keys, value, words
     assert torch.equal(torch.get_rng_state(), state)
 
 
+def test_a_training_goes_on_whichever_way_its_steps_were_computed(run, tmp_path):
+    """One from before Adam took its steps in one pass, too."""
+    fused = (*ADAM, "param_groups", 0, "fused")
+    for way in (None, False, True):
+        assert run.look(run.edited(tmp_path / "edited.ckpt", (fused, way))) is None
+
+
 def test_whole_training_goes_on_and_looks_at_what_only_the_faces_tell(run, tmp_path):
     """Fault 83: counts against the batches of an epoch."""
     middle = [((*BATCHES, name), 10**9) for name in ("ready", "started", "processed", "completed")]

@@ -44,6 +44,7 @@ class Adam(Optimizer):
         optional("shares of the averages of gradient and square that a step leaves")
     )
     amsgrad: Switch = optional("whether the largest average of squares counts")
+    fused: Switch = optional("whether a step changes all weights in one pass")
 
 
 class RMSprop(Optimizer):
