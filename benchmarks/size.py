@@ -1,7 +1,7 @@
 """Claim 13: an epoch takes time in proportion to the faces, and the audit at most n log n.
 
 The epoch is one of a small network on the same faces 1, 4 and 16 times over. The audit is one of all faces over one of
-a quarter of them, both for each n log n; on FER_DATA's 35,887 faces the first takes about 20 seconds.
+a quarter of them, both for each n log n; audit_sizes.py takes larger tables.
 """
 
 import math

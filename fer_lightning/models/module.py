@@ -103,7 +103,7 @@ class ExpressionModule(Network, lightning.LightningModule):
     def setup(self, stage: str) -> None:
         """Take the run's precision; Lightning would do so after loading a checkpoint, and round what it holds."""
         self.trainer.precision_plugin.convert_module(self)
-        # Nothing reads such memory, and to fill it costs 2 % of the time under trainer.deterministic.
+        # Nothing reads such memory, and to fill it costs 3 % of the time under trainer.deterministic.
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
