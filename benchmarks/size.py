@@ -9,6 +9,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
+import albumentations
 import numpy as np
 from harness import Claim, compare, configure, main, seconds
 from hydra.utils import instantiate
@@ -32,17 +33,31 @@ def epoch(folder: Path, count: int, times: int) -> float:
     return 1000 * seconds(lambda: trainer.fit(model, datamodule)) / len(rows)
 
 
-def search(faces: Faces, count: int, folder: str) -> float:
-    """Return the microseconds of the audit of so many faces, for each n log n."""
-    rows = np.random.default_rng(0).permutation(len(faces))[:count]
+def some(faces: Faces, count: int) -> Faces:
+    """Return so many of the faces, or all, and turned and shifted copies of them."""
+    rows = np.resize(np.random.default_rng(0).permutation(len(faces)), count)
+    moved = albumentations.Compose(
+        [
+            albumentations.Rotate((-10, 10), border_mode=1, p=1),
+            albumentations.Affine(translate_percent=0.1, border_mode=1, p=1),
+        ],
+        seed=0,
+    )
     images, labels, splits = faces.images[rows], faces.labels[rows], faces.splits[rows]
-    some = replace(
+    for place in range(len(faces), count):
+        images[place] = moved(image=images[place])["image"]
+    return replace(
         faces,
         **{"images": images, "labels": labels, "splits": splits, "names": faces.names[rows], "true_labels": None},
         fingerprint=fingerprint(images, labels, splits),
     )
+
+
+def search(faces: Faces, count: int, folder: str) -> float:
+    """Return the microseconds of the audit of so many faces, for each n log n."""
+    drawn = some(faces, count)
     with tempfile.TemporaryDirectory(dir=folder) as cache:  # empty: else it is read
-        return 1e6 * seconds(lambda: audit(some, cache)) / (count * math.log(count))
+        return 1e6 * seconds(lambda: audit(drawn, cache)) / (count * math.log(count))
 
 
 def measure(tiny: bool) -> list[Claim]:
