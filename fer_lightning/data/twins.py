@@ -3,8 +3,7 @@
 A near twin is the same photograph again: compressed or retouched anew, mirrored, shifted, rescaled or slightly rotated.
 Two pictures are near twins when an affine map lays one over the other (or its mirror image) so that both the pictures
 and their details agree. The search is in two steps: candidates from a tree over the first principal components of small
-pictures, asked once for each of a few transforms, then the alignment of each candidate (G. D. Evangelidis and E. Z.
-Psarakis, Parametric image alignment using enhanced correlation coefficient maximization, 2008).
+pictures, asked once for each of a few transforms, then the alignment of each candidate.
 """
 
 import os
@@ -19,22 +18,16 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
+from fer_lightning.data.alignment import MIDDLE, MIRROR, SIZE, align
 from fer_lightning.data.progress import track
 
-SIZE = 48  # pixels, height and width of the pictures that are compared; others are resampled to it
 SMALL = 24  # pixels, height and width of the pictures that candidates are searched among
 COMPONENTS = 12
 PLANTED = 8  # of them, that the tree is made of: with all, it takes twice as long to find a third as many
-LEAF = 40  # pictures of a leaf of the tree
+LEAF = 80  # pictures of a leaf of the tree
 RADIUS = 0.2  # unit vectors with a correlation above 0.98 are nearer than this, in any number of components
 CANDIDATE = 0.88  # correlation of the small pictures, not aligned yet; a shift by one pixel costs about 0.05
-TWIN = 0.95  # correlation after alignment, and
-DETAIL = 0.85  # correlation of what a blur takes away: 0.1 to 0.6 between different faces, above 0.9 between most twins
-BLUR = 2.0  # pixels, standard deviation
 ASKED = 2**15  # pictures that are looked for at once
-MIDDLE = (SIZE - 1) / 2
-MIRROR = np.array([[-1, 0, SIZE - 1], [0, 1, 0], [0, 0, 1]], dtype=float)  # about the vertical middle line
-FAR = 4  # pixels; 2 % of FER2013's twins on both sides of its split are shifted further
 COPIED = ("mirrored", "rotated", "shifted far")  # the kinds that augmentation makes, and a second copy hardly ever is
 FLAT = 8  # grey values between the darkest and the brightest pixel, below which a picture shows nothing
 
@@ -135,12 +128,23 @@ def search(
     itself = queries is targets
     queries, targets = _at_size(queries), _at_size(targets)
     best = _candidates(queries, targets, transforms, itself)
+    sides: dict[tuple, list[tuple[int, int, bool]]] = {}  # in itself, a pair may be found from both its sides
+    for key in best:
+        sides.setdefault(tuple(sorted(key[:2])) if itself else key, []).append(key)
+
+    def compare(keys: list[tuple[int, int, bool]]) -> tuple[int, int, str] | None:
+        """Return the pair and its kind from the first side that shows one."""
+        for query, target, mirrored in keys:
+            matrix = best[query, target, mirrored][1]
+            if kind := align(queries[query], targets[target], mirrored, matrix):
+                return query, target, kind
+        return None
+
     with ThreadPoolExecutor(os.cpu_count()) as threads:
-        aligned = threads.map(lambda key: _align(queries[key[0]], targets[key[1]], key[2], best[key][1]), best)
-        kinds = list(track(aligned, "comparing what may be twins", len(best)))
-    pairs = [(query, target) for (query, target, _), kind in zip(best, kinds, strict=True) if kind]
-    positions = np.array(pairs, dtype=np.int64).reshape(-1, 2)
-    return positions[:, 0], positions[:, 1], np.array([kind for kind in kinds if kind], dtype="<U11")
+        compared = track(threads.map(compare, sides.values()), "comparing what may be twins", len(sides))
+        found = list(filter(None, compared))
+    positions = np.array([pair[:2] for pair in found], dtype=np.int64).reshape(-1, 2)
+    return positions[:, 0], positions[:, 1], np.array([kind for *_, kind in found], dtype="<U11")
 
 
 def _at_size(images: np.ndarray) -> np.ndarray:
@@ -156,16 +160,20 @@ def _candidates(queries: np.ndarray, targets: np.ndarray, transforms: Sequence[T
     sample = small[:: max(1, len(small) // 4000)]
     components = np.linalg.eigh(sample.T @ sample)[1][:, : -COMPONENTS - 1 : -1]  # (SMALL * SMALL, 12)
     places = (small @ components).astype(float)
-    tree = cKDTree(places[:, :PLANTED], LEAF)
+    rows = _in_leaves(places)
+    tree = cKDTree(places[rows, :PLANTED], LEAF)
     best: Candidates = {}
     at_once = max(1, ASKED // len(queries))
     for start in track(range(0, len(transforms), at_once), "looking for twins"):
         some = transforms[start : start + at_once]
-        moved = _small([_warp(image, matrix) for matrix in map(_matrix, some) for image in queries])
+        matrices = [_matrix(transform) for transform in some]
+        moved = _small(_warp(image, matrix) for matrix in matrices for image in queries)
         moved_places = (moved @ components).astype(float)
-        found = tree.query_ball_point(moved_places[:, :PLANTED], RADIUS, workers=-1)
-        asked = np.repeat(np.arange(len(moved)), [len(rows) for rows in found])
-        target = np.concatenate([np.array(rows, dtype=np.int64) for rows in found])
+        in_turn = _in_leaves(moved_places)
+        found = tree.query_ball_point(moved_places[in_turn, :PLANTED], RADIUS, workers=-1, return_sorted=False)
+        found = found[np.argsort(in_turn)]
+        asked = np.repeat(np.arange(len(moved)), [len(near) for near in found])
+        target = rows[np.concatenate([np.array(near, dtype=np.int64) for near in found])]
         for block in range(0, len(asked), ASKED):
             some_asked, some_target = asked[block : block + ASKED], target[block : block + ASKED]
             near = ((moved_places[some_asked] - places[some_target]) ** 2).sum(axis=1) <= RADIUS**2
@@ -177,8 +185,13 @@ def _candidates(queries: np.ndarray, targets: np.ndarray, transforms: Sequence[T
                 if itself and key[0] == key[1]:
                     continue
                 if key not in best or best[key][0] < correlations[at]:
-                    best[key] = (correlations[at], _matrix(some[transform]))
+                    best[key] = (correlations[at], matrices[transform])
     return best
+
+
+def _in_leaves(places: np.ndarray) -> np.ndarray:
+    """Return the rows in the order of a tree's leaves: what is looked at together then lies together in memory."""
+    return cKDTree(places[:, :PLANTED], LEAF).indices
 
 
 def _small(images: Iterable[np.ndarray]) -> np.ndarray:
@@ -186,7 +199,7 @@ def _small(images: Iterable[np.ndarray]) -> np.ndarray:
     small = np.stack([cv2.resize(image, (SMALL, SMALL), interpolation=cv2.INTER_AREA) for image in images])
     small = small.reshape(-1, SMALL**2).astype(np.float32)
     small -= small.mean(axis=1, keepdims=True)
-    return small / np.maximum(np.linalg.norm(small, axis=1, keepdims=True), 1e-6)
+    return np.divide(small, np.maximum(np.linalg.norm(small, axis=1, keepdims=True), 1e-6), out=small)
 
 
 def _matrix(transform: Transform) -> np.ndarray:
@@ -201,42 +214,3 @@ def _matrix(transform: Transform) -> np.ndarray:
 
 def _warp(image: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     return cv2.warpAffine(image, matrix, image.shape[::-1], borderMode=cv2.BORDER_REPLICATE)
-
-
-def _align(query: np.ndarray, target: np.ndarray, mirrored: bool, matrix: np.ndarray) -> str:
-    """Return what maps the query onto the target, or "" where nothing does."""
-    if mirrored:
-        query = np.ascontiguousarray(query[:, ::-1])
-        matrix = matrix @ MIRROR
-    start = cv2.invertAffineTransform(matrix).astype(np.float32)  # from target to query
-    stop = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 30, 1e-4)
-    try:
-        # The stubs know no call with a filter size and without a mask.
-        correlation, found = cv2.findTransformECC(  # type: ignore[call-overload]
-            target, query, start, cv2.MOTION_AFFINE, stop, None, 5
-        )
-    except cv2.error:  # did not converge: not the same picture
-        return ""
-    if correlation < TWIN or _detail_correlation(query, target, found) < DETAIL:
-        return ""
-    if mirrored:
-        return "mirrored"
-    if abs(np.degrees(np.arctan2(found[1, 0], found[0, 0]))) > 2:
-        return "rotated"
-    shift = np.linalg.norm(found @ [MIDDLE, MIDDLE, 1] - np.array([MIDDLE, MIDDLE]))
-    if shift > FAR:
-        return "shifted far"
-    if abs(np.sqrt(abs(np.linalg.det(found[:, :2]))) - 1) > 0.03:
-        return "rescaled"
-    return "shifted" if shift > 0.75 else "retouched"
-
-
-def _detail_correlation(query: np.ndarray, target: np.ndarray, matrix: np.ndarray) -> float:
-    """Return how far the details agree where the query, mapped by (2, 3) from target to query, covers the target."""
-    size = target.shape[::-1]
-    aligned = cv2.warpAffine(query, matrix, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
-    covered = cv2.warpAffine(np.ones_like(query), matrix, size, flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP)
-    covered = cv2.erode(covered, np.ones((5, 5)), borderValue=0).astype(bool)  # the blur mixes the border in
-    pair = np.stack([aligned, target]).astype(np.float32)
-    details = [(image - cv2.GaussianBlur(image, (0, 0), BLUR))[covered] for image in pair]
-    return float(np.corrcoef(*details)[0, 1])

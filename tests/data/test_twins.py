@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
+from fer_lightning.data.alignment import detail_correlation
 from fer_lightning.data.twins import AUGMENTED, count_twins, find_twins, flat, identical_groups, search
 
 
@@ -66,6 +67,14 @@ def test_different_pictures_and_flat_ones_are_no_near_twins(pictures):
     assert twins.near.tolist() == list(range(65))
     assert twins.pairs.shape == (0, 2)
     assert flat(images).tolist() == [False] * 60 + [True] * 5
+
+
+@pytest.mark.parametrize(("right", "shown"), [(3, True), (40, False), (48, False)])
+def test_what_an_alignment_moves_out_of_the_picture_shows_nothing(pictures, right, shown):
+    matrix = np.array([[1, 0, right], [0, 1, 0]], np.float32)
+    correlation = detail_correlation(view(pictures[0]), view(pictures[0], right=-right), matrix)
+    assert correlation > 0.99 if shown else correlation == 0
+    assert detail_correlation(np.zeros((48, 48), np.uint8), view(pictures[0]), matrix) == 0
 
 
 def test_a_chain_of_twins_is_one_group(pictures):
