@@ -171,8 +171,6 @@ def unsound_scheduler(module: Any, saved: list, step: int) -> str | None:
     """Return where the state of the scheduler is not what the module's own would save, or None."""
     scheduler = module.configure_optimizers()["lr_scheduler"]["scheduler"]
     begun = scheduler.state_dict()
-    if words := deviation(saved, [{"last_epoch": 0}], "lr_schedulers"):
-        return words
     if hidden := [name for name in saved[0] if name not in begun and hasattr(scheduler, name)]:
         return f"lr_schedulers.0 holds {hidden[0]}, which is no state"  # it would take the place of a method
     if saved[0]["last_epoch"] > step:

@@ -149,11 +149,18 @@ def resumed(cfg: DictConfig) -> str | None:
     if path is None:
         return None
     checkpoint = load_resumable(str(path))
-    changed = differences(hydra.compose("train", repeatable(checkpoint[KEY]["overrides"], path)), cfg)
+    before = hydra.compose("train", repeatable(checkpoint[KEY]["overrides"], path))
+    changed = differences(before, cfg)
     if held := [line for name, line in changed.items() if kind(name) == Kind.STATE]:
         raise UserError(
             f"{path} holds the state of another optimizer or scheduler ({'; '.join(held[:3])}): resume with the same "
             "settings, or take its weights alone with init_from="
+        )
+    planned = checkpoint["lr_schedulers"][0].get("total_steps")
+    if isinstance(planned, int) and _trains_beyond(planned, before.trainer, cfg.trainer):
+        raise UserError(
+            f"{path} has a schedule of {planned} steps, which ends there and cannot be made longer: resume without "
+            "raising trainer.max_epochs or trainer.max_steps, or start a new run from its weights with init_from="
         )
     for limit in ("trainer.max_epochs", "trainer.max_steps"):  # to train on is what one resumes for
         changed.pop(limit, None)
@@ -172,6 +179,14 @@ def resumed(cfg: DictConfig) -> str | None:
     else:
         log.info("goes on from %s, step %d", path, checkpoint["global_step"])
     return str(path)
+
+
+def _trains_beyond(planned: int, before: DictConfig, now: DictConfig) -> bool:
+    """Return whether a Trainer's limits have been raised above the steps that a schedule was planned for."""
+    if -1 < now.max_steps <= planned:
+        return False
+    limit = "max_steps" if before.max_steps == planned else "max_epochs"  # the one that it was planned by
+    return now[limit] == -1 or now[limit] > before[limit]
 
 
 def _left_by_job(folder: Path) -> Path | None:

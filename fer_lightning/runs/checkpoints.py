@@ -30,7 +30,7 @@ RESUMABLE_FORM: dict[str, Any] = {
     "loops": {"fit_loop": {"epoch_progress": {"current": {"processed": 0}}}},
     "callbacks": {},
     "optimizer_states": [],
-    "lr_schedulers": [],
+    "lr_schedulers": [{"last_epoch": 0}],
     KEY: {"data": "", "data_fingerprint": ""},
     RESUMPTION: {"streams": [], "monitored": None},
 }

@@ -1,6 +1,7 @@
 """A run that was stopped goes on to the weights, and the CSV, of one that was not."""
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from fer_lightning import __version__
 from fer_lightning.errors import NotFiniteError, UserError
 from fer_lightning.launch.resume import resume_arguments, resumed
 from fer_lightning.plugins import AtomicCheckpointIO
-from fer_lightning.runs.checkpoints import load, newest
+from fer_lightning.runs.checkpoints import KEY, load, newest
 from fer_lightning.runs.rebuilding import take_weights
 from tests.conftest import ROOT, SMALL, Signal, differing, options, state, train
 
@@ -131,6 +132,26 @@ def resume(make_cfg, *options: str) -> str:
 def test_what_a_checkpoint_cannot_take_over_is_refused(make_cfg, checkpoint, options, words):
     with pytest.raises(UserError, match=words):
         resume(make_cfg, *options, f"resume_from={checkpoint}")
+
+
+@pytest.mark.parametrize(
+    ("planned_by", "now", "refused"),
+    [
+        (["trainer.max_epochs=2"], ["trainer.max_epochs=3"], True),
+        (["trainer.max_epochs=2"], ["trainer.max_epochs=3", "trainer.max_steps=8"], False),
+        (["trainer.max_epochs=2"], ["trainer.max_epochs=1"], False),
+        (["trainer.max_epochs=9", "trainer.max_steps=8"], ["trainer.max_epochs=9", "trainer.max_steps=9"], True),
+        (["trainer.max_epochs=9", "trainer.max_steps=8"], ["trainer.max_epochs=9", "trainer.max_steps=-1"], True),
+        (["trainer.max_epochs=9", "trainer.max_steps=8"], ["trainer.max_epochs=10", "trainer.max_steps=8"], False),
+    ],
+)
+def test_a_schedule_of_steps_is_not_trained_beyond(make_cfg, checkpoint, tmp_path, planned_by, now, refused):
+    content = torch.load(checkpoint, weights_only=True)
+    content["lr_schedulers"][0]["total_steps"] = 8
+    content[KEY]["overrides"] += planned_by
+    torch.save(content, tmp_path / "planned.ckpt")
+    with pytest.raises(UserError, match="schedule of 8 steps, which ends there") if refused else nullcontext():
+        resume(make_cfg, *now, f"resume_from={tmp_path / 'planned.ckpt'}")
 
 
 def test_changed_settings_are_listed(make_cfg, checkpoint, caplog):
