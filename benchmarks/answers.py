@@ -4,7 +4,7 @@ import tempfile
 from functools import partial
 from pathlib import Path
 
-from harness import ROOT, Claim, command, compare, main
+from harness import ROOT, Claim, command, compare_ways, main
 
 ASKED = {  # the option, and the code that the answer ends with
     "--help": ("--help", 0),
@@ -17,18 +17,11 @@ def measure(tiny: bool) -> list[Claim]:
     """Return a claim for each question."""
     with tempfile.TemporaryDirectory() as folder:
         run = partial(command, folder=Path(folder))
-        theirs = partial(run, "-c", "import lightning")
-        return [
-            compare(
-                *(
-                    8,
-                    f"train.py with {name}, over import lightning",
-                    partial(run, str(ROOT / "train.py"), option, code=code),
-                ),
-                *(theirs, "s", 0.15, "at most", 1 if tiny else 3),
-            )
+        ways = {
+            f"train.py with {name}, over import lightning": partial(run, str(ROOT / "train.py"), option, code=code)
             for name, (option, code) in ASKED.items()
-        ]
+        }
+        return compare_ways(8, ways, partial(run, "-c", "import lightning"), "s", 0.15, "at most", 1 if tiny else 3)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ def beside(steps: int) -> float:
 
 def measure(tiny: bool) -> list[Claim]:
     """Return the claim."""
-    steps = 2 if tiny else 60
+    steps = 2 if tiny else 40
     name = "training beside one busy process a core, over training alone"
     sides = (lambda: beside(steps)), (lambda: together("ours", steps))
     return [compare(10, name, *sides, "pictures/s", 0.45, "at least", 1 if tiny else 3)]

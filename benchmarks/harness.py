@@ -9,7 +9,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -84,9 +84,37 @@ def compare(
         bound: Whether the target is the least or the most.
         rounds: Measurements of each side.
     """
-    pairs = [(ours(), theirs()) for _ in range(rounds)]
-    first, second = (statistics.median(side) for side in zip(*pairs, strict=True))
-    return Claim(number, name, first, second, unit, [one / other for one, other in pairs], target, bound)
+    return compare_ways(number, {name: ours}, theirs, unit, target, bound, rounds)[0]
+
+
+def compare_ways(
+    number: int,
+    ways: Mapping[str, Callable[[], float]],
+    theirs: Callable[[], float],
+    unit: str,
+    target: float,
+    bound: Literal["at least", "at most"],
+    rounds: int,
+) -> list[Claim]:
+    """Measure several ways of ours and one other side in turn, A B C A B C, and return the claim of each way.
+
+    Args:
+        number: The claims'.
+        ways: What is measured, and what measures it once, as ``ours`` of ``compare``.
+        theirs: As of ``compare``.
+        unit: As of ``compare``.
+        target: As of ``compare``.
+        bound: As of ``compare``.
+        rounds: As of ``compare``.
+    """
+    *ours, others = zip(*([side() for side in (*ways.values(), theirs)] for _ in range(rounds)), strict=True)
+    return [
+        Claim(
+            *(number, name, statistics.median(own), statistics.median(others), unit),
+            *([one / other for one, other in zip(own, others, strict=True)], target, bound),
+        )
+        for name, own in zip(ways, ours, strict=True)
+    ]
 
 
 def seconds(work: Callable[[], object], clock: Clock = CLOCK) -> float:

@@ -7,11 +7,12 @@ a quarter of them, both for each n log n; audit_sizes.py takes larger tables.
 import math
 import tempfile
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import albumentations
 import numpy as np
-from harness import Claim, compare, configure, main, seconds
+from harness import Claim, compare, compare_ways, configure, main, seconds
 from hydra.utils import instantiate
 
 from fer_lightning.data.audit import audit
@@ -65,13 +66,11 @@ def measure(tiny: bool) -> list[Claim]:
     rounds, count = (1, 50) if tiny else (3, 400)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        claims = [
-            compare(
-                *(13, f"an epoch at {times} times the faces, a face", lambda times=times: epoch(folder, count, times)),
-                *(lambda: epoch(folder, count, 1), "ms", 1.1, "at most", rounds),
-            )
+        ways = {
+            f"an epoch at {times} times the faces, a face": partial(epoch, folder, count, times)
             for times in ((2,) if tiny else (4, 16))
-        ]
+        }
+        claims = compare_ways(13, ways, partial(epoch, folder, count, 1), "ms", 1.1, "at most", rounds)
         drawn = [] if tiny else ["data.drawn.count=11200"]
         faces = instantiate(configure(folder, *drawn).data).faces
         whole = 400 if tiny else len(faces)

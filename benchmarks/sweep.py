@@ -5,11 +5,11 @@ The sweep loads the libraries once and trains one after the other; hydra/launche
 
 import tempfile
 import time
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from statistics import median
 
-from harness import CACHE, COMMON, ROOT, Claim, command, main, source
+from harness import CACHE, COMMON, ROOT, Claim, command, compare_ways, main, source
 
 OPTIONS = [
     *COMMON,
@@ -41,18 +41,11 @@ def measure(tiny: bool) -> list[Claim]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         command(str(ROOT / "train.py"), *OPTIONS, f"hydra.run.dir={folder}/first", folder=folder)  # fills the caches
-        ways = {"four trials in one -m over four processes": []}
+        ways = {"four trials in one -m over four processes": partial(sweep, folder)}
         if find_spec("hydra_plugins.hydra_joblib_launcher"):
-            ways["the same, two trials at a time (joblib)"] = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
-        rounds = [
-            ([sweep(folder, *options) for options in ways.values()], row(folder)) for _ in range(1 if tiny else 3)
-        ]
-        claims = []
-        for way, words in enumerate(ways):
-            ours, theirs = [sides[way] for sides, _ in rounds], [other for _, other in rounds]
-            ratios = [one / other for one, other in zip(ours, theirs, strict=True)]
-            claims.append(Claim(7, words, median(ours), median(theirs), "s", ratios, 0.5, "at most"))
-        return claims
+            joblib = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
+            ways["the same, two trials at a time (joblib)"] = partial(sweep, folder, *joblib)
+        return compare_ways(7, ways, partial(row, folder), "s", 0.5, "at most", 1 if tiny else 3)
 
 
 if __name__ == "__main__":

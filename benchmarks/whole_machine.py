@@ -67,7 +67,7 @@ def together(side: str, steps: int, trials: int = 1, threads: int | None = 1) ->
 
 def measure(tiny: bool) -> list[Claim]:
     """Return the claim."""
-    steps = 2 if tiny else 100
+    steps = 2 if tiny else 60
     name = "two trials side by side over the training that people write"
     sides = (lambda: together("ours", steps, trials=2)), (lambda: together("theirs", steps, threads=None))
     return [compare(2, name, *sides, "pictures/s", 2.5, "at least", 1 if tiny else 3)]
