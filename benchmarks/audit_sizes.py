@@ -5,7 +5,6 @@
 Each in seconds of the processor, by n log n, and with the memory that the process had taken at its highest.
 """
 
-import math
 import resource
 import sys
 import tempfile
@@ -14,14 +13,14 @@ from pathlib import Path
 import torch
 from harness import configure
 from hydra.utils import instantiate
-from size import search
+from size import by_n_log_n, search
 
 torch.set_num_threads(1)
 
 with tempfile.TemporaryDirectory() as name:
     faces = instantiate(configure(Path(name)).data).faces
     for count in map(int, sys.argv[1:]):
-        each = search(faces, count, name)
-        taken = each * count * math.log(count) / 1e6
+        taken = search(faces, count, name)
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        each = by_n_log_n(taken, count)
         print(f"{count:,} faces: {taken:.1f} s, {each:.0f} us n log n, {memory:,.0f} MiB", flush=True)
