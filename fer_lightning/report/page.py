@@ -12,12 +12,13 @@ from urllib.parse import quote
 
 from matplotlib.figure import Figure
 
+from fer_lightning.report.board import board
 from fer_lightning.report.doctor import diagnose
 from fer_lightning.report.heading import choices, heading
 from fer_lightning.report.html import embed, write_page
 from fer_lightning.report.leaderboard import Contender, behind, distinguish, leaderboard, verdict
 from fer_lightning.report.looks import class_colors
-from fer_lightning.report.plots import Plot, board, plots
+from fer_lightning.report.plots import Plot, plots
 from fer_lightning.report.stress import by_change, read_stress
 from fer_lightning.report.style import DPI, save
 from fer_lightning.report.table import MEASURED, figure, gather, seconds

@@ -3,7 +3,6 @@
 A new figure is one function in that list: from the runs to a plot, or to None where there is nothing to draw.
 """
 
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple
@@ -11,7 +10,8 @@ from typing import NamedTuple
 from matplotlib.figure import Figure
 
 from fer_lightning.report import certainty, curves, figures
-from fer_lightning.report.leaderboard import Contender, contenders, distinguish, order
+from fer_lightning.report.board import Board, option_scores
+from fer_lightning.report.leaderboard import Contender
 from fer_lightning.report.statistics import confusion_of, f1_per_class
 from fer_lightning.report.stress import mean_remains, read_stress
 from fer_lightning.report.style import run_color
@@ -43,33 +43,6 @@ class Plot(NamedTuple):
     draw: Callable[[], Figure]
     parts: Sequence[Callable[[], Figure]] = ()
     key: Sequence[tuple[str, str, str]] = ()
-
-
-class Board(NamedTuple):
-    """The runs of a report, the best first.
-
-    Attributes:
-        runs: All of them.
-        objective: Metric that orders them.
-        entries: Repeated experiments, then every run.
-        scored: Name and run of those that have been tested.
-    """
-
-    runs: list[Run]
-    objective: str
-    entries: list[Contender]
-    scored: list[tuple[str, Run]]
-
-
-def board(runs: Sequence[Run]) -> Board:
-    """Return some runs in order, with their names."""
-    objective = next((run.metrics["objective"] for run in runs if "objective" in run.metrics), "val/accuracy")
-    ordered = order(runs, objective)
-    names = distinguish(ordered)
-    if len(ordered) == 1 and "data" in ordered[0].metrics:  # nothing to tell it from, so its figures say what it is
-        names = ["{data}, protocol {protocol}".format_map(ordered[0].metrics)]
-    scored = [(name, run) for name, run in zip(names, ordered, strict=True) if run.predictions]
-    return Board(ordered, objective, contenders(ordered, objective), scored)
 
 
 def scores(board: Board) -> Plot | None:
@@ -213,25 +186,6 @@ FIGURES = (scores, training_graphs, options, confusion_matrices, per_class, risk
 def plots(board: Board) -> list[Plot]:
     """Return the figures that there is something to draw for."""
     return [plot for make in FIGURES if (plot := make(board))]
-
-
-def option_scores(runs: Sequence[Run], objective: str) -> dict[str, tuple[list[str], list[float]]]:
-    """Return option -> (choices, scores) for options that differ between runs and are given in every one.
-
-    Leaky runs are left out, unless there are no others.
-    """
-    found: dict[str, list[tuple[str, float]]] = defaultdict(list)
-    runs = [run for run in runs if objective in run.metrics]
-    runs = [run for run in runs if not run.metrics.get("leaks")] or runs
-    for run in runs:
-        for override in run.overrides:
-            key, _, value = override.partition("=")
-            found[key].append((value, run.metrics[objective]))
-    return {
-        key: ([value for value, _ in points], [score for _, score in points])
-        for key, points in found.items()
-        if len(points) == len(runs) and len({value for value, _ in points}) > 1
-    }
 
 
 def _score(entry: Contender) -> tuple[str, list[float], tuple[float, float] | None, bool]:

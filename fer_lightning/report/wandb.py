@@ -10,9 +10,10 @@ import wandb
 from omegaconf import DictConfig
 
 from fer_lightning.errors import UserError, install_command
+from fer_lightning.report.board import option_scores
 from fer_lightning.report.html import unpng
 from fer_lightning.report.leaderboard import contenders, order
-from fer_lightning.report.plots import FIGURES, option_scores
+from fer_lightning.report.plots import FIGURES
 from fer_lightning.report.statistics import f1_per_class
 from fer_lightning.report.table import MEASURED
 from fer_lightning.runs.record import Run, read_runs

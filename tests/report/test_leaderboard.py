@@ -8,9 +8,10 @@ import pytest
 from rich.console import Console
 
 from fer_lightning.data.faces import CLASSES
+from fer_lightning.report.board import board, option_scores
 from fer_lightning.report.leaderboard import behind, contenders, leaderboard, leading, order, verdict
 from fer_lightning.report.page import command, write_report
-from fer_lightning.report.plots import board, option_scores, plots
+from fer_lightning.report.plots import plots
 from fer_lightning.report.statistics import paired
 from fer_lightning.report.table import show_table, tabulate
 from fer_lightning.runs.record import read_runs
