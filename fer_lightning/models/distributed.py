@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor, distributed
+from torch.nn.functional import pad
 
 
 class _Gather(torch.autograd.Function):
@@ -25,3 +26,20 @@ def gather(own: Tensor) -> Tensor:
     ``torch.distributed.nn`` that does this is deprecated, and what replaces it is younger than the oldest torch here.)
     """
     return _Gather.apply(own)
+
+
+def gather_batch(share: Tensor, *, even: bool) -> Tensor:
+    """Return the batch (B, ...) of all processes from this one's share (b, ...), in the order of the sampler.
+
+    Gradients come back summed over the processes. Each computes the whole loss, so they come back as many times too
+    large as there are processes, and DDP, which takes the mean over them, makes them those of one process.
+
+    Args:
+        share: Row i of process p is row i * processes + p of the batch.
+        even: Whether all shares have one size; the last batch of an evaluation may give some processes one row less.
+    """
+    sizes = None if even else gather(torch.tensor(len(share), device=share.device))
+    missing = 0 if sizes is None else int(sizes.max()) - len(share)
+    padded = pad(share, [0, 0] * (share.dim() - 1) + [0, missing])
+    whole = gather(padded).transpose(0, 1).flatten(0, 1)
+    return whole if sizes is None else whole[: int(sizes.sum())]

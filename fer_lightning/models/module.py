@@ -10,13 +10,12 @@ import torch
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
-from torch.nn.functional import pad
 
 from fer_lightning.data.classes import check_same, classes_of
 from fer_lightning.data.pictures import Batch
 from fer_lightning.models.calibration import calibrate
 from fer_lightning.models.certainty import KEY, Calibration, read_calibration, to_distance
-from fer_lightning.models.distributed import gather
+from fer_lightning.models.distributed import gather_batch
 from fer_lightning.models.metrics import classification_metrics, triplet_telemetry
 from fer_lightning.models.network import Config, Network, build
 from fer_lightning.models.optimisation import optimize
@@ -208,20 +207,8 @@ class ExpressionModule(Network, lightning.LightningModule):
         self.test_outputs = {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
 
     def gather(self, share: Tensor) -> Tensor:
-        """Return the batch (B, ...) of all processes from this one's share (b, ...), in the order of the sampler.
-
-        Gradients come back summed over the processes. Each computes the whole loss, so they come back ``world_size``
-        times too large, and DDP, which takes the mean over the processes, makes them those of one process.
-        """
-        if self.trainer.world_size == 1:
-            return share
-        missing = 0
-        if not self.training:  # the last batch of an evaluation may give some processes one row less
-            sizes = gather(torch.tensor(len(share), device=self.device))
-            missing = int(sizes.max()) - len(share)
-        padded = pad(share, [0, 0] * (share.dim() - 1) + [0, missing])
-        whole = gather(padded).transpose(0, 1).flatten(0, 1)  # row i is process i % world's
-        return whole if self.training else whole[: int(sizes.sum())]
+        """Return the batch (B, ...) of all processes, as ``gather_batch`` does; the share is all where there is one."""
+        return share if self.trainer.world_size == 1 else gather_batch(share, even=self.training)
 
     def metric_names(self, stage: Literal["val", "test"]) -> list[str]:
         """Return what ``stage`` logs, found out on one made-up face per class."""
