@@ -157,10 +157,11 @@ def resumed(cfg: DictConfig) -> str | None:
             "settings, or take its weights alone with init_from="
         )
     planned = checkpoint["lr_schedulers"][0].get("total_steps")
-    if isinstance(planned, int) and _trains_beyond(planned, before.trainer, cfg.trainer):
+    if isinstance(planned, int) and _trains_beyond(planned, before, cfg):
         raise UserError(
             f"{path} has a schedule of {planned} steps, which ends there and cannot be made longer: resume without "
-            "raising trainer.max_epochs or trainer.max_steps, or start a new run from its weights with init_from="
+            "raising trainer.max_epochs or trainer.max_steps or making batches smaller, or start a new run from its "
+            "weights with init_from="
         )
     for limit in ("trainer.max_epochs", "trainer.max_steps"):  # to train on is what one resumes for
         changed.pop(limit, None)
@@ -182,11 +183,13 @@ def resumed(cfg: DictConfig) -> str | None:
 
 
 def _trains_beyond(planned: int, before: DictConfig, now: DictConfig) -> bool:
-    """Return whether a Trainer's limits have been raised above the steps that a schedule was planned for."""
-    if -1 < now.max_steps <= planned:
+    """Return whether a run asks for more steps than those that its schedule was planned for."""
+    if -1 < now.trainer.max_steps <= planned:
         return False
-    limit = "max_steps" if before.max_steps == planned else "max_epochs"  # the one that it was planned by
-    return now[limit] == -1 or now[limit] > before[limit]
+    if before.trainer.max_steps == planned or now.trainer.max_epochs == -1:
+        return True
+    then, today = (cfg.data.batch_size * cfg.trainer.get("accumulate_grad_batches", 1) for cfg in (before, now))
+    return now.trainer.max_epochs * then > before.trainer.max_epochs * today  # the more faces a step, the fewer steps
 
 
 def _left_by_job(folder: Path) -> Path | None:
