@@ -57,17 +57,18 @@ def rows(folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_a_sweep_of_three_jobs_of_which_one_fails(tmp_path):
-    process = start(tmp_path, *SLURM, "data.batch_size=28,21,30", "logger=wandb")
+def test_a_sweep_of_four_jobs_of_which_one_fails_and_one_is_refused(tmp_path):
+    jobs = ("optimizer.lr=1e-3,1e30", "data.batch_size=28,30", "logger=wandb")  # 30 is no multiple of seven classes
+    process = start(tmp_path, *SLURM, *jobs)
     output, _ = process.communicate(timeout=240)
     assert process.returncode == 1
-    assert "data.batch_size=30" in output.splitlines()[-1]
     assert "Traceback" not in output
+    assert "data.batch_size=30" in output
     table = rows(tmp_path / "out")
-    assert [row["status"] for row in table] == ["completed", "completed", "failed"]
-    assert {re.search(r"data.batch_size=(\d+)", row["overrides"])[1] for row in table[:2]} == {"28", "21"}
-    assert "data.batch_size=30" in table[2]["error"]
-    assert "job 3 of 3" in said(tmp_path / "out")
+    assert [row["status"] for row in table] == ["completed", "failed"]
+    assert ["optimizer.lr=1e+30" in row["overrides"] for row in table] == [False, True]
+    assert "not finite" in table[1]["error"]
+    assert "job 4 of 4" in said(tmp_path / "out")
     assert len(list((tmp_path / "out").glob("wandb/offline-run-*"))) == 1  # closing run, of whoever ended last
 
 
