@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 FULL = (torch.float32, torch.float64)  # precision in which a classifier is fitted
 FLOATS = (torch.float16, torch.bfloat16, *FULL)  # the halves: what it has learnt, between a resume and a validation
 NORM = 0.02  # by which a vector of norm 1 may be longer or shorter: half precision normalises no better than to 0.004
-QUERIES = 128  # that are classified at once, whatever the number that is asked about
+QUERIES = 256  # that are classified at once, whatever the number that is asked about
 
 
 class Neighbours(NamedTuple):

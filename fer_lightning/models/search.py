@@ -4,8 +4,9 @@ import torch
 from torch import Tensor
 
 GRID = 2**20  # similarities closer than 1 / GRID count as equal: float32 rounding is finer, faces differ by more
-ROWS = 4096  # of the gallery that the plain search looks at once: 4 MiB of similarities for 128 queries
-BLOCK = 2**15  # of the gallery that the quick one does: 16 MiB
+ROWS = 4096  # of the gallery that the plain search looks at once: 8 MiB of similarities for 256 queries
+BLOCK = 2**15  # of the gallery that the quick one does: 32 MiB
+PIECE = 2048  # of a block that it multiplies at once: as large as the processor's cache likes them
 GROUP = 32  # neighbouring rows of the gallery, of which the quick search looks at the best first
 SPARE = 16  # faces that the quick search finds beyond those that are asked for
 SURE = 2.0**-23  # of the number of dimensions: more than float32 can be wrong by in the similarity of unit vectors
@@ -111,16 +112,16 @@ def _best(queries: Tensor, block: Tensor, count: int) -> tuple[Tensor, Tensor]:
 
     The best ``count`` faces lie in the ``count`` groups whose best faces are best, which are fewer to sort.
     """
-    pieces, asked = -(-len(block) // ROWS), len(queries)  # as large as the processor's cache likes them
-    similarities = queries.new_empty(pieces, asked, ROWS)
+    pieces, asked = -(-len(block) // PIECE), len(queries)
+    similarities = queries.new_empty(pieces, asked, PIECE)
     similarities[-1] = -torch.inf  # where the last piece is shorter
     with torch.autocast(block.device.type, enabled=False):  # which would compute in half precision
         if asked == 1:  # in one piece; numpy is faster yet, but waits for milliseconds where torch has several threads
             similarities.view(-1)[: len(block)] = block @ queries[0]
         else:
-            for piece, rows in zip(similarities, block.split(ROWS), strict=True):
-                piece[:, : len(rows)] = queries @ rows.T
-    groups = ROWS // GROUP  # of a piece
+            for piece, rows in zip(similarities, block.split(PIECE), strict=True):
+                torch.mm(queries, rows.T, out=piece[:, : len(rows)])
+    groups = PIECE // GROUP  # of a piece
     best = similarities.unflatten(2, (groups, GROUP)).amax(dim=3).transpose(0, 1).flatten(1)  # (B, P * groups)
     leading = best.topk(min(count, best.shape[1]), dim=1).indices  # (B, L)
     places = (leading // groups * asked + torch.arange(asked).unsqueeze(1)) * groups + leading % groups
