@@ -154,6 +154,7 @@ def test_three_classes_of_other_names_train(tmp_path, make_cfg):
     assert saved["hyper_parameters"]["classes"] == ["joy", "calm", "rage"]
 
 
+@pytest.mark.long
 def test_eight_classes_in_colour_train_score_report_and_export(tmp_path, run_here):
     """At 64 pixels, from pictures of other sizes."""
     write_faces(tmp_path / "faces", FOLDERS)

@@ -154,6 +154,7 @@ def fail(rank: int, folder: Path) -> None:
     command(folder / f"{rank}.txt", *BRIEF, "trainer=ddp", "trainer.accelerator=cpu", *fails)
 
 
+@pytest.mark.long
 def test_exception_in_one_process_ends_all(tmp_path):
     assert joined(fail, tmp_path, ranks=(0, 1)) == [1, 1]
     assert (tmp_path / "1.txt").read_text().splitlines()[-1] == "error in process 1: only process 1 has failed"

@@ -54,7 +54,7 @@ def test_honest_runs_stay_below_what_the_labels_allow(score, protocol):
 @pytest.mark.parametrize(
     ("protocol", "words"),
     [
-        ("paper", "have a sibling in training"),
+        pytest.param("paper", "have a sibling in training", marks=pytest.mark.long),
         ("leaky_gallery", "are themselves in training or gallery"),
         pytest.param("leaky_report", "are themselves in training", marks=pytest.mark.long),
     ],

@@ -75,7 +75,11 @@ def test_before_the_first_batch(tmp_path, run_here, signalled, place, name, sign
     [
         (predictions, "write_csv", signal.SIGTERM, "interrupted", WITHOUT_PICTURES),
         (predictions, "say", signal.SIGINT, "interrupted", WITHOUT_PICTURES),
-        (media, "embedding_map", signal.SIGHUP, "interrupted", ("~callbacks.media.maps.tsne", WITHOUT_PICTURES[1])),
+        pytest.param(
+            *(media, "embedding_map", signal.SIGHUP, "interrupted"),
+            ("~callbacks.media.maps.tsne", WITHOUT_PICTURES[1]),
+            marks=pytest.mark.long,
+        ),
         (page, "write_report", signal.SIGTERM, "completed", WITHOUT_PICTURES[:1]),
     ],
 )

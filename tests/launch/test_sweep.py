@@ -83,6 +83,7 @@ def test_an_interrupted_sweep_goes_on_to_what_an_uninterrupted_one_gives(tmp_pat
     assert len(list((tmp_path / "out").glob("*/metrics.json"))) == 4
 
 
+@pytest.mark.long
 def test_a_failed_job_runs_again_and_one_of_other_code_too(tmp_path, run_here, steps, monkeypatch):
     def fail():
         raise torch.OutOfMemoryError("out of memory")

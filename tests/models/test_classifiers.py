@@ -152,6 +152,7 @@ def test_cuda_agrees_with_cpu():
     assert torch.equal(knn.cuda().explain(queries.cuda()).indices.cpu(), expected)
 
 
+@pytest.mark.long
 def test_memory_stays_within_64_mib_and_imports_change_nothing():
     code = """
 import logging, os, resource, signal, warnings

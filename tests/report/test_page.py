@@ -166,6 +166,7 @@ def test_what_opens_first_in_wandb_is_what_matters(sweep):
     assert "batch_size=16" in run["display_name"].split()
 
 
+@pytest.mark.long
 def test_broken_figure_is_counted_and_the_chosen_checkpoint_uploaded(run_here, tmp_path, monkeypatch):
     monkeypatch.setenv("WANDB_DATA_DIR", str(tmp_path / "staged"))
     monkeypatch.setenv("WANDB_CACHE_DIR", str(tmp_path / "cached"))
