@@ -147,7 +147,7 @@ COMMON = ["logger=csv", "trainer.accelerator=cpu", "trainer.enable_progress_bar=
 def source() -> list[str]:
     """Return the options that name the faces."""
     place = os.environ.get("FER_DATA")
-    return [f"data.root={place}"] if place else []
+    return [f"data.root={Path(place).absolute()}"] if place else []  # each side has a folder of its own
 
 
 def command(*arguments: str, folder: Path, code: int = 0) -> float:
