@@ -57,18 +57,20 @@ def rows(folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_a_sweep_of_four_jobs_of_which_one_fails_and_one_is_refused(tmp_path):
+def test_a_sweep_of_four_jobs_of_which_one_fails_and_two_are_refused(tmp_path):
     jobs = ("optimizer.lr=1e-3,1e30", "data.batch_size=28,30", "logger=wandb")  # 30 is no multiple of seven classes
     process = start(tmp_path, *SLURM, *jobs)
     output, _ = process.communicate(timeout=240)
     assert process.returncode == 1
+    assert "not finite" in output.splitlines()[-1]  # of the first job that went wrong
     assert "Traceback" not in output
-    assert "data.batch_size=30" in output
     table = rows(tmp_path / "out")
     assert [row["status"] for row in table] == ["completed", "failed"]
     assert ["optimizer.lr=1e+30" in row["overrides"] for row in table] == [False, True]
     assert "not finite" in table[1]["error"]
     assert "job 4 of 4" in said(tmp_path / "out")
+    for refused in (3, 4):
+        assert re.search(rf"job {refused} has not begun: .*data\.batch_size=30", said(tmp_path / "out"))
     assert len(list((tmp_path / "out").glob("wandb/offline-run-*"))) == 1  # closing run, of whoever ended last
 
 
