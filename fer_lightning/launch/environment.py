@@ -115,14 +115,24 @@ def torch_build() -> Build:
 
 def check_gpu(accelerator: str) -> None:
     """Refuse a GPU that cannot be: torch was built for none, or there is no driver. What else is wrong torch says."""
-    if accelerator not in ("gpu", "cuda") or sys.platform != "linux" or (build := torch_build()).rocm:
-        return
+    if accelerator in ("gpu", "cuda") and not may_use_gpu(build := torch_build()):
+        raise UserError(no_device(build))
+
+
+def may_use_gpu(build: Build) -> bool:
+    """Return whether torch may find a GPU: it was built for one, and there is a driver; else torch alone can tell."""
+    if build.rocm or sys.platform != "linux":
+        return True
     try:
         ctypes.CDLL("libcuda.so.1")  # the name by which torch asks for it
     except OSError:
-        raise UserError(no_device(build)) from None
-    if build.cuda is None:
-        raise UserError(no_device(build))
+        return False
+    return build.cuda is not None
+
+
+def cores() -> int:
+    """Return how many processor cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def no_device(build: Build) -> str:

@@ -31,6 +31,7 @@ from fer_lightning.launch.search import (
     is_last,
     note_refused,
     refused_jobs,
+    side_by_side,
     swept,
 )
 from fer_lightning.report.table import collect, show_table, tabulate, writing
@@ -114,6 +115,8 @@ class Jobs(Callback):
         write_text(folder / PASSED, "")
         if goes_on and "study_name" in config.hydra.sweeper:
             continue_search(config)
+        if not goes_on and (advice := side_by_side(config)):
+            log.info(advice)
 
     @final
     def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:

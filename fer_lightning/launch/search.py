@@ -5,9 +5,10 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from omegaconf import DictConfig, read_write
+from omegaconf import DictConfig, OmegaConf, read_write
 
 from fer_lightning.errors import UserError, install_command
+from fer_lightning.launch.environment import cores, may_use_gpu, torch_build
 from fer_lightning.report.table import writing
 from fer_lightning.runs.command import key
 
@@ -36,6 +37,24 @@ def swept(config: DictConfig) -> dict[str, int]:
         for option, override in last.items()
         if override.is_sweep_override()
     }
+
+
+def side_by_side(config: DictConfig) -> str | None:
+    """Return what would run several jobs of a sweep at a time, where that takes less time than one after the other.
+
+    That is so on a processor with several cores: a training gains little by a second one.
+    """
+    accelerator, free = OmegaConf.select(config, "trainer.accelerator"), cores()
+    on_cores = accelerator == "cpu" or (accelerator == "auto" and not may_use_gpu(torch_build()))
+    asked = "n_trials" not in config.hydra.sweeper and config.hydra.runtime.choices["hydra/launcher"] == "basic"
+    together = min(free, count_jobs(config))
+    if not (on_cores and asked and together > 1):
+        return None
+    missing = "" if find_spec("hydra_plugins.hydra_joblib_launcher") else f"; it needs {install_command('joblib')}"
+    return (
+        f"one job after the other on {free} cores: hydra/launcher=joblib hydra.launcher.n_jobs={together} runs "
+        f"{together} at a time, which takes less time{missing}"
+    )
 
 
 def check_sweeper(config: DictConfig) -> None:

@@ -9,7 +9,8 @@ from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import OmegaConf
 
 from fer_lightning.callbacks.pruning import Pruning
-from fer_lightning.launch.search import count_jobs, swept
+from fer_lightning.launch.environment import Build
+from fer_lightning.launch.search import count_jobs, side_by_side, swept
 from hydra_plugins.fer_lightning_search import JOB, distribution, outcome
 
 
@@ -31,6 +32,31 @@ def test_options_and_jobs_of_a_sweep(params, overrides, expected, jobs):
     assert count_jobs(config) == jobs
     config.hydra.sweeper.n_trials = 20
     assert count_jobs(config) == 20
+
+
+@pytest.mark.parametrize(
+    ("cores", "accelerator", "build", "launcher", "sweeper", "expected"),
+    [
+        (2, "cpu", None, "basic", {}, 2),
+        (8, "cpu", None, "basic", {}, 3),  # as many as there are jobs
+        (1, "cpu", None, "basic", {}, None),
+        (2, "auto", Build("2.15.0", None, None), "basic", {}, 2),
+        (2, "auto", Build("2.15.0", None, "6.4"), "basic", {}, None),  # there may be a GPU
+        (2, "gpu", None, "basic", {}, None),
+        (2, "cpu", None, "slurm", {}, None),
+        (2, "cpu", None, "basic", {"n_trials": 20}, None),  # a search learns from one trial for the next
+        (2, None, None, "basic", {}, None),  # a command without a Trainer
+    ],
+)
+def test_a_sweep_says_when_jobs_side_by_side_would_help(
+    monkeypatch, cores, accelerator, build, launcher, sweeper, expected
+):
+    monkeypatch.setattr("fer_lightning.launch.search.cores", lambda: cores)
+    monkeypatch.setattr("fer_lightning.launch.search.torch_build", lambda: build)
+    hydra = {"runtime": {"choices": {"hydra/launcher": launcher}}, "overrides": {"task": ["seed=0,1,2"]}}
+    config = OmegaConf.create({"hydra": {**hydra, "sweeper": sweeper}, "trainer": {"accelerator": accelerator}})
+    advice = side_by_side(config)
+    assert (advice is None) if expected is None else (f"n_jobs={expected} runs {expected} at a time" in advice)
 
 
 def drawn_from(text):
