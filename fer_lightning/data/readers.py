@@ -9,6 +9,7 @@ import time
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -83,21 +84,25 @@ def read_faces(
     path = download() if root == "kaggle" else locate(root)
     source = KAGGLE if root == "kaggle" else write_name(file_name(path.name))
 
-    def read_or_load(files: Files, remarks: Remarks, key: str) -> Faces:
-        own = "" if names == CLASSES else f"-{hashlib.sha256(','.join(names).encode()).hexdigest()[:16]}"
-        cache = Path(cache_dir) / f"faces-v{CACHE_VERSION}-{image_size}px-{key}{own}.npz"
-        return _read_or_load(path, source, files, remarks, cache, image_size, names)
+    def read() -> Faces:
+        if path.suffix.lower() == ".csv":
+            return _read(path, source, {CSV_NAMES[0]: lambda: path.open("rb")}, Remarks(), image_size, names)
+        with zipfile.ZipFile(path) as archive:
+            return _read(path, source, *list_zip(path, archive), image_size, names)
 
     try:
         if path.is_dir():
             files, key, remarks = list_folder(path)
-            return read_or_load(files, remarks, key)
-        with path.open("rb") as file:
-            key = hashlib.file_digest(file, "sha256").hexdigest()
-        if path.suffix.lower() == ".csv":
-            return read_or_load({CSV_NAMES[0]: lambda: path.open("rb")}, Remarks(), key)
-        with zipfile.ZipFile(path) as archive:
-            return read_or_load(*list_zip(path, archive), key)
+            read = partial(_read, path, source, files, remarks, image_size, names)
+        else:
+            with path.open("rb") as file:
+                key = hashlib.file_digest(file, "sha256").hexdigest()
+        own = "" if names == CLASSES else f"-{hashlib.sha256(','.join(names).encode()).hexdigest()[:16]}"
+        cache = Path(cache_dir) / f"faces-v{CACHE_VERSION}-{image_size}px-{key}{own}.npz"
+        start = time.perf_counter()
+        faces = load_or_make(cache, source, image_size, names, read)
+        log.info("%s: %s faces in %.1f s", path, f"{len(faces):,}", time.perf_counter() - start)
+        return faces
     except OSError as error:
         raise closed(path, error) from error
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, UnicodeDecodeError) as error:
@@ -164,23 +169,9 @@ def load_or_make(
     return faces
 
 
-def _read_or_load(
-    path: Path, source: str, files: Files, remarks: Remarks, cache: Path, image_size: int, classes: tuple[str, ...]
-) -> Faces:
-    """Return the faces from the cache, or read them and fill it; say how long that took."""
-    start = time.perf_counter()
-
-    def read() -> Faces:
-        log.info("Reading the faces of %s", path)
-        return _read(path, source, files, remarks, image_size, classes)
-
-    faces = load_or_make(cache, source, image_size, classes, read)
-    log.info("%s: %s faces in %.1f s", path, f"{len(faces):,}", time.perf_counter() - start)
-    return faces
-
-
 def _read(path: Path, source: str, files: Files, remarks: Remarks, image_size: int, classes: tuple[str, ...]) -> Faces:
     """Return the faces of a source's pictures or, where it has none in the layout, of its csv."""
+    log.info("Reading the faces of %s", path)
     tables = [name for name in sorted(files) if PurePosixPath(name).name.lower() in CSV_NAMES]
     if names := choose_pictures(path, files, remarks):
         check_folders(path, names, classes)

@@ -53,11 +53,11 @@ def find_classes(root: str | None) -> tuple[str, ...]:
     try:
         path = locate(str(root))
         if path.is_dir():
-            names = list(_one_of_each_folder(path))
+            names = list(_first_in_folders(path))
         elif path.suffix.lower() == ".csv":
             names = []
         else:
-            names = _names_in_zip(path, path.stat().st_mtime_ns)
+            names = _first_in_zip(path, path.stat().st_mtime_ns)
         chosen = choose_pictures(path, dict.fromkeys(names, BytesIO), Remarks())
     except (UserError, OSError, zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError):
         return CLASSES
@@ -84,15 +84,20 @@ def describe(name: str, classes: Sequence[str]) -> tuple[str, str, str, list[str
     return write_name(f"{folder}/{class_folder}/{file}"), split, label, remarks
 
 
-def _one_of_each_folder(root: Path) -> Iterator[str]:
-    """Yield the first picture of every folder that has one."""
+def _first_in_folders(root: Path) -> Iterator[str]:
+    """Yield the first picture of every folder that has one: enough to know the class folders."""
     for folder, _, names in walk(root):
         paths = (file_name(os.path.relpath(os.path.join(folder, name), root).replace(os.sep, "/")) for name in names)
         yield from islice(filter(is_picture, paths), 1)
 
 
 @cache
-def _names_in_zip(path: Path, modified: int) -> list[str]:
-    """Return the files of an archive of that time: reading the list of FER2013's takes most of a second."""
+def _first_in_zip(path: Path, modified: int) -> list[str]:
+    """Return the first picture of every folder of an archive of that time, as ``_first_in_folders`` does."""
+    first: dict[str, str] = {}
     with zipfile.ZipFile(path) as archive:
-        return [name.replace("\\", "/") for name in archive.namelist()]
+        for name in (name.replace("\\", "/") for name in archive.namelist()):
+            folder, _, _ = name.rpartition("/")
+            if folder not in first and is_picture(name):
+                first[folder] = name
+    return list(first.values())
