@@ -1,6 +1,7 @@
 """Claim 7: four short trials as one sweep take less time than four processes in a row; two of them side by side, less.
 
-The sweep loads the libraries once and trains one after the other; hydra/launcher=joblib trains two at a time.
+The sweep loads the libraries once and trains one after the other; hydra/launcher=joblib trains two at a time. Of the
+four processes, which differ in their seeds alone, two are run and counted twice.
 """
 
 import tempfile
@@ -28,11 +29,11 @@ def sweep(folder: Path, *options: str) -> float:
 
 
 def row(folder: Path) -> float:
-    """Return the seconds of four processes, one after the other."""
+    """Return the seconds of four processes, one after the other, by those of two."""
     place = f"{folder}/{time.time()}"
-    return sum(
+    return 2 * sum(
         command(str(ROOT / "train.py"), *OPTIONS, f"seed={seed}", f"hydra.run.dir={place}/{seed}", folder=folder)
-        for seed in SEEDS
+        for seed in SEEDS[:2]
     )
 
 
