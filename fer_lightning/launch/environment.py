@@ -120,7 +120,7 @@ def check_gpu(accelerator: str) -> None:
 
 
 def may_use_gpu(build: Build) -> bool:
-    """Return whether torch may find a GPU: it was built for one, and there is a driver; else torch alone can tell."""
+    """Return False where torch was built for no GPU, or there is no driver; of ROCm and macOS only torch can tell."""
     if build.rocm or sys.platform != "linux":
         return True
     try:

@@ -21,7 +21,16 @@ IMPROVING = 0.005  # accuracy, gained in the last epoch
 
 def diagnose(run: Run) -> list[str]:
     """Return the findings about a run that has ended; none where nothing is wrong."""
-    return [*_embeddings(run), *_triplets(run), *_classes(run), *_gap(run), *_end(run)]
+    return [*_part(run), *_embeddings(run), *_triplets(run), *_classes(run), *_gap(run), *_end(run)]
+
+
+def _part(run: Run) -> Iterator[str]:
+    if unscored := run.metrics.get("unscored"):
+        scored = run.metrics["test_faces"]
+        yield (
+            f"only the first {scored:,} of {scored + unscored:,} test faces were scored, which are no sample of them: "
+            "leave out trainer.limit_test_batches for a figure that says something"
+        )
 
 
 def _embeddings(run: Run) -> Iterator[str]:

@@ -57,6 +57,7 @@ class Record:
     too_good: str | None = None  # why this one cannot be believed
     train_faces: int | None = None
     test_faces: int | None = None
+    unscored: int | None = None  # test faces that trainer.limit_test_batches has left out
     left_out: int | None = None  # training faces removed because a copy is in the test set
     version: str | None = None  # of fer_lightning
     code: str | None = None  # code_fingerprint()

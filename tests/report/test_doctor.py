@@ -48,6 +48,7 @@ def test_a_healthy_run_gets_no_line(tmp_path):
         ({"training": {**HEALTHY, "train/passed_over_share": 1.0}}, "passes over 100 % of the wrong triplets"),
         ({"predicted": ["happy"] * 7}, "never predicted: angry, disgust, fear, neutral, sad, surprise"),
         ({"train/accuracy": 0.9}, "training faces are classified at 90.0 %, test faces at 40.0 %"),
+        ({"test_faces": 64, "unscored": 36}, "only the first 64 of 100 test faces were scored"),
         ({"validation": (0.3, 0.35, 0.4)}, "still improving when it ended (validation accuracy 35.0 % to 40.0 %"),
     ],
 )
