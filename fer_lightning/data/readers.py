@@ -83,13 +83,6 @@ def read_faces(
         return load_or_make(cache, SOURCE, image_size, names, lambda: draw_faces(**drawn, image_size=image_size))
     path = download() if root == "kaggle" else locate(root)
     source = KAGGLE if root == "kaggle" else write_name(file_name(path.name))
-
-    def read() -> Faces:
-        if path.suffix.lower() == ".csv":
-            return _read(path, source, {CSV_NAMES[0]: lambda: path.open("rb")}, Remarks(), image_size, names)
-        with zipfile.ZipFile(path) as archive:
-            return _read(path, source, *list_zip(path, archive), image_size, names)
-
     try:
         if path.is_dir():
             files, key, remarks = list_folder(path)
@@ -97,6 +90,7 @@ def read_faces(
         else:
             with path.open("rb") as file:
                 key = hashlib.file_digest(file, "sha256").hexdigest()
+            read = partial(_read_file, path, source, image_size, names)
         own = "" if names == CLASSES else f"-{hashlib.sha256(','.join(names).encode()).hexdigest()[:16]}"
         cache = Path(cache_dir) / f"faces-v{CACHE_VERSION}-{image_size}px-{key}{own}.npz"
         start = time.perf_counter()
@@ -167,6 +161,14 @@ def load_or_make(
             **{name: np.array(content) for name, content in known.items() if content is not None},
         )
     return faces
+
+
+def _read_file(path: Path, source: str, image_size: int, classes: tuple[str, ...]) -> Faces:
+    """Return the faces of a csv or of a zip archive."""
+    if path.suffix.lower() == ".csv":
+        return _read(path, source, {CSV_NAMES[0]: lambda: path.open("rb")}, Remarks(), image_size, classes)
+    with zipfile.ZipFile(path) as archive:
+        return _read(path, source, *list_zip(path, archive), image_size, classes)
 
 
 def _read(path: Path, source: str, files: Files, remarks: Remarks, image_size: int, classes: tuple[str, ...]) -> Faces:
