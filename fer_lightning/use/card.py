@@ -76,12 +76,13 @@ def write_card(
 
 def _data(source: str, record: Record) -> str:
     lines = [f"- faces: {source}"]
+    part = f" (a part: {record.unscored:,} more were not scored)" if record.unscored else ""
     if record.protocol:
         lines += [
             f"- protocol: {record.protocol}; its score shows {record.proves}",
             f"- what leaks: {record.leaks or 'nothing that was found'}",
-            f"- {record.train_faces:,} training faces, {record.test_faces:,} test faces; {record.left_out:,} training "
-            "faces removed because a copy is in the test set",
+            f"- {record.train_faces:,} training faces, {record.test_faces:,} test faces{part}; {record.left_out:,} "
+            "training faces removed because a copy is in the test set",
         ]
     else:
         lines.append("- protocol and leaks: not known, the checkpoint did not lie in the folder of its run")

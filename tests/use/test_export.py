@@ -149,7 +149,8 @@ def test_onnx_model_that_says_something_else_is_not_written(checkpoint, drawn, t
 
 def test_card_of_fer2013_says_what_its_terms_mean(checkpoint):
     _, description = read_checkpoint(checkpoint)
-    record = replace(read_record(checkpoint.parent.parent), data="fer2013.csv", leaks="twins", too_good="too good")
+    record = read_record(checkpoint.parent.parent)
+    record = replace(record, data="fer2013.csv", leaks="twins", too_good="too good", unscored=1200)
     plain = Outcome("as they are", 0, "", 0.6, 0.5, 0.7, 1.0)
     stress = [plain, *(Outcome("in_fog", n, "", 0.6 / n, 0, 1, 1 / n) for n in (1, 2))]
     card = write_card(description, record, "model.onnx", ["a cost"], stress)
@@ -159,6 +160,7 @@ def test_card_of_fer2013_says_what_its_terms_mean(checkpoint):
         "FER2013's",
         "is not settled",
         "what leaks: twins",
+        "8 test faces (a part: 1,200 more were not scored)",
         "**too good**",
         "- a cost",
     ):
