@@ -6,6 +6,7 @@ import json
 import re
 import sys
 import zipfile
+from importlib.util import find_spec
 
 import pytest
 from hydra.errors import InstantiationException
@@ -36,6 +37,7 @@ for line in json.loads(sys.argv[1]):
     heavy = sorted({"torch", "lightning", "matplotlib", "scipy", "wandb", "cv2"} & sys.modules.keys())
     print(json.dumps([code, heavy]), file=sys.stderr)
 """
+SUBMITIT = ", submitit_local, submitit_slurm" * bool(find_spec("hydra_plugins.hydra_submitit_launcher"))
 REFUSED = [
     (["train.py", "optimizer.lr=-1"], "optimizer.lr=-1 must be a finite number above 0"),
     (["train.py", "data.batch_size=17", "sampler=balanced"], "data.batch_size=17 must be a multiple of"),
@@ -52,7 +54,7 @@ REFUSED = [
     (["train.py", "-m", "seed=0,1", "optimizer.lr=-1"], "optimizer.lr=-1 must be"),
     (["train.py", "epochs=5"], "epochs is no option: did you mean trainer.max_epochs?"),
     (["train.py", "--lr", "0.1"], "--lr is no option: options are written NAME=VALUE, did you mean optimizer.lr=0.1?"),
-    (["train.py", "hydra/launcher=joblb"], "use one of basic, joblib, slurm ... (did you mean joblib?)"),
+    (["train.py", "hydra/launcher=joblb"], f"use one of basic, joblib, slurm{SUBMITIT} (did you mean joblib?)"),
     (["eval.py"], "checkpoint is missing: add checkpoint="),
     (["eval.py", "checkpoint=no.ckpt"], "checkpoint=no.ckpt does not exist"),
     (["eval.py", "checkpoint=text.zip"], "checkpoint=text.zip (4 bytes) is damaged or no fer_lightning checkpoint"),
@@ -71,7 +73,7 @@ def test_refusals_come_before_what_loads_long_and_leave_nothing(tmp_path):
     assert len(answers) == len(REFUSED), done.stderr[-2000:]
     for (code, heavy), (arguments, words) in zip(answers, REFUSED, strict=True):
         assert str(code).startswith("error: "), arguments
-        assert all(part in code for part in words.split(" ... ")), code  # extras bring more choices
+        assert words in code
         assert heavy == [], f"{arguments} loaded {heavy}"
     assert sorted(tmp_path.rglob("*")) == before
 
