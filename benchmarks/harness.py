@@ -132,7 +132,7 @@ def configure(folder: Path, *options: str) -> Any:
     from hydra import compose, initialize_config_dir
     from hydra.core.hydra_config import HydraConfig
 
-    import fer_lightning.launch.resolvers  # noqa: F401  registers what conf/ computes
+    import fer_lightning.config.resolvers  # noqa: F401  registers what conf/ computes
 
     own = [f"hydra.runtime.output_dir={folder}", f"paths.cache_dir={CACHE}", *COMMON, *source(), *options]
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):

@@ -5,7 +5,7 @@
 Compare the rows of one run with each other: absolute times depend on what else the machine does.
 """
 
-import fer_lightning.launch.resolvers  # noqa: F401, I001  sets OMP_WAIT_POLICY before torch is imported
+import fer_lightning.config.resolvers  # noqa: F401, I001  sets OMP_WAIT_POLICY before torch is imported
 
 import itertools
 import statistics

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from fer_lightning import __version__
-from fer_lightning.data.names import printable
 from fer_lightning.errors import UserError
+from fer_lightning.names import printable
 from fer_lightning.signals import listen
 
 

@@ -16,8 +16,8 @@ from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
+from fer_lightning.files import write_csv
 from fer_lightning.report.doctor import diagnose
-from fer_lightning.runs.files import write_csv
 from fer_lightning.runs.record import read_run
 
 log = logging.getLogger(__name__)

@@ -30,7 +30,7 @@ from lightning.pytorch.callbacks import Callback
 from PIL import Image
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-import fer_lightning.launch.resolvers  # noqa: F401
+import fer_lightning.config.resolvers  # noqa: F401
 from fer_lightning.callbacks.interruption import Interruption
 from fer_lightning.data.faces import CLASSES, Faces, fingerprint
 from fer_lightning.signals import Interrupted

@@ -10,7 +10,7 @@ from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from fer_lightning.launch.resolvers import run_name, shown_name
+from fer_lightning.config.resolvers import run_name, shown_name
 from tests.conftest import ROOT
 
 CONF = ROOT / "conf"

@@ -21,12 +21,12 @@ from hypothesis import strategies as st
 from omegaconf import open_dict
 from PIL import Image
 
+from fer_lightning.config.overrides import allowed
 from fer_lightning.data.faces import CLASSES, Faces
 from fer_lightning.data.readers import read_faces
 from fer_lightning.errors import UserError
 from fer_lightning.launch.checks import check
 from fer_lightning.launch.messages import explain
-from fer_lightning.runs.overrides import allowed
 from tests.conftest import ROOT, SMALL
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "0"))

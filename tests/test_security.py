@@ -12,9 +12,9 @@ import pytest
 import torch
 from packaging.requirements import Requirement
 
+from fer_lightning.config.overrides import allowed
 from fer_lightning.errors import UserError
 from fer_lightning.runs.checkpoints import KEY, load, read_overrides
-from fer_lightning.runs.overrides import allowed
 from tests.conftest import ROOT, SMALL, options
 
 TINY = options("small", "brief", "plain")

@@ -11,8 +11,8 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from torch.nn.utils import get_total_norm
 
 from fer_lightning.errors import NotFiniteError, UserError
+from fer_lightning.files import write_json
 from fer_lightning.models.metrics import triplet_telemetry
-from fer_lightning.runs.files import write_json
 
 log = logging.getLogger(__name__)
 

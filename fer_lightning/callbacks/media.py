@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from fer_lightning.data.datamodule import FacesDataModule
 from fer_lightning.data.progress import track
 from fer_lightning.data.protocols import Partition
+from fer_lightning.files import write_json
 from fer_lightning.loggers import PatientWandbLogger
 from fer_lightning.report import figures
 from fer_lightning.report.board import board
@@ -21,7 +22,6 @@ from fer_lightning.report.html import png
 from fer_lightning.report.plots import plots
 from fer_lightning.report.statistics import confusion_matrix
 from fer_lightning.report.style import save
-from fer_lightning.runs.files import write_json
 from fer_lightning.runs.record import read_run
 
 log = logging.getLogger(__name__)

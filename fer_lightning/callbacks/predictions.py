@@ -15,12 +15,12 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 
 import fer_lightning
 from fer_lightning.data.published import ceiling
+from fer_lightning.files import write_csv, write_json
 from fer_lightning.loggers import PatientWandbLogger
 from fer_lightning.models.module import ExpressionModule
 from fer_lightning.report.certainty import measures
 from fer_lightning.report.score import say
 from fer_lightning.report.statistics import intervals, one_vs_rest
-from fer_lightning.runs.files import write_csv, write_json
 from fer_lightning.runs.record import Record, code_fingerprint, read_record, write_record
 from fer_lightning.words import percent
 

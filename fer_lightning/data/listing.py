@@ -15,8 +15,8 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from fer_lightning.data.faces import CLASSES
-from fer_lightning.data.names import file_name
 from fer_lightning.errors import FILE, FOLDER, UserError, install_command, stands_at
+from fer_lightning.names import file_name
 
 MAX_UNPACKED = 4 * 2**30  # bytes, all members of a zip together
 KAGGLE = "jonathanoheix/face-expression-recognition-dataset"

@@ -8,7 +8,7 @@ from rich import get_console
 from rich.markup import escape
 from rich.progress import track as bar
 
-from fer_lightning.data.names import printable
+from fer_lightning.names import printable
 from fer_lightning.words import duration
 
 log = logging.getLogger(__name__)

@@ -33,11 +33,11 @@ from fer_lightning.data.listing import (
     no_layout,
     some,
 )
-from fer_lightning.data.names import file_name, write_name
 from fer_lightning.data.scans import Scan, read_csv, read_pictures
 from fer_lightning.data.tree import check_folders, choose_pictures, find_classes
 from fer_lightning.data.votes import VOTED, relabel
 from fer_lightning.errors import UserError
+from fer_lightning.names import file_name, write_name
 
 log = logging.getLogger(__name__)
 

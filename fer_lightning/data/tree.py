@@ -12,8 +12,8 @@ from fer_lightning.data.classes import arrange, class_of
 from fer_lightning.data.decoding import USAGES
 from fer_lightning.data.faces import CLASSES
 from fer_lightning.data.listing import Files, Remarks, is_picture, locate, some, walk
-from fer_lightning.data.names import file_name, write_name
 from fer_lightning.errors import UserError
+from fer_lightning.names import file_name, write_name
 
 SPLIT_FOLDERS = {"train": "train", "validation": "validation", "valid": "validation", "val": "validation"}
 SPLIT_FOLDERS |= {"test": "test"} | USAGES

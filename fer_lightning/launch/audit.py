@@ -6,10 +6,10 @@ from pathlib import Path
 import hydra
 from omegaconf import DictConfig
 
-import fer_lightning.launch.resolvers  # noqa: F401  registers what conf/ computes
+import fer_lightning.config.resolvers  # noqa: F401  registers what conf/ computes
+from fer_lightning.config import CONF
 from fer_lightning.launch.checks import check
 from fer_lightning.launch.entry import run
-from fer_lightning.runs.overrides import CONF
 
 log = logging.getLogger(__name__)
 
@@ -19,9 +19,9 @@ def main(cfg: DictConfig) -> None:
     """Audit the faces and write audit.json, audit.html and audit.csv."""
     check(cfg, "audit")
 
+    from fer_lightning.files import write_json
     from fer_lightning.report.audit import show, worst, write_files  # here, so that refusals do not wait for pictures
     from fer_lightning.report.html import write_page
-    from fer_lightning.runs.files import write_json
 
     datamodule = hydra.utils.instantiate(cfg.data)
     found, folder = datamodule.audit, Path(cfg.paths.output_dir)

@@ -10,7 +10,7 @@ from typing import Any
 
 from rich import get_console
 
-from fer_lightning.data.names import printable
+from fer_lightning.names import printable
 
 
 class Printable(logging.Formatter):

@@ -4,11 +4,11 @@ import os
 import sys
 from collections.abc import Callable
 
+from fer_lightning.config.suggestions import check_flags
 from fer_lightning.launch.checks import check_secrets
 from fer_lightning.launch.claims import at_hand, release, withdraw
 from fer_lightning.launch.console import outlast_console
 from fer_lightning.launch.environment import check_python, rank
-from fer_lightning.launch.guesses import check_flags
 from fer_lightning.launch.messages import explain
 from fer_lightning.launch.resume import resume_arguments
 from fer_lightning.signals import Interrupted, command, listen
@@ -26,7 +26,7 @@ def run(task: Callable[[], object], config_name: str) -> None:
     listen()
     outlast_console()
     if {"-h", "--help"} & set(sys.argv[1:]):
-        from fer_lightning.launch.help import write_help  # here, for a mistyped choice needs no pydantic
+        from fer_lightning.config.help import write_help  # here, for a mistyped choice needs no pydantic
 
         print(write_help(config_name))
         return

@@ -9,12 +9,12 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-import fer_lightning.launch.resolvers  # noqa: F401  registers what conf/ computes
+import fer_lightning.config.resolvers  # noqa: F401  registers what conf/ computes
+from fer_lightning.config import CONF
 from fer_lightning.data.classes import check_same
 from fer_lightning.errors import UserError
 from fer_lightning.launch.checks import check
 from fer_lightning.launch.entry import run
-from fer_lightning.runs.overrides import CONF
 
 log = logging.getLogger(__name__)
 

@@ -18,6 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from fer_lightning import signals
 from fer_lightning.errors import UserError
+from fer_lightning.files import write_text
 from fer_lightning.launch.claims import claim, lost, withdraw
 from fer_lightning.launch.environment import quiet
 from fer_lightning.launch.messages import deleted, diagnose
@@ -36,7 +37,6 @@ from fer_lightning.launch.search import (
 )
 from fer_lightning.report.table import collect, show_table, tabulate, writing
 from fer_lightning.runs.command import OPTIONS, WHOLE, command, is_sweep, key
-from fer_lightning.runs.files import write_text
 from fer_lightning.runs.record import NAME, Status, read_record, read_runs, write_record
 from fer_lightning.words import duration
 

@@ -6,11 +6,11 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.utils import instantiate
 
-import fer_lightning.launch.resolvers  # noqa: F401  registers what conf/ computes
+import fer_lightning.config.resolvers  # noqa: F401  registers what conf/ computes
+from fer_lightning.config import CONF
 from fer_lightning.data.classes import check_same, classes_of
 from fer_lightning.errors import UserError
 from fer_lightning.runs.command import quoted
-from fer_lightning.runs.overrides import CONF
 
 
 def labels(run: Path, output: Path | None, root: str | None) -> None:

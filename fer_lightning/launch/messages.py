@@ -13,13 +13,13 @@ from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from fer_lightning.data.names import printable
+from fer_lightning.config import CONF
+from fer_lightning.config.suggestions import SWEPT, known_keys, meant, no_choice
 from fer_lightning.errors import UserError, install_command
 from fer_lightning.launch.claims import at_hand, lost
 from fer_lightning.launch.environment import no_device, torch_build, torchvision_mismatch
-from fer_lightning.launch.guesses import SWEPT, known_keys, meant, no_choice
+from fer_lightning.names import printable
 from fer_lightning.runs.command import program
-from fer_lightning.runs.overrides import CONF
 
 # Functions of Hydra's that run a job, take its result from another process, or send it there.
 STARTED = {"run_job", "return_value", "launch"}

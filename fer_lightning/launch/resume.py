@@ -9,10 +9,10 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from fer_lightning.config.nodes import Kind, differences, kind
 from fer_lightning.errors import FILE, FOLDER, UserError, stands_at
 from fer_lightning.launch.claims import LOCK
 from fer_lightning.runs.command import OPTIONS, is_sweep, key, quoted, read_options
-from fer_lightning.runs.nodes import Kind, differences, kind
 from fer_lightning.runs.record import ASIDE, Status, code_fingerprint, read_record
 
 log = logging.getLogger(__name__)

@@ -13,14 +13,14 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-import fer_lightning.launch.resolvers  # noqa: F401  registers what conf/ computes
+import fer_lightning.config.resolvers  # noqa: F401  registers what conf/ computes
+from fer_lightning.config import CONF
+from fer_lightning.config.nodes import own_values
 from fer_lightning.launch.checks import check
 from fer_lightning.launch.entry import run
 from fer_lightning.launch.environment import importing, rank
 from fer_lightning.launch.resume import finished, resumed
 from fer_lightning.runs.command import WHOLE
-from fer_lightning.runs.nodes import own_values
-from fer_lightning.runs.overrides import CONF
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from fer_lightning.runs.files import write_text
+from fer_lightning.files import write_text
 from fer_lightning.words import percent
 
 TEMPLATES = Environment(

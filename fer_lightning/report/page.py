@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from matplotlib.figure import Figure
 
+from fer_lightning.files import write_text
 from fer_lightning.report.board import board
 from fer_lightning.report.doctor import diagnose
 from fer_lightning.report.heading import choices, heading
@@ -23,7 +24,6 @@ from fer_lightning.report.stress import by_change, read_stress
 from fer_lightning.report.style import DPI, save
 from fer_lightning.report.table import MEASURED, figure, gather, seconds
 from fer_lightning.report.yardsticks import FER2013_TEXT, audit_of, of_fer2013
-from fer_lightning.runs.files import write_text
 from fer_lightning.runs.record import Run
 from fer_lightning.words import named
 

@@ -6,8 +6,8 @@ from statistics import fmean
 from typing import Any
 
 from fer_lightning.errors import UserError
+from fer_lightning.files import write_csv, write_text
 from fer_lightning.report.table import gather, markdown
-from fer_lightning.runs.files import write_csv, write_text
 from fer_lightning.words import number, percent
 
 TABLE4 = {  # training model: accuracy and elapsed seconds as claimed; precision, recall and F1 are all "100 %"

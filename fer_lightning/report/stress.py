@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from fer_lightning.errors import UserError
-from fer_lightning.runs.files import write_csv, write_json
+from fer_lightning.files import write_csv, write_json
 
 NAME = "stress.json"
 PLAIN = "as they are"  # what stands first: the faces without a change

@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
-from fer_lightning.data.names import printable
-from fer_lightning.runs.files import write_csv
+from fer_lightning.files import write_csv
+from fer_lightning.names import printable
 from fer_lightning.runs.record import REPEATED, Run, read_run, read_runs
 from fer_lightning.words import number, value
 

@@ -13,9 +13,9 @@ from packaging.version import InvalidVersion, Version
 from torch import Tensor
 
 import fer_lightning
+from fer_lightning.config.overrides import allowed
 from fer_lightning.errors import UserError
 from fer_lightning.runs.form import deviation
-from fer_lightning.runs.overrides import allowed
 from fer_lightning.runs.places import checkpoint_file, others
 
 log = logging.getLogger(__name__)

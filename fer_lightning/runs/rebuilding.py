@@ -9,13 +9,14 @@ from typing import Any
 from omegaconf import OmegaConf
 from torch import nn
 
+from fer_lightning.config import CONF
+from fer_lightning.config.overrides import plain
 from fer_lightning.data.classes import classes_of
 from fer_lightning.errors import UserError
 from fer_lightning.models.certainty import read_calibration
 from fer_lightning.models.network import Network
 from fer_lightning.models.weights import check_weights
 from fer_lightning.runs.checkpoints import KEY, load
-from fer_lightning.runs.overrides import CONF, plain
 
 log = logging.getLogger(__name__)
 

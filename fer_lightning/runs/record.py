@@ -15,7 +15,7 @@ from omegaconf import OmegaConf
 
 from fer_lightning.data.faces import CLASSES
 from fer_lightning.errors import UserError
-from fer_lightning.runs.files import write_json
+from fer_lightning.files import write_json
 
 NAME = "metrics.json"
 ASIDE = "superseded"  # folder of a sweep for what its jobs left before they started anew

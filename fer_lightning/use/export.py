@@ -13,9 +13,9 @@ import torch
 
 from fer_lightning.data.scaling import scale
 from fer_lightning.errors import UserError
+from fer_lightning.files import write_text
 from fer_lightning.models.network import Network
 from fer_lightning.report.stress import Outcome
-from fer_lightning.runs.files import write_text
 from fer_lightning.runs.record import Record
 from fer_lightning.use.card import write_card
 from fer_lightning.use.description import Description

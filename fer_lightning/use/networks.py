@@ -16,14 +16,15 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
+from fer_lightning.config import CONF
+from fer_lightning.config.overrides import allowed
 from fer_lightning.data.classes import classes_of
 from fer_lightning.data.scaling import scale
 from fer_lightning.errors import UserError
+from fer_lightning.files import write_text
 from fer_lightning.models.certainty import read_calibration
 from fer_lightning.models.network import Network
 from fer_lightning.runs import checkpoints
-from fer_lightning.runs.files import write_text
-from fer_lightning.runs.overrides import CONF, allowed
 from fer_lightning.runs.rebuilding import own_part, rebuild
 from fer_lightning.use.description import Description, read_description, read_gallery
 from fer_lightning.use.model import Answers

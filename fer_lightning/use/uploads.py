@@ -8,8 +8,8 @@ from pathlib import Path
 from PIL import Image
 
 from fer_lightning.data.decoding import flatten, open_upright, reason
-from fer_lightning.data.names import printable
 from fer_lightning.errors import UserError
+from fer_lightning.names import printable
 
 PACKAGE = Path(__file__).parents[2]  # where the package lies, for the process to find it
 REFUSED = 3  # exit code of the process where it says why

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fer_lightning.data.names import file_name, printable, read_name, write_name
+from fer_lightning.names import file_name, printable, read_name, write_name
 from fer_lightning.report.table import show_table
 from tests import conftest
 from tests.conftest import ENVIRONMENT, ROOT, command, make_tree, options

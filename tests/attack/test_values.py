@@ -13,13 +13,13 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from fer_lightning.config import CONF
 from fer_lightning.data import faces
+from fer_lightning.kinds import Node
 from fer_lightning.launch.checks import check
 from fer_lightning.launch.messages import explain
 from fer_lightning.launch.schema.commands import scores
 from fer_lightning.launch.schema.export import meanings
-from fer_lightning.launch.schema.kinds import Node
-from fer_lightning.runs.overrides import CONF
 from tests.conftest import SMALL, options
 
 FAST = options("small", "plain", "debug=fast")

@@ -10,10 +10,10 @@ from omegaconf import OmegaConf
 import fer_lightning.report.wandb
 from fer_lightning.data.readers import read_faces
 from fer_lightning.errors import install_command
+from fer_lightning.files import write_json
 from fer_lightning.launch.jobs import Jobs
 from fer_lightning.launch.search import is_last
 from fer_lightning.report.table import tabulate
-from fer_lightning.runs.files import write_json
 from tests import processes
 from tests.conftest import ROOT, command, make_tree, options
 

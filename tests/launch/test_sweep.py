@@ -10,11 +10,11 @@ import torch
 from filelock import FileLock
 from omegaconf import OmegaConf
 
+from fer_lightning.files import write_json
 from fer_lightning.launch import resume
 from fer_lightning.launch.jobs import PAUSE, Jobs
 from fer_lightning.models.module import ExpressionModule
 from fer_lightning.runs.checkpoints import load
-from fer_lightning.runs.files import write_json
 from fer_lightning.runs.record import ASIDE, read_record
 from tests.conftest import options
 

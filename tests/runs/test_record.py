@@ -9,8 +9,8 @@ import pytest
 
 import fer_lightning
 from fer_lightning.errors import UserError
+from fer_lightning.files import write_csv
 from fer_lightning.runs import record
-from fer_lightning.runs.files import write_csv
 from fer_lightning.runs.record import Record, Status, code_fingerprint, read_record, read_run, write_record
 
 

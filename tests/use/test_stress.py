@@ -15,8 +15,8 @@ from hydra.utils import instantiate
 
 from fer_lightning.data.augmentation import Cover
 from fer_lightning.errors import UserError
+from fer_lightning.files import write_csv
 from fer_lightning.report.stress import by_change, mean_remains, read_stress
-from fer_lightning.runs.files import write_csv
 from fer_lightning.runs.record import read_record, write_record
 from fer_lightning.use.model import Answers
 from fer_lightning.use.stress import Stress

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import ConfigDict, Field, model_validator
 
 from fer_lightning.errors import UserError
-from fer_lightning.launch.schema.kinds import (
+from fer_lightning.kinds import (
     Choice,
     Count,
     CountOrNone,

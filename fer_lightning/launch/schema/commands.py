@@ -9,9 +9,9 @@ from pydantic import Field, model_validator
 from fer_lightning.data.classes import wrong_names
 from fer_lightning.data.faces import CLASSES
 from fer_lightning.errors import UserError
+from fer_lightning.kinds import Choice, Metric, Node, Nullable, Other, Place, Seed, Text, shown
 from fer_lightning.launch.schema.callbacks import Callbacks
 from fer_lightning.launch.schema.faces import Augmentation, FacesDataModule, ProtocolChoice, Sampler
-from fer_lightning.launch.schema.kinds import Choice, Metric, Node, Nullable, Other, Place, Seed, Text, shown
 from fer_lightning.launch.schema.losses import LossChoice, MinerChoice
 from fer_lightning.launch.schema.network import ClassifierChoice, EmbedderChoice, ModelChoice
 from fer_lightning.launch.schema.optimization import OptimizerChoice, SchedulerChoice

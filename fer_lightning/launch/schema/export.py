@@ -4,11 +4,11 @@ import json
 from collections.abc import Iterator
 from typing import Any, get_args, get_origin
 
+from fer_lightning.config import CONF
 from fer_lightning.errors import UserError
+from fer_lightning.kinds import Node, Other
 from fer_lightning.launch.schema.commands import Eval
-from fer_lightning.launch.schema.kinds import Node, Other
 from fer_lightning.launch.schema.use import COMMANDS
-from fer_lightning.runs.overrides import CONF
 
 POINTER = {"type": "string", "pattern": r"\$\{", "description": "the value of another option"}
 

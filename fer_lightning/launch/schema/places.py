@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
-from fer_lightning.launch.schema.kinds import (
+from fer_lightning.kinds import (
     AnyText,
     Choice,
     Count,

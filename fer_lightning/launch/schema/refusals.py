@@ -10,11 +10,11 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from pydantic import ValidationError
 
+from fer_lightning.config import CONF
+from fer_lightning.config.suggestions import keys, meant
 from fer_lightning.errors import UserError
-from fer_lightning.launch.guesses import keys, meant
-from fer_lightning.launch.schema.kinds import KIND, shown
+from fer_lightning.kinds import KIND, shown
 from fer_lightning.launch.schema.use import COMMANDS
-from fer_lightning.runs.overrides import CONF
 
 Path = tuple[str | int, ...]  # of a value: the keys and positions that lead to it
 POINTER = re.compile(r"\$\{([\w.]+)\}")  # a value that is another option's

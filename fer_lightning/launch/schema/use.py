@@ -4,9 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from fer_lightning.launch.schema.commands import Audit, Eval, Train
-from fer_lightning.launch.schema.faces import Source
-from fer_lightning.launch.schema.kinds import (
+from fer_lightning.kinds import (
     Choice,
     Count,
     CountOrNone,
@@ -24,6 +22,8 @@ from fer_lightning.launch.schema.kinds import (
     partial,
     target,
 )
+from fer_lightning.launch.schema.commands import Audit, Eval, Train
+from fer_lightning.launch.schema.faces import Source
 from fer_lightning.launch.schema.places import Paths
 
 Input = Annotated[

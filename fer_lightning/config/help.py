@@ -7,10 +7,10 @@ from typing import cast
 
 from omegaconf import DictConfig, OmegaConf
 
-from fer_lightning.launch.guesses import PROGRAMS, SWEPT, keys
+from fer_lightning.config import CONF
+from fer_lightning.config.nodes import Kind, kind
+from fer_lightning.config.suggestions import PROGRAMS, SWEPT, keys
 from fer_lightning.launch.schema.export import meanings
-from fer_lightning.runs.nodes import Kind, kind
-from fer_lightning.runs.overrides import CONF
 
 WIDTH = 80  # letters, of the narrowest terminal that is common
 INDENT = 20  # letters before a meaning, at least

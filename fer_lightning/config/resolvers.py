@@ -19,11 +19,11 @@ from uuid import uuid4
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
+from fer_lightning.config import CONF
+from fer_lightning.config.nodes import Kind, kind
 from fer_lightning.data.tree import find_classes
 from fer_lightning.data.votes import VOTED
 from fer_lightning.errors import UserError
-from fer_lightning.runs.nodes import Kind, kind
-from fer_lightning.runs.overrides import CONF
 
 LONGEST = 120  # characters of a name; folders of 255 fit a file system, but not beside others in a path
 LONGEST_VALUE = 40  # characters of an option's value in what W&B calls a run

@@ -15,8 +15,6 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, core_schema
 
-from fer_lightning.data.classes import MOST
-
 KIND = "kind"  # type of the errors that ``Says`` words
 WORDING = "must be {words}"
 Value = TypeVar("Value")
@@ -80,7 +78,7 @@ CountOrNone = Annotated[int, Field(ge=0), Says("a whole number, 0 or more", "0")
 Pixels = Annotated[int, Field(ge=16, le=384), Says("a whole number of pixels from 16 to 384", "48")]
 Classes = Annotated[int, Field(ge=0), Says("the number of classes")]  # it must be that of data.classes
 Names = Annotated[list[str], Says("a list of names, what reads as a number in quotes", "[happy,sad,contempt]")]
-ClassesOfABatch = Annotated[int, Field(ge=2, le=MOST), Says("a whole number from 2 to that of the classes", "4")]
+ClassesOfABatch = Annotated[int, Field(ge=2, le=40), Says("a whole number from 2 to that of the classes", "4")]
 Width = Annotated[int, Field(ge=1, le=4096), Says("a whole number from 1 to 4096", "64")]
 Widths = Annotated[
     list[Width],

@@ -5,17 +5,14 @@ say where this machine reads and writes.
 """
 
 import re
-from pathlib import Path
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
+from fer_lightning.config import CONF
+from fer_lightning.config.nodes import NODES, Kind, kind
 from fer_lightning.errors import UserError
-from fer_lightning.runs.nodes import NODES, Kind, kind
-
-PACKAGE = Path(__file__).parents[1]
-CONF = next(path for path in (PACKAGE / "conf", PACKAGE.parent / "conf") if path.is_dir())  # in a wheel, in a checkout
 
 
 def allowed(overrides: object, source: str) -> list[str]:

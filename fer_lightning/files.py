@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from fer_lightning.data.names import printable
+from fer_lightning.names import printable
 
 
 def write_text(path: Path, text: str) -> None:

@@ -8,8 +8,8 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 
+from fer_lightning.config import CONF
 from fer_lightning.errors import UserError
-from fer_lightning.runs.overrides import CONF
 
 PROGRAMS = {
     name: f"python -m fer_lightning {name}" for name in ("audit", "predict", "export", "stress", "app", "train", "eval")

@@ -5,8 +5,8 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
-from fer_lightning.runs.nodes import NODES, Kind, differences, kind
-from fer_lightning.runs.overrides import CONF
+from fer_lightning.config import CONF
+from fer_lightning.config.nodes import NODES, Kind, differences, kind
 
 CHOICES = {
     "train": ["embedder=timm"],

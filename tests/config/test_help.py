@@ -11,15 +11,15 @@ from importlib.util import find_spec
 import pytest
 from hydra.errors import InstantiationException
 
+from fer_lightning.config import CONF
+from fer_lightning.config.help import EXAMPLES, GROUPS, WIDTH, write_help
+from fer_lightning.config.suggestions import PROGRAMS, check_flags, known_keys, meant, no_choice
 from fer_lightning.data.listing import check_source
 from fer_lightning.errors import UserError
 from fer_lightning.launch import environment, messages
 from fer_lightning.launch.claims import claim, release, withdraw
 from fer_lightning.launch.environment import Build, check_gpu, importing, torch_build
-from fer_lightning.launch.guesses import PROGRAMS, check_flags, known_keys, meant, no_choice
-from fer_lightning.launch.help import EXAMPLES, GROUPS, WIDTH, write_help
 from fer_lightning.launch.messages import explain
-from fer_lightning.runs.overrides import CONF
 from tests.conftest import ROOT, command, options
 
 # Runs commands, SCRIPT OPTION... each, and says of each: exit code, what it said last, and what it left loaded.
