@@ -30,9 +30,9 @@ def labels(run: Path, output: Path | None, root: str | None) -> None:
 
     from fer_lightning.launch.schema.refusals import check_values
     from fer_lightning.models.weights import check_weights  # here, so that a refusal does not wait for torch
-    from fer_lightning.report.judgement import judge
-    from fer_lightning.report.labels import summary, write_labels
     from fer_lightning.runs.checkpoints import KEY, load, read_overrides
+    from fer_lightning.use.doubts import summary, write_labels
+    from fer_lightning.use.judgement import judge
 
     moved = [] if root is None else [f"data.root={quoted(Path(root))}"]
     GlobalHydra.instance().clear()

@@ -12,8 +12,8 @@ from fer_lightning.data.faces import Faces
 from fer_lightning.files import write_csv
 from fer_lightning.report.audit import contradictions
 from fer_lightning.report.html import embed, png, write_page
-from fer_lightning.report.judgement import FOLDS, Judgement
 from fer_lightning.report.style import RUN_COLORS, STYLE, save, share_axis
+from fer_lightning.use.judgement import FOLDS, Judgement
 from fer_lightning.words import percent
 
 SHOWN = 24  # pictures of a class on the page

@@ -14,8 +14,8 @@ from fer_lightning.data.audit import audit
 from fer_lightning.data.faces import CLASSES
 from fer_lightning.data.protocols import honest
 from fer_lightning.models.knn import KNNClassifier
-from fer_lightning.report.judgement import Judgement, fold_votes, judge, weigh
-from fer_lightning.report.labels import COLUMNS, list_rows, per_class, precision_recall, write_labels
+from fer_lightning.use.doubts import COLUMNS, list_rows, per_class, precision_recall, write_labels
+from fer_lightning.use.judgement import Judgement, fold_votes, judge, weigh
 from tests.conftest import ROOT, options
 
 QUICK = (  # finds the wrong labels of the synthetic faces: each plain and changed in an epoch, 30 s of one core
@@ -143,7 +143,7 @@ def test_only_the_judge_of_lists_reads_the_truth():
         for path in sorted((ROOT / "fer_lightning").rglob("*.py"))
         if "true_labels" in path.read_text()
     ]
-    assert users == ["data/demo.py", "data/faces.py", "data/protocols.py", "data/readers.py", "report/labels.py"]
+    assert users == ["data/demo.py", "data/faces.py", "data/protocols.py", "data/readers.py", "use/doubts.py"]
 
 
 def test_a_folder_without_a_checkpoint_is_refused(tmp_path):
