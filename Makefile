@@ -55,7 +55,7 @@ test-slurm: install  ## Run sweeps and preemptions on a Slurm that it sets up he
 	SLURM_CONF=$$(tests/slurm/start | sed 's/.*=//') $(BIN)/python -m pytest -m slurm; code=$$?; tests/slurm/stop; exit $$code
 
 attack: install  ## Attack values, checkpoints, signals, names, folders and resume at length; prints tried / right / wrong
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m attack tests/attack
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m attack tests/bad
 
 fuzz: install  ## Try 2,000 random inputs on every reader and on the command line; minutes
 	FUZZ_EXAMPLES=2000 $(BIN)/python -m pytest -m fuzz

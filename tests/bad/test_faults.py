@@ -21,10 +21,11 @@ from omegaconf import OmegaConf
 from PIL import Image
 
 from fer_lightning.callbacks.health import Health
+from fer_lightning.config import resolvers
 from fer_lightning.data.datamodule import TrainingPictures
 from fer_lightning.data.faces import CLASSES
 from fer_lightning.errors import UserError
-from fer_lightning.launch import environment, resolvers
+from fer_lightning.launch import environment
 from fer_lightning.launch.messages import diagnose
 from fer_lightning.models.module import ExpressionModule
 from fer_lightning.runs.checkpoints import load
