@@ -1,23 +1,48 @@
-"""Files that other processes may be reading: written whole or not at all."""
+"""Files that other processes may read at the same time: written whole or not at all."""
 
 import csv
 import io
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+
+from filelock import FileLock
 
 from fer_lightning.names import printable
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a text file under another name first, then give it its own; what no file should hold is escaped."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+@contextmanager
+def replacing(path: Path, suffix: str | None = None) -> Iterator[Path]:
+    """Yield a temporary path beside ``path`` to write to; at the end, rename what is there to ``path``.
+
+    After an error the temporary file or folder is deleted, and ``path`` is as it was.
+
+    Args:
+        path: The file or folder to write.
+        suffix: End of the temporary name. By default it differs for each process, so that several may write at once.
+            A process that is killed leaves its temporary file; the next process with the same suffix overwrites it.
+    """
+    temporary = path.with_name(f".{path.name}{suffix or f'.{os.getpid()}.part'}")
     try:
-        temporary.write_text(printable(text), encoding="utf-8")
+        yield temporary
+        if temporary.is_file():
+            with temporary.open("rb+") as file:
+                os.fsync(file.fileno())  # else a power failure could leave an empty file of the final name
         os.replace(temporary, path)
     finally:
-        temporary.unlink(missing_ok=True)
+        if temporary.is_dir():
+            shutil.rmtree(temporary, ignore_errors=True)
+        else:
+            temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file as UTF-8; characters that no file should contain are escaped."""
+    with replacing(path) as temporary:
+        temporary.write_text(printable(text), encoding="utf-8")
 
 
 def write_json(path: Path, content: Mapping) -> None:
@@ -30,3 +55,11 @@ def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence]) -> No
     text = io.StringIO(newline="")
     csv.writer(text, lineterminator="\n").writerows([header, *rows])
     write_text(path, text.getvalue())
+
+
+def writing_lock(folder: Path) -> FileLock:
+    """Return the lock of a sweep's files, which jobs in several processes write.
+
+    Take it before you read the jobs, not only before you write: else an older table could replace a newer one.
+    """
+    return FileLock(folder / ".writing.lock")

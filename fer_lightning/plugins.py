@@ -1,7 +1,6 @@
 """What the Trainer is given beside callbacks and loggers: how it writes checkpoints, how processes share batch norm."""
 
 import logging
-import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from lightning.pytorch.plugins.layer_sync import LayerSync
 from torch import nn
 
 from fer_lightning.errors import UserError
+from fer_lightning.files import replacing
 from fer_lightning.runs.checkpoints import load_for_trainer
 
 log = logging.getLogger(__name__)
@@ -31,16 +31,11 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             UserError: If the disk is full or cannot be written; the file of that name stays as it was.
         """
         path = Path(path)
-        temporary = path.with_name(f".{path.name}.part")  # one name: what a killed run left is overwritten
         try:
-            path.parent.mkdir(exist_ok=True)  # and no more: a run's folder that is gone was deleted
-            with temporary.open("wb") as file:
+            path.parent.mkdir(exist_ok=True)  # the run's folder itself is not made again: if it is gone, it was deleted
+            with replacing(path, ".part") as temporary, temporary.open("wb") as file:
                 torch.save(checkpoint, file)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
         except (OSError, RuntimeError) as error:  # torch reports a full disk as RuntimeError
-            temporary.unlink(missing_ok=True)
             free = shutil.disk_usage(next(folder for folder in path.parents if folder.exists())).free
             raise UserError(
                 f"{path} cannot be written ({error}) with {free:,} bytes free: make room, or choose another "

@@ -2,8 +2,6 @@
 
 import contextlib
 import logging
-import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -11,6 +9,7 @@ from typing import TypeVar
 import numpy as np
 
 from fer_lightning.errors import FILE, stands_at
+from fer_lightning.files import replacing
 
 log = logging.getLogger(__name__)
 
@@ -19,20 +18,12 @@ Content = TypeVar("Content")
 
 def save_arrays(path: Path, **arrays: np.ndarray) -> None:
     """Write the arrays to ``path``; other processes see the whole file or none of it."""
-    temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", suffix=".part", delete=False) as file:
-            temporary = file.name
+        with replacing(path) as temporary, temporary.open("wb") as file:
             np.savez(file, **arrays)  # type: ignore[arg-type]  # none of them is called allow_pickle
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
     except OSError as error:  # a full or read-only disk costs the next start some seconds, not this run
         log.warning("The cache %s could not be written (%s); the next start does the work anew.", path, error)
-    finally:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
 
 
 def load_arrays(path: Path, make: Callable[[dict[str, np.ndarray]], Content]) -> Content | None:

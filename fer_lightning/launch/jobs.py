@@ -18,7 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from fer_lightning import signals
 from fer_lightning.errors import UserError
-from fer_lightning.files import write_text
+from fer_lightning.files import write_text, writing_lock
 from fer_lightning.launch.claims import claim, lost, withdraw
 from fer_lightning.launch.environment import quiet
 from fer_lightning.launch.messages import deleted, diagnose
@@ -35,7 +35,7 @@ from fer_lightning.launch.search import (
     side_by_side,
     swept,
 )
-from fer_lightning.report.table import collect, show_table, tabulate, writing
+from fer_lightning.report.table import collect, show_table, tabulate
 from fer_lightning.runs.command import OPTIONS, WHOLE, command, is_sweep, key
 from fer_lightning.runs.record import NAME, Status, read_record, read_runs, write_record
 from fer_lightning.words import duration
@@ -188,7 +188,7 @@ class Jobs(Callback):
         folder = Path(config.hydra.sweep.dir)
         if not any(folder.glob(f"*/{NAME}")):
             return
-        with writing(folder):
+        with writing_lock(folder):
             page = folder / "report.html"
             written = page.stat().st_mtime if page.is_file() else 0.0
             if not last and time.time() - max(self.start, written) < PAUSE:

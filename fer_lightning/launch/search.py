@@ -8,8 +8,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf, read_write
 
 from fer_lightning.errors import UserError, install_command
+from fer_lightning.files import writing_lock
 from fer_lightning.launch.environment import cores, may_use_gpu, torch_build
-from fer_lightning.report.table import writing
 from fer_lightning.runs.command import key
 
 PASSED = Path(".hydra", "passed")  # numbers of a sweep's jobs that have ended or were skipped since it started
@@ -82,7 +82,7 @@ def refused_jobs(folder: Path) -> int:
 def _note(config: DictConfig, line: str) -> list[str]:
     """Add a line to what has passed of a sweep and return them all; jobs in several processes do so."""
     folder = Path(config.hydra.sweep.dir)
-    with writing(folder), (folder / PASSED).open("a+") as file:
+    with writing_lock(folder), (folder / PASSED).open("a+") as file:
         file.write(f"{line}\n")
         file.seek(0)
         return file.read().splitlines()

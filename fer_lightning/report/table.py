@@ -7,13 +7,12 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
-from filelock import FileLock
 from rich import get_console
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
-from fer_lightning.files import write_csv
+from fer_lightning.files import write_csv, writing_lock
 from fer_lightning.names import printable
 from fer_lightning.runs.record import REPEATED, Run, read_run, read_runs
 from fer_lightning.words import number, value
@@ -126,20 +125,11 @@ def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def tabulate(folder: Path, objective: str) -> list[dict[str, Any]]:
     """Write ``sweep.csv`` into a sweep's folder and return its rows."""
-    with writing(folder):
+    with writing_lock(folder):
         jobs = collect(folder, objective)
         rows = [*summarize(jobs, objective), *jobs]
         write_table(folder / "sweep.csv", rows, objective)
     return rows
-
-
-def writing(folder: Path) -> FileLock:
-    """Return the lock under which the files of a sweep are written, by jobs in several processes.
-
-    Whoever reads all jobs before it writes must hold it from before the first is read, else an older table would
-    replace a newer one.
-    """
-    return FileLock(folder / ".writing.lock")
 
 
 def collect(sweep_dir: Path, objective: str) -> list[dict[str, Any]]:

@@ -1,8 +1,6 @@
 """A trained network written as a bundle or as ONNX, shown to say what it said before, with its card."""
 
 import hashlib
-import os
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -13,7 +11,7 @@ import torch
 
 from fer_lightning.data.scaling import scale
 from fer_lightning.errors import UserError
-from fer_lightning.files import write_text
+from fer_lightning.files import replacing, write_text
 from fer_lightning.models.network import Network
 from fer_lightning.report.stress import Outcome
 from fer_lightning.runs.record import Record
@@ -90,17 +88,12 @@ class Exporter:
 
     def bundle(self, folder: Path) -> None:
         """Write a bundle under another name, read it again, and give it its own."""
-        temporary = folder.with_name(f".{folder.name}.{os.getpid()}")
         card = write_card(self.description, self.record, folder.name, self.costs, self.stress)
-        try:
+        with replacing(folder) as temporary:
             write_bundle(temporary, self.network, self.description, card)
             again = read_bundle(temporary)[0].state_dict()
             if not all(torch.equal(tensor, again[name]) for name, tensor in self.network.state_dict().items()):
                 raise UserError(f"{folder} does not hold the network's weights after writing: look at the disk")
-            os.replace(temporary, folder)
-        except BaseException:
-            shutil.rmtree(temporary, ignore_errors=True)
-            raise
 
     def onnx(self, file: Path, int8: bool) -> None:
         """Write an ONNX model and its card beside it, checked before it is written.
