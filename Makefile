@@ -60,7 +60,7 @@ attack: install  ## Attack values, checkpoints, signals, names, folders and resu
 fuzz: install  ## Try 2,000 random inputs on every reader and on the command line; minutes
 	FUZZ_EXAMPLES=2000 $(BIN)/python -m pytest -m fuzz
 
-bench: install  ## Measure every claim about speed, by ratios, and write benchmarks/results.md; 17 to 20 minutes, FER_DATA=... for real faces
+bench: install  ## Measure every claim about speed, by ratios, and write docs/results/speed.md; 17 to 20 minutes, FER_DATA=... for real faces
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
 	$(BIN)/python benchmarks
 

@@ -1,4 +1,4 @@
-"""Run every benchmark, print one table and write it to benchmarks/results.md: python benchmarks [NAME ...]."""
+"""Run every benchmark, print one table and write it to docs/results/speed.md: python benchmarks [NAME ...]."""
 
 import subprocess
 import sys
@@ -9,7 +9,7 @@ from harness import ROOT, environment, machine, read, table
 
 HERE = Path(__file__).parent
 NO_CLAIMS = {"__main__", "harness", "people", "train_step", "audit_sizes", "gpu"}  # the last is for make bench-gpu
-RESULTS = HERE / "results.md"
+RESULTS = ROOT / "docs/results/speed.md"
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 
 

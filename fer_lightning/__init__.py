@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from fer_lightning.runs.record import read_runs as read_runs
     from fer_lightning.use.model import load_model as load_model
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # The public names and where they are found; each is imported when it is first asked for, and torch no sooner.
 PUBLIC = {

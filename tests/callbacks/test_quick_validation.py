@@ -85,7 +85,7 @@ def test_quick_scores_agree_with_the_exact_ones(make_cfg, tmp_path):
     own = [
         *("data.drawn.count=700", "loss=triplet_center", "optimizer.lr=3e-3", "classifier.k=15", "~callbacks.media"),
         *("callbacks=averaged", "callbacks.average.decay=0.9", "callbacks.quick_validation.every_n_steps=15"),
-        "callbacks.quick_validation.bank_size=1000",  # few known faces lower the score: benchmarks/results.md
+        "callbacks.quick_validation.bank_size=1000",  # few known faces lower the score: docs/results/speed.md
         *("trainer.max_epochs=2", "trainer.limit_train_batches=30", "trainer.val_check_interval=15"),
     ]
     train(make_cfg(*(option for option in options("tiny", *own) if not option.startswith("sampler"))))
