@@ -43,30 +43,6 @@ def kmeans(embeddings: Tensor, labels: Tensor, size: int, seed: int) -> tuple[Te
     return normalize(torch.cat(means), dim=1), torch.cat(classes)
 
 
-def condensed(embeddings: Tensor, labels: Tensor, size: int, seed: int) -> tuple[Tensor, Tensor]:
-    """Return the faces whose class the nearest of those kept before does not tell (P. E. Hart, 1968), in one pass.
-
-    Args:
-        embeddings: (N, D) float32, norm 1.
-        labels: (N,) int64.
-        size: Faces that are kept at most.
-        seed: Decides the order in which they are looked at.
-    """
-    order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
-    firsts = [int(order[labels[order] == label][0]) for label in labels.unique()]
-    kept = embeddings.new_empty(max(size, len(firsts)), embeddings.shape[1])
-    rows = list(firsts)
-    kept[: len(rows)] = embeddings[rows]
-    for row in order.tolist():
-        if len(rows) >= len(kept):
-            break
-        nearest = int((kept[: len(rows)] @ embeddings[row]).argmax())
-        if labels[rows[nearest]] != labels[row]:
-            kept[len(rows)] = embeddings[row]
-            rows.append(row)
-    return embeddings[rows], labels[rows]
-
-
 def shrink(
     network: Network, description: Description, by: Shrink, validation: Sequence[Tensor] | None
 ) -> tuple[Description, tuple[int, int]]:

@@ -71,7 +71,7 @@ def test_smaller_gallery_comes_with_its_cost(export, tmp_path):
     [
         (["format=tflite"], "format=tflite must be one of bundle, onnx"),
         (["int8=true"], "int8=true needs format=onnx"),
-        (["gallery=random"], "gallery=random does not exist: use one of condensed, full, kmeans"),
+        (["gallery=random"], "gallery=random does not exist: use one of full, kmeans"),
     ],
 )
 def test_mistake_is_one_sentence(export, arguments, words):

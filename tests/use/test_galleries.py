@@ -9,9 +9,8 @@ from torch.nn.functional import normalize
 from fer_lightning.errors import UserError
 from fer_lightning.models.certainty import Calibration
 from fer_lightning.models.network import Network
-from fer_lightning.use.galleries import condensed, kmeans, shrink
+from fer_lightning.use.galleries import kmeans, shrink
 from fer_lightning.use.networks import read_checkpoint
-from tests.conftest import angles
 
 
 def test_kmeans_gives_each_class_its_share():
@@ -21,15 +20,6 @@ def test_kmeans_gives_each_class_its_share():
     assert classes.bincount().tolist() == [7, 3, 1]
     assert torch.allclose(means.norm(dim=1), torch.ones(11))
     assert all(map(torch.equal, (means, classes), kmeans(embeddings, labels, size=10, seed=0)))
-
-
-def test_condensed_keeps_what_the_nearest_would_tell_wrongly():
-    embeddings = angles(*range(0, 40, 2), *range(90, 130, 2), 20)
-    labels = torch.tensor([0] * 20 + [1] * 20 + [1])  # the last lies among the other class
-    kept, classes = condensed(embeddings, labels, size=100, seed=1)
-    assert len(classes) < 10
-    assert any(torch.allclose(row, embeddings[-1]) and label == 1 for row, label in zip(kept, classes, strict=True))
-    assert len(condensed(embeddings, labels, size=2, seed=1)[1]) == 2
 
 
 def test_k_shrinks_with_the_gallery_or_is_chosen(checkpoint):

@@ -70,12 +70,12 @@ class FullGallery(Node):
 
 
 class SmallGallery(Node):
-    """A part of the gallery, or means of it."""
+    """Means of the gallery."""
 
-    target_: Literal["fer_lightning.use.galleries.kmeans", "fer_lightning.use.galleries.condensed"] = target()
+    target_: Literal["fer_lightning.use.galleries.kmeans"] = target()
     partial_: Partial = partial()
-    size: Count = Field(description="vectors that are kept, about")
-    seed: Seed = Field(description="decides which")
+    size: Count = Field(description="number of means, about")
+    seed: Seed = Field(description="where the clusters begin")
 
 
 class Cover(LibraryNode):
