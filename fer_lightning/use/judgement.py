@@ -3,7 +3,7 @@
 All faces are embedded by the network and dealt into folds, twins into one. The run's own classifier is fitted on the
 faces of all other folds and asked about those of one. The score of a label is its share of that vote: the
 self-confidence of C. Northcutt et al., Confident learning, arXiv:1911.00068, with votes in place of probabilities. The
-lead of another class (their normalised margin) finds fewer of the synthetic faces' wrong labels: docs/results/labels.md.
+lead of another class (their normalised margin) finds fewer wrong labels of synthetic faces (docs/results/labels.md).
 """
 
 from collections.abc import Callable
