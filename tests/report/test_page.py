@@ -75,7 +75,7 @@ def documented() -> list[re.Pattern]:
 
 
 def test_a_run_that_failed_after_a_validation_has_a_report(sweep, tmp_path):
-    """Fault 166: its metrics.json holds neither faces nor protocol."""
+    """Its metrics.json holds neither faces nor protocol."""
     (run,) = sweep.glob("adam-bs16-*")
     shutil.copytree(run, tmp_path / "run")
     failed = {"status": "failed", "error": "out of luck", "overrides": "", "objective": "val/accuracy"}

@@ -62,7 +62,7 @@ def test_votes_by_hand_without_twins():
 
 
 def test_labels_are_judged_where_the_training_folder_comes_last(faces, tmp_path):
-    """Fault 165."""
+    """As in every folder or zip that holds a test and a train folder."""
     faces = replace(faces, splits=faces.splits[::-1].copy())
     found = audit(faces, str(tmp_path))
     partition = honest(faces, found.twins, validation_share=0.2, seed=0)
