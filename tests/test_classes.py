@@ -10,7 +10,6 @@ import torch
 from PIL import Image
 
 from fer_lightning import load_model
-from fer_lightning.config.resolvers import classes_per_batch
 from fer_lightning.data.classes import arrange, class_of, classes_of, wrong_names
 from fer_lightning.data.faces import CLASSES
 from fer_lightning.data.readers import read_faces
@@ -124,15 +123,6 @@ def test_options_that_do_not_fit_the_classes_are_refused_before_torch(tmp_path, 
         check_values(make_cfg(f"data.root={root}"), "train")
     with pytest.raises(UserError, match=r"data\.root=null draws faces of seven"):
         read_faces(None, str(tmp_path), {}, 48, ["joy", "calm"])
-
-
-def test_balanced_batches_take_as_many_classes_as_divide_them():
-    assert [classes_per_batch(4, EIGHT, 18), classes_per_batch(4, THREE, 18), classes_per_batch(4, THREE, 16)] == [
-        4,
-        3,
-        2,
-    ]
-    assert classes_per_batch(4, THREE, 17) == 3  # which is refused, by its number
 
 
 def test_three_classes_of_other_names_train(tmp_path, make_cfg):

@@ -10,7 +10,6 @@ from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from fer_lightning.config.resolvers import run_name, shown_name
 from tests.conftest import ROOT
 
 CONF = ROOT / "conf"
@@ -118,33 +117,3 @@ def test_trials_are_the_papers_table_6(make_cfg, trial, epochs, batch, optimizer
     assert cfg.optimizer._target_ == f"torch.optim.{optimizer}"
     assert cfg.optimizer.lr == 1e-4
     assert cfg.callbacks.quick_validation.every_n_steps == 30
-
-
-def test_margin_stands_in_one_place(make_cfg):
-    cfg = make_cfg("loss=triplet", "loss.margin=0.35")
-    assert cfg.miner.margin == 0.35
-
-
-def test_run_name_says_settings_and_faces(make_cfg):
-    overrides = ["optimizer=sgd", "loss=supcon", "data.root=a b/faces.zip"]
-    cfg = make_cfg("optimizer=sgd", "loss=supcon")
-    assert run_name(overrides, _root_=cfg) == "sgd-bs16-ep8-s0-drawn-loss-supcon"
-    cfg.data.root = "a b/my faces.zip"
-    assert run_name(overrides, _root_=cfg) == "sgd-bs16-ep8-s0-my-faces-loss-supcon"
-
-
-@pytest.mark.parametrize(
-    ("overrides", "shown"),
-    [
-        ([], "default"),
-        (["data.root=faces.zip", "logger=wandb", "~callbacks.media", "paths.cache_dir=x"], "default"),
-        (["optimizer=sgd", "optimizer.lr=0.00044303752452182633", "+loss=supcon"], "sgd supcon lr=0.000443"),
-        (
-            ["data.batch_size=16", "seed=12345678", "init_from=/a/b/last.ckpt"],
-            "batch_size=16 seed=12345678 init_from=last.ckpt",
-        ),
-        (["optimizer=sgd", "run_name=mine"], "mine"),
-    ],
-)
-def test_the_name_in_wandb_says_what_was_overridden(overrides, shown):
-    assert shown_name("mine", overrides) == shown

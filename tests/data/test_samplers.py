@@ -3,7 +3,7 @@ from itertools import chain
 import numpy as np
 import pytest
 
-from fer_lightning.data.samplers import ClassSampler, NaturalSampler
+from fer_lightning.data.samplers import ClassSampler, NaturalSampler, OrderedSampler
 from fer_lightning.errors import UserError
 
 LABELS = np.repeat(np.arange(7), [5, 10, 20, 20, 20, 20, 25])
@@ -57,3 +57,29 @@ def test_natural_order_depends_on_seed_and_epoch_and_goes_on_where_it_stopped():
         NaturalSampler(LABELS, 121, seed=0)
     with pytest.raises(UserError, match="shared equally by 3"):
         NaturalSampler(LABELS, 16, seed=0, world_size=3)
+
+
+def test_shares_of_a_batch_are_the_batch():
+    labels = np.arange(210) % 7
+    whole = list(ClassSampler(labels, 28, 7, seed=1, start=2))
+    shares = [list(ClassSampler(labels, 28, 7, seed=1, start=2, world_size=4, rank=rank)) for rank in range(4)]
+    assert len(whole) == 5
+    for batch, *parts in zip(whole, *shares, strict=True):
+        assert [part[place] for place in range(7) for part in parts] == batch
+    with pytest.raises(UserError, match=r"data\.batch_size=28 .* by 3 processes"):
+        ClassSampler(labels, 28, 7, seed=1, world_size=3)
+
+
+@pytest.mark.parametrize("processes", [1, 2, 3, 5])
+def test_rows_are_shared_out_once_in_their_order(processes):
+    for size in range(processes, 40):
+        shares = [list(OrderedSampler(size, 6, processes, rank)) for rank in range(processes)]
+        rows = []
+        for parts in zip(*shares, strict=True):  # equally many batches on every process
+            assert min(map(len, parts)) > 0
+            assert max(map(len, parts)) <= -(-6 // processes) + (processes > 1)
+            rows += sorted(row for part in parts for row in part)
+            assert [len(part) for part in parts] == sorted(map(len, parts), reverse=True)
+        assert rows == list(range(size))
+    with pytest.raises(UserError, match=f"{processes - 1} faces cannot be shared by {processes} processes"):
+        OrderedSampler(processes - 1, 6, processes, 0)

@@ -12,21 +12,15 @@ from pathlib import Path
 import lightning
 import numpy as np
 import pytest
-import timm
 import torch
 from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
-from omegaconf import open_dict
-from torch import nn
 
-from fer_lightning.data.samplers import ClassSampler, OrderedSampler
 from fer_lightning.errors import UserError
-from fer_lightning.launch.checks import check
-from fer_lightning.plugins import SharedStatistics
 from fer_lightning.runs.checkpoints import load
 from fer_lightning.runs.record import Run, read_run
-from tests.conftest import ENVIRONMENT, ROOT, SMALL, options
+from tests.conftest import ENVIRONMENT, ROOT, options
 from tests.processes import command, start
 
 TINY = options("small", "processes")
@@ -113,7 +107,7 @@ def test_run_of_two_processes_stopped_and_resumed_is_that_of_one(tmp_path, run_h
 @pytest.mark.long
 def test_exception_in_the_main_process_ends_one_that_is_busy(tmp_path):
     """Lightning's launcher would leave it behind."""
-    fails = ("+callbacks.fails._target_=tests.test_ddp.Fails", "+callbacks.fails.rank=0")
+    fails = ("+callbacks.fails._target_=tests.models.test_distributed.Fails", "+callbacks.fails.rank=0")
     with opened(tmp_path, str(ROOT / "train.py"), *BRIEF, *TWO, *fails, "hydra.run.dir=run") as process:
         output = process.communicate(timeout=240)[0]  # until nobody holds its end of the pipe
     assert process.returncode == 1, output
@@ -150,7 +144,11 @@ def test_run_of_two_processes_is_that_of_one(tmp_path, run_here):
 
 
 def fail(rank: int, folder: Path) -> None:
-    fails = ("+callbacks.fails._target_=tests.test_ddp.Fails", "+callbacks.fails.rank=1", "hydra.run.dir=run")
+    fails = (
+        "+callbacks.fails._target_=tests.models.test_distributed.Fails",
+        "+callbacks.fails.rank=1",
+        "hydra.run.dir=run",
+    )
     command(folder / f"{rank}.txt", *BRIEF, "trainer=ddp", "trainer.accelerator=cpu", *fails)
 
 
@@ -196,69 +194,3 @@ def test_every_loss_moves_the_weights_as_in_one_process(tmp_path, losses):
             assert weights.keys() == other[loss].keys()
             for name, tensor in weights.items():
                 assert torch.allclose(other[loss][name].double(), tensor.double(), rtol=0, atol=1e-7), f"{loss}: {name}"
-
-
-def test_batch_norm_is_shared_on_a_gpu_and_said_not_to_be_on_the_cpu(caplog):
-    """timm's layers keep the activation that is built into them."""
-    model = nn.Sequential(nn.Conv2d(1, 8, 3), nn.BatchNorm2d(8), timm.layers.BatchNormAct2d(8))
-    assert SharedStatistics().apply(model) is model
-    assert [type(layer) for layer in model[1:]] == [nn.BatchNorm2d, timm.layers.BatchNormAct2d]
-    assert "normalises by its own share of a batch" in caplog.text
-    caplog.clear()
-    weights = list(model.to("meta").parameters())  # stands in for a GPU
-    shared = SharedStatistics().apply(model)
-    assert [type(layer) for layer in shared[1:]] == [nn.SyncBatchNorm, timm.layers.SyncBatchNormAct]
-    assert isinstance(shared[2].act, nn.ReLU)
-    assert all(one is other for one, other in zip(shared.parameters(), weights, strict=True))
-    assert caplog.text == ""
-
-
-def test_shares_of_a_batch_are_the_batch():
-    labels = np.arange(210) % 7
-    whole = list(ClassSampler(labels, 28, 7, seed=1, start=2))
-    shares = [list(ClassSampler(labels, 28, 7, seed=1, start=2, world_size=4, rank=rank)) for rank in range(4)]
-    assert len(whole) == 5
-    for batch, *parts in zip(whole, *shares, strict=True):
-        assert [part[place] for place in range(7) for part in parts] == batch
-    with pytest.raises(UserError, match=r"data\.batch_size=28 .* by 3 processes"):
-        ClassSampler(labels, 28, 7, seed=1, world_size=3)
-
-
-@pytest.mark.parametrize("processes", [1, 2, 3, 5])
-def test_rows_are_shared_out_once_in_their_order(processes):
-    for size in range(processes, 40):
-        shares = [list(OrderedSampler(size, 6, processes, rank)) for rank in range(processes)]
-        rows = []
-        for parts in zip(*shares, strict=True):  # equally many batches on every process
-            assert min(map(len, parts)) > 0
-            assert max(map(len, parts)) <= -(-6 // processes) + (processes > 1)
-            rows += sorted(row for part in parts for row in part)
-            assert [len(part) for part in parts] == sorted(map(len, parts), reverse=True)
-        assert rows == list(range(size))
-    with pytest.raises(UserError, match=f"{processes - 1} faces cannot be shared by {processes} processes"):
-        OrderedSampler(processes - 1, 6, processes, 0)
-
-
-def test_several_devices_are_refused_before_torch_where_they_cannot_work(tmp_path, run_here, make_cfg, monkeypatch):
-    """Fault 72: each process would run the sweep again."""
-
-    def refusal(*own: str) -> str:
-        cfg = make_cfg(*own)
-        with open_dict(cfg):
-            del cfg["hydra"]
-        with pytest.raises(UserError) as refused:
-            check(cfg, "train")
-        return str(refused.value)
-
-    done = run_here("train.py", "-m", "trainer=ddp", *SMALL)
-    assert done.code == 1
-    assert not (tmp_path / "logs").exists()
-    sweeps = [refusal("hydra.mode=MULTIRUN", f"trainer.devices={devices}") for devices in ("2", "auto", "[0,1]")]
-    for sentence in (done.text.splitlines()[-1], *sweeps):
-        for words in ("with -m", "one run at a time", "torchrun", "hydra/launcher=joblib", "hydra/launcher=slurm"):
-            assert words in sentence
-    said = "data.batch_size=16 cannot be shared equally by 3 processes"
-    assert said in refusal(*TWO, "data.batch_size=16", "trainer.devices=3")
-    monkeypatch.setenv("RANK", "0")
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    assert "2 processes were started" in refusal()

@@ -1,0 +1,74 @@
+"""Values that a configuration computes: names, classes of a batch, modes."""
+
+import pytest
+from omegaconf import OmegaConf
+
+from fer_lightning.config import resolvers
+from fer_lightning.config.resolvers import classes_per_batch, run_name, shown_name
+from fer_lightning.data.faces import CLASSES
+
+
+def test_margin_stands_in_one_place(make_cfg):
+    cfg = make_cfg("loss=triplet", "loss.margin=0.35")
+    assert cfg.miner.margin == 0.35
+
+
+def test_run_name_says_settings_and_faces(make_cfg):
+    overrides = ["optimizer=sgd", "loss=supcon", "data.root=a b/faces.zip"]
+    cfg = make_cfg("optimizer=sgd", "loss=supcon")
+    assert run_name(overrides, _root_=cfg) == "sgd-bs16-ep8-s0-drawn-loss-supcon"
+    cfg.data.root = "a b/my faces.zip"
+    assert run_name(overrides, _root_=cfg) == "sgd-bs16-ep8-s0-my-faces-loss-supcon"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "shown"),
+    [
+        ([], "default"),
+        (["data.root=faces.zip", "logger=wandb", "~callbacks.media", "paths.cache_dir=x"], "default"),
+        (["optimizer=sgd", "optimizer.lr=0.00044303752452182633", "+loss=supcon"], "sgd supcon lr=0.000443"),
+        (
+            ["data.batch_size=16", "seed=12345678", "init_from=/a/b/last.ckpt"],
+            "batch_size=16 seed=12345678 init_from=last.ckpt",
+        ),
+        (["optimizer=sgd", "run_name=mine"], "mine"),
+    ],
+)
+def test_the_name_in_wandb_says_what_was_overridden(overrides, shown):
+    assert shown_name("mine", overrides) == shown
+
+
+def test_wandb_goes_offline_where_its_server_is_down(monkeypatch):
+    """Fault 70: a key at hand, no server."""
+    wandb_mode = resolvers.wandb_mode
+    resolvers._reachable.cache_clear()
+    monkeypatch.delenv("WANDB_MODE", raising=False)
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
+    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
+    assert wandb_mode() == "offline"
+    resolvers._reachable.cache_clear()
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    assert wandb_mode() == "online"
+
+
+@pytest.mark.parametrize("run_id", ["4fd94d32e11e", "718157773701", "7181577737e1"])
+def test_a_run_keeps_its_id(tmp_path, run_id):
+    OmegaConf.save({"run_id": run_id, "seed": 0}, tmp_path / "config.yaml")
+    assert resolvers.run_id(str(tmp_path)) == run_id
+
+
+EIGHT = (*CLASSES, "contempt")
+
+THREE = ("calm", "joy", "rage")
+
+
+def test_balanced_batches_take_as_many_classes_as_divide_them():
+    assert [classes_per_batch(4, EIGHT, 18), classes_per_batch(4, THREE, 18), classes_per_batch(4, THREE, 16)] == [
+        4,
+        3,
+        2,
+    ]
+    assert classes_per_batch(4, THREE, 17) == 3  # which is refused, by its number

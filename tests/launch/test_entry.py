@@ -1,0 +1,83 @@
+"""Commands that are refused end early, in words, and leave nothing on the disk."""
+
+import json
+from importlib.util import find_spec
+
+from tests.conftest import ROOT, command, options
+
+# Runs commands, SCRIPT OPTION... each, and says of each: exit code, what it said last, and what it left loaded.
+EARLY = """
+import json, runpy, sys
+from hydra.core.global_hydra import GlobalHydra
+for line in json.loads(sys.argv[1]):
+    sys.argv[:] = line
+    GlobalHydra.instance().clear()
+    try:
+        runpy.run_path(line[0], run_name="__main__")
+        code = 0
+    except SystemExit as stop:
+        code = stop.code or 0
+    heavy = sorted({"torch", "lightning", "matplotlib", "scipy", "wandb", "cv2"} & sys.modules.keys())
+    print(json.dumps([code, heavy]), file=sys.stderr)
+"""
+
+SUBMITIT = ", submitit_local, submitit_slurm" * bool(find_spec("hydra_plugins.hydra_submitit_launcher"))
+
+REFUSED = [
+    (["train.py", "optimizer.lr=-1"], "optimizer.lr=-1 must be a finite number above 0"),
+    (["train.py", "data.batch_size=17", "sampler=balanced"], "data.batch_size=17 must be a multiple of"),
+    (["train.py", "embedder.image_size=64"], "embedder.image_size=64 must be 48, as data.image_size"),
+    (["train.py", "data.root=nofile.zip"], "data.root=nofile.zip does not exist"),
+    (["train.py", "data.root=text.zip"], "text.zip (4 bytes) is no whole zip archive"),
+    (["train.py", "data.root=empty"], "holds no faces in a known layout; found: nothing"),
+    (["train.py", "init_from=no.ckpt"], "init_from=no.ckpt does not exist: give logs/"),
+    (
+        ["train.py", "sweep.resume=nope"],
+        "/nope): give a sweep's folder, which holds its jobs and sweep.csv",
+    ),
+    (["train.py", "logger.wandb.tags=[3]"], "logger.wandb.tags=[3] must be a list of texts"),
+    (["train.py", "-m", "seed=0,1", "optimizer.lr=-1"], "optimizer.lr=-1 must be"),
+    (["train.py", "epochs=5"], "epochs is no option: did you mean trainer.max_epochs?"),
+    (["train.py", "--lr", "0.1"], "--lr is no option: options are written NAME=VALUE, did you mean optimizer.lr=0.1?"),
+    (["train.py", "hydra/launcher=joblb"], f"use one of basic, joblib, slurm{SUBMITIT} (did you mean joblib?)"),
+    (["eval.py"], "checkpoint is missing: add checkpoint="),
+    (["eval.py", "checkpoint=no.ckpt"], "checkpoint=no.ckpt does not exist"),
+    (["eval.py", "checkpoint=text.zip"], "checkpoint=text.zip (4 bytes) is damaged or no fer_lightning checkpoint"),
+    (["train.py", "trainer.min_epochs=2"], "write +trainer.min_epochs=... with the plus sign"),
+]
+
+
+def test_refusals_come_before_what_loads_long_and_leave_nothing(tmp_path):
+    """Mistakes in one process: the words of each, nothing heavy loaded by any, no file or folder left."""
+    (tmp_path / "text.zip").write_text("text")
+    (tmp_path / "empty").mkdir()
+    before = sorted(tmp_path.rglob("*"))
+    lines = [[str(ROOT / script), *arguments] for (script, *arguments), _ in REFUSED]
+    done = command(tmp_path, "-c", EARLY, json.dumps(lines))
+    answers = [json.loads(line) for line in done.stderr.splitlines() if line.startswith("[")]
+    assert len(answers) == len(REFUSED), done.stderr[-2000:]
+    for (code, heavy), (arguments, words) in zip(answers, REFUSED, strict=True):
+        assert str(code).startswith("error: "), arguments
+        assert words in code
+        assert heavy == [], f"{arguments} loaded {heavy}"
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_sweep_goes_on_past_a_refused_job_which_leaves_no_folder(tmp_path, run_here):
+    fast = options("small", "plain", "debug=fast", "hydra.sweep.dir=out")
+    done = run_here("train.py", "-m", "optimizer.lr=-1,0.001", *fast)
+    assert done.code == 1
+    assert "job 1 has not begun: optimizer.lr=-1 must be a finite number above 0" in done.text
+    (folder,) = (path.parent for path in (tmp_path / "out").glob("*/.hydra"))
+    assert json.loads((folder / "metrics.json").read_text())["status"] == "completed"
+    assert (tmp_path / "out/sweep.csv").is_file()
+
+
+def test_faces_that_are_refused_leave_no_run(tmp_path, run_here):
+    (tmp_path / "faces/train/angry").mkdir(parents=True)
+    done = run_here(
+        "train.py", "data.root=faces", *options("small", "debug=fast", "logger=wandb", "hydra.run.dir=out/run")
+    )
+    assert done.code == 1
+    assert "holds no faces in a known layout" in done.text
+    assert not (tmp_path / "out").exists()
