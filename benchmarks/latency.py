@@ -26,8 +26,8 @@ from fer_lightning.data.demo import draw_faces
 from fer_lightning.data.faces import CLASSES
 from fer_lightning.data.scaling import scale
 from fer_lightning.runs.checkpoints import KEY
-from fer_lightning.use.model import BATCH
-from fer_lightning.use.networks import read_checkpoint, write_bundle
+from fer_lightning.use.answers import BATCH
+from fer_lightning.use.bundles import read_checkpoint, write_bundle
 
 SIDE = 48  # pixels
 SIZES = {1: 40, 256: 1}  # faces, calls of which the mean is taken
@@ -52,7 +52,7 @@ def write_models(folder: Path, embedder: str, count: int, faces: np.ndarray) -> 
     network, description = read_checkpoint(checkpoint)
     write_bundle(places["bundle"], network, description, "")
     if ONNX:
-        from fer_lightning.use.graph import describe, to_onnx
+        from fer_lightning.use.onnx_model import describe, to_onnx
 
         places["ONNX"] = folder / "model.onnx"
         places["ONNX"].write_bytes(describe(to_onnx(network, SIDE), description))
@@ -65,7 +65,7 @@ def embed_alone(place: Path) -> Callable[[np.ndarray], object]:
         import onnx
         from onnx.utils import Extractor
 
-        from fer_lightning.use.session import OnnxBackend
+        from fer_lightning.use.onnx_model import OnnxBackend
 
         part = Extractor(onnx.load(place)).extract_model(["faces"], ["embeddings"])
         session = OnnxBackend(part.SerializeToString()).session

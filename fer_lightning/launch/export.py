@@ -31,8 +31,8 @@ def main(cfg: DictConfig) -> None:
     from fer_lightning.report.stress import read_stress  # here, so that refusals do not wait for torch
     from fer_lightning.runs.checkpoints import read_overrides
     from fer_lightning.runs.record import read_record
-    from fer_lightning.use.export import Exporter
-    from fer_lightning.use.networks import read_checkpoint
+    from fer_lightning.use.bundles import read_checkpoint
+    from fer_lightning.use.exporter import Exporter
 
     checkpoint = Path(cfg.checkpoint)
     network, description = read_checkpoint(checkpoint)
@@ -58,7 +58,7 @@ def main(cfg: DictConfig) -> None:
 def _trial(cfg: DictConfig, description: Any) -> Any:
     """Return the run's faces to try the export on; where they are not at hand, synthetic ones without labels."""
     from fer_lightning.data.demo import draw_faces
-    from fer_lightning.use.export import Trial
+    from fer_lightning.use.exporter import Trial
 
     root = cfg.data.root
     if root in (None, "kaggle") or Path(root).exists():

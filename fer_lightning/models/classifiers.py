@@ -107,6 +107,17 @@ class Classifier(nn.Module, ABC):
         """Return embeddings (N, D) and labels (N,) of the fitted faces; None where they are not kept."""
         return None
 
+    def shrink(self, embeddings: Tensor, labels: Tensor, validation: tuple[Tensor, Tensor] | None) -> dict[str, Any]:
+        """Fit a smaller gallery. Return the options that change with it, by their names in conf/classifier.
+
+        Args:
+            embeddings: (N, D) float32, norm 1, which replace those of ``known``.
+            labels: (N,) int64.
+            validation: Embeddings (B, D) and labels (B,) to choose the options; None if there are none.
+        """
+        self.fit(embeddings, labels)
+        return {}
+
     @abstractmethod
     def learn(self, embeddings: Tensor, labels: Tensor) -> None:
         """Fill the buffers from checked embeddings (N, D) float32 and labels (N,)."""

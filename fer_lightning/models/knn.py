@@ -15,6 +15,7 @@ from fer_lightning.models.search import nearest
 
 log = logging.getLogger(__name__)
 
+SMALL_K = (1, 3, 5, 9, 15, 30, 60, 120)  # values of k that are tried for a smaller gallery
 HELD_IN = 1000  # gallery faces that the k-NN classifier finds the class of among the rest
 
 
@@ -81,15 +82,19 @@ class KNNClassifier(Classifier):
         Returns:
             The accuracy of each candidate, and the k that is used from here on. Of equal ones the smallest is kept.
         """
-        if self.candidates:
-            found = _nearest(queries, self.gallery, self.gallery_labels, max(self.candidates))
-        scores = {}
-        for k in self.candidates:
-            neighbours = Neighbours(*(values[:, :k] for values in found))
-            scores[k] = (self._vote(neighbours)[0] == labels).double().mean().item()
+        accuracies = self._accuracies(queries, labels, self.candidates)
         if not self.fixed:
-            self.k = min(scores, key=lambda k: (-scores[k], k))
-        return dict(zip(self.scores, [*scores.values(), float(self.k)], strict=True))
+            self.k = _best(accuracies)
+        return dict(zip(self.scores, [*accuracies.values(), float(self.k)], strict=True))
+
+    @torch.no_grad()
+    def shrink(self, embeddings: Tensor, labels: Tensor, validation: tuple[Tensor, Tensor] | None) -> dict[str, Any]:
+        """Fit a smaller gallery; choose k from ``SMALL_K`` on validation faces, else shrink it with the gallery."""
+        self.k = max(1, round(self.k * len(labels) / len(self.gallery)))
+        self.fit(embeddings, labels)
+        if validation is not None:
+            self.k = _best(self._accuracies(*validation, SMALL_K))
+        return {"k": self.k}
 
     def get_extra_state(self) -> Tensor:
         """Return k, which may have been chosen, for the checkpoint."""
@@ -138,6 +143,17 @@ class KNNClassifier(Classifier):
         predictions, _ = self._vote(_nearest(self.gallery[sample], rest, labels, self.k))
         return (predictions == self.gallery_labels[sample]).float().mean().item()
 
+    def _accuracies(self, queries: Tensor, labels: Tensor, candidates: Sequence[int]) -> dict[int, float]:
+        """Return the accuracy with each candidate for k, from one search for the largest."""
+        if not candidates:
+            return {}
+        nearest_faces = _nearest(queries, self.gallery, self.gallery_labels, max(candidates))
+        accuracies = {}
+        for k in candidates:
+            neighbours = Neighbours(*(values[:, :k] for values in nearest_faces))
+            accuracies[k] = (self._vote(neighbours)[0] == labels).double().mean().item()
+        return accuracies
+
     def _vote(self, neighbours: Neighbours) -> tuple[Tensor, Tensor]:
         _, similarities, labels = neighbours  # (B, K)
         if self.weights == "uniform":
@@ -161,3 +177,8 @@ def _search(queries: Tensor, gallery: Tensor, labels: Tensor, k: int) -> Neighbo
     """Return what ``_nearest`` does, for up to ``QUERIES`` queries."""
     indices, similarities = nearest(queries, gallery, k)
     return Neighbours(indices, similarities, labels[indices])
+
+
+def _best(accuracies: Mapping[int, float]) -> int:
+    """Return the k of the highest accuracy, the smallest of equal ones."""
+    return min(accuracies, key=lambda k: (-accuracies[k], k))

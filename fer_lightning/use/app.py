@@ -9,8 +9,9 @@ from PIL import Image
 from fer_lightning.data.faces import Faces
 from fer_lightning.report.html import TEMPLATES, png
 from fer_lightning.report.looks import class_colors
+from fer_lightning.use.answers import BATCH
 from fer_lightning.use.detectors import Box, Detector, cut
-from fer_lightning.use.model import BATCH, Model
+from fer_lightning.use.model import Model
 from fer_lightning.use.predictions import Seen, look
 from fer_lightning.use.sheet import mark
 from fer_lightning.use.sources import Frame

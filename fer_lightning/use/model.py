@@ -1,10 +1,10 @@
-"""A trained network as one object that classifies pictures, wherever it was loaded from."""
+"""Model: a trained network that classifies pictures, loaded from a checkpoint, a bundle or an ONNX file."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -12,49 +12,31 @@ from PIL import Image
 from fer_lightning.data.decoding import open_upright, reason, to_face
 from fer_lightning.errors import UserError
 from fer_lightning.models.certainty import to_distance
+from fer_lightning.use.answers import BATCH, Answers, Backend
 from fer_lightning.use.description import Description
 
-BATCH = 32  # faces that are computed at once unless told: they fit a core's cache, 128 take 1.7 times as long each
 Picture = np.ndarray | Image.Image | str | Path
 
 
-class Answers(NamedTuple):
-    """What a backend says of N faces; the last three are None where no single faces decide."""
-
-    labels: np.ndarray  # (N,) int64
-    votes: np.ndarray  # (N, C) float32, shares of the vote; a Model makes them probabilities
-    embeddings: np.ndarray  # (N, D) float32, norm 1
-    neighbours: np.ndarray | None = None  # (N, K) int64, rows of the gallery, nearest first
-    similarities: np.ndarray | None = None  # (N, K) float64, cosine
-    neighbour_labels: np.ndarray | None = None  # (N, K) int64
-
-
-class Backend(Protocol):
-    """What computes: the network in torch, or an ONNX model."""
-
-    def answer(self, faces: np.ndarray, batch_size: int) -> Answers:
-        """Return what is said of faces (N, H, W) uint8, of which so many are embedded at once."""
-
-
 class Neighbour(NamedTuple):
-    """A training face that decided about another."""
+    """A training face that decided about another face."""
 
     position: int  # row of the gallery
-    name: str  # of its file in the training's data; empty where it is not known
+    name: str  # of its file in the training data; empty if unknown
     label: str
     similarity: float  # cosine
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What is said of one face.
+    """The prediction for one face.
 
     Attributes:
         label: The winning class.
-        votes: Of every class, summing to 1: a probability where the model is calibrated, else its share of the vote.
+        votes: Of every class, summing to 1: a probability if the model is calibrated, else the share of the vote.
         confidence: Vote for ``label``.
-        neighbours: The training faces that decided, nearest first; None where no single faces do.
-        abstained: Whether the model would rather not say: the neighbours disagree, or are far.
+        neighbours: The training faces that decided, nearest first; None if the classifier has no neighbours.
+        abstained: Whether the model abstains, because the neighbours disagree or are far.
     """
 
     label: str
@@ -65,7 +47,7 @@ class Prediction:
 
     @property
     def distance(self) -> float | None:
-        """Euclidean distance of the embedding from that of the nearest training face, 0 to 2."""
+        """Euclidean distance, 0 to 2, to the embedding of the nearest training face."""
         return float(to_distance(np.array(self.neighbours[0].similarity))) if self.neighbours else None
 
 
@@ -73,8 +55,8 @@ class Model:
     """A trained network, ready to predict.
 
     Args:
-        backend: What computes.
-        description: What the model says of itself.
+        backend: Computes the answers.
+        description: Classes, face size, gallery and calibration of the network.
     """
 
     def __init__(self, backend: Backend, description: Description) -> None:
@@ -85,27 +67,27 @@ class Model:
         self.calibration = description.calibration
 
     def predict(self, pictures: Iterable[Picture], batch_size: int = BATCH) -> list[Prediction]:
-        """Return what is said of each picture, which is taken as one face.
+        """Return a prediction for each picture. A picture is taken as one face.
 
         Args:
-            pictures: Arrays (H, W) or (H, W, 3) uint8, Pillow's pictures, or paths of picture files.
-            batch_size: Faces that are computed at once; changes speed and memory, no answer.
+            pictures: Arrays (H, W) or (H, W, 3) uint8, pictures of Pillow, or paths of picture files.
+            batch_size: Faces that are computed at once. It changes speed and memory, no prediction.
 
         Raises:
-            UserError: If one is no picture.
+            UserError: If a picture cannot be read.
         """
         if isinstance(pictures, str | Path | Image.Image):
             raise UserError("predict takes a list of pictures: write predict([picture])")
         return list(self.predict_faces(map(self.face, pictures), batch_size))
 
     def predict_faces(self, faces: Iterable[np.ndarray], batch_size: int) -> Iterator[Prediction]:
-        """Yield what is said of each of some faces (H, W) uint8 of ``image_size``, reading a batch of them ahead."""
+        """Yield a prediction for each face (H, W) uint8 of ``image_size``; read one batch of faces ahead."""
         remaining = iter(faces)
         while batch := list(islice(remaining, batch_size)):
-            yield from self._tell(self.answer(np.stack(batch), batch_size))
+            yield from self._predictions(self.answer(np.stack(batch), batch_size))
 
     def face(self, picture: Picture) -> np.ndarray:
-        """Return a picture as the training has seen faces: (H, W) uint8 of ``image_size``."""
+        """Return a picture as a face (H, W) uint8 of ``image_size``, converted as in training."""
         try:
             if isinstance(picture, str | Path):
                 with open(picture, "rb") as file:
@@ -120,53 +102,53 @@ class Model:
             raise UserError(f"{name} is no picture that can be read: {reason(error)}") from error
 
     def votes(self, faces: np.ndarray) -> np.ndarray:
-        """Return the votes (N, C) float32, calibrated, for faces (N, H, W) uint8 of ``image_size``."""
+        """Return calibrated votes (N, C) float32 for faces (N, H, W) uint8 of ``image_size``."""
         return self.answer(faces).votes
 
     def embed(self, faces: np.ndarray) -> np.ndarray:
-        """Return the embeddings (N, D) float32, norm 1, of faces (N, H, W) uint8 of ``image_size``."""
+        """Return embeddings (N, D) float32, norm 1, of faces (N, H, W) uint8 of ``image_size``."""
         return self.answer(faces).embeddings
 
     def answer(self, faces: np.ndarray, batch_size: int = BATCH) -> Answers:
-        """Return all that is said of faces (N, H, W) uint8 of ``image_size``, N at least 1."""
+        """Return answers with calibrated votes about faces (N, H, W) uint8 of ``image_size``, N at least 1."""
         size = self.image_size
         if faces.dtype != np.uint8 or faces.shape[1:] != (size, size) or not len(faces):
             raise UserError(f"faces are {faces.dtype} of {faces.shape}, not uint8 of (N, {size}, {size})")
         answers = self.backend.answer(faces, batch_size)
         return answers._replace(votes=self.calibration.probabilities(answers.votes))
 
-    def _name(self, position: int) -> str:
-        names = self.description.gallery
-        return names[position] if position < len(names) else ""
-
-    def _tell(self, answers: Answers) -> Iterator[Prediction]:
+    def _predictions(self, answers: Answers) -> Iterator[Prediction]:
         confidence = answers.votes[np.arange(len(answers.labels)), answers.labels]
         distances = None if answers.similarities is None else to_distance(answers.similarities[:, 0])
         abstained = self.calibration.abstains(confidence, distances).tolist()
         for row, label in enumerate(answers.labels):
             votes = dict(zip(self.classes, answers.votes[row].tolist(), strict=True))
-            name, near = self.classes[label], None
-            if answers.neighbours is not None:
-                columns = (answers.neighbours, answers.neighbour_labels, answers.similarities)
-                found = zip(*(column[row].tolist() for column in columns if column is not None), strict=True)
-                near = tuple(
-                    Neighbour(at, self._name(at), self.classes[kind], likeness) for at, kind, likeness in found
-                )
-            yield Prediction(name, votes, votes[name], near, abstained[row])
+            name = self.classes[label]
+            yield Prediction(name, votes, votes[name], self._neighbours(answers, row), abstained[row])
+
+    def _neighbours(self, answers: Answers, row: int) -> tuple[Neighbour, ...] | None:
+        if answers.neighbours is None or answers.neighbour_labels is None or answers.similarities is None:
+            return None
+        columns = (answers.neighbours[row], answers.neighbour_labels[row], answers.similarities[row])
+        names = self.description.gallery
+        return tuple(
+            Neighbour(position, names[position] if position < len(names) else "", self.classes[label], similarity)
+            for position, label, similarity in zip(*(column.tolist() for column in columns), strict=True)
+        )
 
 
 def load_model(path: str | Path) -> Model:
     """Return the model of a checkpoint (.ckpt), of a bundle's folder or of an ONNX file, on the CPU.
 
     Raises:
-        UserError: If there is none, or it is damaged, of a newer version, or names code to run.
+        UserError: If the file is missing, damaged, of a newer version, or names code to run.
     """
-    place = Path(path)
-    if place.suffix.lower() == ".onnx":
-        from fer_lightning.use.session import read_onnx
+    path = Path(path)
+    if path.suffix.lower() == ".onnx":
+        from fer_lightning.use.onnx_model import read_onnx
 
-        return Model(*read_onnx(place))
-    from fer_lightning.use.networks import TorchBackend, read_bundle, read_checkpoint  # these import torch
+        return Model(*read_onnx(path))
+    from fer_lightning.use.bundles import TorchBackend, read_bundle, read_checkpoint  # these import torch
 
-    network, description = read_bundle(place) if place.is_dir() else read_checkpoint(place)
+    network, description = read_bundle(path) if path.is_dir() else read_checkpoint(path)
     return Model(TorchBackend(network), description)

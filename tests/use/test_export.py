@@ -11,11 +11,10 @@ from fer_lightning import load_model
 from fer_lightning.errors import UserError
 from fer_lightning.report.stress import Outcome
 from fer_lightning.runs.record import Record, read_record
+from fer_lightning.use.answers import Agreement, Answers, compare
+from fer_lightning.use.bundles import read_checkpoint
 from fer_lightning.use.card import write_card
-from fer_lightning.use.export import Exporter, Trial
-from fer_lightning.use.graph import Agreement, compare
-from fer_lightning.use.model import Answers
-from fer_lightning.use.networks import read_checkpoint
+from fer_lightning.use.exporter import Exporter, Trial
 
 
 @pytest.fixture
@@ -130,14 +129,14 @@ def test_tie_at_the_last_neighbour_is_told_from_a_fault():
 
 
 def test_onnx_model_that_says_something_else_is_not_written(checkpoint, drawn, tmp_path, monkeypatch):
-    from fer_lightning.use import export as module
+    from fer_lightning.use import exporter as module
 
     class Other:
         def __init__(self, model: bytes) -> None:
             self.network = module.TorchBackend(read_checkpoint(checkpoint)[0])
 
-        def answer(self, faces, batch_size):
-            answers = self.network.answer(faces, batch_size)
+        def answer(self, faces):
+            answers = self.network.answer(faces)
             return answers._replace(votes=answers.votes + np.float32(2e-4))
 
     monkeypatch.setattr(module, "to_onnx", lambda *_: b"")

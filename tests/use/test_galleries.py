@@ -9,8 +9,8 @@ from torch.nn.functional import normalize
 from fer_lightning.errors import UserError
 from fer_lightning.models.certainty import Calibration
 from fer_lightning.models.network import Network
+from fer_lightning.use.bundles import read_checkpoint
 from fer_lightning.use.galleries import kmeans, shrink
-from fer_lightning.use.networks import read_checkpoint
 
 
 def test_kmeans_gives_each_class_its_share():
@@ -25,8 +25,8 @@ def test_kmeans_gives_each_class_its_share():
 def test_k_shrinks_with_the_gallery_or_is_chosen(checkpoint):
     network, description = read_checkpoint(checkpoint)
     before = replace(description, calibration=Calibration(2.0, 0.1, None, 0.99, None, None))
-    small, sizes = shrink(network, before, lambda faces, labels: (faces[:25], labels[:25]), None)
-    assert (sizes, small.classifier["k"], small.gallery) == ((100, 25), 2, ())  # 9 of 100
+    small, change = shrink(network, before, lambda faces, labels: (faces[:25], labels[:25]), None)
+    assert (change, small.classifier["k"], small.gallery) == ("25 vectors in place of 100, k=2", 2, ())  # 9 of 100
     assert small.calibration == Calibration()  # nothing to calibrate the new votes on
     assert network.classifier(normalize(torch.randn(3, 128), dim=1))[1].shape == (3, 7)
     chosen = (network.classifier.known()[0], network.classifier.known()[1])

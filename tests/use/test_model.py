@@ -17,8 +17,8 @@ from fer_lightning.errors import UserError
 from fer_lightning.models.certainty import KEY, Calibration
 from fer_lightning.models.network import Network
 from fer_lightning.runs.rebuilding import load_module
+from fer_lightning.use.bundles import read_checkpoint, write_bundle
 from fer_lightning.use.description import FORMAT, Description
-from fer_lightning.use.networks import read_checkpoint, write_bundle
 from tests.conftest import command
 
 CHOSEN = Calibration(2.0, 0.01, 0.9, 0.99, 0.4, 0.01)
@@ -136,7 +136,7 @@ def test_bundle_needs_no_lightning(bundle, tmp_path):
 def test_onnx_answers_as_the_checkpoint(calibrated, drawn, tmp_path):
     pytest.importorskip("onnxruntime", reason="needs the extra onnx")
     pytest.importorskip("onnxscript", reason="needs the extra onnx")
-    from fer_lightning.use.graph import describe, to_onnx
+    from fer_lightning.use.onnx_model import describe, to_onnx
 
     network, description = read_checkpoint(calibrated)
     (tmp_path / "model.onnx").write_bytes(describe(to_onnx(network, 48), description))
@@ -162,7 +162,7 @@ def test_onnx_finds_the_neighbours_that_torch_finds(tmp_path, k, last):
     pytest.importorskip("onnxruntime", reason="needs the extra onnx")
     pytest.importorskip("onnxscript", reason="needs the extra onnx")
     from fer_lightning.models.knn import KNNClassifier
-    from fer_lightning.use.session import OnnxBackend
+    from fer_lightning.use.onnx_model import OnnxBackend
 
     knn = KNNClassifier(k, [], "similarity", 0.1, 3, 2)
     angle = torch.linspace(1.8, last, 50)

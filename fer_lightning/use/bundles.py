@@ -1,6 +1,6 @@
-"""Networks in torch: read from checkpoints and bundles, written as bundles, asked about faces.
+"""Networks in torch: read from checkpoints and bundles, written as bundles, run on faces.
 
-Nothing is unpickled from a bundle, and nothing here imports Lightning.
+A bundle is read without unpickling. Nothing here imports Lightning.
 """
 
 import hashlib
@@ -26,17 +26,17 @@ from fer_lightning.models.certainty import read_calibration
 from fer_lightning.models.network import Network
 from fer_lightning.runs import checkpoints
 from fer_lightning.runs.rebuilding import own_part, rebuild
+from fer_lightning.use.answers import BATCH, Answers
 from fer_lightning.use.description import Description, read_description, read_gallery
-from fer_lightning.use.model import Answers
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 
 
 class FaceReader(nn.Module):
-    """The whole way from pixels to votes, which an ONNX model holds too.
+    """Steps from pixels to votes as one module, for ONNX.
 
     Args:
-        network: Fitted, ready to predict.
+        network: Fitted, in evaluation mode.
     """
 
     def __init__(self, network: Network) -> None:
@@ -51,61 +51,67 @@ class FaceReader(nn.Module):
 
 
 class TorchBackend:
-    """A network in torch as what ``Model`` asks.
+    """Backend that runs a network in torch.
 
     Args:
-        network: Fitted, ready to predict.
+        network: Fitted, in evaluation mode.
     """
 
     def __init__(self, network: Network) -> None:
         self.network = network
 
     @torch.inference_mode()
-    def answer(self, faces: np.ndarray, batch_size: int) -> Answers:
-        """Return what is said of faces (N, H, W) uint8, of which so many are embedded at once."""
-        embeddings = torch.cat([self.network(scale(part)) for part in torch.from_numpy(faces).split(batch_size)])
+    def answer(self, faces: np.ndarray, batch_size: int = BATCH) -> Answers:
+        """Return the answers about faces (N, H, W) uint8; ``batch_size`` of them are embedded at once."""
+        embeddings = self.embed(faces, batch_size)
         labels, votes, neighbours = self.network.classifier.decide(embeddings)
         return Answers(*(values.numpy() for values in (labels, votes, embeddings, *(neighbours or ()))))
 
+    @torch.inference_mode()
+    def embed(self, faces: np.ndarray, batch_size: int = BATCH) -> Tensor:
+        """Return the embeddings (N, D) of faces (N, H, W) uint8."""
+        return torch.cat([self.network(scale(batch)) for batch in torch.from_numpy(faces).split(batch_size)])
+
 
 def read_checkpoint(path: Path) -> tuple[Network, Description]:
-    """Return the network of a checkpoint and what the checkpoint says of it.
+    """Return the network and the description of a checkpoint.
 
     Raises:
         UserError: As ``runs.checkpoints.load`` and ``runs.rebuilding.rebuild``.
     """
     source = f"checkpoint={path}"
-    saved = checkpoints.load(str(path), "checkpoint")
-    network = rebuild(saved, source, Network)
-    classes = classes_of(saved[checkpoints.KEY], source)
+    checkpoint = checkpoints.load(str(path), "checkpoint")
+    record = checkpoint[checkpoints.KEY]
+    network, classes = rebuild(checkpoint, source, Network), classes_of(record, source)
     _check_number(network, classes, source)
-    settings, record = saved["hyper_parameters"], saved[checkpoints.KEY]
+    image_size = record.get("image_size") or _image_size(
+        checkpoint["hyper_parameters"]["embedder"], record["overrides"], source
+    )
     origin = {key: str(record[key]) for key in ("version", "code", "data", "data_fingerprint") if key in record}
     return network, Description(
         classes=classes,
-        image_size=int(record.get("image_size") or _image_size(settings["embedder"], record["overrides"], source)),
-        embedder=own_part("embedder", saved, source),
-        classifier=own_part("classifier", saved, source),
+        image_size=int(image_size),
+        embedder=own_part("embedder", checkpoint, source),
+        classifier=own_part("classifier", checkpoint, source),
         mirrored=network.mirrored,
         origin=origin,
         gallery=read_gallery(record),
-        calibration=read_calibration(saved, source),
+        calibration=read_calibration(checkpoint, source),
     )
 
 
-def write_bundle(folder: Path, network: Network, description: Description, card: str) -> Description:
-    """Write a network as a folder: weights and gallery, config.json, README.md; return what config.json says."""
+def write_bundle(folder: Path, network: Network, description: Description, card: str) -> None:
+    """Write a network as a folder: weights with the gallery, config.json, README.md."""
     folder.mkdir(parents=True, exist_ok=True)
     weights = save({name: tensor.contiguous() for name, tensor in network.state_dict().items()})
     (folder / WEIGHTS).write_bytes(weights)
-    description = replace(description, origin={**description.origin, "weights": hashlib.sha256(weights).hexdigest()})
-    write_text(folder / CONFIG, description.to_json())
+    origin = {**description.origin, "weights": hashlib.sha256(weights).hexdigest()}
+    write_text(folder / CONFIG, replace(description, origin=origin).to_json())
     write_text(folder / "README.md", card)
-    return description
 
 
 def read_bundle(folder: Path) -> tuple[Network, Description]:
-    """Return the network of a bundle and what its config.json says.
+    """Return the network and the description of a bundle.
 
     Raises:
         UserError: If a file is missing, damaged, of a newer format or of another bundle; or as ``rebuild``.
@@ -131,7 +137,7 @@ def read_bundle(folder: Path) -> tuple[Network, Description]:
 
 
 def _check_number(network: Network, classes: tuple[str, ...], source: str) -> None:
-    """Refuse names that are not one for each class of the classifier."""
+    """Refuse a number of names that is not the classifier's number of classes."""
     if len(classes) != network.classifier.num_classes:
         raise UserError(
             f"{source} is damaged: it names {len(classes)} classes, and its classifier votes for "
@@ -140,9 +146,9 @@ def _check_number(network: Network, classes: tuple[str, ...], source: str) -> No
 
 
 def _image_size(embedder: dict[str, Any], overrides: list[str], source: str) -> int:
-    """Return the size of the faces of a checkpoint that does not say it: its embedder's, its option's or the usual."""
+    """Return the face size of an old checkpoint: from its embedder, its overrides or the default."""
     if isinstance(embedder.get("image_size"), int):
         return embedder["image_size"]
     options = OverridesParser.create().parse_overrides(allowed(overrides, source))
-    given = [option.value() for option in options if option.key_or_group == "data.image_size"]
-    return int(str(given[-1]) if given else OmegaConf.load(CONF / "data" / "faces.yaml").image_size)
+    sizes = [option.value() for option in options if option.key_or_group == "data.image_size"]
+    return int(str(sizes[-1])) if sizes else int(OmegaConf.load(CONF / "data" / "faces.yaml").image_size)

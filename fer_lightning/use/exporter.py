@@ -1,0 +1,141 @@
+"""Exports of a trained network: a bundle or an ONNX model, compared with the network and described by a card."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from fer_lightning.errors import UserError
+from fer_lightning.files import replacing, write_text
+from fer_lightning.models.network import Network
+from fer_lightning.report.stress import Outcome
+from fer_lightning.runs.record import Record
+from fer_lightning.use.answers import TOLERANCE, Backend, compare
+from fer_lightning.use.bundles import TorchBackend, read_bundle, write_bundle
+from fer_lightning.use.card import write_card
+from fer_lightning.use.description import Description
+from fer_lightning.use.galleries import Reduce, shrink
+from fer_lightning.use.onnx_model import OnnxBackend, describe, to_int8, to_onnx
+
+CALIBRATION = 256  # validation faces that set the ranges of int8
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Faces to test an export on.
+
+    Attributes:
+        name: What they are, for people.
+        test: (N, H, W) uint8, on which the export must agree with the network.
+        labels: (N,) int64; None if they cannot measure the accuracy of this network.
+        validation: (M, H, W) uint8, to choose what an export changes.
+        validation_labels: (M,) int64; None as ``labels``.
+    """
+
+    name: str
+    test: np.ndarray
+    labels: np.ndarray | None
+    validation: np.ndarray
+    validation_labels: np.ndarray | None
+
+
+class Exporter:
+    """Write one network in other formats.
+
+    Args:
+        network: Fitted, in evaluation mode; ``shrink`` changes it.
+        description: Of its checkpoint.
+        record: Of its run.
+        stress: Accuracies of the network on changed faces; empty if not measured.
+        find_trial: Returns the faces to test the export on. It is not called for a bundle with the full gallery.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        description: Description,
+        record: Record,
+        stress: Sequence[Outcome],
+        find_trial: Callable[[], Trial],
+    ) -> None:
+        self.network, self.description, self.record, self.stress = network, description, record, stress
+        self.find_trial = find_trial
+        self.costs: list[str] = []
+
+    @cached_property
+    def trial(self) -> Trial:
+        """The faces to test the export on."""
+        return self.find_trial()
+
+    def shrink(self, reduce: Reduce, name: str) -> None:
+        """Make the gallery smaller, and note what that costs."""
+        backend, validation = TorchBackend(self.network), None
+        before = self._accuracy(backend)
+        if self.trial.validation_labels is not None:
+            validation = (backend.embed(self.trial.validation), torch.from_numpy(self.trial.validation_labels))
+        self.description, change = shrink(self.network, self.description, reduce, validation)
+        self._note_change(f"gallery={name}: {change}", before, backend)
+
+    def bundle(self, folder: Path) -> None:
+        """Write a bundle and check it by reading it again."""
+        card = write_card(self.description, self.record, folder.name, self.costs, self.stress)
+        with replacing(folder) as temporary:
+            write_bundle(temporary, self.network, self.description, card)
+            state = read_bundle(temporary)[0].state_dict()
+            if not all(torch.equal(tensor, state[name]) for name, tensor in self.network.state_dict().items()):
+                raise UserError(f"{folder} does not hold the network's weights after writing: look at the disk")
+
+    def onnx(self, file: Path, int8: bool) -> None:
+        """Write an ONNX model and its card beside it.
+
+        Raises:
+            UserError: If the model does not agree with the network.
+        """
+        model, faces = to_onnx(self.network, self.description.image_size), self.trial.test
+        agreement = compare(TorchBackend(self.network), OnnxBackend(model), faces)
+        if agreement.other_class or agreement.largest_difference > TOLERANCE:
+            raise UserError(
+                f"the ONNX model does not say what the network says: another class of {agreement.other_class:,} of "
+                f"{len(faces):,} {self.trial.name}, {agreement} (allowed: {TOLERANCE:.0e}): nothing was written"
+            )
+        self.costs.append(
+            f"compared with torch on {len(faces):,} {self.trial.name}: the same class of each, {agreement}"
+        )
+        if int8:
+            model = self._quantise(model)
+        model = describe(model, self.description)
+        origin = {**self.description.origin, "model": hashlib.sha256(model).hexdigest()}
+        card = write_card(replace(self.description, origin=origin), self.record, file.name, self.costs, self.stress)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(model)
+        write_text(file.with_suffix(".md"), card)
+
+    def _quantise(self, model: bytes) -> bytes:
+        """Return the model in int8, and note what that costs."""
+        quantised, faces = to_int8(model, self.trial.validation[:CALIBRATION]), self.trial.test
+        exact, backend = OnnxBackend(model), OnnxBackend(quantised)
+        differing = compare(exact, backend, faces).other_class
+        change = f"int8=true: another class of {differing:,} of {len(faces):,} {self.trial.name}"
+        self._note_change(change, self._accuracy(exact), backend)
+        return quantised
+
+    def _note_change(self, change: str, before: float | None, backend: Backend) -> None:
+        """Add a change and its cost in accuracy to the card and to the description."""
+        accuracy, name = self._accuracy(backend), self.trial.name
+        if accuracy is None or before is None:
+            cost = f"its cost in accuracy is not known, since {name} say nothing of it"
+        else:
+            faces = f"{len(self.trial.test):,} {name}"
+            cost = f"accuracy {100 * accuracy:.2f} % in place of {100 * before:.2f} % of {faces}"
+        self.costs.append(f"{change}; {cost}")
+        self.description = replace(self.description, changes=(*self.description.changes, self.costs[-1]))
+
+    def _accuracy(self, backend: Backend) -> float | None:
+        """Return the accuracy on the test faces; None without labels."""
+        if self.trial.labels is None:
+            return None
+        return float((backend.answer(self.trial.test).labels == self.trial.labels).mean())

@@ -1,0 +1,167 @@
+"""ONNX models: exported from a network, quantised, read, and run by onnxruntime. Reading needs no torch."""
+
+import logging
+import os
+import tempfile
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fer_lightning.errors import UserError, install_command
+from fer_lightning.use.answers import BATCH, Answers
+from fer_lightning.use.description import Description, read_description
+
+KEY = "fer_lightning"  # of the description in the model's metadata
+OPSET = 18
+
+
+class OnnxBackend:
+    """Backend that runs an ONNX model.
+
+    Args:
+        model: Path or content of the model.
+
+    Raises:
+        UserError: If onnxruntime is not installed.
+        Exception: Any exception of onnxruntime if the model is damaged.
+    """
+
+    def __init__(self, model: str | bytes) -> None:
+        try:
+            import onnxruntime
+        except ImportError as error:
+            raise UserError(f"an ONNX model needs onnxruntime: {install_command('onnx')}") from error
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3  # errors only; its warnings are about its own optimiser
+        options.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS") or 0)  # like torch; 0 means all cores
+        self.session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        self.names = [output.name for output in self.session.get_outputs()]
+
+    def answer(self, faces: np.ndarray, batch_size: int = BATCH) -> Answers:
+        """Return the answers about faces (N, H, W) uint8; ``batch_size`` of them are computed at once."""
+        names, starts = list(Answers._fields[: len(self.names)]), range(0, len(faces), batch_size)
+        parts = [self.session.run(names, {"faces": faces[start : start + batch_size]}) for start in starts]
+        return Answers(*map(np.concatenate, zip(*parts, strict=True)))
+
+
+def read_onnx(path: Path) -> tuple[OnnxBackend, Description]:
+    """Return the backend and the description of an ONNX model.
+
+    Raises:
+        UserError: If the file is missing, damaged, of another program or of a newer format, or if onnxruntime is not
+            installed.
+    """
+    source = f"checkpoint={path}"
+    if not path.is_file():
+        raise UserError(f"{source} does not exist: give a .onnx file that export format=onnx has written")
+    try:
+        backend = OnnxBackend(str(path))
+    except UserError:
+        raise
+    except Exception as error:  # onnxruntime's exceptions share no base class
+        line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise UserError(f"{source} ({path.stat().st_size:,} bytes) is no whole ONNX model: {line:.200}") from error
+    description = read_description(backend.session.get_modelmeta().custom_metadata_map.get(KEY, ""), source)
+    if not set(Answers._fields[:3]) <= set(backend.names):
+        raise UserError(f"{source} gives {', '.join(backend.names)}, not labels, votes and embeddings: export it again")
+    return backend, description
+
+
+def to_onnx(network: Any, image_size: int) -> bytes:
+    """Return the ONNX model of a ``Network``: "faces" (N, H, W) uint8 -> the fields of ``Answers``, by name.
+
+    Raises:
+        UserError: If a package of the extra onnx is missing, or the network cannot be exported.
+    """
+    try:
+        import onnx  # noqa: F401  torch exports by these two
+        import onnxscript  # noqa: F401
+    except ImportError as error:
+        raise UserError(f"format=onnx needs {error.name}: {install_command('onnx')}") from error
+    import torch
+
+    from fer_lightning.models.classifiers import QUERIES
+    from fer_lightning.use.bundles import FaceReader
+
+    reader = FaceReader(network).eval()
+    example = torch.zeros(2, image_size, image_size, dtype=torch.uint8)
+    with torch.inference_mode():
+        names = list(Answers._fields[: len(reader(example))])
+    for name in ("torch.onnx", "onnxscript", "onnx_ir"):  # they log every step
+        logging.getLogger(name).setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the exporter warns about itself
+            program: Any = torch.onnx.export(
+                reader,
+                (example,),
+                dynamo=True,
+                input_names=["faces"],
+                output_names=names,
+                dynamic_shapes={"faces": {0: torch.export.Dim("N", min=1, max=QUERIES)}},
+                opset_version=OPSET,
+                verbose=False,
+            )
+    except Exception as error:  # the exporter raises almost anything
+        line = str(error).strip().partition("\n")[0]
+        raise UserError(f"this network cannot be written as ONNX ({line:.200}): use format=bundle") from error
+    return program.model_proto.SerializeToString()
+
+
+def describe(model: bytes, description: Description) -> bytes:
+    """Return an ONNX model with a description in its metadata."""
+    import onnx
+
+    described = onnx.load_from_string(model)
+    onnx.helper.set_model_props(described, {KEY: description.to_json()})
+    return described.SerializeToString()
+
+
+def to_int8(model: bytes, faces: np.ndarray) -> bytes:
+    """Return an ONNX model with the convolutions and matrix products of its embedder in int8.
+
+    The search among the gallery's faces stays exact.
+
+    Args:
+        model: Result of ``to_onnx``.
+        faces: (N, H, W) uint8, some hundred, which set the ranges of the activations.
+
+    Raises:
+        UserError: If a package of the extra onnx is missing.
+    """
+    try:
+        from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
+        from onnxruntime.quantization.shape_inference import quant_pre_process
+    except ImportError as error:
+        raise UserError(f"int8=true needs {error.name}: {install_command('onnx')}") from error
+    batches = iter([{"faces": faces[start : start + BATCH]} for start in range(0, len(faces), BATCH)])
+
+    class Reader(CalibrationDataReader):
+        """Batches of faces by the name of the input."""
+
+        def get_next(self) -> dict[str, np.ndarray] | None:
+            """Return the next batch; None after the last."""
+            return next(batches, None)
+
+    with tempfile.TemporaryDirectory() as folder:
+        original, merged, quantised = (Path(folder) / f"{name}.onnx" for name in ("original", "merged", "quantised"))
+        original.write_bytes(model)
+        # This merges batch norms into convolutions.
+        quant_pre_process(str(original), str(merged), skip_symbolic_shape=True)
+        logging.disable(logging.WARNING)  # quantize_static logs to the root logger which nodes it skips
+        try:
+            quantize_static(
+                str(merged),
+                str(quantised),
+                Reader(),
+                per_channel=True,
+                reduce_range=True,  # 7 bits: sums of two products overflow 16 bits on x86 processors without VNNI
+                activation_type=QuantType.QUInt8,
+                weight_type=QuantType.QInt8,
+                op_types_to_quantize=["Conv", "Gemm"],
+            )
+        finally:
+            logging.disable(logging.NOTSET)
+        return quantised.read_bytes()
