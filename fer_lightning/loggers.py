@@ -179,7 +179,7 @@ class PatientWandbLogger(WandbLogger):
     def log_results(self, folder: Path) -> None:
         """Show the figures of a tested run's folder, and as notes below the user's what the doctor finds in it."""
         run, notes = read_run(folder), self.experiment.notes or ""
-        self.log_summary({name: value for name, value in run.metrics.items() if "/" in name})
+        self.log_summary(run.figures)
         self.experiment.notes = "\n".join(dict.fromkeys([*notes.splitlines(), *diagnose(run)]))
 
     @patient

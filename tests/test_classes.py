@@ -159,7 +159,7 @@ def test_eight_classes_in_colour_train_score_report_and_export(tmp_path, run_her
     run = read_run(tmp_path / "run")
     assert run.classes == EIGHT
     assert confusion_of(run).sum(axis=1).tolist() == [4] * 8
-    assert {f"test/f1_{name}" for name in EIGHT} <= run.metrics.keys()
+    assert {f"test/f1_{name}" for name in EIGHT} <= run.figures.keys()
     page = (tmp_path / "run/report.html").read_text()
     assert "contempt" in (tmp_path / "run/predictions.csv").read_text()
     assert "FER2013" not in page

@@ -109,8 +109,8 @@ def test_eval_repeats_the_metrics_to_the_last_digit(trained, tmp_path, run_here)
 
 def test_figures_that_differ_are_named_with_what_else_does(trained):
     run = read_record(trained)
-    ours = replace(run, metrics={**run.metrics, "test/macro_f1": 0.0}, data_fingerprint="others")
-    shown = f"{run.metrics['test/accuracy']:.2%}"
+    ours = replace(run, figures={**run.figures, "test/macro_f1": 0.0}, data_fingerprint="others")
+    shown = f"{run.figures['test/accuracy']:.2%}"
     assert compare(ours, run) == (
         f"1 of 40 figures are not those of the run itself (its test/accuracy: {shown}); not the same: faces"
     )

@@ -26,7 +26,7 @@ def main(honest: Path, leaky: Path) -> None:
         axes = figure.add_subplot()
         curve(axes, read_run(leaky), LEAKY, "protocol=paper: test pictures, which also choose the checkpoint")
         curve(axes, read_run(honest), RUN_COLORS[0], "protocol=honest: validation faces")
-        test = read_run(honest).metrics["test/accuracy"]
+        test = read_run(honest).figures["test/accuracy"]
         axes.plot([axes.lines[-1].get_xdata()[-1]], [test], "D", color=RUN_COLORS[0])
         axes.annotate(f"test faces, once: {percent(test)}", (axes.lines[-1].get_xdata()[-1], test), (-8, 10), **RIGHT)
         for name, share in (("people 65 %", PEOPLE), ("the paper's claim 99.93 %", CLAIM)):
@@ -48,7 +48,7 @@ RIGHT = {"textcoords": "offset points", "ha": "right", "fontsize": 8, "color": R
 def curve(axes, run: Run, color: str, name: str) -> None:
     """Draw the exact validations of a run."""
     steps, accuracy = run.history["val/accuracy"]
-    pictures = (steps + 1) * run.metrics["settings"]["batch_size"]
+    pictures = (steps + 1) * run.record.settings["batch_size"]
     axes.plot(pictures, accuracy, "o-", color=color, label=name, markersize=4)
 
 

@@ -96,7 +96,7 @@ class Predictions(Callback):
         if score is None:  # fast_dev_run writes no checkpoint
             score = trainer.callback_metrics[self.objective]
         self.training = Record(
-            metrics={self.objective: float(score)},
+            figures={self.objective: float(score)},
             elapsed_seconds=round(seconds, 1),
             images_per_second=round(self.pictures / seconds, 1),
         )
@@ -120,10 +120,10 @@ class Predictions(Callback):
         unseen["train/accuracy"] = module.classifier.held_in_accuracy()
         limit, reason = ceiling(faces, partition.twins.identical[partition.origins[rows]], labels)
         record = self._record(trainer, unseen, len(rows), limit)
-        if record.metrics["test/accuracy_low"] > limit and record.unscored is None:  # a part may be easier than all
+        if record.figures["test/accuracy_low"] > limit and record.unscored is None:  # a part may be easier than all
             leaks = record.leaks or "Nothing was found that leaks; keep looking"
             too_good = (
-                f"test/accuracy {percent(record.metrics['test/accuracy'])} lies above the {percent(limit)} that can be "
+                f"test/accuracy {percent(record.figures['test/accuracy'])} lies above the {percent(limit)} that can be "
                 f"believed here ({reason}): it cannot be honest. {leaks}"
             )
             record = replace(record, too_good=too_good)
@@ -150,7 +150,7 @@ class Predictions(Callback):
         training = self.training or self._earlier()
         tested = {name: value.item() for name, value in trainer.callback_metrics.items() if name.startswith("test/")}
         return Record(
-            metrics={**tested, **unseen, **training.metrics},
+            figures={**tested, **unseen, **training.figures},
             elapsed_seconds=training.elapsed_seconds,
             images_per_second=training.images_per_second,
             test_seconds=None if self.training else round(time.monotonic() - self.start, 1),
@@ -177,7 +177,7 @@ class Predictions(Callback):
     def _earlier(self) -> Record:
         """Return what the training of the scored checkpoint noted of itself."""
         noted = read_record(Path(self.checkpoint or "").absolute().parents[1])
-        return replace(noted, metrics={k: v for k, v in noted.metrics.items() if k == self.objective})
+        return replace(noted, figures={k: v for k, v in noted.figures.items() if k == self.objective})
 
 
 def _uncertainty(

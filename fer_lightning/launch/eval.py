@@ -59,17 +59,17 @@ def main(cfg: DictConfig) -> float:
 
 def compare(ours: Record, run: Record) -> str:
     """Return how the figures of a test compare with those that the checkpoint's run noted of its own test, in words."""
-    if "test/accuracy" not in run.metrics:
+    if "test/accuracy" not in run.figures:
         return "the run of this checkpoint has noted no test to compare with"
-    names = [name for name in ours.metrics if name.startswith("test/")]
-    differ = [name for name in names if ours.metrics[name] != run.metrics.get(name)]
+    names = [name for name in ours.figures if name.startswith("test/")]
+    differ = [name for name in names if ours.figures[name] != run.figures.get(name)]
     if not differ:
         return f"all {len(names)} figures are those of the run itself, to the last digit"
     others = [word for field, word in CAUSES.items() if getattr(ours, field) != getattr(run, field)]
     causes = f"not the same: {', '.join(others)}" if others else "the run tested another of its checkpoints, or options"
     return (
         f"{len(differ)} of {len(names)} figures are not those of the run itself (its test/accuracy: "
-        f"{run.metrics['test/accuracy']:.2%}); {causes}"
+        f"{run.figures['test/accuracy']:.2%}); {causes}"
     )
 
 

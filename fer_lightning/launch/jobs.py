@@ -194,7 +194,7 @@ class Jobs(Callback):
             if not last and time.time() - max(self.start, written) < PAUSE:
                 return
             runs = read_runs(folder)
-            if not any(one.predictions or config.objective in one.metrics for one in runs):
+            if not any(one.predictions or config.objective in one.figures for one in runs):
                 return
             from fer_lightning.report.page import write_report  # loads long: only where there is something
 

@@ -115,7 +115,7 @@ def finished(cfg: DictConfig) -> float | None:
         set_aside(folder)
         return None
     log.info("completed before, skipped: %s", folder)
-    return noted.metrics[cfg.objective]
+    return noted.figures[cfg.objective]
 
 
 def set_aside(folder: Path) -> None:

@@ -26,11 +26,12 @@ class Board(NamedTuple):
 
 def board(runs: Sequence[Run]) -> Board:
     """Return some runs in order, with their names."""
-    objective = next((run.metrics["objective"] for run in runs if "objective" in run.metrics), "val/accuracy")
+    objective = next((run.record.objective for run in runs if run.record.objective), "val/accuracy")
     ordered = order(runs, objective)
     names = distinguish(ordered)
-    if len(ordered) == 1 and "data" in ordered[0].metrics:  # nothing to tell it from, so its figures say what it is
-        names = ["{data}, protocol {protocol}".format_map(ordered[0].metrics)]
+    record = ordered[0].record
+    if len(ordered) == 1 and record.data is not None:  # there is no other run to tell it from
+        names = [f"{record.data}, protocol {record.protocol}"]
     scored = [(name, run) for name, run in zip(names, ordered, strict=True) if run.predictions]
     return Board(ordered, objective, contenders(ordered, objective), scored)
 
@@ -41,12 +42,12 @@ def option_scores(runs: Sequence[Run], objective: str) -> dict[str, tuple[list[s
     Leaky runs are left out, unless there are no others.
     """
     found: dict[str, list[tuple[str, float]]] = defaultdict(list)
-    runs = [run for run in runs if objective in run.metrics]
-    runs = [run for run in runs if not run.metrics.get("leaks")] or runs
+    runs = [run for run in runs if objective in run.figures]
+    runs = [run for run in runs if not run.record.leaks] or runs
     for run in runs:
         for override in run.overrides:
             key, _, value = override.partition("=")
-            found[key].append((value, run.metrics[objective]))
+            found[key].append((value, run.figures[objective]))
     return {
         key: ([value for value, _ in points], [score for _, score in points])
         for key, points in found.items()

@@ -61,7 +61,7 @@ def print_comparison(folders: Sequence[Path]) -> None:
     Raises:
         UserError: If they cannot be compared.
     """
-    one, other = (Run(folder, {}) for folder in folders)
+    one, other = (Run(folder) for folder in folders)
     result = compare_runs(one, other)
     better = one if result["difference"] > 0 else other
     verdict = f"{better.folder} is better on these faces" if differs(result) else "these faces do not tell them apart"

@@ -25,8 +25,8 @@ def diagnose(run: Run) -> list[str]:
 
 
 def _part(run: Run) -> Iterator[str]:
-    if unscored := run.metrics.get("unscored"):
-        scored = run.metrics["test_faces"]
+    if unscored := run.record.unscored:
+        scored = run.record.test_faces or 0
         yield (
             f"only the first {scored:,} of {scored + unscored:,} test faces were scored, which are no sample of them: "
             "leave out trainer.limit_test_batches for a figure that says something"
@@ -34,7 +34,7 @@ def _part(run: Run) -> Iterator[str]:
 
 
 def _embeddings(run: Run) -> Iterator[str]:
-    spread, accuracy = _latest(run, "train/spread"), run.metrics.get("test/accuracy")
+    spread, accuracy = _latest(run, "train/spread"), run.figures.get("test/accuracy")
     if spread is not None and spread < COLLAPSED and accuracy is not None and run.predictions:
         name, share = majority(run)
         if accuracy < share + NEAR:
@@ -76,7 +76,7 @@ def _classes(run: Run) -> Iterator[str]:
 
 
 def _gap(run: Run) -> Iterator[str]:
-    training, test = (run.metrics.get(f"{part}/accuracy") for part in ("train", "test"))
+    training, test = (run.figures.get(f"{part}/accuracy") for part in ("train", "test"))
     if training is not None and test is not None and training - test > GAP:
         yield (
             f"training faces are classified at {percent(training)}, test faces at {percent(test)}: the network learns "

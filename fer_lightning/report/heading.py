@@ -22,11 +22,11 @@ def heading(runs: Sequence[Run], data: str) -> str:
         return f"{len(runs)} runs{on}{f': {found}' if found else ''}"
     (run,) = runs
     given = next((override.split("=", 1)[1] for override in run.overrides if override.startswith("run_name=")), "")
-    words = in_short(run.metrics.get("settings"))
+    words = in_short(run.record.settings)
     return ": ".join(part for part in (given, f"{words or 'One run'}{on}") if part)
 
 
-def in_short(settings: dict[str, Any] | None) -> str:
+def in_short(settings: dict[str, Any]) -> str:
     """Return optimizer, learning rate, batch size and epochs in words; nothing where a run has noted none."""
     if not settings:
         return ""
@@ -42,7 +42,7 @@ def choices(run: Run) -> str:
         return ""
     chosen = OmegaConf.load(path).hydra.runtime.choices
     found = [f"{group} {chosen[group]}" for group in CHOICES if chosen.get(group) not in (None, "none")]
-    seed = run.metrics.get("settings", {}).get("seed")
+    seed = run.record.settings.get("seed")
     return ", ".join([*found, *([f"seed {seed}"] if seed is not None else [])])
 
 

@@ -56,7 +56,7 @@ class Card(NamedTuple):
 
 def order(runs: Iterable[Run], objective: str) -> list[Run]:
     """Return the runs, the best first."""
-    return sorted(runs, key=lambda run: rank(run.metrics, objective))
+    return sorted(runs, key=lambda run: rank(row_of(run), objective))
 
 
 def distinguish(runs: Sequence[Run]) -> list[str]:
@@ -104,7 +104,7 @@ def contest(first: Contender, second: Contender) -> dict[str, float] | None:
         except UserError:
             return None
     one, other = (
-        {run.repetition: run.metrics["test/accuracy"] for run in entry.runs if "test/accuracy" in run.metrics}
+        {run.repetition: run.figures["test/accuracy"] for run in entry.runs if "test/accuracy" in run.figures}
         for entry in (first, second)
     )
     both = sorted(one.keys() & other.keys())
@@ -148,7 +148,7 @@ def verdict(entries: Sequence[Contender], objective: str) -> list[Card]:
 
 def _spread(entry: Contender) -> tuple[float, str]:
     """Return the lower end of an entry's test accuracies, and what they are uncertain by in words."""
-    accuracies = sorted(run.metrics["test/accuracy"] for run in entry.runs)
+    accuracies = sorted(run.figures["test/accuracy"] for run in entry.runs)
     if len(accuracies) == 1:
         low, high = (entry.row[f"test/accuracy_{end}"] for end in ("low", "high"))
         return low, f"95 % interval {number(low)} to {number(high)}"

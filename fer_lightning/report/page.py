@@ -58,7 +58,7 @@ def write_report(folder: Path, runs: Sequence[Run]) -> None:
     found = board(runs)
     best = found.scored[0][1] if found.scored else None
     audit = audit_of(best) if best else {}
-    data = (best or runs[0]).metrics.get("data", "")
+    data = (best or runs[0]).record.data or ""
     drawn = [(plot, _images(plot, folder, runs)) for plot in plots(found)]
     if len(runs) > 1:  # what compares runs comes before what shows each
         drawn.sort(key=lambda one: len(one[1]) > 1)
@@ -73,8 +73,8 @@ def write_report(folder: Path, runs: Sequence[Run]) -> None:
         best=best,
         best_label=found.scored[0][0] if found.scored else "",
         cards=verdict(found.entries, found.objective),
-        leaks=sorted({run.metrics["leaks"] for run in runs if run.metrics.get("leaks")}),
-        too_good=sorted({run.metrics["too_good"] for run in runs if "too_good" in run.metrics}),
+        leaks=sorted({run.record.leaks for run in runs if run.record.leaks}),
+        too_good=sorted({run.record.too_good for run in runs if run.record.too_good}),
         measures=[named(name) for name in (found.objective, *MEASURED)],
         rows=list(_rows(found.entries, found.objective, folder)),
         several=len(found.entries) > 1,

@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import fmean
-from typing import Any
 
 from fer_lightning.errors import UserError
 from fer_lightning.files import write_csv, write_text
 from fer_lightning.report.table import gather, markdown
+from fer_lightning.runs.record import Run, Status
 from fer_lightning.words import number, percent
 
 TABLE4 = {  # training model: accuracy and elapsed seconds as claimed; precision, recall and F1 are all "100 %"
@@ -33,26 +33,26 @@ HEADER6 = (
 )
 
 
-def collect(folders: Sequence[Path]) -> list[dict[str, Any]]:
-    """Return what every completed run under some folders noted of itself.
+def collect(folders: Sequence[Path]) -> list[Run]:
+    """Return every completed run under some folders.
 
     Raises:
         UserError: If there is none, or they are of different faces.
     """
-    found = (run.metrics for run in gather(folders))
-    runs = [noted for noted in found if noted.get("status") == "completed" and "test/accuracy_low" in noted]
+    completed = (run for run in gather(folders) if run.record.status == Status.COMPLETED)
+    runs = [run for run in completed if "test/accuracy_low" in run.figures]
     if not runs:
         raise UserError(
             f"no completed run lies under {', '.join(map(str, folders))}: "
             "run python train.py experiment=paper_table4 first"
         )
-    sources = {run["data"] for run in runs}
+    sources = {str(run.record.data) for run in runs}
     if len(sources) > 1:
         raise UserError(f"these runs are of different faces ({', '.join(sorted(sources))}): give folders of one")
     return runs
 
 
-def table4(runs: list[dict[str, Any]]) -> list[list[str]]:
+def table4(runs: list[Run]) -> list[list[str]]:
     """Return the rows of table 4: per optimizer the claim, ours under ``honest`` and ours under ``paper``."""
     rows: list[list[str]] = []
     averages: dict[str, list[float]] = {"claimed": [], "honest": [], "paper": []}
@@ -60,12 +60,12 @@ def table4(runs: list[dict[str, Any]]) -> list[list[str]]:
         rows.append(_claim(optimizer, claim, seconds))
         averages["claimed"].append(claim)
         for protocol in WHOSE:
-            own = [run for run in _matching(runs, optimizer, 16, protocol) if run["settings"]["max_epochs"] <= 8]
+            own = [run for run in _matching(runs, optimizer, 16, protocol) if run.record.settings["max_epochs"] <= 8]
             # A shortened run counts only where there is no whole one.
-            most = max((run["settings"]["max_epochs"] for run in own), default=0)
-            own = [run for run in own if run["settings"]["max_epochs"] == most]
+            most = max((run.record.settings["max_epochs"] for run in own), default=0)
+            own = [run for run in own if run.record.settings["max_epochs"] == most]
             rows.append([optimizer, WHOSE[protocol], *_ours(own)])
-            averages[protocol] += [fmean(run["test/accuracy"] for run in own)] if own else []
+            averages[protocol] += [fmean(run.figures["test/accuracy"] for run in own)] if own else []
     rows.append(_claim("Average", fmean(averages["claimed"]), fmean(seconds for _, seconds in TABLE4.values())))
     for protocol, whose in WHOSE.items():
         complete = len(averages[protocol]) == len(TABLE4)
@@ -74,37 +74,37 @@ def table4(runs: list[dict[str, Any]]) -> list[list[str]]:
     return rows
 
 
-def table6(runs: list[dict[str, Any]]) -> list[list[str]]:
+def table6(runs: list[Run]) -> list[list[str]]:
     """Return the rows of table 6: per trial the claim, ours under ``honest`` and ours under ``paper``."""
     rows = []
     for trial, (epochs, batch, optimizer, claim) in enumerate(TABLE6, start=1):
         row = [f"Trial {trial}", str(epochs), str(batch), optimizer, "0.0001", percent(claim, 2)]
         for protocol in WHOSE:
-            own = [
-                run for run in _matching(runs, optimizer, batch, protocol) if run["settings"]["max_epochs"] == epochs
-            ]
-            row += [percent(fmean(run["test/accuracy"] for run in own), 2), _interval(own)] if own else ["not run", ""]
+            matching = _matching(runs, optimizer, batch, protocol)
+            trials = [run for run in matching if run.record.settings["max_epochs"] == epochs]
+            row += [_accuracy(trials), _interval(trials)] if trials else ["not run", ""]
         rows.append(row)
     return rows
 
 
-def notes(runs: list[dict[str, Any]]) -> Iterator[str]:
+def notes(runs: list[Run]) -> Iterator[str]:
     """Yield what has to be known to read the tables, one line each."""
-    yield f"Faces: {runs[0]['data']}. Precision, recall and F1 of ours are means over the classes."
+    yield f"Faces: {runs[0].record.data}. Precision, recall and F1 of ours are means over the classes."
     for protocol in WHOSE:
-        for proves, leaks in sorted({(run["proves"], run["leaks"]) for run in runs if run["protocol"] == protocol}):
+        records = [run.record for run in runs if run.record.protocol == protocol]
+        for proves, leaks in sorted({(str(record.proves), record.leaks or "") for record in records}):
             yield f"What protocol `{protocol}` shows: {proves}{f'; leaky: {leaks}' if leaks else ''}."
     yield "The claims are the paper's, measured by its authors in a way that the paper does not fully describe."
 
 
-def _matching(runs: list[dict[str, Any]], optimizer: str, batch: int, protocol: str) -> list[dict[str, Any]]:
+def _matching(runs: list[Run], optimizer: str, batch: int, protocol: str) -> list[Run]:
     return [
         run
         for run in runs
-        if run["settings"]["optimizer"].rsplit(".", 1)[-1] == optimizer
-        and run["settings"]["batch_size"] == batch
-        and run["settings"]["learning_rate"] == 1e-4
-        and run["protocol"] == protocol
+        if run.record.settings["optimizer"].rsplit(".", 1)[-1] == optimizer
+        and run.record.settings["batch_size"] == batch
+        and run.record.settings["learning_rate"] == 1e-4
+        and run.record.protocol == protocol
     ]
 
 
@@ -112,18 +112,23 @@ def _claim(model: str, accuracy: float, seconds: float) -> list[str]:
     return [model, "claimed", percent(accuracy, 2), "", "100 %", "100 %", "100 %", _time(seconds), "", "", ""]
 
 
-def _ours(runs: list[dict[str, Any]]) -> list[str]:
+def _ours(runs: list[Run]) -> list[str]:
     if not runs:
         return ["not run", *[""] * (len(HEADER4) - 3)]
-    accuracy, *others = (percent(fmean(run[name] for run in runs), 2) for name in SCORES)
-    elapsed = _time(fmean(run["elapsed_seconds"] for run in runs))
-    epochs, faces = runs[0]["settings"]["max_epochs"], runs[0]["test_faces"]
+    accuracy, *others = (percent(fmean(run.figures[name] for run in runs), 2) for name in SCORES)
+    elapsed = _time(fmean(run.record.elapsed_seconds or 0.0 for run in runs))
+    epochs, faces = runs[0].record.settings["max_epochs"], runs[0].record.test_faces
     return [accuracy, _interval(runs), *others, elapsed, str(epochs), str(len(runs)), f"{faces:,}"]
 
 
-def _interval(runs: list[dict[str, Any]]) -> str:
+def _accuracy(runs: list[Run]) -> str:
+    return percent(fmean(run.figures["test/accuracy"] for run in runs), 2)
+
+
+def _interval(runs: list[Run]) -> str:
     """Return the bootstrap interval of one run, or the lowest and highest bound of several."""
-    low, high = min(run["test/accuracy_low"] for run in runs), max(run["test/accuracy_high"] for run in runs)
+    low = min(run.figures["test/accuracy_low"] for run in runs)
+    high = max(run.figures["test/accuracy_high"] for run in runs)
     return f"{number(low, 2)} to {number(high, 2)}"
 
 

@@ -55,7 +55,7 @@ def scores(board: Board) -> Plot | None:
     leaky = "; hollow: leaky" if any(entry.leaky for entry in shown) else ""
     best = board.scored[0][1]
     known = yardsticks(best)
-    if len({run.metrics.get("data_fingerprint") for _, run in board.scored}) > 1:
+    if len({run.record.data_fingerprint for _, run in board.scored}) > 1:
         known = known[:1]  # what others reach is known of the best run's faces only
     return Plot(
         "scores",
@@ -137,9 +137,9 @@ def risk_coverage(board: Board) -> Plot | None:
     if not board.scored:
         return None
     run = board.scored[0][1]
-    share, accuracy, area = (run.metrics.get(f"test/{name}") for name in ("answered", "accuracy_answered", "aurc"))
+    share, accuracy, area = (run.figures.get(f"test/{name}") for name in ("answered", "accuracy_answered", "aurc"))
     chosen = None if share is None or accuracy is None or share == 1 else (share, accuracy)
-    threshold = run.metrics.get("val/confidence_threshold", 0.0)
+    threshold = run.figures.get("val/confidence_threshold", 0.0)
     return Plot(
         "risk_coverage",
         f"How often wrong, the surest faces first{' (the best run)' if len(board.scored) > 1 else ''}",
@@ -153,14 +153,14 @@ def risk_coverage(board: Board) -> Plot | None:
 def reliability(board: Board) -> Plot | None:
     """Plot how often the best run is right against its votes, before and after they were calibrated."""
     run = board.scored[0][1] if board.scored else None
-    if run is None or "test/calibration_error" not in run.metrics:
+    if run is None or "test/calibration_error" not in run.figures:
         return None
-    errors = [run.metrics[f"test/calibration_error{name}"] for name in ("_raw", "")]
+    errors = [run.figures[f"test/calibration_error{name}"] for name in ("_raw", "")]
     return Plot(
         "reliability",
         f"What a vote is worth{' (the best run)' if len(board.scored) > 1 else ''}",
         "Test faces by the vote for their class: on the line a vote is the probability to be right; larger marks stand "
-        f"for more faces. The temperature {run.metrics['val/temperature']:.2f}, chosen on the validation faces, takes "
+        f"for more faces. The temperature {run.figures['val/temperature']:.2f}, chosen on the validation faces, takes "
         f"the expected calibration error from {percent(errors[0])} to {percent(errors[1])} (arXiv:1706.04599).",
         lambda: certainty.draw_reliability(certainty.certainty_of(run), errors),
     )
@@ -190,7 +190,7 @@ def plots(board: Board) -> list[Plot]:
 
 def _score(entry: Contender) -> tuple[str, list[float], tuple[float, float] | None, bool]:
     """Return a row of the figure of scores."""
-    accuracies = [run.metrics["test/accuracy"] for run in entry.runs]
+    accuracies = [run.figures["test/accuracy"] for run in entry.runs]
     interval = None
     if len(entry.runs) == 1 and "test/accuracy_low" in entry.row:
         interval = entry.row["test/accuracy_low"], entry.row["test/accuracy_high"]

@@ -21,7 +21,7 @@ def say(record: Record, labels: np.ndarray, classes: Sequence[str], calibration:
         classes: Their names.
         calibration: That of the checkpoint.
     """
-    found = record.metrics
+    found = record.figures
     counts = np.bincount(labels, minlength=len(classes))
     allowed = record.labels_allow or 1.0
     log.info(
@@ -55,7 +55,7 @@ def say(record: Record, labels: np.ndarray, classes: Sequence[str], calibration:
 def _say_how_sure(record: Record, calibration: Calibration) -> None:
     """Print what validation faces have chosen, and what comes of it on the test faces."""
     log.info("%s", calibration)
-    found = record.metrics
+    found = record.figures
     if "test/calibration_error" in found:
         log.info(
             "on the test faces: calibration error %s, %s before; %s are answered, %s of them rightly",

@@ -48,7 +48,7 @@ def gather(folders: Iterable[Path]) -> list[Run]:
 
 def row_of(run: Run) -> dict[str, Any]:
     """Return a run as a row of the tables."""
-    return {"job": run.name, "runs": 1, "status": "running", "overrides": " ".join(run.overrides), **run.metrics}
+    return {"job": run.name, "runs": 1, "overrides": " ".join(run.overrides), **run.record.content()}
 
 
 def unshared(options: Sequence[Collection[str]]) -> list[str]:

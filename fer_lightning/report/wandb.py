@@ -122,12 +122,12 @@ def log_sweep(folder: Path, config: DictConfig) -> None:
                 wandb.Table([option, objective], means), option, objective, title=f"mean {objective} by {option}"
             )
             run.log({f"sweep/by_{option}": bars})
-        honest = [run.metrics for run in runs if not run.metrics.get("leaks") and objective in run.metrics]
+        honest = [run.figures for run in runs if not run.record.leaks and objective in run.figures]
         if honest:
-            best = max(honest, key=lambda metrics: metrics[objective])
+            best = max(honest, key=lambda figures: figures[objective])
             run.summary.update({f"best/{name}": best[name] for name in (objective, "test/accuracy") if name in best})
         run.summary["sweep/jobs"] = len(runs)
-        run.summary["sweep/failed"] = sum(run.metrics.get("status") == "failed" for run in runs)
+        run.summary["sweep/failed"] = sum(run.record.status == "failed" for run in runs)
 
 
 def leaderboard_table(runs: Sequence[Run], objective: str) -> wandb.Table:

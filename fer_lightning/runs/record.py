@@ -33,19 +33,19 @@ class Status(StrEnum):
 
 @dataclass(frozen=True)
 class Record:
-    """The content of metrics.json. What is None is left out of the file; figures stand in it under their names."""
+    """The content of metrics.json: fields that are neither None nor {}, and figures under their own names."""
 
     status: Status = Status.RUNNING
     error: str | None = None  # what ended a run that failed, or the signal that interrupted it
     overrides: str | None = None  # options of the command line or of the sweep, with spaces between them
     objective: str | None = None  # metric that chose the checkpoint
-    metrics: dict[str, float] = field(default_factory=dict)  # figures by name: stage/name
-    settings: dict[str, Any] | None = None  # what tables of several runs compare by
+    figures: dict[str, float] = field(default_factory=dict)  # by metric: stage/name
+    settings: dict[str, Any] = field(default_factory=dict)  # by which tables compare runs
     elapsed_seconds: float | None = None  # of the training, validation included
     images_per_second: float | None = None  # trained on
     test_seconds: float | None = None  # of an evaluation
     audit_seconds: float | None = None  # of the search for twins, in the run that made it
-    environment: dict[str, str] | None = None  # device, Python and packages
+    environment: dict[str, str] = field(default_factory=dict)  # device, Python and packages
     processes: int | None = None  # that trained together
     data: str | None = None  # source of the faces
     data_fingerprint: str | None = None
@@ -63,35 +63,45 @@ class Record:
     code: str | None = None  # code_fingerprint()
     more: dict[str, Any] = field(default_factory=dict)  # fields of other versions, kept as they are
 
+    def content(self) -> dict[str, Any]:
+        """Return the content of the file: the figures first, then the fields that are set."""
+        values = asdict(self)
+        figures, more = values.pop("figures"), values.pop("more")
+        return {**figures, **{name: value for name, value in values.items() if value not in (None, {})}, **more}
+
 
 def read_record(folder: Path) -> Record:
-    """Return what a run has written down so far, the empty record where that is nothing."""
-    content = _content(folder) if (folder / NAME).is_file() else {}
-    names = {one.name for one in fields(Record)} - {"metrics", "more"}
-    known = {name: value for name, value in content.items() if name in names}
-    known["status"] = Status(content.get("status", Status.RUNNING))
-    metrics = {name: value for name, value in content.items() if "/" in name}
-    return Record(**known, metrics=metrics, more={k: v for k, v in content.items() if k not in names | metrics.keys()})
+    """Return what a run has recorded so far; an empty record if there is no file.
+
+    Raises:
+        UserError: If the file is damaged.
+    """
+    path = folder / NAME
+    if not path.is_file():
+        return Record()
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        content["status"] = Status(content.get("status", Status.RUNNING))
+    except (ValueError, TypeError, AttributeError) as error:
+        raise UserError(f"{path} is damaged ({error}): run the job again") from error
+    figures = {name: value for name, value in content.items() if "/" in name}
+    names = {field.name for field in fields(Record)} - {"figures", "more"}
+    values = {name: value for name, value in content.items() if name in names}
+    more = {name: value for name, value in content.items() if name not in names | figures.keys()}
+    return Record(**values, figures=figures, more=more)
 
 
 def write_record(folder: Path, record: Record) -> None:
-    """Write metrics.json whole: whoever changes a record writes ``replace(read_record(folder), status=...)``."""
-    content = asdict(record)
-    metrics, more = content.pop("metrics"), content.pop("more")
-    write_json(folder / NAME, {**metrics, **{k: v for k, v in content.items() if v is not None}, **more})
+    """Write metrics.json. To change a record, write ``replace(read_record(folder), status=...)``."""
+    write_json(folder / NAME, record.content())
 
 
 @dataclass(frozen=True)
 class Run:
-    """One run's folder.
-
-    Attributes:
-        folder: Where it lies.
-        metrics: Content of metrics.json: the fields of ``Record`` and the figures, side by side.
-    """
+    """One run's folder and its record."""
 
     folder: Path
-    metrics: dict[str, Any]
+    record: Record = field(default_factory=Record)
 
     @property
     def name(self) -> str:
@@ -106,9 +116,14 @@ class Run:
         return [override for override in overrides if not override.startswith(("hydra.", "sweep."))]
 
     @property
+    def figures(self) -> dict[str, float]:
+        """The figures of its record, by metric."""
+        return self.record.figures
+
+    @property
     def classes(self) -> tuple[str, ...]:
         """Names of its classes; runs that do not say so have the seven."""
-        return tuple(self.metrics.get("classes", CLASSES))
+        return tuple(self.record.classes or CLASSES)
 
     @property
     def repetition(self) -> str:
@@ -136,7 +151,7 @@ def read_run(folder: Path) -> Run:
     """Return one run, or refuse a folder that holds none and a metrics.json that is damaged."""
     if not (folder / NAME).is_file():
         raise UserError(f"{folder} holds no run that has ended: {folder / NAME} is missing")
-    return Run(folder, _content(folder))
+    return Run(folder, read_record(folder))
 
 
 def read_runs(folder: Path) -> list[Run]:
@@ -146,14 +161,6 @@ def read_runs(folder: Path) -> list[Run]:
     if not runs:
         raise UserError(f"{folder} holds no run that has ended: give the folder of a run or of a sweep")
     return runs
-
-
-def _content(folder: Path) -> dict[str, Any]:
-    path = folder / NAME
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UserError(f"{path} is damaged ({error}): run the job again") from error
 
 
 def _rows(path: Path) -> list[dict[str, str]]:

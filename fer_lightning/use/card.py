@@ -90,7 +90,7 @@ def _data(source: str, record: Record) -> str:
 
 
 def _scores(description: Description, record: Record) -> str:
-    found = record.metrics
+    found = record.figures
     if "test/accuracy" not in found:
         return "Not known: the checkpoint did not lie in the folder of a run that has been tested."
     lines = ["| on the test faces | % | 95 % interval |", "|---|---|---|"]

@@ -72,7 +72,7 @@ def test_an_interrupted_sweep_goes_on_to_what_an_uninterrupted_one_gives(tmp_pat
     assert (steps["Adam"], steps["SGD"], steps["RMSprop"]) == (each, each, each)
     rows = table(tmp_path / "out")
     assert [rows[name]["status"] for name in ("adam", "sgd", "rmsprop")] == ["completed"] * 3
-    assert float(rows["sgd"]["test/accuracy"]) == read_record(tmp_path / "whole/sgd-").metrics["test/accuracy"]
+    assert float(rows["sgd"]["test/accuracy"]) == read_record(tmp_path / "whole/sgd-").figures["test/accuracy"]
     ours, theirs = weights(tmp_path / "out", "sgd"), weights(tmp_path / "whole", "sgd")
     assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
     assert len(list((tmp_path / "out").glob("*/metrics.json"))) == 3

@@ -55,12 +55,12 @@ def opened(folder: Path, *arguments: str) -> subprocess.Popen:
 
 def assert_same(one: Run, two: Run) -> None:
     """Look whether two processes and one have left the same numbers, weights and files."""
-    assert (one.metrics["processes"], two.metrics["processes"]) == (1, 2)
-    shares = {name for name in one.metrics if name.endswith(UNROUNDED)}  # of votes, which differ in a last digit
-    assert all(abs(one.metrics[name] - two.metrics[name]) < 1e-3 for name in shares)
-    scores = [name for name in one.metrics if name.startswith(("test/", "val/", "train/")) and name not in shares]
+    assert (one.record.processes, two.record.processes) == (1, 2)
+    shares = {name for name in one.figures if name.endswith(UNROUNDED)}  # of votes, which differ in a last digit
+    assert all(abs(one.figures[name] - two.figures[name]) < 1e-3 for name in shares)
+    scores = [name for name in one.figures if name.startswith(("test/", "val/", "train/")) and name not in shares]
     assert len(scores) > 30
-    assert [one.metrics[name] for name in scores] == [two.metrics[name] for name in scores]
+    assert [one.figures[name] for name in scores] == [two.figures[name] for name in scores]
     for vote in ("vote", "raw_vote"):
         votes = [[float(row.pop(vote)) for row in run.predictions] for run in (one, two)]
         assert np.allclose(*votes, rtol=0, atol=1e-3)  # a similarity may fall on the next point of the k-NN's grid

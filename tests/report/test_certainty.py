@@ -7,7 +7,7 @@ from fer_lightning.models.certainty import Calibration
 from fer_lightning.report.board import board
 from fer_lightning.report.certainty import certainty_of, measures, reliability, risk_coverage
 from fer_lightning.report.plots import plots
-from fer_lightning.runs.record import Run
+from fer_lightning.runs.record import Record, Run, Status
 
 
 def test_risk_and_coverage_by_hand():
@@ -38,7 +38,7 @@ def test_what_is_measured_of_faces_that_are_all_abstained_from_and_of_an_older_c
 
 def test_run_from_before_votes_were_calibrated_has_its_curve(tmp_path):
     (tmp_path / "predictions.csv").write_text("label,prediction,vote\nfear,fear,0.9\nsad,fear,0.6\n")
-    run = Run(tmp_path, {"status": "completed", "data": "d", "protocol": "p", "test/accuracy": 0.5})
+    run = Run(tmp_path, Record(Status.COMPLETED, data="d", protocol="p", figures={"test/accuracy": 0.5}))
     assert certainty_of(run).raw_votes.tolist() == [0.9, 0.6]
     drawn = {plot.name: plot for plot in plots(board([run]))}
     assert "reliability" not in drawn

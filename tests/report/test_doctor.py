@@ -4,7 +4,7 @@ import pytest
 
 from fer_lightning.data.faces import CLASSES
 from fer_lightning.report.doctor import diagnose
-from fer_lightning.runs.record import Run
+from fer_lightning.runs.record import Record, Run
 
 HEALTHY = {
     "train/loss": 0.1,
@@ -19,7 +19,7 @@ HEALTHY = {
 NEAR_ONE_DIRECTION = {**HEALTHY, "train/spread": 0.2, "train/violated_share": 0.4}  # as losses of classes leave them
 
 
-def make(tmp_path, training=HEALTHY, validation=(0.3, 0.4, 0.4), predicted=CLASSES, **metrics) -> Run:
+def make(tmp_path, training=HEALTHY, validation=(0.3, 0.4, 0.4), predicted=CLASSES, unscored=None, **figures) -> Run:
     lines = [f"step,epoch,{','.join(HEALTHY)},val/accuracy"]
     lines += [f"{step},0,{','.join(str(training[name]) for name in HEALTHY)}," for step in range(30)]
     lines += [f"{step},0,{',' * len(HEALTHY)}{value}" for step, value in enumerate(validation, start=30)]
@@ -28,7 +28,8 @@ def make(tmp_path, training=HEALTHY, validation=(0.3, 0.4, 0.4), predicted=CLASS
         f"{name}.png,{name},{guess},1,{i},0" for i, (name, guess) in enumerate(zip(CLASSES, predicted, strict=True))
     ]
     (tmp_path / "predictions.csv").write_text("\n".join(["file,label,prediction,vote,twins,twin_in_training", *rows]))
-    return Run(tmp_path, {"train/accuracy": 0.5, "test/accuracy": 0.4, **metrics})
+    figures = {"train/accuracy": 0.5, "test/accuracy": 0.4, **figures}
+    return Run(tmp_path, Record(figures=figures, test_faces=64, unscored=unscored))
 
 
 def test_a_healthy_run_gets_no_line(tmp_path):
@@ -48,7 +49,7 @@ def test_a_healthy_run_gets_no_line(tmp_path):
         ({"training": {**HEALTHY, "train/passed_over_share": 1.0}}, "passes over 100 % of the wrong triplets"),
         ({"predicted": ["happy"] * 7}, "never predicted: angry, disgust, fear, neutral, sad, surprise"),
         ({"train/accuracy": 0.9}, "training faces are classified at 90.0 %, test faces at 40.0 %"),
-        ({"test_faces": 64, "unscored": 36}, "only the first 64 of 100 test faces were scored"),
+        ({"unscored": 36}, "only the first 64 of 100 test faces were scored"),
         ({"validation": (0.3, 0.35, 0.4)}, "still improving when it ended (validation accuracy 35.0 % to 40.0 %"),
     ],
 )
@@ -59,4 +60,4 @@ def test_findings(tmp_path, options, words):
 
 
 def test_a_run_without_files_is_no_reason_to_fail(tmp_path):
-    assert diagnose(Run(tmp_path, {})) == []
+    assert diagnose(Run(tmp_path)) == []

@@ -71,7 +71,7 @@ def write_run(folder, rows):
     folder.mkdir()
     lines = ["file,label,prediction,vote,twins,twin_in_training", *(",".join(map(str, row)) for row in rows)]
     (folder / "predictions.csv").write_text("\n".join(lines) + "\n")
-    return Run(folder, {})
+    return Run(folder)
 
 
 def test_runs_are_compared_face_by_face(tmp_path):
@@ -90,7 +90,7 @@ def test_confusion_of_a_run_counts_rows_as_true_and_columns_as_predicted(tmp_pat
     expected = np.zeros((7, 7))
     expected[0, 5], expected[5, 0], expected[3, 3] = 2, 1, 1
     assert np.array_equal(confusion_of(run), expected)
-    assert confusion_of(Run(tmp_path / "none", {})).sum() == 0
+    assert confusion_of(Run(tmp_path / "none")).sum() == 0
 
 
 def test_runs_on_different_faces_are_refused(tmp_path):
@@ -99,7 +99,7 @@ def test_runs_on_different_faces_are_refused(tmp_path):
     with pytest.raises(UserError, match="different faces"):
         compare_runs(one, other)
     with pytest.raises(UserError, match="is missing"):
-        compare_runs(one, Run(tmp_path / "c", {}))
+        compare_runs(one, Run(tmp_path / "c"))
 
 
 def test_compare_as_a_command(tmp_path, monkeypatch, capsys):

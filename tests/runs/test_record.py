@@ -11,14 +11,14 @@ import fer_lightning
 from fer_lightning.errors import UserError
 from fer_lightning.files import write_csv
 from fer_lightning.runs import record
-from fer_lightning.runs.record import Record, Status, code_fingerprint, read_record, read_run, write_record
+from fer_lightning.runs.record import Record, Run, Status, code_fingerprint, read_record, read_run, write_record
 
 
 def test_a_record_is_read_as_it_was_written(tmp_path):
     written = Record(
         status=Status.FAILED,
         error="x",
-        metrics={"test/accuracy": 0.5, "val/accuracy": 1.0},
+        figures={"test/accuracy": 0.5, "val/accuracy": 1.0},
         settings={"seed": 3},
         leaks="",
     )
@@ -26,14 +26,14 @@ def test_a_record_is_read_as_it_was_written(tmp_path):
     assert read_record(tmp_path) == written
     content = {"test/accuracy": 0.5, "val/accuracy": 1.0, "status": "failed", "error": "x", "settings": {"seed": 3}}
     assert json.loads((tmp_path / "metrics.json").read_text()) == {**content, "leaks": ""}
-    assert read_run(tmp_path).metrics == {**content, "leaks": ""}
+    assert read_run(tmp_path) == Run(tmp_path, written)
 
 
 def test_files_of_other_versions_are_read_and_keep_what_is_unknown(tmp_path):
     assert read_record(tmp_path) == Record()
     (tmp_path / "metrics.json").write_text('{"test/accuracy": 0.5, "data": "synthetic faces", "new": {"a": 1}}')
     noted = read_record(tmp_path)
-    assert (noted.status, noted.data, noted.metrics, noted.more) == (
+    assert (noted.status, noted.data, noted.figures, noted.more) == (
         Status.RUNNING,
         "synthetic faces",
         {"test/accuracy": 0.5},

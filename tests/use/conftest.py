@@ -55,9 +55,9 @@ def checkpoint(tmp_path_factory, drawn) -> Path:
     }
     saved = {"state_dict": module.state_dict(), "hyper_parameters": dict(module.hparams), KEY: record}
     torch.save(saved, run / "checkpoints" / "best.ckpt")
-    metrics = {"test/accuracy": 0.425, "test/accuracy_low": 0.4, "test/accuracy_high": 0.45, "test/recall_fear": 0.375}
+    figures = {"test/accuracy": 0.425, "test/accuracy_low": 0.4, "test/accuracy_high": 0.45, "test/recall_fear": 0.375}
     write_record(
-        run, Record(metrics=metrics, protocol="honest", proves="much", train_faces=9, test_faces=8, left_out=7)
+        run, Record(figures=figures, protocol="honest", proves="much", train_faces=9, test_faces=8, left_out=7)
     )
     return run / "checkpoints" / "best.ckpt"
 
