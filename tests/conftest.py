@@ -81,6 +81,15 @@ def command(cwd: Path, *arguments: str | Path) -> subprocess.CompletedProcess:
     )
 
 
+def raising(error: Exception) -> Callable:
+    """Return a function that raises an error whatever it is called with."""
+
+    def function(*args: object, **kwargs: object) -> None:
+        raise error
+
+    return function
+
+
 def angles(*degrees: float) -> torch.Tensor:
     return torch.tensor([[math.cos(math.radians(d)), math.sin(math.radians(d))] for d in degrees])
 

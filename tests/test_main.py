@@ -7,7 +7,6 @@ import pytest
 
 import fer_lightning
 from fer_lightning.__main__ import VERBS, main
-from fer_lightning.report import wandb
 from tests.conftest import ROOT, command
 
 HEAVY = ("torch", "lightning", "wandb", "matplotlib")
@@ -75,15 +74,6 @@ def test_what_it_says(capsys, arguments, code, words):
     assert stop.value.code == code
     said = capsys.readouterr()
     assert words in said.out + said.err
-
-
-def test_a_missing_extra_is_named_with_the_command_that_installs_it(monkeypatch):
-    monkeypatch.setitem(sys.modules, "wandb_workspaces", None)
-    with pytest.raises(SystemExit, match=r"needs wandb-workspaces: pip install -e '\.\[dashboard\]'$"):
-        main(["dashboard", "me/faces", "s"])
-    monkeypatch.setattr(fer_lightning.errors, "__file__", "/site-packages/fer_lightning/errors.py")
-    with pytest.raises(fer_lightning.UserError, match=r"pip install 'fer_lightning\[dashboard\]'$"):
-        wandb.dashboard("me/faces", "s")
 
 
 def test_hydra_gets_the_rest_of_the_line(run_here, monkeypatch):

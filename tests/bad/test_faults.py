@@ -4,7 +4,6 @@ What each does here and where it is tested stands in docs/faults.md; a test belo
 """
 
 import errno
-import json
 import os
 import re
 import signal
@@ -19,8 +18,6 @@ import torch
 from lightning.pytorch import LightningModule
 from PIL import Image
 
-from fer_lightning.callbacks.health import Health
-from fer_lightning.config import resolvers
 from fer_lightning.data.datamodule import TrainingPictures
 from fer_lightning.data.faces import CLASSES
 from fer_lightning.errors import UserError
@@ -28,7 +25,7 @@ from fer_lightning.launch import environment
 from fer_lightning.launch.messages import diagnose
 from fer_lightning.models.module import ExpressionModule
 from fer_lightning.runs.checkpoints import load
-from tests.conftest import ROOT, make_tree, options
+from tests.conftest import ROOT, make_tree, options, raising
 
 TINY = options("small", "brief", "plain")
 FAST = options("small", "plain", "debug=fast")
@@ -180,50 +177,6 @@ def test_versions_that_cannot_work_together_are_held_apart(run_here, monkeypatch
 OUT_OF_MEMORY = "CUDA out of memory. Tried to allocate 20.00 GiB. GPU 0 has a total capacity of 8.00 GiB"
 
 
-def raises(error):
-    def step(*args, **kwargs):
-        raise error
-
-    return step
-
-
-@pytest.mark.parametrize(
-    ("number", "error", "words"),
-    [
-        (5, torch.OutOfMemoryError(OUT_OF_MEMORY), ["data.batch_size (it is 16)", "bf16-mixed", "20.00 GiB"]),
-        (12, OSError(errno.ENOSPC, "No space left on device"), ["the disk is full at", "bytes free", "hydra.run.dir"]),
-        (
-            54,
-            RuntimeError("cumsum_cuda_kernel does not have a deterministic implementation, but you set"),
-            ["cumsum_cuda_kernel", "trainer.deterministic=warn"],
-        ),
-        (
-            74,
-            ValueError("Tried to step 25 times. The specified number of total steps is 24"),
-            ["planned for 24 steps", "init_from="],
-        ),
-    ],
-)
-def test_failure_inside_training_is_one_sentence(make_cfg, number, error, words):
-    sentence = diagnose(error, make_cfg())
-    assert sentence
-    assert "\n" not in sentence
-    for word in words:
-        assert word in sentence, f"fault {number}"
-
-
-def test_failure_inside_training_is_said_everywhere(tmp_path, run_here, monkeypatch):
-    """Fault 5: on the console and in the record."""
-    monkeypatch.setattr(ExpressionModule, "training_step", raises(torch.OutOfMemoryError(OUT_OF_MEMORY)))
-    done = run_here("train.py", *TINY, "hydra.run.dir=run")
-    assert done.code == 1, done.text
-    assert "Traceback" not in done.text
-    noted = json.loads((tmp_path / "run" / "metrics.json").read_text())
-    assert noted["status"] == "failed"
-    for said in (done.text.splitlines()[-1], noted["error"]):
-        assert "out of memory: make data.batch_size (it is 16)" in said
-
-
 def test_sweep_goes_on_after_one_job_ran_out_of_memory(tmp_path, run_here, monkeypatch):
     """Fault 5: the frames that hold the failed job's model are cleared, and the next job runs."""
     step = ExpressionModule.training_step
@@ -280,7 +233,7 @@ def test_output_folder_that_cannot_be_made(tmp_path, run_here, option):
 
 def test_output_folder_without_permission(run_here, monkeypatch):
     """Fault 13, for root too."""
-    monkeypatch.setattr(Path, "mkdir", raises(PermissionError(errno.EACCES, "Permission denied", "/srv/run")))
+    monkeypatch.setattr(Path, "mkdir", raising(PermissionError(errno.EACCES, "Permission denied", "/srv/run")))
     done = run_here("train.py", "hydra.run.dir=/srv/run")
     assert done.code == 1
     assert "/srv/run cannot be opened or written (Permission denied): choose another hydra.run.dir" in done.text
@@ -339,31 +292,10 @@ def test_backbone_that_is_too_deep(monkeypatch, run_here, error):
     """Fault 11; inception_v3 itself is tried in test_embedders."""
     import timm
 
-    monkeypatch.setattr(timm.create_model("test_resnet").__class__, "forward", raises(error))
+    monkeypatch.setattr(timm.create_model("test_resnet").__class__, "forward", raising(error))
     done = run_here("train.py", "embedder=timm", "embedder.model_name=test_resnet", *FAST)
     assert done.code == 1, done.text
     assert "embedder.model_name=test_resnet does not fit 48 x 48 pixels: try resnet10t" in done.text.splitlines()[-1]
-
-
-def test_epoch_without_a_triplet(run_here):
-    """Fault 46: no negative lies within so thin a margin, yet many violate it."""
-    done = run_here("train.py", *TINY, "loss=triplet", "loss.margin=1e-9")
-    assert done.code == 1, done.text
-    assert re.search(r"epoch 1: 2 of 2 batches had no triplet for the loss, and \d+ triplets", done.text)
-    assert "use miner=semihard or miner=all, or raise loss.margin" in done.text.splitlines()[-1]
-
-
-def test_epoch_whose_triplets_all_keep_the_margin_is_no_fault(monkeypatch, caplog):
-    trainer = namedtuple("Trainer", "current_epoch fast_dev_run")(0, False)
-    module = namedtuple("Module", "margin log")(0.2, lambda name, value: logged.append((name, value)))
-    logged, callback = [], Health("")
-    outputs = {"loss": torch.tensor(0.0), "embeddings": torch.eye(4).repeat(2, 1), "labels": torch.arange(4).repeat(2)}
-    callback.on_train_epoch_start(trainer, module)
-    for step in range(3):
-        callback.on_train_batch_end(trainer, module, outputs, None, step)
-    callback.on_train_epoch_end(trainer, module)
-    assert logged == [("train/idle_batches", 3.0)]
-    assert "3 of 3 batches had no triplet for the loss, and 0 triplets" in caplog.text
 
 
 def test_overflow_of_half_precision_stays_out_of_the_distances(make_cfg):
@@ -410,50 +342,6 @@ def test_damaged_checkpoint_is_named_with_its_neighbours(tmp_path, run_here):
         done = run_here("eval.py", f"checkpoint='{place}'", *options("small"))
         assert done.code == 1
         assert f"error: checkpoint={place}" in done.text
-
-
-def test_wandb_that_dies_does_not_end_the_training(tmp_path, run_here, monkeypatch):
-    """Fault 70: the service's pipe breaks in mid-training; metrics.csv is complete and one warning is printed."""
-    from wandb.sdk.wandb_run import Run
-
-    monkeypatch.setattr(Run, "_log", raises(BrokenPipeError("the service is gone")))
-    done = run_here("train.py", *options(*TINY, "logger=wandb"), "hydra.run.dir=run")
-    assert done.code == 0, done.text
-    assert done.text.count("W&B failed (BrokenPipeError: the service is gone)") == 1
-    assert "wandb sync" in done.text
-    assert "test/accuracy" in (tmp_path / "run" / "metrics.csv").read_text()
-
-
-def test_wandb_that_cannot_begin_is_left_out(monkeypatch, caplog):
-    """Faults 70 and 93: such as for an option that is no UTF-8."""
-    import wandb
-
-    from fer_lightning.loggers import PatientWandbLogger
-
-    monkeypatch.setattr(wandb, "init", raises(UnicodeEncodeError("utf-8", "\udcff", 0, 1, "surrogates not allowed")))
-    logger = PatientWandbLogger(project="x", mode="offline")
-    logger.log_hyperparams({"seed": 0})
-    logger.log_metrics({"train/loss": 1.0}, 1)
-    assert logger.experiment is None
-    assert caplog.text.count("W&B failed (UnicodeEncodeError: ") == 1
-    assert "W&B failed" in caplog.text.splitlines()[-1]
-
-
-def test_wandb_environment(run_here, monkeypatch):
-    """Fault 71: a mode that W&B does not know is named, and the environment is as it was."""
-    monkeypatch.setenv("WANDB_MODE", "of-line")
-    with pytest.raises(UserError, match=r"WANDB_MODE=of-line .*use online, offline"):
-        resolvers.wandb_mode()
-    before = dict(os.environ)
-    assert run_here("train.py", *options(*FAST, "logger=wandb")).code == 0
-    assert dict(os.environ) == before | {"WANDB_MODE": "offline"}
-
-
-def test_a_bug_keeps_its_traceback(run_here, monkeypatch):
-    """What is nobody's mistake is not dressed up as one."""
-    monkeypatch.setattr(ExpressionModule, "training_step", raises(KeyError("a bug")))
-    with pytest.raises(KeyError, match="a bug"):
-        run_here("train.py", *TINY)
 
 
 def test_the_table_of_faults_is_complete_and_names_tests_that_exist():

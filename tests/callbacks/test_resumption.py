@@ -1,6 +1,5 @@
 """A run that was stopped goes on to the weights, and the CSV, of one that was not."""
 
-import json
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -14,8 +13,7 @@ from lightning import seed_everything
 from lightning.pytorch.callbacks import Callback
 from omegaconf import open_dict
 
-from fer_lightning import __version__
-from fer_lightning.errors import NotFiniteError, UserError
+from fer_lightning.errors import UserError
 from fer_lightning.launch.resume import resume_arguments, resumed
 from fer_lightning.runs.checkpoints import KEY, load, newest
 from fer_lightning.runs.rebuilding import take_weights
@@ -185,28 +183,6 @@ def test_init_from_takes_the_embedders_weights_alone(make_cfg, checkpoint):
         take_weights(instantiate(make_cfg(*OPTIONS, "embedder.embedding_size=64").model), str(checkpoint))
 
 
-def test_the_newest_valid_checkpoint_of_a_folder_is_chosen(checkpoint, tmp_path, caplog):
-    folder = tmp_path / "checkpoints"
-    folder.mkdir()
-    content = checkpoint.read_bytes()
-    (folder / "best.ckpt").write_bytes(content)
-    (folder / "last.ckpt").write_bytes(content[: len(content) // 2])
-    (folder / ".last.ckpt.part").write_bytes(b"")
-    assert newest(tmp_path) == folder / "best.ckpt"
-    assert "last.ckpt" in caplog.text
-    (folder / "best.ckpt").unlink()
-    with pytest.raises(UserError, match="no valid checkpoint"):
-        newest(tmp_path)
-
-
-def test_a_checkpoint_of_a_newer_version_is_refused_with_both(checkpoint, tmp_path):
-    content = torch.load(checkpoint, weights_only=True)
-    content["fer_lightning"]["version"] = "99.1"
-    torch.save(content, tmp_path / "newer.ckpt")
-    with pytest.raises(UserError, match=rf"written by fer_lightning 99\.1, and this is {__version__}: update it"):
-        load(str(tmp_path / "newer.ckpt"), "resume_from")
-
-
 def test_a_command_line_that_resumes_repeats_the_runs_own_options(tmp_path, checkpoint):
     folder = tmp_path / "a run"
     (folder / ".hydra").mkdir(parents=True)
@@ -232,61 +208,3 @@ def test_a_command_line_that_resumes_repeats_the_runs_own_options(tmp_path, chec
     ):
         with pytest.raises(UserError, match=words):
             resume_arguments(arguments)
-
-
-class Poison(Callback):
-    """Make a number infinite before a step; keep the weights of that step."""
-
-    def __init__(self, place: str) -> None:
-        self.place = place
-        self.weights: list[torch.Tensor] = []
-
-    def on_fit_start(self, trainer, pl_module) -> None:
-        def end(loss, inputs, value):
-            return value * torch.inf if trainer.global_step == 6 and self.place == "loss" else value
-
-        pl_module.loss.register_forward_hook(end)
-
-    def on_train_batch_start(self, trainer, pl_module, *args) -> None:
-        if trainer.global_step == 6 and self.place == "embedding":
-            with torch.no_grad():
-                pl_module.embedder.head[-1].bias[0] = torch.nan
-        self.weights = [weights.detach().clone() for weights in pl_module.parameters()]
-
-    def on_after_backward(self, trainer, pl_module) -> None:
-        if trainer.global_step == 6 and self.place == "gradient":
-            pl_module.embedder.head[-1].bias.grad[0] = torch.inf
-
-    def on_validation_end(self, trainer, pl_module) -> None:
-        if trainer.global_step == 8 and self.place == "weight":
-            with torch.no_grad():
-                pl_module.embedder.head[-1].bias[0] = torch.nan
-
-
-@pytest.mark.parametrize(
-    ("place", "words"),
-    [
-        ("embedding", "an embedding is not finite at step 6"),
-        ("loss", "the loss is inf at step 6"),
-        ("gradient", "the gradient is not finite at step 6"),
-        ("weight", "is not written"),
-    ],
-)
-def test_not_finite_numbers_end_the_run_and_spare_its_checkpoints(make_cfg, tmp_path, place, words):
-    cfg = make_cfg(*OPTIONS)
-    trainer = instantiate(cfg.trainer)
-    poison, model = Poison(place), instantiate(cfg.model)
-    trainer.callbacks.insert(0, poison)
-    with pytest.raises(NotFiniteError, match=words):
-        trainer.fit(model, instantiate(cfg.data))
-    if place != "weight":  # which is poisoned after the step
-        for now, before in zip(model.parameters(), poison.weights, strict=True):
-            assert torch.allclose(now, before, rtol=0, atol=0, equal_nan=True)
-    for path in (tmp_path / "checkpoints").glob("*.ckpt"):
-        checkpoint = load(str(path), "resume_from")
-        assert checkpoint["global_step"] == 4
-        assert all(torch.isfinite(tensor).all() for tensor in checkpoint["state_dict"].values())
-    record = json.loads((tmp_path / "not_finite.json").read_text())
-    assert record["learning_rate"] == 1e-3
-    assert len(record["batch_rows"]) == len(record["batch_files"]) == 28
-    assert record["step"] == (8 if place == "weight" else 6)

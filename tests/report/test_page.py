@@ -5,25 +5,21 @@ import csv
 import json
 import re
 import shutil
-import subprocess
-import sys
 from collections import Counter
-from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
 from fer_lightning.__main__ import main
 from fer_lightning.data.faces import CLASSES
-from fer_lightning.loggers import PatientWandbLogger
 from fer_lightning.report.looks import class_colors, class_markers
 from fer_lightning.report.page import write_report
 from fer_lightning.runs.record import read_runs
 from fer_lightning.words import named, number, percent
 from tests import processes
 from tests.conftest import ROOT, command, options
+from tests.wandb_files import inspect, records
 
 FIGURES = ("training_graphs", "confusion_matrix", "per_class", "augmentation", "embeddings_pca", "embeddings_tsne")
 SWEEP_FIGURES = ("scores", "training_graphs", "options", "confusion_matrices", "per_class")
@@ -46,26 +42,6 @@ def sweep(tmp_path_factory) -> Path:
     assert re.search(r"\nBest: data.batch_size=16 optimizer=(adam|sgd), validation accuracy ", said)
     assert re.search(r"\nIs the best really better\? (Yes|No|Too early to say), the", said)
     return output.parent / "out"
-
-
-@cache
-def inspect(path: Path) -> dict:
-    """Return what W&B's own reader finds in an offline run."""
-    wandb = Path(sys.executable).with_name("wandb")
-    command = [wandb, "leet", "inspect", "--summary", "--json", path]
-    return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-
-
-@cache
-def every_record(path: Path) -> list[dict]:
-    """Return the records of an offline run, again by W&B's own reader."""
-    wandb = Path(sys.executable).with_name("wandb")
-    done = subprocess.run([wandb, "leet", "inspect", "--json", path], capture_output=True, text=True, check=True)
-    return [json.loads(line) for line in done.stdout.splitlines()]
-
-
-def records(path: Path, kind: str) -> list[dict]:
-    return [record[kind] for record in every_record(path) if record["type"] == kind]
 
 
 def documented() -> list[re.Pattern]:
@@ -182,18 +158,6 @@ def test_broken_figure_is_counted_and_the_chosen_checkpoint_uploaded(run_here, t
     assert {f"media/{name}" for name in FIGURES} - set(summary) == {"media/embeddings_tsne"}
     models = [artifact for artifact in records(run, "artifact") if artifact["type"] == "model"]
     assert [json.loads(model["metadata"])["original_filename"] for model in models] == ["best.ckpt"]
-
-
-def test_the_summary_stays_with_the_chosen_checkpoint(tmp_path):
-    logger = PatientWandbLogger(project="x", save_dir=str(tmp_path), mode="offline")
-    for step, (score, best) in enumerate(((0.3, 0.3), (0.5, 0.5), (0.4, 0.5))):
-        logger.log_metrics({"val/accuracy": score, "val/f1_happy": score / 2, "epoch": step}, step)
-        saved = SimpleNamespace(monitor="val/accuracy", current_score=score, best_model_score=best)
-        logger.after_save_checkpoint(saved)
-    logger.experiment.finish()
-    (run,) = tmp_path.glob("wandb/offline-run-*")
-    summary = inspect(run)["summary"]
-    assert (summary["val/accuracy"], summary["val/f1_happy"], summary["trainer/epoch"]) == (0.5, 0.25, 2)
 
 
 def test_a_closing_run_holds_the_sweep(sweep):
