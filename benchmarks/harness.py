@@ -201,18 +201,17 @@ def read(text: str) -> list[Claim]:
 
 def table(claims: Sequence[Claim]) -> str:
     """Return the claims as a table in Markdown."""
-    rows = [["#", "claim", "ours", "theirs", "ratio", "of the rounds", "target", "holds"]]
+    rows = [["#", "claim", "ours", "theirs", "ratio (of the rounds)", "target", "holds"]]
     for claim in claims:
         lowest, highest = min(claim.ratios), max(claim.ratios)
         rows.append(
             [
                 str(claim.number),
                 claim.name,
-                f"{claim.ours:,.3g} {claim.unit}",
+                f"{claim.ours:,.3g}",
                 f"{claim.theirs:,.3g} {claim.unit}",
-                f"{claim.ratio:.3g}",
-                f"{lowest:.3g} to {highest:.3g}",
-                f"{claim.bound} {claim.target:g}",
+                f"{claim.ratio:.3g} ({lowest:.3g} to {highest:.3g})",
+                f"{'≥' if claim.bound == 'at least' else '≤'} {claim.target:g}",
                 "yes" if claim.holds else "no",
             ]
         )

@@ -31,7 +31,7 @@ def test_sides_are_measured_in_turn_and_the_ratio_is_the_median_of_the_rounds():
     assert not harness.Claim(1, "speed", 1, 1, "s", [1.01], 1.0, "at most").holds
     row = harness.table([claim]).splitlines()[-1]
     assert [cell.strip() for cell in row.split("|")[1:-1]] == [
-        *("1", "speed", "4 s", "4 s", "1", "0.5 to 1.5", "at least 1", "yes"),
+        *("1", "speed", "4", "4 s", "1 (0.5 to 1.5)", "≥ 1", "yes"),
     ]
 
 
