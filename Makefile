@@ -29,7 +29,7 @@ paper-tables: install  ## Run the paper's tables 4 and 6 on DATA, honest and lea
 	$(BIN)/python train.py experiment=paper_table6 data.root=$(DATA) hydra.sweep.dir=logs/paper_tables/table6 $(OPTIONS)
 	$(BIN)/python -m fer_lightning tables logs/paper_tables
 
-figures: install  ## Make the README's figures anew from synthetic faces; needs Chromium, 5 minutes
+figures: install  ## Draw the figures of the documents from synthetic faces; needs Chromium, 5 minutes
 	$(BIN)/python docs/figures/make.py
 
 test: install  ## Run the tests

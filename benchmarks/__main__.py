@@ -5,7 +5,7 @@ import sys
 import time
 from pathlib import Path
 
-from harness import ROOT, environment, machine, read, table
+from harness import ROOT, Claim, environment, machine, read, table
 
 HERE = Path(__file__).parent
 NO_CLAIMS = {"__main__", "harness", "people", "train_step", "audit_sizes", "gpu"}  # the last is for make bench-gpu
@@ -14,19 +14,21 @@ BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 
 
 def main(names: list[str]) -> str | None:
-    """Run the benchmarks of some names, or all, each in a process of its own; return which of them have failed."""
+    """Run the named benchmarks, or all, each in its own process; return a line about those that failed, or None."""
     files = sorted(path for path in HERE.glob("*.py") if path.stem in (names or {path.stem} - NO_CLAIMS))
-    claims, failed, began = [], [], time.perf_counter()
+    claims: list[Claim] = []
+    failed = []
+    began = time.perf_counter()
     before = machine()
     for file in files:
         start = time.perf_counter()
-        done = subprocess.run(
+        process = subprocess.run(
             [sys.executable, str(file), "--json"], cwd=ROOT, env=environment(), capture_output=True, text=True
         )
-        claims += read(done.stdout)
-        if done.returncode:
+        claims += read(process.stdout)
+        if process.returncode:
             failed.append(file.stem)
-            print(done.stderr[-3000:], file=sys.stderr)
+            print(process.stderr[-3000:], file=sys.stderr)
         print(f"{file.stem}: {time.perf_counter() - start:.0f} s", file=sys.stderr, flush=True)
     claims.sort(key=lambda claim: claim.number)
     print(table(claims))

@@ -1,4 +1,4 @@
-"""What every benchmark shares: two sides measured in turn, what is claimed of their ratio, and a table of it all."""
+"""The base of every benchmark: two sides measured in turn, a claim about their ratio, and a table of claims."""
 
 import fer_lightning  # noqa: F401, I001  sets the environment before the libraries are imported
 
@@ -29,17 +29,17 @@ CLOCK: Clock = time.process_time if THREADS == 1 else time.perf_counter
 
 @dataclass(frozen=True)
 class Claim:
-    """What was measured of two sides, and what is claimed of their ratio.
+    """Measurements of two sides, and a claim about their ratio.
 
     Attributes:
-        number: The claim's, in the order of the table.
-        name: What is measured.
+        number: Number of the claim; the table is ordered by it.
+        name: Name of the claim.
         ours: Median of our side.
         theirs: Median of the other side.
-        unit: Of both.
-        ratios: Ours over theirs, one a round, both sides of a round measured one after the other.
-        target: What the median of the ratios should keep to.
-        bound: Whether the target is the least or the most.
+        unit: Unit of both.
+        ratios: Ours over theirs, one ratio a round. The two sides of a round are measured one after the other.
+        target: Bound of the median of the ratios.
+        bound: "at least" or "at most".
     """
 
     number: int
@@ -53,7 +53,7 @@ class Claim:
 
     @property
     def ratio(self) -> float:
-        """The median of the rounds."""
+        """Median of the rounds."""
         return statistics.median(self.ratios)
 
     @property
@@ -75,14 +75,14 @@ def compare(
     """Measure both sides in turn, A B A B, and return the claim.
 
     Args:
-        number: The claim's.
-        name: What is measured.
-        ours: Measures our side once and returns a figure in ``unit``.
-        theirs: As ``ours``, of the other side.
-        unit: Of both figures.
-        target: What the ratio should keep to.
-        bound: Whether the target is the least or the most.
-        rounds: Measurements of each side.
+        number: Number of the claim.
+        name: Name of the claim.
+        ours: Function that measures our side once and returns a figure in ``unit``.
+        theirs: The same for the other side.
+        unit: Unit of both figures.
+        target: Bound of the ratio.
+        bound: "at least" or "at most".
+        rounds: Number of measurements of each side.
     """
     return compare_ways(number, {name: ours}, theirs, unit, target, bound, rounds)[0]
 
@@ -99,28 +99,29 @@ def compare_ways(
     """Measure several ways of ours and one other side in turn, A B C A B C, and return the claim of each way.
 
     Args:
-        number: The claims'.
-        ways: What is measured, and what measures it once, as ``ours`` of ``compare``.
-        theirs: As of ``compare``.
-        unit: As of ``compare``.
-        target: As of ``compare``.
-        bound: As of ``compare``.
-        rounds: As of ``compare``.
+        number: Number of all these claims.
+        ways: Name of each way -> function that measures it once, as ``ours`` of ``compare``.
+        theirs: As in ``compare``.
+        unit: As in ``compare``.
+        target: As in ``compare``.
+        bound: As in ``compare``.
+        rounds: As in ``compare``.
     """
-    *ours, others = zip(*([side() for side in (*ways.values(), theirs)] for _ in range(rounds)), strict=True)
-    return [
-        Claim(
-            *(number, name, statistics.median(own), statistics.median(others), unit),
-            *([one / other for one, other in zip(own, others, strict=True)], target, bound),
-        )
-        for name, own in zip(ways, ours, strict=True)
-    ]
+    measured = [[side() for side in (*ways.values(), theirs)] for _ in range(rounds)]
+    claims = []
+    for column, name in enumerate(ways):
+        ours = [figures[column] for figures in measured]
+        others = [figures[-1] for figures in measured]
+        ratios = [ours / other for ours, other in zip(ours, others, strict=True)]
+        medians = statistics.median(ours), statistics.median(others)
+        claims.append(Claim(number, name, *medians, unit, ratios, target, bound))
+    return claims
 
 
 def seconds(work: Callable[[], object], clock: Clock = CLOCK) -> float:
-    """Return how long some work takes.
+    """Return the seconds that ``work`` takes.
 
-    One thread is timed in seconds of the processor, which do not count what others do; several by the clock.
+    One thread is timed in processor seconds, which leave out other processes. Several threads are timed by the clock.
     """
     start = clock()
     work()
@@ -134,9 +135,10 @@ def configure(folder: Path, *options: str) -> Any:
 
     import fer_lightning.config.resolvers  # noqa: F401  registers what conf/ computes
 
-    own = [f"hydra.runtime.output_dir={folder}", f"paths.cache_dir={CACHE}", *COMMON, *source(), *options]
+    folders = [f"hydra.runtime.output_dir={folder}", f"paths.cache_dir={CACHE}"]
+    overrides = [*folders, *COMMON, *source(), *options]
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        cfg = compose("train", overrides=own, return_hydra_config=True)
+        cfg = compose("train", overrides=overrides, return_hydra_config=True)
     HydraConfig.instance().set_config(cfg)
     return cfg
 
@@ -146,8 +148,8 @@ COMMON = ["logger=csv", "trainer.accelerator=cpu", "trainer.enable_progress_bar=
 
 def source() -> list[str]:
     """Return the options that name the faces."""
-    place = os.environ.get("FER_DATA")
-    return [f"data.root={Path(place).absolute()}"] if place else []  # each side has a folder of its own
+    faces = os.environ.get("FER_DATA")
+    return [f"data.root={Path(faces).absolute()}"] if faces else []  # absolute: each side runs in another folder
 
 
 def command(*arguments: str, folder: Path, code: int = 0) -> float:
@@ -166,17 +168,17 @@ def command(*arguments: str, folder: Path, code: int = 0) -> float:
 
 def start(*arguments: str, folder: Path, stderr: int = subprocess.PIPE) -> subprocess.Popen:
     """Start Python in a process of its own."""
-    own = [sys.executable, *arguments]
-    return subprocess.Popen(own, cwd=folder, env=environment(), stdout=subprocess.DEVNULL, stderr=stderr, text=True)
+    command = [sys.executable, *arguments]
+    return subprocess.Popen(command, cwd=folder, env=environment(), stdout=subprocess.DEVNULL, stderr=stderr, text=True)
 
 
 def environment() -> dict[str, str]:
-    """Return the environment of processes that are measured: ``BENCH_THREADS`` threads, W&B off the network."""
+    """Return the environment of the measured processes: ``BENCH_THREADS`` threads, W&B offline."""
     return {**os.environ, "OMP_NUM_THREADS": str(THREADS), "WANDB_MODE": "offline", "PYTHONPATH": str(ROOT)}
 
 
 def main(measure: Callable[[bool], list[Claim]]) -> None:
-    """Measure the claims of one file and print them, with ``--json`` a line of JSON each; ``--tiny`` tries it."""
+    """Measure and print the claims of one file; ``--json``: as lines of JSON, ``--tiny``: on very little data."""
     import logging
     import warnings
 
@@ -194,7 +196,7 @@ def main(measure: Callable[[bool], list[Claim]]) -> None:
 
 
 def read(text: str) -> list[Claim]:
-    """Return the claims that a benchmark has printed with ``--json``."""
+    """Return the claims in the output of a benchmark with ``--json``."""
     lines = (line.removeprefix(MARK) for line in text.splitlines() if line.startswith(MARK))
     return [Claim(**json.loads(line)) for line in lines]
 
@@ -215,13 +217,13 @@ def table(claims: Sequence[Claim]) -> str:
                 "yes" if claim.holds else "no",
             ]
         )
-    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     rows.insert(1, ["-" * width for width in widths])
     return "\n".join(f"| {' | '.join(map(str.ljust, row, widths))} |" for row in rows)
 
 
 def machine() -> str:
-    """Return what was measured on: processor, cores, load, versions, faces."""
+    """Return a line about the machine: processor, cores, load, versions, faces."""
     lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
     names = {line.split(": ")[1] for line in lines if line.startswith("model name")}
     versions = ", ".join(f"{name} {version(name)}" for name in LIBRARIES)

@@ -1,8 +1,8 @@
-"""Draw what a leak is worth: accuracy against the pictures that a network was trained on, honest and leaky.
+"""Draw the gain of a leak: accuracy against the number of pictures trained on, honest and leaky.
 
     python docs/figures/leak.py HONEST_RUN LEAKY_RUN
 
-Both are folders of runs of ``experiment=best``. The figure holds numbers of the runs alone, no face.
+Both are folders of runs of ``experiment=best``. The figure shows no face.
 """
 
 import sys
@@ -15,7 +15,7 @@ from fer_lightning.report.style import LEAKY, RUN_COLORS, STYLE, save, share_axi
 from fer_lightning.runs.record import Run, read_run
 from fer_lightning.words import percent
 
-PEOPLE = 0.65  # of the faces in FER2013 (I. J. Goodfellow et al., arXiv:1307.0414)
+PEOPLE = 0.65  # accuracy of people on FER2013 (I. J. Goodfellow et al., arXiv:1307.0414)
 CLAIM = 0.9993  # the paper's mean
 
 
