@@ -12,6 +12,7 @@ import torch
 
 from tests.conftest import ROOT
 
+TOGETHER = 4
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(["tests.processes", "fer_lightning.models.module", "fer_lightning.callbacks.media"])
 
@@ -47,3 +48,23 @@ def until(found: Callable[[], bool], process: multiprocessing.process.BaseProces
     while not found():
         assert process.is_alive(), f"ended with {process.exitcode}"
         time.sleep(0.01)
+
+
+def wait_for(barrier) -> None:
+    """Give a process the barrier where all of them meet before each round."""
+    global meeting
+    meeting = barrier
+
+
+def meet() -> None:
+    """Wait until all processes of ``together`` are here."""
+    meeting.wait(60)
+
+
+def together(function: Callable, *arguments: object) -> list:
+    """Return what the function gives in each of four processes, which all enter it at the same moment."""
+    with CONTEXT.Pool(TOGETHER, wait_for, [CONTEXT.Barrier(TOGETHER)]) as pool:
+        results = pool.starmap(function, [(number, *arguments) for number in range(TOGETHER)], chunksize=1)
+        pool.close()
+        pool.join()
+    return results

@@ -8,9 +8,6 @@ import os
 import re
 import signal
 import sys
-import tomllib
-import zipfile
-from collections import namedtuple
 from pathlib import Path
 
 import pytest
@@ -21,8 +18,6 @@ from PIL import Image
 from fer_lightning.data.datamodule import TrainingPictures
 from fer_lightning.data.faces import CLASSES
 from fer_lightning.errors import UserError
-from fer_lightning.launch import environment
-from fer_lightning.launch.messages import diagnose
 from fer_lightning.models.module import ExpressionModule
 from fer_lightning.runs.checkpoints import load
 from tests.conftest import ROOT, make_tree, options, raising
@@ -149,31 +144,6 @@ def test_file_names_of_every_kind(tmp_path, run_here):
     assert run_here("train.py", f"data.root='{root.name}'", *FAST).code == 0
 
 
-def test_torchvision_of_another_torch(run_here, monkeypatch):
-    """Fault 1: said before Lightning is imported, and again for a build that only the import finds out."""
-    versions = {"torch": "2.11.0", "torchvision": "0.29.2"}
-    monkeypatch.setattr(environment, "version", versions.get)
-    monkeypatch.setattr(environment, "requires", lambda name: ["numpy", "torch==2.15.0"])
-    done = run_here("train.py", *FAST)
-    assert done.code == 1
-    for word in ("torchvision 0.29.2", "torch==2.15.0", "2.11.0", "pip install"):
-        assert word in done.text
-    assert "pip install" in diagnose(RuntimeError("operator torchvision::nms does not exist"))
-    monkeypatch.setattr(environment, "version", {"torch": "2.15.0+cpu", "torchvision": "0.29.2"}.get)
-    environment.check_packages()
-
-
-def test_versions_that_cannot_work_together_are_held_apart(run_here, monkeypatch):
-    """Faults 2 and 3."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert "omegaconf>=2.3,<2.4" in project["dependencies"]
-    assert project["requires-python"] == ">=3.11,<3.14"
-    monkeypatch.setattr(environment.sys, "version_info", namedtuple("v", "major minor")(3, 14))
-    done = run_here("train.py")
-    assert done.code == 1
-    assert done.text.strip() == "error: Python 3.14 is too new for Hydra 1.3: use 3.11 to 3.13"
-
-
 OUT_OF_MEMORY = "CUDA out of memory. Tried to allocate 20.00 GiB. GPU 0 has a total capacity of 8.00 GiB"
 
 
@@ -212,13 +182,6 @@ def test_full_disk_leaves_the_earlier_checkpoint_whole(tmp_path, run_here, monke
     for path in (tmp_path / "run" / "checkpoints").glob("*.ckpt"):
         assert torch.load(path, weights_only=True)["epoch"] == 0
     assert list((tmp_path / "run" / "checkpoints").glob("*.ckpt"))
-
-
-def test_little_room_on_the_disk_is_said(tmp_path, run_here, monkeypatch):
-    monkeypatch.setattr(environment, "ROOM", 2**60)
-    zipfile.ZipFile(tmp_path / "no.ckpt", "w").close()  # refused after it
-    done = run_here("train.py", "init_from=no.ckpt")
-    assert "MiB are free at" in done.text
 
 
 @pytest.mark.parametrize("option", ["hydra.run.dir=in_the_way/run", "hydra.run.dir=in_the_way"])

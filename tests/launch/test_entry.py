@@ -3,6 +3,7 @@
 import json
 from importlib.util import find_spec
 
+from fer_lightning.errors import install_command
 from tests.conftest import ROOT, command, options
 
 # Runs commands, SCRIPT OPTION... each, and says of each: exit code, what it said last, and what it left loaded.
@@ -81,3 +82,29 @@ def test_faces_that_are_refused_leave_no_run(tmp_path, run_here):
     assert done.code == 1
     assert "holds no faces in a known layout" in done.text
     assert not (tmp_path / "out").exists()
+
+
+PLUGINS = {"hydra/launcher=joblib": "joblib", "hydra/launcher=slurm": "slurm", "hparams_search=optuna": "optuna"}
+
+WITHOUT_PLUGINS = """
+import runpy, sys
+sys.modules["hydra_plugins"] = sys.modules["optuna"] = None
+from hydra.core.global_hydra import GlobalHydra
+script, *wanted = sys.argv[1:]
+for option in wanted:
+    GlobalHydra.instance().clear()
+    sys.argv = [script, "-m", option]
+    try:
+        runpy.run_path(script, None, "__main__")
+    except SystemExit as stop:
+        print(stop.code)
+"""
+
+
+def test_missing_extra_is_named(tmp_path):
+    done = command(tmp_path, "-c", WITHOUT_PLUGINS, ROOT / "train.py", *PLUGINS)
+    lines = done.stdout.splitlines()
+    assert len(lines) == len(PLUGINS), done.stderr
+    for line, extra in zip(lines, PLUGINS.values(), strict=True):
+        assert line.startswith("error: ")
+        assert install_command(extra) in line

@@ -7,19 +7,15 @@ from pathlib import Path
 
 import pytest
 import torch
-from filelock import FileLock
-from omegaconf import OmegaConf
 
-from fer_lightning.files import write_json
 from fer_lightning.launch import resume
-from fer_lightning.launch.jobs import PAUSE, Jobs
 from fer_lightning.models.module import ExpressionModule
 from fer_lightning.runs.checkpoints import load
 from fer_lightning.runs.record import ASIDE, read_record
-from tests.conftest import options
+from tests import processes
+from tests.conftest import ROOT, command, options
 
 QUIET = options("small", "tiny", "plain", "sweep", "trainer.limit_train_batches=2")  # pages are tried elsewhere
-FAST = options("small", "plain", "debug=fast")
 
 
 def table(folder: Path) -> dict[str, dict[str, str]]:
@@ -134,47 +130,39 @@ def test_a_search_goes_on_from_its_study(tmp_path, run_here, steps):
     assert len(list((tmp_path / "search").glob("*/metrics.json"))) == 3
 
 
-def test_folders_are_not_mixed(tmp_path, run_here):
-    assert run_here("train.py", "seed=0", "-m", *FAST, "hydra.sweep.dir=out").code == 0  # the flag among options
-    done = run_here("train.py", "-m", "seed=1", *FAST, "hydra.sweep.dir=out")
-    assert done.code == 1
-    assert "out holds a sweep already: go on with it by sweep.resume=out" in done.text
-    with FileLock(tmp_path / "out" / ".lock"):
-        done = run_here("train.py", "sweep.resume=out")
-    assert done.code == 1
-    assert "another process works in" in done.text
-    assert len(list((tmp_path / "out").glob("*/metrics.json"))) == 1
-    (tmp_path / "empty").mkdir()
-    for place, words in (("empty", "holds no sweep"), ("nowhere", "does not exist")):
-        done = run_here("train.py", f"sweep.resume={place}")
-        assert done.code == 1
-        assert f"sweep.resume={place} {words}" in done.text
+@pytest.mark.long
+def test_a_sweep_two_jobs_at_a_time(tmp_path):
+    pytest.importorskip("hydra_plugins.hydra_joblib_launcher", reason="needs the extra joblib")
+    launcher = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
+    swept = options("small", "tiny", "brief", "plain", "sweep", "logger=wandb", "data.batch_size=28,21,30")
+    done = command(tmp_path, ROOT / "train.py", "-m", *swept, *launcher)  # a forked one would wait for its workers
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("error: data.batch_size=30")
+    assert "Traceback" not in done.stderr
+    assert "job 3 of 3" in done.stdout
+    assert done.stdout.count("┏") == 1
+    with (tmp_path / "out/sweep.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["status"] for row in rows] == ["completed", "completed"]
+    assert "job 3 has not begun: data.batch_size=30" in done.stdout
+    assert not list(tmp_path.glob("out/*bs30*"))
+    ids = [path.name for path in tmp_path.glob("out/*/wandb/offline-run-*")]
+    assert len(ids) == len({name.rpartition("-")[2] for name in ids}) == 2  # the third was refused before W&B
+    assert '"CPU, threads: 1"' in next(tmp_path.glob("out/*bs28*/metrics.json")).read_text()
 
 
-def test_a_refused_command_leaves_a_completed_run_as_it_is(tmp_path, run_here):
-    fast = options(*FAST, "hydra.run.dir=run")
-    assert run_here("train.py", *fast).code == 0
-    before = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
-    done = run_here("train.py", *fast, "seed=3")
-    assert done.code == 1
-    assert "holds a run already" in done.text
-    assert {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()} == before
-    assert OmegaConf.load(tmp_path / "run/.hydra/config.yaml").seed == 0
-
-
-def test_the_report_of_a_sweep_waits_while_jobs_are_left_and_is_whole_in_the_end(tmp_path):
-    jobs = Jobs(claim=False, ledger=True, report=True)
-    config = OmegaConf.create({"objective": "val/accuracy", "logger": {}, "hydra": {"sweep": {"dir": str(tmp_path)}}})
-
-    def end(job: str, last: bool) -> int:
-        (tmp_path / job).mkdir()
-        write_json(tmp_path / job / "metrics.json", {"status": "completed", "val/accuracy": 0.5})
-        jobs.report_sweep(config, last)
-        table = tmp_path / "sweep.md"
-        return table.read_text().count("| job") if table.is_file() else 0
-
-    assert end("job0", last=False) == 0
-    jobs.start -= PAUSE
-    assert end("job1", last=False) == 3
-    assert end("job2", last=False) == 3
-    assert end("job3", last=True) == 5
+def test_two_sweeps_started_at_once_stay_apart(tmp_path):
+    fast, outputs = options("small", "plain", "debug=fast"), [tmp_path / "one.txt", tmp_path / "other.txt"]
+    sweeps = [
+        processes.start(processes.command, output, "-m", *fast, f"optimizer={names}")
+        for output, names in zip(outputs, ("adam,sgd", "rmsprop"), strict=True)
+    ]
+    for process, output in zip(sweeps, outputs, strict=True):
+        process.join(240)
+        assert process.exitcode == 0, output.read_text()
+    found = []
+    for folder in (tmp_path / "logs/train/multiruns").iterdir():
+        with (folder / "sweep.csv").open() as file:
+            found.append({row["job"].split("-")[0]: row["status"] for row in csv.DictReader(file)})
+    assert sorted(sorted(rows) for rows in found) == [["adam", "sgd"], ["rmsprop"]]
+    assert {status for rows in found for status in rows.values()} == {"completed"}

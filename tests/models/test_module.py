@@ -1,107 +1,15 @@
 """The LightningModule: what its configurations make of it, and what a checkpoint makes again."""
 
-from pathlib import Path
-
 import pytest
 import torch
 from hydra.utils import instantiate
 
-from fer_lightning.data.datamodule import Batch
 from fer_lightning.errors import UserError
 from fer_lightning.models.module import ExpressionModule
 from fer_lightning.models.network import Network
-from fer_lightning.runs.checkpoints import KEY
-from fer_lightning.runs.rebuilding import load_module
 from tests.conftest import options
 
 TINY = [option for option in options("tiny") if not option.startswith(("loss", "sampler"))]
-
-
-def saved(model: ExpressionModule, path: Path, **changes: object) -> Path:
-    """Write what Lightning would; ``changes`` replace parts of the configuration."""
-    settings = {**model.hparams, **changes}
-    record = {"overrides": [], "version": "0.1.0"}
-    torch.save({"state_dict": model.state_dict(), "hyper_parameters": settings, KEY: record}, path)
-    return path
-
-
-@pytest.mark.parametrize("head", ["knn", "prototype", "linear"])
-@pytest.mark.parametrize("network", [["loss=triplet"], ["loss=proxy_anchor"], ["embedder=timm"]])
-def test_checkpoint_alone_makes_the_network_again(make_cfg, tmp_path, head, network):
-    tiny = TINY if network != ["embedder=timm"] else ["embedder.model_name=test_resnet"]
-    model: ExpressionModule = instantiate(make_cfg(*network, *tiny, f"classifier={head}").model).eval()
-    batch = Batch(torch.randn(5, 1, 48, 48), torch.arange(5), torch.arange(5))
-    model.classifier.fit(model(batch.images), batch.labels)
-    expected = model.predict_step(batch, 0)
-    again = load_module(saved(model, tmp_path / "a model=1.ckpt"))
-    assert not again.training
-    for found, wanted in zip(again.predict_step(batch, 0), expected, strict=True):
-        assert torch.equal(found, wanted)
-    assert again.predict_step(batch, 0).votes.shape == (5, 7)
-    assert not [name for name in again.state_dict() if name.startswith("loss.")]
-
-
-def test_nothing_is_fetched_for_a_checkpoint(make_cfg, tmp_path):
-    model = instantiate(make_cfg("embedder=timm", "embedder.model_name=test_resnet").model)
-    model.classifier.fit(torch.eye(7, 128), torch.arange(7))
-    stranger = {**model.hparams["embedder"], "pretrained": True, "checkpoint_path": str(tmp_path / "evil.pth")}
-    load_module(saved(model, tmp_path / "model.ckpt", embedder=stranger))
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"embedder": {"_target_": "os.system", "command": "touch pwned"}},
-        {"embedder": {"_target_": "fer_lightning.models.module.ExpressionModule"}},
-        {"embedder": {"_target_": "fer_lightning.models.knn.KNNClassifier", "k": 1}},
-        {"embedder": {"_target_": ["os.system"], "command": "touch pwned"}},
-        {"classifier": {"_target_": "fer_lightning.models.module.build", "node": "", "config": {}}},
-        {"classifier": {"_target_": "os.system", "_args_": ["touch pwned"]}},
-        {"classifier": {"_call_": "os.system"}},
-        {"classifier": "os.system"},
-    ],
-)
-def test_configuration_of_a_stranger_is_refused(make_cfg, tmp_path, monkeypatch, change):
-    monkeypatch.chdir(tmp_path)
-    model = instantiate(make_cfg(*TINY).model)
-    with pytest.raises(UserError, match=r"bad\.ckpt (says of its|does not say what its) (embedder|classifier)"):
-        load_module(saved(model, tmp_path / "bad.ckpt", **change))
-    assert not Path("pwned").exists()
-
-
-@pytest.mark.parametrize(
-    "value",
-    [
-        {"_target_": "os.system", "command": "touch pwned"},
-        [{"_target_": "os.system", "_args_": ["touch pwned"]}],
-        "${oc.env:HOME}",
-        {"a": ["${oc.env:HOME}"]},
-        torch.ones(2),
-    ],
-)
-@pytest.mark.parametrize("name", ["dropout", "_args_", "_partial_", "_convert_"])
-def test_arguments_of_a_stranger_are_plain(make_cfg, tmp_path, monkeypatch, name, value):
-    monkeypatch.chdir(tmp_path)
-    model = instantiate(make_cfg(*TINY).model)
-    with pytest.raises(UserError, match="says of its embedder what could run code"):
-        load_module(saved(model, tmp_path / "bad.ckpt", embedder={**model.hparams["embedder"], name: value}))
-    assert not Path("pwned").exists()
-
-
-@pytest.mark.parametrize("change", [{"evil": 1}, {"stages": "abc"}, {"hidden_size": 33}, {"embedding_size": -1}])
-def test_numbers_that_make_no_network_are_one_sentence(make_cfg, tmp_path, change):
-    model = instantiate(make_cfg(*TINY).model)
-    bad = saved(model, tmp_path / "bad.ckpt", embedder={**model.hparams["embedder"], **change})
-    with pytest.raises(UserError, match=r"bad\.ckpt makes no network"):
-        load_module(bad)
-
-
-def test_checkpoint_without_configurations_is_named(tmp_path):
-    torch.save({"state_dict": {}, KEY: {"overrides": [], "version": "0.1.0"}}, tmp_path / "old.ckpt")
-    with pytest.raises(UserError, match=r"old\.ckpt does not say what its embedder is"):
-        load_module(tmp_path / "old.ckpt")
-    with pytest.raises(UserError, match="does not exist"):
-        load_module(tmp_path / "none.ckpt")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,108 @@
+"""What stands around the jobs of a sweep: tables, reports, the closing run."""
+
+import csv
+from pathlib import Path
+
+from filelock import FileLock
+from hydra.types import RunMode
+from omegaconf import OmegaConf
+
+import fer_lightning.report.wandb
+from fer_lightning.files import write_json
+from fer_lightning.launch.jobs import PAUSE, Jobs
+from fer_lightning.launch.search import is_last
+from fer_lightning.report.table import tabulate
+from tests import processes
+from tests.conftest import options
+
+
+def end_job(number: int, sweep: Path, jobs: Jobs) -> None:
+    fer_lightning.report.wandb.log_sweep = closing_run
+    for k in range(5):
+        folder = sweep / f"{k}" / f"job{number}"
+        folder.mkdir(parents=True)
+        (folder.parent / ".hydra").mkdir(exist_ok=True)
+        config = OmegaConf.create({"objective": "val/accuracy", "logger": {"wandb": {}}})
+        config.trainer = {"fast_dev_run": False}
+        config.hydra = {"mode": RunMode.MULTIRUN, "sweep": {"dir": str(folder.parent)}}
+        (folder.parent / ".hydra/passed").touch()
+        config.hydra.runtime, config.hydra.job = {"output_dir": str(folder)}, {"num": number}
+        processes.meet()
+        write_json(folder / "metrics.json", {"status": "completed", "val/accuracy": number / 8, "overrides": ""})
+        tabulate(folder.parent, config.objective)
+        last = is_last(jobs.sweep, config)
+        jobs.report_sweep(config, last)
+        if last:
+            with (folder.parent / "tables").open("a") as file:
+                file.write("one\n")
+
+
+def closing_run(folder: Path, config) -> None:
+    with (folder / "closing_runs").open("a") as file:
+        file.write("one\n")
+    (folder / "wandb").mkdir(exist_ok=True)
+
+
+def test_jobs_that_end_at_once_lose_no_row_and_close_the_sweep_once(tmp_path):
+    jobs = Jobs(claim=False, ledger=True, report=True)
+    jobs.sweep = OmegaConf.create({"hydra": {"sweeper": {"n_trials": processes.TOGETHER}}})
+    processes.together(end_job, tmp_path, jobs)
+    for sweep in tmp_path.iterdir():
+        assert len(list(sweep.glob("*/metrics.json"))) == processes.TOGETHER
+        with (sweep / "sweep.csv").open() as file:
+            rows = list(csv.DictReader(file))
+        assert [(row["job"], row["val/accuracy"]) for row in rows] == [
+            ("mean of 4 runs", "0.1875"),
+            *[(f"job{k}", f"{k / 8}") for k in (3, 2, 1, 0)],
+        ]
+        assert (sweep / "sweep.md").read_text().count("| job") == 1 + processes.TOGETHER
+        assert (sweep / "closing_runs").read_text() == (sweep / "tables").read_text() == "one\n"
+
+
+def test_the_report_of_a_sweep_waits_while_jobs_are_left_and_is_whole_in_the_end(tmp_path):
+    jobs = Jobs(claim=False, ledger=True, report=True)
+    config = OmegaConf.create({"objective": "val/accuracy", "logger": {}, "hydra": {"sweep": {"dir": str(tmp_path)}}})
+
+    def end(job: str, last: bool) -> int:
+        (tmp_path / job).mkdir()
+        write_json(tmp_path / job / "metrics.json", {"status": "completed", "val/accuracy": 0.5})
+        jobs.report_sweep(config, last)
+        table = tmp_path / "sweep.md"
+        return table.read_text().count("| job") if table.is_file() else 0
+
+    assert end("job0", last=False) == 0
+    jobs.start -= PAUSE
+    assert end("job1", last=False) == 3
+    assert end("job2", last=False) == 3
+    assert end("job3", last=True) == 5
+
+
+FAST = options("small", "plain", "debug=fast")
+
+
+def test_folders_are_not_mixed(tmp_path, run_here):
+    assert run_here("train.py", "seed=0", "-m", *FAST, "hydra.sweep.dir=out").code == 0  # the flag among options
+    done = run_here("train.py", "-m", "seed=1", *FAST, "hydra.sweep.dir=out")
+    assert done.code == 1
+    assert "out holds a sweep already: go on with it by sweep.resume=out" in done.text
+    with FileLock(tmp_path / "out" / ".lock"):
+        done = run_here("train.py", "sweep.resume=out")
+    assert done.code == 1
+    assert "another process works in" in done.text
+    assert len(list((tmp_path / "out").glob("*/metrics.json"))) == 1
+    (tmp_path / "empty").mkdir()
+    for place, words in (("empty", "holds no sweep"), ("nowhere", "does not exist")):
+        done = run_here("train.py", f"sweep.resume={place}")
+        assert done.code == 1
+        assert f"sweep.resume={place} {words}" in done.text
+
+
+def test_a_refused_command_leaves_a_completed_run_as_it_is(tmp_path, run_here):
+    fast = options(*FAST, "hydra.run.dir=run")
+    assert run_here("train.py", *fast).code == 0
+    before = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    done = run_here("train.py", *fast, "seed=3")
+    assert done.code == 1
+    assert "holds a run already" in done.text
+    assert {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()} == before
+    assert OmegaConf.load(tmp_path / "run/.hydra/config.yaml").seed == 0

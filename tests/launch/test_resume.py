@@ -1,0 +1,124 @@
+"""A command that resumes: its options, and what it refuses."""
+
+from contextlib import nullcontext
+from pathlib import Path
+
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.utils import instantiate
+from omegaconf import open_dict
+
+from fer_lightning.errors import UserError
+from fer_lightning.launch.resume import resume_arguments, resumed
+from fer_lightning.runs.checkpoints import KEY
+from tests.conftest import ROOT, SMALL, options
+
+OPTIONS = options("tiny", "stopped")
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory) -> Path:
+    """The checkpoint of one epoch of Adam, away from its run."""
+    folder = tmp_path_factory.mktemp("adam")
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        overrides = [*SMALL, *OPTIONS, "trainer.max_epochs=1", f"hydra.runtime.output_dir={folder}"]
+        cfg = compose("train", overrides, return_hydra_config=True)
+    HydraConfig.instance().set_config(cfg)
+    instantiate(cfg.trainer).fit(instantiate(cfg.model), instantiate(cfg.data))
+    return (folder / "checkpoints" / "last.ckpt").rename(folder / "last.ckpt")
+
+
+def resume(make_cfg, *options: str) -> str:
+    """Return what an entry point would go on from."""
+    cfg = make_cfg(*OPTIONS, *options)
+    with open_dict(cfg):
+        del cfg["hydra"]
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        return resumed(cfg)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["optimizer=rmsprop"], "optimizer._target_ was torch.optim.Adam, is torch.optim.RMSprop.*init_from="),
+        (["optimizer.lr=1e-2"], "optimizer.lr was 0.001, is 0.01"),
+        (["scheduler=cosine"], "scheduler._target_ was .*CosineAnnealingLR"),
+        (["trainer.max_epochs=0"], "trainer.max_epochs=0 is too low"),
+        (["trainer.max_steps=3"], "has 4 steps behind it: trainer.max_steps=3 is too low"),
+    ],
+)
+def test_what_a_checkpoint_cannot_take_over_is_refused(make_cfg, checkpoint, options, words):
+    with pytest.raises(UserError, match=words):
+        resume(make_cfg, *options, f"resume_from={checkpoint}")
+
+
+@pytest.mark.parametrize(
+    ("planned_by", "now", "refused"),
+    [
+        (["trainer.max_epochs=2"], ["trainer.max_epochs=3"], True),
+        (["trainer.max_epochs=2"], ["trainer.max_epochs=3", "trainer.max_steps=8"], False),
+        (["trainer.max_epochs=2"], ["trainer.max_epochs=1"], False),
+        (["trainer.max_epochs=2"], ["trainer.max_epochs=2", "data.batch_size=14"], True),
+        (["trainer.max_epochs=2"], ["trainer.max_epochs=1", "data.batch_size=14"], False),
+        (["trainer.max_epochs=2"], ["trainer.max_epochs=2", "trainer.max_steps=8", "data.batch_size=14"], False),
+        (["trainer.max_epochs=2"], ["trainer.max_epochs=4", "data.batch_size=56"], False),
+        (["trainer.max_epochs=9", "trainer.max_steps=8"], ["trainer.max_epochs=9", "trainer.max_steps=9"], True),
+        (["trainer.max_epochs=9", "trainer.max_steps=8"], ["trainer.max_epochs=9", "trainer.max_steps=-1"], True),
+        (["trainer.max_epochs=9", "trainer.max_steps=8"], ["trainer.max_epochs=10", "trainer.max_steps=8"], False),
+    ],
+)
+def test_a_schedule_of_steps_is_not_trained_beyond(make_cfg, checkpoint, tmp_path, planned_by, now, refused):
+    content = torch.load(checkpoint, weights_only=True)
+    content["lr_schedulers"][0]["total_steps"] = 8
+    content[KEY]["overrides"] += planned_by
+    torch.save(content, tmp_path / "planned.ckpt")
+    with pytest.raises(UserError, match="schedule of 8 steps, which ends there") if refused else nullcontext():
+        resume(make_cfg, *now, f"resume_from={tmp_path / 'planned.ckpt'}")
+
+
+def test_changed_settings_are_listed(make_cfg, checkpoint, caplog):
+    assert resume(make_cfg, f"resume_from={checkpoint}") == str(checkpoint)
+    assert "other settings" not in caplog.text
+    resume(make_cfg, "data.batch_size=56", "seed=3", f"resume_from={checkpoint}")
+    assert "data.batch_size was 28, is 56" in caplog.text
+    assert "seed was 0, is 3" in caplog.text
+
+
+def test_nothing_left_to_train_is_said(make_cfg, checkpoint, caplog):
+    resume(make_cfg, "trainer.max_epochs=1", f"resume_from={checkpoint}")
+    assert "has all 1 epochs; raise trainer.max_epochs" in caplog.text
+    resume(make_cfg, "trainer.max_steps=4", f"resume_from={checkpoint}")
+    assert "nothing left to train: " in caplog.text
+    assert "has all 4 steps; raise trainer.max_steps" in caplog.text
+    assert "other settings" not in caplog.text
+
+
+def test_a_command_line_that_resumes_repeats_the_runs_own_options(tmp_path, checkpoint):
+    folder = tmp_path / "a run"
+    (folder / ".hydra").mkdir(parents=True)
+    (folder / "config.yaml").touch()
+    (folder / ".hydra" / "overrides.yaml").write_text("- optimizer=sgd\n- seed=3\n- resume_from=x.ckpt\n")
+    found = resume_arguments([f"resume_from='{folder}'", "trainer.max_epochs=9", "seed=4"])
+    place = f"'{folder}'"
+    assert found == [
+        *("optimizer=sgd", f"hydra.run.dir={place}", "hydra.mode=RUN"),
+        *("trainer.max_epochs=9", "seed=4", f"resume_from={place}"),
+    ]
+    alone = resume_arguments([f"resume_from={checkpoint}"])
+    assert "data.batch_size=28" in alone
+    assert not any(option.startswith("hydra.run.dir") for option in alone)
+    (folder / ".hydra" / "overrides.yaml").write_text("- loss._target_=os.system\n")
+    with pytest.raises(UserError, match="could run code"):
+        resume_arguments([f"resume_from='{folder}'"])
+    for arguments, words in (
+        (["-m", f"resume_from='{folder}'"], "leave -m out"),
+        (["resume_from=http://a/b.ckpt"], "is an address"),
+        (["resume_from=/nowhere"], "does not exist"),
+        ([f"resume_from={tmp_path}"], "holds no run"),
+    ):
+        with pytest.raises(UserError, match=words):
+            resume_arguments(arguments)
