@@ -24,7 +24,7 @@ from PIL import Image
 from fer_lightning import __version__, load_model
 from fer_lightning.data.demo import draw_faces
 from fer_lightning.data.faces import CLASSES
-from fer_lightning.data.scaling import scale
+from fer_lightning.data.pictures import scale
 from fer_lightning.runs.checkpoints import KEY
 from fer_lightning.use.answers import BATCH
 from fer_lightning.use.bundles import read_checkpoint, write_bundle

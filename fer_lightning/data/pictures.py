@@ -1,31 +1,37 @@
-"""Rows of a table of faces -> batches (images, labels, rows), augmented for training."""
+"""Pictures: rows of a table of faces -> batches (images, labels, rows), augmented for training."""
 
 import logging
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from fer_lightning.data.augmentation import Augmentation
 from fer_lightning.data.faces import Faces
 from fer_lightning.data.progress import track
-from fer_lightning.data.scaling import scale
+
+if TYPE_CHECKING:  # a trained network imports this module too, and should not wait for albumentations
+    from fer_lightning.data.augmentation import Augmentation
 
 log = logging.getLogger(__name__)
 
 
 class Batch(NamedTuple):
-    """What a loader yields."""
+    """A batch of a loader."""
 
     images: Tensor  # (B, 1, H, W) float32 in [-1, 1]
     labels: Tensor  # (B,) int64
     rows: Tensor  # (B,) int64, rows of the table of faces
 
 
+def scale(pixels: Tensor) -> Tensor:
+    """Return the input of a network, (B, 1, H, W) float32 in [-1, 1], from pixels (B, H, W) uint8."""
+    return pixels.unsqueeze(1).float().div(127.5).sub(1)
+
+
 class Pictures(Dataset[Batch]):
-    """Pictures of some rows of a table, read a batch at a time out of its one array."""
+    """Pictures of some rows of a table, read batch by batch from its one array."""
 
     def __init__(self, faces: Faces, rows: np.ndarray) -> None:
         self.images = faces.images  # (N, H, W) uint8
@@ -36,7 +42,7 @@ class Pictures(Dataset[Batch]):
         return len(self.rows)
 
     def __getitems__(self, positions: list[int]) -> Batch:
-        """Return one batch; ``DataLoader`` calls this in place of ``__getitem__`` item by item."""
+        """Return one batch; ``DataLoader`` calls this instead of one ``__getitem__`` for each picture."""
         return Batch(
             images=scale(torch.from_numpy(self.pixels(positions))),
             labels=torch.from_numpy(self.labels[positions]),
@@ -49,10 +55,10 @@ class Pictures(Dataset[Batch]):
 
 
 class TrainingPictures(Pictures):
-    """``copies`` pictures of each training face, augmented as ``Augmentation`` says."""
+    """``copies`` pictures of each training face, as ``Augmentation`` describes them."""
 
-    def __init__(self, faces: Faces, rows: np.ndarray, augmentation: Augmentation) -> None:
-        super().__init__(faces, np.tile(rows, augmentation.copies))  # first every face once, then every face again
+    def __init__(self, faces: Faces, rows: np.ndarray, augmentation: "Augmentation") -> None:
+        super().__init__(faces, np.tile(rows, augmentation.copies))  # all faces once, then all faces again, and so on
         self.augmentation = augmentation
         self.epoch = 0
         self.first = augmentation.plain_copies * len(rows)  # position of the first augmented picture
@@ -60,16 +66,17 @@ class TrainingPictures(Pictures):
         if not augmentation.online and self.first < len(self):
             log.info("drawing %d augmented copies", len(self) - self.first)
             self.drawn = self.images[self.rows[self.first :]]
-            for place, image in enumerate(track(self.drawn, "drawing augmented copies")):
-                self.drawn[place] = augmentation.chain(image, 0, self.first + place)
+            for index, image in enumerate(track(self.drawn, "drawing augmented copies")):
+                self.drawn[index] = augmentation.chain(image, 0, self.first + index)
 
     def pixels(self, positions: list[int]) -> np.ndarray:
-        """Return (B, H, W) uint8, drawn for this epoch where augmentation is online."""
+        """Return (B, H, W) uint8; augmented pictures are drawn for this epoch if augmentation is online."""
         images = super().pixels(positions)
-        for place, position in enumerate(positions):
-            if position >= self.first:
-                if self.drawn is not None:
-                    images[place] = self.drawn[position - self.first]
-                else:
-                    images[place] = self.augmentation.chain(images[place], self.epoch, position)
+        for index, position in enumerate(positions):
+            if position < self.first:
+                continue
+            if self.drawn is not None:
+                images[index] = self.drawn[position - self.first]
+            else:
+                images[index] = self.augmentation.chain(images[index], self.epoch, position)
         return images

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from fer_lightning.config import CONF
 from fer_lightning.config.overrides import allowed
 from fer_lightning.data.classes import classes_of
-from fer_lightning.data.scaling import scale
+from fer_lightning.data.pictures import scale
 from fer_lightning.errors import UserError
 from fer_lightning.files import write_text
 from fer_lightning.models.certainty import read_calibration

@@ -13,7 +13,7 @@ from PIL import Image
 
 from fer_lightning.data.demo import draw_faces
 from fer_lightning.data.faces import CLASSES
-from fer_lightning.data.scaling import scale
+from fer_lightning.data.pictures import scale
 from fer_lightning.runs.checkpoints import KEY
 from fer_lightning.runs.record import Record, write_record
 from tests.conftest import ROOT, options

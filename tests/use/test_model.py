@@ -11,8 +11,7 @@ from PIL import Image
 
 from fer_lightning import load_model
 from fer_lightning.data.faces import CLASSES
-from fer_lightning.data.pictures import Batch
-from fer_lightning.data.scaling import scale
+from fer_lightning.data.pictures import Batch, scale
 from fer_lightning.errors import UserError
 from fer_lightning.models.certainty import KEY, Calibration
 from fer_lightning.models.network import Network
