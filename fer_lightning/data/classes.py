@@ -1,4 +1,4 @@
-"""The names of the classes: which folder stands for which, in which order, and which names can be."""
+"""The names of the classes: their order, the folders that mean them, and the names that are allowed."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,31 +17,32 @@ SPELLINGS = {name: name for name in CLASSES} | {
     "sadness": "sad",
     "surprised": "surprise",
 }
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")  # stands in paths, columns, names of metrics and pages
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")  # safe in paths, columns, names of metrics and pages
 FEWEST, MOST = 2, 40
 
 
 def arrange(folders: Iterable[str]) -> tuple[str, ...]:
-    """Return the classes of some folders: the seven known ones in their order, then the others by the alphabet."""
-    found = {SPELLINGS.get(folder.lower(), folder.lower()) for folder in folders}
-    return (*(name for name in CLASSES if name in found), *sorted(found - set(CLASSES)))
+    """Return the classes that the folders mean: FER2013's in their order, then the rest in alphabetical order."""
+    classes = {SPELLINGS.get(folder.lower(), folder.lower()) for folder in folders}
+    return (*(name for name in CLASSES if name in classes), *sorted(classes - set(CLASSES)))
 
 
 def class_of(folder: str, classes: Sequence[str]) -> str | None:
-    """Return which of the classes a folder stands for: the one of its name, or of a known spelling of it; else None."""
-    own = {name.lower(): name for name in classes}
-    return own.get(folder.lower()) or own.get(SPELLINGS.get(folder.lower(), ""))
+    """Return the class with the name of the folder, or with another spelling of it; None if there is none."""
+    by_name = {name.lower(): name for name in classes}
+    return by_name.get(folder.lower()) or by_name.get(SPELLINGS.get(folder.lower(), ""))
 
 
 def wrong_names(classes: Sequence[str]) -> str | None:
-    """Return what is wrong with some names of classes, as words for a message; None where they can be."""
+    """Return the fault in the names of classes, as the end of a sentence; None if they are allowed."""
     if not FEWEST <= len(classes) <= MOST:
-        return f"{len(classes)} class{'es' * (len(classes) != 1)}, and {FEWEST} to {MOST} can be told apart"
+        noun = "class" if len(classes) == 1 else "classes"
+        return f"{len(classes)} {noun}, and {FEWEST} to {MOST} can be told apart"
     if bad := next((name for name in classes if not NAME.fullmatch(name)), None):
+        better = re.sub("[^a-z0-9]+", "_", bad.lower()).strip("_")[:40] or "other"
         return (
-            f"the class {bad!r:.60}, which cannot name files, columns and metrics: use up to 40 "
-            f"letters (a to z), digits, _ and -, such as "
-            + (re.sub("[^a-z0-9]+", "_", bad.lower()).strip("_")[:40] or "other")
+            f"the class {bad!r:.60}, which cannot name files, columns and metrics: use up to 40 letters (a to z), "
+            f"digits, _ and -, such as {better}"
         )
     if len({name.lower() for name in classes}) < len(classes):
         return "two classes of one name"
@@ -49,26 +50,26 @@ def wrong_names(classes: Sequence[str]) -> str | None:
 
 
 def classes_of(record: Mapping[str, Any], source: str) -> tuple[str, ...]:
-    """Return the classes that a network was trained on, by a table of its checkpoint; older ones have the seven.
+    """Return the classes in the record of a checkpoint; FER2013's seven for old checkpoints, which have none.
 
     Raises:
-        UserError: If they are no names.
+        UserError: If they are no allowed names.
     """
     names = record.get("classes", CLASSES)
     if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
         raise UserError(f"{source} is damaged: its classes are no names")
-    if wrong := wrong_names(names):
-        raise UserError(f"{source} is damaged: it has {wrong}")
+    if problem := wrong_names(names):
+        raise UserError(f"{source} is damaged: it has {problem}")
     return tuple(names)
 
 
 def check_same(trained: Sequence[str], faces: Sequence[str], source: str) -> None:
-    """Refuse faces of other classes than a network was trained on.
+    """Refuse faces whose classes or their order differ from those of a network.
 
     Args:
         trained: Classes of the network, in their order.
-        faces: Those of the faces.
-        source: Name of the network's file, after the option that gave it.
+        faces: Classes of the faces, in their order.
+        source: Option and file of the network, for the message.
     """
     if list(trained) == list(faces):
         return

@@ -17,7 +17,7 @@ from fer_lightning.data.augmentation import Augmentation
 from fer_lightning.data.faces import Faces
 from fer_lightning.data.partition import Partition
 from fer_lightning.data.pictures import Batch, Pictures, TrainingPictures
-from fer_lightning.data.readers import read_faces, scan_line
+from fer_lightning.data.readers import read_faces, summarize
 from fer_lightning.data.samplers import OrderedSampler, TrainingSampler
 from fer_lightning.data.twins import Twins
 from fer_lightning.errors import UserError
@@ -95,7 +95,7 @@ class FacesDataModule(lightning.LightningDataModule):
     def faces(self) -> Faces:
         """Read the faces and say what was found."""
         faces = read_faces(self.root, self.cache_dir, self.drawn, self.image_size, self.classes, self.votes)
-        log.info(scan_line(faces))
+        log.info(summarize(faces))
         return faces
 
     @cached_property

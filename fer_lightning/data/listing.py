@@ -1,6 +1,6 @@
-"""The files of a folder or zip archive, once they are known to be safe.
+"""The files of a folder or zip archive, after they were checked for safety.
 
-Nothing is unpacked to disk, and no file of the source is ever written to.
+Nothing is unpacked to disk, and no file of the source is changed.
 """
 
 import hashlib
@@ -27,15 +27,15 @@ REMEDY = (
     f"Point data.root at a folder or .zip that holds {TREE}, at fer2013.csv, or use data.root=null for synthetic faces."
 )
 
-Files = dict[str, Callable[[], IO[bytes]]]  # path inside the source, with "/" -> how to open it
-Remarks = Counter[str]  # what was put right -> how often
+Files = dict[str, Callable[[], IO[bytes]]]  # path inside the source, with "/" -> function that opens the file
+Remarks = Counter[str]  # kind of correction -> how often
 
 
 def download() -> Path:
-    """Return the folder that Kaggle's archive was downloaded to.
+    """Return the folder of Kaggle's archive, downloaded if necessary.
 
     Raises:
-        UserError: If kagglehub is not installed, or the archive cannot be had.
+        UserError: If kagglehub is not installed, or the download fails.
     """
     try:
         import kagglehub
@@ -43,7 +43,7 @@ def download() -> Path:
         raise UserError(f"data.root=kaggle needs kagglehub: {install_command('kaggle')}") from error
     try:
         return Path(kagglehub.dataset_download(KAGGLE))
-    except Exception as error:  # kagglehub's own, of requests or of the file system: the remedy is the same
+    except Exception as error:  # of kagglehub, requests or the file system: the remedy is the same
         raise UserError(
             f"data.root=kaggle: {KAGGLE} could not be downloaded ({error}). Log in with kagglehub.login() or the "
             "variables KAGGLE_USERNAME and KAGGLE_KEY; or fetch the zip in a browser from "
@@ -52,23 +52,23 @@ def download() -> Path:
 
 
 def locate(root: str) -> Path:
-    """Return the absolute path of a source; refuse what is neither a file nor a folder: a device never ends."""
+    """Return the absolute path of a source; refuse all but files and folders, since a device never ends."""
     if not root:
         raise UserError(f"data.root= is empty: the current folder is written as data.root=. (with the dot). {REMEDY}")
     try:
         path = Path(root).expanduser().absolute()
-    except RuntimeError as error:  # ~somebody
+    except RuntimeError as error:  # the home folder of an unknown user
         raise UserError(f"data.root={root:.200}: {error} {REMEDY}") from error
-    found = stands_at(path)
-    if found == "does not exist":
+    kind = stands_at(path)
+    if kind == "does not exist":
         raise UserError(f"data.root={root:.200} does not exist (looked for {path!s:.200}). {REMEDY}")
-    if found not in (FILE, FOLDER):
-        raise UserError(f"data.root={root:.200} {found}. {REMEDY}")
+    if kind not in (FILE, FOLDER):
+        raise UserError(f"data.root={root:.200} {kind}. {REMEDY}")
     return path
 
 
 def check_source(path: Path) -> None:
-    """Refuse, at a glance, a source that can hold no faces: an empty folder, a file that is no whole zip archive."""
+    """Refuse an empty folder and a damaged zip archive, without listing them."""
     try:
         if path.is_dir():
             if not os.listdir(path):
@@ -78,43 +78,43 @@ def check_source(path: Path) -> None:
                 if not zipfile.is_zipfile(file):
                     raise no_archive(path, "its directory is missing")
     except OSError as error:
-        raise closed(path, error) from error
+        raise not_readable(path, error) from error
 
 
 def no_layout(path: Path, names: Iterable[str]) -> UserError:
-    """Return the refusal of a source without faces, by the paths that are in it."""
-    found = some(sorted({name.split("/")[0] for name in names})) or "nothing"
-    return UserError(f"{path} holds no faces in a known layout; found: {found}. {REMEDY}")
+    """Return the error for a source without faces; it lists the top folders of the ``names`` in the source."""
+    content = shorten(sorted({name.split("/")[0] for name in names})) or "nothing"
+    return UserError(f"{path} holds no faces in a known layout; found: {content}. {REMEDY}")
 
 
 def no_archive(path: Path, reason: object) -> UserError:
-    """Return the refusal of a file that is no whole zip archive."""
+    """Return the error for a file that is no complete zip archive."""
     return UserError(
         f"{path} ({path.stat().st_size:,} bytes) is no whole zip archive: {reason}. Fetch it again. {REMEDY}"
     )
 
 
-def closed(path: Path, error: OSError) -> UserError:
-    """Return the refusal of a source that may not be read."""
+def not_readable(path: Path, error: OSError) -> UserError:
+    """Return the error for a source that cannot be read."""
     return UserError(f"{path} cannot be read: {error.strerror or error}. {REMEDY}")
 
 
 def list_folder(root: Path) -> tuple[Files, str, Remarks]:
-    """Return a folder's files, a SHA-256 of their paths, sizes, times and modes, and remarks."""
+    """Return the files of a folder, a SHA-256 of their paths, sizes, times and modes, and remarks."""
     files: Files = {}
     states, remarks = [], Remarks()
-    for folder, folders, names in walk(root):  # enters no links, which may be loops
-        linked = sum(os.path.islink(os.path.join(folder, name)) for name in folders)
-        if linked:
-            remarks["Linked folders that were not followed"] += linked
+    for folder, folders, names in walk(root):  # follows no links, which may be loops
+        links = sum(os.path.islink(os.path.join(folder, name)) for name in folders)
+        if links:
+            remarks["Linked folders that were not followed"] += links
         for name in names:
             path = os.path.join(folder, name)
-            relative = file_name(os.path.relpath(path, root).replace(os.sep, "/"))
+            relative = relative_name(path, root)
             files[relative] = partial(_open_regular, path)
             try:
                 state = os.stat(path)
                 states.append(f"{relative}\0{state.st_size}\0{state.st_mtime_ns}\0{state.st_mode}")
-            except OSError:  # a broken or circular link: reading it names the reason
+            except OSError:  # a broken or circular link: the reader names the reason
                 states.append(relative)
     key = hashlib.sha256("\n".join(sorted(states)).encode(errors="surrogateescape")).hexdigest()
     return files, key, remarks
@@ -124,7 +124,7 @@ def list_zip(path: Path, archive: zipfile.ZipFile) -> tuple[Files, Remarks]:
     """Return the files of an archive, and remarks.
 
     Raises:
-        UserError: If a member would leave the archive, is a link, encrypted or a bomb.
+        UserError: If a member has a path outside the archive, is a link or encrypted, or the archive is a bomb.
     """
     for member in archive.infolist():
         _check_member(path, member)
@@ -136,25 +136,33 @@ def list_zip(path: Path, archive: zipfile.ZipFile) -> tuple[Files, Remarks]:
         )
     members = [member for member in archive.infolist() if not member.is_dir()]
     files: Files = {member.filename.replace("\\", "/"): partial(archive.open, member) for member in members}
-    repeated = len(members) - len(files)
-    return files, Remarks({"Members under a name taken before, the last one read": repeated} if repeated else {})
+    remarks = Remarks()
+    if repeated := len(members) - len(files):
+        remarks["Members under a name taken before, the last one read"] = repeated
+    return files, remarks
 
 
 def walk(root: Path) -> Iterator[tuple[str, list[str], list[str]]]:
-    """Return what ``os.walk`` does; a folder that may not be entered is an error, and not passed over."""
+    """Walk as ``os.walk`` does, but raise the error of a folder that cannot be opened."""
     return os.walk(root, onerror=_raise)
 
 
+def relative_name(path: str, root: Path) -> str:
+    """Return the path of a file inside a source, with "/" on every system."""
+    return file_name(os.path.relpath(path, root).replace(os.sep, "/"))
+
+
 def is_picture(name: str) -> bool:
-    """Return whether a path is that of a picture, by its suffix, and not hidden."""
+    """Return whether a path has the suffix of a picture and no hidden part."""
     path = PurePosixPath(name)
     return path.suffix.lower() in SUFFIXES and not any(part.startswith((".", "__MACOSX")) for part in path.parts)
 
 
-def some(texts: Iterable[str], limit: int = 8) -> str:
-    """Return the first texts and the number of the others."""
+def shorten(texts: Iterable[str], limit: int = 8) -> str:
+    """Return the first texts, and how many more there are."""
     texts = list(texts)
-    return "; ".join(texts[:limit]) + (f"; and {len(texts) - limit:,} more" if len(texts) > limit else "")
+    shown = "; ".join(texts[:limit])
+    return f"{shown}; and {len(texts) - limit:,} more" if len(texts) > limit else shown
 
 
 def _raise(error: OSError) -> None:
@@ -163,7 +171,7 @@ def _raise(error: OSError) -> None:
 
 def _open_regular(path: str) -> IO[bytes]:
     if os.path.exists(path) and not stat.S_ISREG(os.stat(path).st_mode):
-        raise OSError("not a regular file")  # opening a pipe would wait for ever
+        raise OSError("not a regular file")  # a pipe would block the reader for ever
     return open(path, "rb")
 
 

@@ -42,7 +42,7 @@ class Partition:
     @property
     def groups(self) -> np.ndarray:
         """Return (N,) int64: pictures of one group show one face, as siblings, identical or near twins."""
-        return self.twins.near[self.origins]
+        return self.twins.groups[self.origins]
 
     @property
     def fingerprint(self) -> str:

@@ -55,7 +55,7 @@ def kfold(faces: Faces, twins: Twins, folds: int, fold: int, validation_share: f
     if folds < 2 or not 0 <= fold < folds:
         raise UserError(f"protocol.fold={fold} does not exist with protocol.folds={folds}: use 0 to {folds - 1}")
     rows = np.arange(len(faces))
-    parts = deal(rows, faces.labels, twins.near, [1 / folds] * folds, seed)
+    parts = deal(rows, faces.labels, twins.groups, [1 / folds] * folds, seed)
     if any(len(part) == 0 for part in parts):
         raise UserError(f"protocol.folds={folds} leaves a fold without a face: use fewer")
     return _clean(
@@ -199,13 +199,13 @@ def _clean(
     """Return a partition without a twin across any border, its validation part cut from the training faces."""
     if not 0 < validation_share < 1:
         raise UserError(f"protocol.validation_share={validation_share} must lie between 0 and 1")
-    unseen = train[~np.isin(twins.near[train], twins.near[test])]
+    unseen = train[~np.isin(twins.groups[train], twins.groups[test])]
     if not len(unseen):
         raise UserError(
             f"protocol={protocol} leaves no face to train on, for every training face has a twin among the held-out "
             "ones: use other faces as data.root, or protocol=folder, whose scores are labelled leaky"
         )
-    validation, rest = deal(unseen, faces.labels, twins.near, [validation_share, 1 - validation_share], seed)
+    validation, rest = deal(unseen, faces.labels, twins.groups, [validation_share, 1 - validation_share], seed)
     if not (len(validation) and len(rest)):
         raise UserError("too few training faces to cut a validation part from: give data.root more than two per class")
     partition = _partition(protocol, faces, twins, rest, validation, test, proves)

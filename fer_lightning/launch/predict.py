@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 
 import fer_lightning.config.resolvers  # noqa: F401  registers what conf/ computes
 from fer_lightning.config import CONF
-from fer_lightning.data.listing import some
+from fer_lightning.data.listing import shorten
 from fer_lightning.data.progress import track
 from fer_lightning.errors import UserError
 from fer_lightning.launch.checks import check
@@ -49,7 +49,7 @@ def main(cfg: DictConfig) -> None:
             files.write(seen)
             sheet += [seen] * (seen.small is not None)
     if tally.unreadable_count == tally.pictures:
-        raise UserError(f"input={cfg.input}: no picture could be read: {some(tally.unreadable)}")
+        raise UserError(f"input={cfg.input}: no picture could be read: {shorten(tally.unreadable)}")
     write_sheet(folder / "contact_sheet.png", sheet, f"{len(sheet):,} of {tally.pictures:,} pictures, {detector.note}")
     write_predictions(folder / "predictions.html", sheet, head, tally.pictures, cfg.neighbours, faces, model.classes)
     for line in tally.lines():

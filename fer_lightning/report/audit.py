@@ -68,7 +68,7 @@ def _findings(audit: Audit) -> Iterator[list[object]]:
     rows = np.flatnonzero(flat(faces.images))
     tones = (f"tones {faces.images[row].min()} to {faces.images[row].max()}" for row in rows)
     yield from of(rows, "one grey tone", tones)
-    for finding, groups in (("identical twins", twins.identical), ("twins", twins.near)):
+    for finding, groups in (("identical twins", twins.identical), ("twins", twins.groups)):
         rows = np.flatnonzero(np.bincount(groups, minlength=len(groups))[groups] > 1)
         yield from of(rows, f"one of {finding}", faces.names[groups[rows]])  # named after the group's first picture
         rows = np.flatnonzero(audit.contradictory(groups))
@@ -82,7 +82,7 @@ def _findings(audit: Audit) -> Iterator[list[object]]:
 def worst(audit: Audit) -> list[dict]:
     """Return the pictures of the worst cases for the page; a group of twins is shown once."""
     faces, twins = audit.faces, audit.twins
-    groups = twins.near
+    groups = twins.groups
     first = _largest(groups, audit.contradictory(groups))
     across = np.isin(groups, groups[audit.in_training(groups)]) & ~_in(groups, first)
     second = _largest(groups, across)
@@ -105,7 +105,7 @@ def worst(audit: Audit) -> list[dict]:
 
 def contradictions(audit: Audit) -> dict:
     """Return the largest groups of twins that do not agree on a label, for a page."""
-    groups = audit.twins.near
+    groups = audit.twins.groups
     found = _largest(groups, audit.contradictory(groups))
     return _section(audit, "Twins with contradictory labels", "The same photograph under different labels.", found)
 

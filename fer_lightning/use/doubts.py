@@ -89,7 +89,7 @@ def summary(judgement: Judgement, audit: Audit) -> list[str]:
 
 def list_rows(judgement: Judgement, audit: Audit) -> Iterator[list[object]]:
     """Yield a row of labels.csv for each face, the least believable first."""
-    faces, groups = audit.faces, audit.twins.near
+    faces, groups = audit.faces, audit.twins.groups
     contradictory = audit.contradictory(groups)
     for place, row in enumerate(judgement.rows):
         yield [
@@ -177,7 +177,7 @@ def doubts(judgement: Judgement, faces: Faces) -> dict[str, tuple[int, int]]:
 
 def contradictory(judgement: Judgement, audit: Audit) -> tuple[int, int]:
     """Return how many training faces have a twin under another label, and how many of them are doubted."""
-    found = audit.contradictory(audit.twins.near)[judgement.rows]
+    found = audit.contradictory(audit.twins.groups)[judgement.rows]
     doubted = judgement.believed != audit.faces.labels[judgement.rows]
     return int(found.sum()), int((found & doubted).sum())
 

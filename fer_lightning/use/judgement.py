@@ -56,7 +56,7 @@ def judge(
     """
     faces = audit.faces
     rows = np.flatnonzero(faces.splits == "train")
-    labels, groups = faces.labels[rows], np.unique(audit.twins.near[rows], return_inverse=True)[1]
+    labels, groups = faces.labels[rows], np.unique(audit.twins.groups[rows], return_inverse=True)[1]
     votes = fold_votes(classifier, embeddings(embed_images, faces, rows), labels, groups, FOLDS)
     believed, own, other = weigh(votes, labels)
     order = np.lexsort((-other, own))

@@ -376,7 +376,7 @@ def test_a_cache_of_anything_else_is_built_anew(tmp_path, caplog):
         ("faces", {"splits": np.full(len(whole), "elsewhere")}),
         ("faces", {"names": None}),
         ("audit", {"identical": arrays["audit"]["identical"] + 99}),
-        ("audit", {"near": arrays["audit"]["near"][1:]}),
+        ("audit", {"groups": arrays["audit"]["groups"][1:]}),
         ("audit", {"copies": None}),
     ]
     for name, change in changes:

@@ -27,7 +27,7 @@ def test_honest_is_disjoint_covers_and_keeps_twins_together(faces, twins, seed):
     together = np.concatenate([parts.train, parts.validation, parts.test, [0, 1, 2]])
     assert sorted(together) == list(range(140))
     for one, other in borders(parts):
-        assert not np.intersect1d(twins.near[one], twins.near[other]).size
+        assert not np.intersect1d(twins.groups[one], twins.groups[other]).size
     assert set(np.bincount(faces.labels[parts.validation], minlength=7)) <= {1, 2, 3}
     assert np.array_equal(parts.gallery, parts.train)
     assert parts.leaks() == ()
@@ -35,9 +35,9 @@ def test_honest_is_disjoint_covers_and_keeps_twins_together(faces, twins, seed):
 
 
 def test_honest_leaves_near_twins_out_too(faces, twins):
-    near = twins.near.copy()
+    near = twins.groups.copy()
     near[99] = near[20]  # as if a held-out face were a mirrored training face
-    parts = honest(faces, replace(twins, near=near), 0.2, 0)
+    parts = honest(faces, replace(twins, groups=near), 0.2, 0)
     assert parts.left_out == 4
     assert 20 not in np.concatenate([parts.train, parts.validation])
 
@@ -51,9 +51,9 @@ def test_honest_cut_follows_its_seed(faces, twins):
 
 def test_one_group_of_twins_more_moves_no_other_face(faces, twins):
     """The search for twins differs in few pairs between processors; the cut must not be another one for that."""
-    near = twins.near.copy()
+    near = twins.groups.copy()
     near[[40, 60]] = 40
-    cuts = [honest(faces, replace(twins, near=groups), 0.2, 0) for groups in (twins.near, near)]
+    cuts = [honest(faces, replace(twins, groups=groups), 0.2, 0) for groups in (twins.groups, near)]
     moved = np.setxor1d(*(cut.validation for cut in cuts))
     assert len(np.setdiff1d(moved, [40, 60])) <= 1  # the border of a class may pass over one group
 
@@ -66,7 +66,7 @@ def test_folds_cover_every_face_once(faces, twins):
         assert part.left_out == 0
         assert np.abs(np.bincount(faces.labels[part.test], minlength=7) - 4).max() <= 1  # 20 of a class in 5 folds
         for one, other in borders(part):
-            assert not np.intersect1d(twins.near[one], twins.near[other]).size
+            assert not np.intersect1d(twins.groups[one], twins.groups[other]).size
 
 
 @pytest.mark.parametrize(("folds", "fold"), [(5, 5), (5, -1), (1, 0)])
@@ -85,11 +85,11 @@ def test_folder_reports_where_it_selects_and_says_so(faces, twins):
 
 
 def test_near_twins_leak_under_folder(faces, twins):
-    near = twins.near.copy()
+    near = twins.groups.copy()
     near[99] = near[20]
     assert (
         "5.7 % of the test faces have an identical or near twin in training"
-        in folder(faces, replace(twins, near=near)).leaks()
+        in folder(faces, replace(twins, groups=near)).leaks()
     )
 
 
@@ -152,4 +152,4 @@ def test_a_source_without_held_out_faces_is_refused(faces, twins):
 @pytest.mark.parametrize("protocol", [honest, leaky_gallery])
 def test_twins_of_every_training_face_among_the_held_out_ones_leave_nothing_to_train_on(faces, twins, protocol):
     with pytest.raises(UserError, match=r"protocol=honest leaves no face to train on, .* twin .* or protocol=folder"):
-        protocol(faces, replace(twins, near=np.tile(np.arange(70), 2)), 0.1, 0)
+        protocol(faces, replace(twins, groups=np.tile(np.arange(70), 2)), 0.1, 0)

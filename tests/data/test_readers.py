@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fer_lightning.data import listing, readers, scans
+from fer_lightning.data import listing, readers
 from fer_lightning.data.demo import draw_faces
 from fer_lightning.data.faces import CLASSES
-from fer_lightning.data.readers import read_faces, scan_line
+from fer_lightning.data.readers import read_faces, summarize
 from fer_lightning.errors import UserError
 
 ARCHIVE = Path(__file__).parents[3] / "shared/fer2013/face-expression-recognition-dataset.zip"
@@ -198,7 +198,7 @@ def test_unreadable_files_are_named_and_skipped(tmp_path, read, monkeypatch):
     assert reasons["train/sad/large.png"] == reasons["train/sad/vast.png"] == "more than 50,000,000 pixels"
     assert reasons["train/sad/link.png"] == "No such file or directory"
     assert faces.remarks == ("Files that are hidden or no pictures ignored: 2.",)
-    assert "6 unreadable: train/sad/cut.png: " in scan_line(faces)
+    assert "6 unreadable: train/sad/cut.png: " in summarize(faces)
     zipped = write_zip(good | bad, tmp_path / "a.zip")
     monkeypatch.setattr(readers, "MAX_UNREADABLE_SHARE", 0.05)
     with pytest.raises(UserError, match=r"5 of 61 pictures are unreadable, more than 5 %: train/sad/cut\.png: "):
@@ -329,7 +329,7 @@ def test_cache_is_used_kept_apart_and_rebuilt(tmp_path, read, monkeypatch, caplo
     first = read(root)
     (cache,) = (tmp_path / "cache").iterdir()  # and no temporary file
     with monkeypatch.context() as patch:
-        patch.setattr(scans, "read_picture", None)  # would make all unreadable
+        patch.setattr(readers, "read_picture", None)  # would make all unreadable
         again = read(root)
     for field in ("images", "labels", "names", "splits"):
         np.testing.assert_array_equal(getattr(again, field), getattr(first, field))
@@ -409,4 +409,4 @@ def test_real_archive(tmp_path, read):
     }
     assert faces.unreadable == faces.remarks == ()
     assert len(set(faces.names)) == len(faces) == 35_887
-    assert "train      28,821: angry 3,993, disgust 436," in scan_line(faces)
+    assert "train      28,821: angry 3,993, disgust 436," in summarize(faces)

@@ -5,8 +5,15 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from fer_lightning.data.alignment import detail_correlation
-from fer_lightning.data.twins import AUGMENTED, count_twins, find_twins, flat, identical_groups, search
+from fer_lightning.data.twins import (
+    AUGMENTED,
+    count_twins,
+    detail_correlation,
+    find_twins,
+    flat,
+    identical_groups,
+    search,
+)
 
 
 @pytest.fixture(scope="module")
@@ -43,8 +50,8 @@ def test_near_twins_are_found_and_named(pictures, kind):
     again = np.stack([view(picture, **CHANGES[kind]) for picture in pictures[:20]])
     again = np.clip(again.astype(int) + 3, 0, 255).astype(np.uint8)  # never identical
     twins = find_twins(np.concatenate([first, again]))
-    assert twins.near[60:].tolist() == list(range(20))
-    assert twins.near[:60].tolist() == list(range(60))
+    assert twins.groups[60:].tolist() == list(range(20))
+    assert twins.groups[:60].tolist() == list(range(60))
     assert twins.identical.tolist() == list(range(80))
     assert set(twins.kinds) == {kind}
     assert twins.pairs.tolist() == [[row, 60 + row] for row in range(20)]
@@ -64,7 +71,7 @@ def test_different_pictures_and_flat_ones_are_no_near_twins(pictures):
     grey[1:, 0, 0] = [129, 130, 131, 132]
     images = np.concatenate([[view(picture) for picture in pictures], grey])
     twins = find_twins(images)
-    assert twins.near.tolist() == list(range(65))
+    assert twins.groups.tolist() == list(range(65))
     assert twins.pairs.shape == (0, 2)
     assert flat(images).tolist() == [False] * 60 + [True] * 5
 
@@ -79,7 +86,7 @@ def test_what_an_alignment_moves_out_of_the_picture_shows_nothing(pictures, righ
 
 def test_a_chain_of_twins_is_one_group(pictures):
     images = np.stack([view(pictures[0], right=right) for right in (0, 2, 4, 6)] + [view(pictures[1])])
-    assert find_twins(images).near.tolist() == [0, 0, 0, 0, 4]
+    assert find_twins(images).groups.tolist() == [0, 0, 0, 0, 4]
 
 
 def test_identical_groups(faces):
