@@ -3,9 +3,8 @@
 if __name__ == "__main__":
     from fer_lightning.signals import listen
 
-    listen()  # before the rest is imported, which takes longer than a Ctrl-C
+    listen()  # before the imports that take longer than a Ctrl-C
 
     from fer_lightning.launch.entry import run
-    from fer_lightning.launch.eval import main
 
-    run(main, "eval")
+    run("eval")

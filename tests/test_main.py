@@ -1,12 +1,12 @@
 """The command line and the public names: what they load, what they say."""
 
 import json
-import sys
 
 import pytest
 
 import fer_lightning
-from fer_lightning.__main__ import VERBS, main
+from fer_lightning.__main__ import main
+from fer_lightning.config.verbs import verbs
 from tests.conftest import ROOT, command
 
 HEAVY = ("torch", "lightning", "wandb", "matplotlib")
@@ -30,7 +30,7 @@ def test_nothing_is_loaded_before_it_is_needed(tmp_path):
         "from fer_lightning.__main__ import main; main(['--help'])",
         "main(['report', '--help'])",
         "fer_lightning.read_runs, fer_lightning.Faces, fer_lightning.UserError",
-        "import fer_lightning.launch.audit, fer_lightning.launch.train, fer_lightning.launch.predict",
+        "import fer_lightning.launch.entry",
         "import fer_lightning.use.model, fer_lightning.use.onnx_model, fer_lightning.use.predictions",
         "import fer_lightning.report.page, fer_lightning.report.paper_tables",
         "import fer_lightning.callbacks.media",
@@ -39,7 +39,7 @@ def test_nothing_is_loaded_before_it_is_needed(tmp_path):
     assert done.returncode == 0, done.stderr
     *help_lines, loaded = done.stdout.splitlines()
     assert json.loads(loaded) == [[], [], [], [], [], [], ["matplotlib"], ["torch", "lightning", "matplotlib"]]
-    for name, verb in VERBS.items():
+    for name, verb in verbs().items():
         assert any(line.split()[0] == name or verb.help in line for line in help_lines if line.strip())
 
 
@@ -76,9 +76,7 @@ def test_what_it_says(capsys, arguments, code, words):
     assert words in said.out + said.err
 
 
-def test_hydra_gets_the_rest_of_the_line(run_here, monkeypatch):
-    for name in ("audit", "train"):  # run as scripts, which must not have been imported before
-        monkeypatch.delitem(sys.modules, f"fer_lightning.launch.{name}", raising=False)
+def test_hydra_gets_the_rest_of_the_line(run_here):
     done = run_here("fer_lightning/__main__.py", "audit", "data.root=x", "seed=3", "--cfg", "job", "-p", "data")
     assert done.code == 0, done.text
     assert "root: x\n" in done.text

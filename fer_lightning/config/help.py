@@ -9,7 +9,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from fer_lightning.config import CONF
 from fer_lightning.config.nodes import Kind, kind
-from fer_lightning.config.suggestions import PROGRAMS, SWEPT, keys
+from fer_lightning.config.suggestions import keys
+from fer_lightning.config.verbs import program, swept, verbs
 from fer_lightning.launch.schema.export import meanings
 
 WIDTH = 80  # letters, of the narrowest terminal that is common
@@ -25,7 +26,7 @@ EXAMPLES = {  # what people copy -> what it does; the names of commands are put 
     "{eval} checkpoint=BEST": "score it again",
     "{predict} checkpoint=BEST input=DIR": "classify pictures",
     "{app} bundle=BEST": "a page for photos",
-    "python -m fer_lightning report RUN": "report.html anew",
+    "{report} RUN": "report.html anew",
 }
 PLACES = "RUN is a folder of logs/train/runs, SWEEP of logs/train/multiruns, BEST is\nRUN/checkpoints/best.ckpt."
 OVERRIDE = re.compile(r"^  - override /(\w+): (\w+)", re.MULTILINE)  # in a file of conf/, of another group's choice
@@ -46,12 +47,12 @@ def write_help(config_name: str) -> str:
         config_name: Name of its file in conf/, such as train.
     """
     meaning, own = meanings(config_name), cast(DictConfig, OmegaConf.load(CONF / f"{config_name}.yaml"))
-    many = "[-m] " if config_name in SWEPT else ""
-    lines = [f"{PROGRAMS[config_name]} {many}[OPTION=VALUE ...]", "", *_examples(), "", PLACES, ""]
+    many = "[-m] " if swept(config_name) else ""
+    lines = [f"{program(config_name)} {many}[OPTION=VALUE ...]", "", *_examples(), "", PLACES, ""]
     lines += ["Groups, GROUP=CHOICE; * is what is taken unless another is given:"]
     lines += [line for group, choice in _choices(own.defaults).items() for line in _group(group, choice, meaning)]
-    inherited = [PROGRAMS[name] for name in own.defaults if name in PROGRAMS]
-    lines += [f"  and those of {program} --help, as the checkpoint chose them" for program in inherited]
+    inherited = [program(name) for name in own.defaults if name in verbs()]
+    lines += [f"  and those of {command} --help, as the checkpoint chose them" for command in inherited]
     lines += ["", "Options, OPTION=VALUE (--cfg job prints every one with its value):"]
     frequent = () if inherited else FREQUENT
     lines += [_entry(name, meaning[name]) for name in (*frequent, *_values(own)) if name in meaning]
@@ -59,7 +60,8 @@ def write_help(config_name: str) -> str:
 
 
 def _examples() -> Iterator[str]:
-    commands = {example.format(**PROGRAMS): words for example, words in EXAMPLES.items()}
+    programs = {name: program(name) for name in verbs()}
+    commands = {example.format(**programs): words for example, words in EXAMPLES.items()}
     width = max(map(len, commands))
     for command, words in commands.items():
         yield f"  {command:<{width}}  # {words}"
@@ -102,10 +104,10 @@ def _entry(name: str, words: str) -> str:
 
 def _footer(config_name: str) -> Iterator[str]:
     yield "HYDRA_FULL_ERROR=1 shows tracebacks; --hydra-help has Hydra's own flags."
-    if config_name in SWEPT:
+    if swept(config_name):
         yield "-m runs each of several values, such as seed=0,1,2; hydra/launcher=joblib"
         yield "runs several at a time."
         yield "Completion by the tab key (bash, zsh, fish):"
-        yield f'  eval "$({PROGRAMS[config_name]} -sc install=bash)"'
+        yield f'  eval "$({program(config_name)} -sc install=bash)"'
     if (readme := CONF.parent / "README.md").is_file():
         yield f"Read on: {readme}, docs/ beside it"

@@ -9,13 +9,9 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 
 from fer_lightning.config import CONF
+from fer_lightning.config.verbs import program
 from fer_lightning.errors import UserError
 
-PROGRAMS = {
-    name: f"python -m fer_lightning {name}" for name in ("audit", "predict", "export", "stress", "app", "train", "eval")
-}
-PROGRAMS |= {name: f"python {name}.py" for name in ("train", "eval") if (CONF.parent / f"{name}.py").is_file()}
-SWEPT = ("train", "eval")  # those that give each job of a sweep a folder
 # What other programs call an option, where neither its name nor the schema's words tell.
 ALIASES = {
     **dict.fromkeys(("bs", "batchsize"), "data.batch_size"),
@@ -48,7 +44,7 @@ def check_flags(arguments: Sequence[str], config_name: str) -> None:
         value = found[2] or ("..." if following.startswith("-") or "=" in following else following)
         raise UserError(
             f"{argument} is no option: options are written NAME=VALUE, "
-            + (f"did you mean {option}={value}?" if option else f"see {PROGRAMS[config_name]} --help")
+            + (f"did you mean {option}={value}?" if option else f"see {program(config_name)} --help")
         )
 
 
@@ -57,7 +53,7 @@ def meant(key: str, known: Sequence[str], config_name: str) -> str:
     if key not in known and key in _meanings(config_name):
         return f" that a file of conf/ gives: write +{key}=... with the plus sign"
     close = close_to(key, known, config_name)
-    return f": did you mean {' or '.join(close[:3])}?" if close else f": see {PROGRAMS[config_name]} --help"
+    return f": did you mean {' or '.join(close[:3])}?" if close else f": see {program(config_name)} --help"
 
 
 def close_to(key: str, known: Sequence[str], config_name: str) -> list[str]:

@@ -1,56 +1,39 @@
-"""Open a page on this machine that says what a trained network sees in a photo: python -m fer_lightning app."""
+"""A page on this machine that shows what a trained network sees in a photo."""
 
 import logging
 from pathlib import Path
 from typing import Any
 
-import hydra
+from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-import fer_lightning.config.resolvers  # noqa: F401  registers what conf/ computes
-from fer_lightning.config import CONF
-from fer_lightning.errors import UserError
-from fer_lightning.launch.checks import check
-from fer_lightning.launch.entry import run
+from fer_lightning.config.verbs import verb
+from fer_lightning.launch.trained import training_faces
 from fer_lightning.signals import Interrupted
+from fer_lightning.use.app import Viewer
+from fer_lightning.use.model import load_model
+from fer_lightning.use.server import Uploads, listen, make_app, serve
 
 log = logging.getLogger(__name__)
 
 
-@hydra.main(version_base="1.3", config_path=str(CONF), config_name="app")
-def main(cfg: DictConfig) -> None:
-    """Serve the page until a signal such as Ctrl-C; nothing of a photo is written."""
-    check(cfg, "app")
-
-    from fer_lightning.use.server import listen, serve  # says first what is not installed
-
-    with listen(cfg.port) as place:  # before anything loads: another page may be there
-        app = _make(cfg)
-        log.info("the page: http://%s:%d (on this machine alone; Ctrl-C ends it)", *place.getsockname())
+@verb("app", "open a page on this machine that classifies photos and what a camera sees")
+def app(cfg: DictConfig) -> None:
+    """Serve the page until a signal such as Ctrl-C; no part of a photo is written."""
+    with listen(cfg.port) as socket:  # before the network is loaded, because the port may be taken
+        page = _make(cfg)
+        log.info("the page: http://%s:%d (on this machine alone; Ctrl-C ends it)", *socket.getsockname())
         try:
-            serve(app, place)
-        except Interrupted as ended:
-            ended.told = True  # there is nothing that could go on
+            serve(page, socket)
+        except Interrupted as interruption:
+            interruption.told = True  # there is no run to go on with
             log.info("the page is closed")
             raise
 
 
 def _make(cfg: DictConfig) -> Any:
-    """Load what the page needs and return it."""
-    from fer_lightning.data.readers import read_faces  # these need OpenCV, and a network torch
-    from fer_lightning.use.app import Viewer
-    from fer_lightning.use.model import load_model
-    from fer_lightning.use.server import Uploads, make_app
-
-    detector, model = hydra.utils.instantiate(cfg.detector), load_model(cfg.bundle)
-    try:
-        faces = read_faces(cfg.faces, cfg.paths.cache_dir, {}, model.image_size) if cfg.faces else None
-    except UserError as error:
-        raise UserError(f"faces={cfg.faces} cannot be used as a training's faces can by data.root: {error}") from None
-    viewer = Viewer(model, detector, cfg.neighbours, cfg.seconds, faces)
+    """Load the detector, the network and its training faces, and return the page's server."""
+    detector, model = instantiate(cfg.detector), load_model(cfg.bundle)
+    viewer = Viewer(model, detector, cfg.neighbours, cfg.seconds, training_faces(cfg, model.image_size))
     head = {"model": Path(cfg.bundle).name, "detector": detector.note, "certainty": str(model.calibration)}
     return make_app(Uploads(viewer, cfg.max_bytes, cfg.concurrency, cfg.seconds), head)
-
-
-if __name__ == "__main__":
-    run(main, "app")

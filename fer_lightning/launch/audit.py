@@ -1,42 +1,31 @@
-"""The audit as a command: options as for train.py."""
+"""The audit of the faces, with the options of a training."""
 
 import logging
 from pathlib import Path
 
-import hydra
+from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-import fer_lightning.config.resolvers  # noqa: F401  registers what conf/ computes
-from fer_lightning.config import CONF
-from fer_lightning.launch.checks import check
-from fer_lightning.launch.entry import run
+from fer_lightning.config.verbs import verb
+from fer_lightning.files import write_json
+from fer_lightning.report.audit import show, worst, write_files
+from fer_lightning.report.html import write_page
 
 log = logging.getLogger(__name__)
 
 
-@hydra.main(version_base="1.3", config_path=str(CONF), config_name="audit")
-def main(cfg: DictConfig) -> None:
+@verb("audit", "look at the faces before a training; takes options as train does")
+def audit(cfg: DictConfig) -> None:
     """Audit the faces and write audit.json, audit.html and audit.csv."""
-    check(cfg, "audit")
-
-    from fer_lightning.files import write_json
-    from fer_lightning.report.audit import show, worst, write_files  # here, so that refusals do not wait for pictures
-    from fer_lightning.report.html import write_page
-
-    datamodule = hydra.utils.instantiate(cfg.data)
-    found, folder = datamodule.audit, Path(cfg.paths.output_dir)
-    report = found.report()
-    show(found)
+    result, folder = instantiate(cfg.data).audit, Path(cfg.paths.output_dir)
+    report = result.report()
+    show(result)
     write_json(folder / "audit.json", report)
-    write_files(folder / "audit.csv", found)
-    content = {"report": report, "classes": found.faces.classes, "sections": worst(found)}
+    write_files(folder / "audit.csv", result)
+    content = {"report": report, "classes": result.faces.classes, "sections": worst(result)}
     write_page(folder / "audit.html", "audit.html", title="Audit", **content)
-    for logger in hydra.utils.instantiate(cfg.logger).values():
+    for logger in instantiate(cfg.logger).values():
         logger.log_hyperparams({"audit": report})
-        logger.log_metrics(found.figures())
+        logger.log_metrics(result.figures())
         logger.finalize("success")
     log.info("written: %s/audit.html, audit.json, audit.csv", folder)
-
-
-if __name__ == "__main__":
-    run(main, "audit")

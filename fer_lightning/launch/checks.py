@@ -2,6 +2,7 @@
 
 import logging
 import re
+import sys
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
@@ -17,6 +18,14 @@ from fer_lightning.runs.places import checkpoint_file
 log = logging.getLogger(__name__)
 
 SECRET = re.compile(r"(api_?key|secret|password|token|credentials?)$", re.IGNORECASE)
+
+
+def check_python() -> None:
+    """Refuse a Python that Hydra fails on."""
+    if sys.version_info >= (3, 14):
+        raise UserError(
+            f"Python {sys.version_info[0]}.{sys.version_info[1]} is too new for Hydra 1.3: use 3.11 to 3.13"
+        )
 
 
 def check_secrets(arguments: list[str]) -> None:

@@ -1,64 +1,100 @@
-"""What a Hydra entry point does around its task: options of an earlier run before it, one sentence for an error."""
+"""The start and the end of a Hydra verb: its options, its checks, its errors and its exit code."""
 
+import gc
 import os
 import sys
-from collections.abc import Callable
+from importlib import import_module
+from typing import Any
 
+import hydra
+from omegaconf import DictConfig
+
+import fer_lightning.config.resolvers  # noqa: F401  registers the functions that conf/ calls
+from fer_lightning.config import CONF
 from fer_lightning.config.suggestions import check_flags
-from fer_lightning.launch.checks import check_secrets
+from fer_lightning.config.verbs import AT_WORK, verbs
+from fer_lightning.launch.checks import check, check_python, check_secrets
 from fer_lightning.launch.claims import at_hand, release, withdraw
 from fer_lightning.launch.console import outlast_console
-from fer_lightning.launch.environment import check_python, rank
+from fer_lightning.launch.environment import rank
 from fer_lightning.launch.messages import explain
 from fer_lightning.launch.resume import resume_arguments
 from fer_lightning.signals import Interrupted, command, listen
 
-INHERITED = "FER_LIGHTNING_ERRORS"  # says to processes that Lightning starts that HYDRA_FULL_ERROR is ours
+INHERITED = "FER_LIGHTNING_ERRORS"  # tells the processes that Lightning starts that we set HYDRA_FULL_ERROR
 
 
-def run(task: Callable[[], object], config_name: str) -> None:
-    """Run a Hydra entry point; a user's mistake ends with one sentence and exit code 1, a signal with 128 + its number.
+class Task:
+    """A verb as Hydra calls it. Its module is imported after the check, so no refusal waits for torch."""
 
-    With HYDRA_FULL_ERROR=1 in the environment every error comes with its traceback instead. Where several processes
-    train, all but the main one run with ``hydra=follower``.
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.__module__ = verbs()[name].module  # Hydra names the job and its log file after it
+
+    def __call__(self, cfg: DictConfig) -> Any:
+        """Check the configuration and run the verb."""
+        check(cfg, self.name)
+        verb = verbs()[self.name]
+        gc.disable()  # nearly all that libraries define stays, and the search for garbage is slow
+        try:
+            module = import_module(verb.module)
+        finally:
+            gc.enable()
+        return getattr(module, verb.function)(cfg)
+
+
+def run(name: str) -> None:
+    """Run a Hydra verb. A mistake of the user ends with one sentence and exit code 1, a signal with 128 + its number.
+
+    With HYDRA_FULL_ERROR=1 in the environment every error has its traceback instead. Where several processes train,
+    all but the main one run with ``hydra=follower``.
     """
-    follower = ["hydra=follower"] if rank() else []
+    os.environ[AT_WORK] = name
+    process = rank()  # now, because Lightning changes the environment that says it
     listen()
     outlast_console()
-    if {"-h", "--help"} & set(sys.argv[1:]):
-        from fer_lightning.config.help import write_help  # here, for a mistyped choice needs no pydantic
+    if "-h" in sys.argv[1:] or "--help" in sys.argv[1:]:
+        from fer_lightning.config.help import write_help  # here, because a mistyped choice needs no pydantic
 
-        print(write_help(config_name))
+        print(write_help(name))
         return
     traced = os.environ.get("HYDRA_FULL_ERROR") == "1" and INHERITED not in os.environ
-    os.environ |= {"HYDRA_FULL_ERROR": "1"}  # Hydra hands its exceptions over instead of printing them
-    os.environ |= {} if traced else {INHERITED: "1"}
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises its exceptions instead of printing them
+    if not traced:
+        os.environ[INHERITED] = "1"
     try:
         check_python()
-        check_secrets(sys.argv[1:])
-        check_flags(sys.argv[1:], config_name)
-        # Hydra's parser takes no options in front of a flag that others follow.
-        given = sorted(sys.argv[1:], key=lambda one: one not in ("-m", "--multirun"))
-        sys.argv[1:] = [*resume_arguments(given), *follower]
-        task()
-        command.obey()  # what a library has caught
+        sys.argv[1:] = _arguments(sys.argv[1:], name)
+        if process:
+            sys.argv.append("hydra=follower")
+        hydra.main(version_base="1.3", config_path=str(CONF), config_name=name)(Task(name))()
+        command.obey()  # a signal whose exception a library has caught
     except Interrupted as interruption:
-        if follower:
+        if process:
             sys.exit(0)  # else Lightning's launcher would kill the main process at its work
         if (folder := at_hand()) is not None:
-            from fer_lightning.report.interrupted import tell  # here: --help need not wait for tables
+            from fer_lightning.report.interrupted import tell  # here, because --help needs no tables
 
             tell(interruption, folder)
         raise
     except Exception as error:
-        sentence = None if traced else explain(error, config_name)
-        if sentence is None:  # asked for, or a bug: its traceback is what helps
+        sentence = None if traced else explain(error, name)
+        if sentence is None:  # a bug, or asked for: show the traceback
             raise
-        sys.exit(f"error{f' in process {rank()}' * bool(follower)}: {sentence}")
+        sys.exit(f"error in process {process}: {sentence}" if process else f"error: {sentence}")
     finally:
-        if (ended := sys.exception()) is not None and not isinstance(ended, Interrupted):
+        if (ending := sys.exception()) is not None and not isinstance(ending, Interrupted):
             withdraw("run")
             withdraw("sweep")
         release()
         print(end="", flush=True)
         command.leaves = True
+
+
+def _arguments(arguments: list[str], name: str) -> list[str]:
+    """Return the command line for Hydra; refuse secrets and flags that it does not have."""
+    check_secrets(arguments)
+    check_flags(arguments, name)
+    # Hydra's parser takes no options in front of a flag that others follow.
+    arguments = sorted(arguments, key=lambda argument: argument not in ("-m", "--multirun"))
+    return resume_arguments(arguments)

@@ -1,14 +1,11 @@
 """Where a run happens: what must hold of the machine before torch is imported, its processes, its warnings."""
 
 import ctypes
-import gc
 import os
 import re
 import shutil
 import sys
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, requires, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -38,16 +35,6 @@ def quiet() -> None:
     warnings.filterwarnings("error", "Argument.* not valid", UserWarning)
 
 
-@contextmanager
-def importing() -> Iterator[None]:
-    """Look for no garbage while libraries are imported: nearly all that they define stays, and the search is slow."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
-
-
 def rank() -> int:
     """Return which process of a training this is; 0 is the main one, which alone writes and speaks.
 
@@ -62,14 +49,6 @@ def rank() -> int:
 def started_processes() -> int:
     """Return how many processes torchrun or srun has started for this training; 1 where neither has."""
     return int(os.environ.get("WORLD_SIZE") or os.environ.get("SLURM_STEP_NUM_TASKS") or 1)
-
-
-def check_python() -> None:
-    """Refuse a Python that Hydra fails on."""
-    if sys.version_info >= (3, 14):
-        raise UserError(
-            f"Python {sys.version_info[0]}.{sys.version_info[1]} is too new for Hydra 1.3: use 3.11 to 3.13"
-        )
 
 
 def check_packages() -> None:

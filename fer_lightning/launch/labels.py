@@ -1,4 +1,4 @@
-"""The labels that a run does not believe, as a command: faces and network put together again from a checkpoint."""
+"""The labels of a run's training folder that its network does not believe."""
 
 from pathlib import Path
 
@@ -6,23 +6,33 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.utils import instantiate
 
-import fer_lightning.config.resolvers  # noqa: F401  registers what conf/ computes
+import fer_lightning.config.resolvers  # noqa: F401  registers the functions that conf/ calls
 from fer_lightning.config import CONF
+from fer_lightning.config.verbs import verb
 from fer_lightning.data.classes import check_same, classes_of
 from fer_lightning.errors import UserError
 from fer_lightning.runs.command import quoted
 
 
+@verb(
+    "labels",
+    "list the labels of the training folder that a run's network does not believe",
+    {
+        "run": {"metavar": "RUN", "help": "folder of a run"},
+        "--output": {"help": "folder of labels.html and labels.csv; RUN unless given"},
+        "--root": {"help": "folder, .zip or .csv of the faces, where they are no longer at the run's data.root"},
+    },
+)
 def labels(run: Path, output: Path | None, root: str | None) -> None:
-    """Judge the labels of a run's training folder, write labels.html and labels.csv, and say how many are doubted.
+    """Judge the labels of a run's training folder and write labels.html and labels.csv.
 
     Args:
         run: The run's folder.
-        output: Folder of the files; the run's if None.
-        root: Where the faces lie now, in place of the run's data.root; None where they have not moved.
+        output: Folder of the files; None for the run's.
+        root: Where the faces are now; None for the run's data.root.
 
     Raises:
-        UserError: If the folder holds no checkpoint, it cannot be read, or the faces cannot.
+        UserError: If the run has no checkpoint, or the checkpoint or the faces cannot be read.
     """
     checkpoint = run / "checkpoints" / "best.ckpt"
     if not checkpoint.is_file():
@@ -34,19 +44,19 @@ def labels(run: Path, output: Path | None, root: str | None) -> None:
     from fer_lightning.use.doubts import summary, write_labels
     from fer_lightning.use.judgement import judge
 
-    moved = [] if root is None else [f"data.root={quoted(Path(root))}"]
+    overrides = read_overrides(str(checkpoint))
+    if root is not None:
+        overrides.append(f"data.root={quoted(Path(root))}")
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        cfg = compose("eval", overrides=[*read_overrides(str(checkpoint)), *moved])
+        cfg = compose("eval", overrides=overrides)
     check_values(cfg, "eval", carrier=str(checkpoint))
     datamodule, model = instantiate(cfg.data), instantiate(cfg.model)
-    saved = load(str(checkpoint), "checkpoint")
-    source = f"checkpoint={checkpoint}"
+    saved, source = load(str(checkpoint), "checkpoint"), f"checkpoint={checkpoint}"
     check_same(classes_of(saved[KEY], source), datamodule.faces.classes, source)
-    weights = saved["state_dict"]
-    check_weights(model, weights, source)
-    model.load_state_dict(weights)
-    found = judge(model.eval(), model.classifier, datamodule.partition, datamodule.audit)
+    check_weights(model, saved["state_dict"], source)
+    model.load_state_dict(saved["state_dict"])
+    judgement = judge(model.eval(), model.classifier, datamodule.partition, datamodule.audit)
     folder = output or run
-    write_labels(folder, run.absolute().name, found, datamodule.audit)
-    print("\n".join([*summary(found, datamodule.audit), f"written: {folder}/labels.html, labels.csv"]))
+    write_labels(folder, run.absolute().name, judgement, datamodule.audit)
+    print("\n".join([*summary(judgement, datamodule.audit), f"written: {folder}/labels.html, labels.csv"]))

@@ -14,12 +14,12 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from fer_lightning.config import CONF
-from fer_lightning.config.suggestions import SWEPT, known_keys, meant, no_choice
+from fer_lightning.config.suggestions import known_keys, meant, no_choice
+from fer_lightning.config.verbs import program_at_work, swept
 from fer_lightning.errors import UserError, install_command
 from fer_lightning.launch.claims import at_hand, lost
 from fer_lightning.launch.environment import no_device, torch_build, torchvision_mismatch
 from fer_lightning.names import printable
-from fer_lightning.runs.command import program
 
 # Functions of Hydra's that run a job, take its result from another process, or send it there.
 STARTED = {"run_job", "return_value", "launch"}
@@ -145,7 +145,9 @@ def _explain_hydra(error: Exception, config_name: str) -> str:
     if match := re.search(r"Could not find '([\w/]+)/([^'/]+)'", text):
         return no_choice(match[1], match[2], re.findall(r"^\t([\w-]+)$", text, re.MULTILINE))
     if match := re.search(r"Ambiguous value for argument '(.+)'", text):
-        sweep = f"add -m for a run with each of them ({program()} -m {match[1]}); " if config_name in SWEPT else ""
+        sweep = (
+            f"add -m for a run with each of them ({program_at_work()} -m {match[1]}); " if swept(config_name) else ""
+        )
         return (
             f"{match[1]} gives several values: {sweep}a list stands in brackets, and quotes around what holds a comma, "
             "such as 'data.root=\"a,b.zip\"'"

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from fer_lightning.config.verbs import verb
 from fer_lightning.errors import UserError
 from fer_lightning.report.statistics import compare
 from fer_lightning.runs.record import Run
@@ -52,6 +53,11 @@ def in_words(result: Mapping[str, Any]) -> str:
     )
 
 
+@verb(
+    "compare",
+    "compare two runs on the same test faces",
+    {"folders": {"nargs": 2, "metavar": "RUN", "help": "folder of a run"}},
+)
 def print_comparison(folders: Sequence[Path]) -> None:
     """Print how two runs differ.
 

@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from matplotlib.figure import Figure
 
+from fer_lightning.config.verbs import program, verb
 from fer_lightning.files import write_text
 from fer_lightning.report.board import board
 from fer_lightning.report.doctor import diagnose
@@ -36,6 +37,14 @@ TITLES = {  # of figures that are drawn during the test
 DASHES = {"-": "", "--": "7 3", ":": "2 3", "-.": "8 3 2 3"}  # a line of matplotlib's -> an SVG's
 
 
+@verb(
+    "report",
+    "write report.html and figures/ of runs and sweeps again",
+    {
+        "folders": {"nargs": "+", "metavar": "FOLDER", "help": "folder of a run or of a sweep"},
+        "--output": {"help": "folder of the report; the first FOLDER unless given"},
+    },
+)
 def report(folders: Sequence[Path], output: Path | None) -> None:
     """Write the report of the runs in or below some folders, and say where.
 
@@ -116,10 +125,11 @@ def _rows(entries: Sequence[Contender], objective: str, folder: Path) -> Iterato
 
 def command(run: Run) -> str:
     """Return the command that repeats a run."""
-    script = "eval.py" if any(override.startswith("checkpoint=") for override in run.overrides) else "train.py"
+    name = "eval" if any(override.startswith("checkpoint=") for override in run.overrides) else "train"
     # These make a sweep of one run: what they sweep stands among the overrides, the rest is theirs to say.
     sweeping = any(override.startswith(("experiment=", "hparams_search=")) for override in run.overrides)
-    return shlex.join(["python", script, *run.overrides, *(["hydra.mode=RUN"] if sweeping else [])])
+    options = [*run.overrides, "hydra.mode=RUN"] if sweeping else run.overrides
+    return f"{program(name)} {shlex.join(options)}".rstrip()
 
 
 def _images(plot: Plot, folder: Path, runs: Sequence[Run]) -> list[str]:

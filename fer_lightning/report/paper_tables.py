@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import fmean
 
+from fer_lightning.config.verbs import program, verb
 from fer_lightning.errors import UserError
 from fer_lightning.files import write_csv, write_text
 from fer_lightning.report.table import gather, markdown
@@ -44,7 +45,7 @@ def collect(folders: Sequence[Path]) -> list[Run]:
     if not runs:
         raise UserError(
             f"no completed run lies under {', '.join(map(str, folders))}: "
-            "run python train.py experiment=paper_table4 first"
+            f"run {program('train')} experiment=paper_table4 first"
         )
     sources = {str(run.record.data) for run in runs}
     if len(sources) > 1:
@@ -136,6 +137,11 @@ def _time(seconds: float) -> str:
     return f"{int(seconds // 60)} min {int(seconds % 60)} s"
 
 
+@verb(
+    "tables",
+    "fill tables 4 and 6 of the paper from runs",
+    {"folders": {"nargs": "+", "metavar": "FOLDER", "help": "folder of runs or sweeps"}},
+)
 def tables(folders: Sequence[Path]) -> None:
     """Print the two tables, and write them into the first folder.
 

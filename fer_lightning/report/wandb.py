@@ -9,6 +9,7 @@ import numpy as np
 import wandb
 from omegaconf import DictConfig
 
+from fer_lightning.config.verbs import verb
 from fer_lightning.errors import UserError, install_command
 from fer_lightning.report.board import option_scores
 from fer_lightning.report.html import unpng
@@ -206,6 +207,14 @@ def sweep_report(entity: str, project: str, sweep: str) -> Any:
     )
 
 
+@verb(
+    "dashboard",
+    "make a view and a report of a sweep in W&B (extra dashboard)",
+    {
+        "project": {"metavar": "ENTITY/PROJECT"},
+        "sweep": {"metavar": "SWEEP", "help": "name of the sweep's folder, which is its W&B group"},
+    },
+)
 def dashboard(project: str, sweep: str) -> None:
     """Save a view and a report of a sweep in W&B and print their addresses.
 

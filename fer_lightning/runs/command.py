@@ -1,10 +1,11 @@
 """The command line that goes on with a run or a sweep, and the options that it began with."""
 
 import shlex
-import sys
 from pathlib import Path
 
 from omegaconf import OmegaConf
+
+from fer_lightning.config.verbs import program_at_work
 
 OPTIONS = Path(".hydra", "overrides.yaml")  # what a run or sweep began with
 WHOLE = {"wrap": False}  # log.info(..., extra=WHOLE): a line to copy, which the console leaves in one piece
@@ -37,7 +38,7 @@ def command(folder: Path) -> str:
     option = f"resume_from={quoted(folder)}" if sweep is None else f"sweep.resume={quoted(sweep)}"
     readable = not set(option) & set('"$`\\!')
     shown = option if "'" not in option else f'"{option}"' if readable else shlex.quote(option)
-    return f"{program()} {shown}"
+    return f"{program_at_work()} {shown}"
 
 
 def with_seeds(folder: Path, options: list[str]) -> str:
@@ -46,14 +47,7 @@ def with_seeds(folder: Path, options: list[str]) -> str:
     if is_sweep(folder.parent):
         return f"{command(folder)} {seeds}"
     own = [option for option in options if key(option) not in ("seed", "resume_from")]
-    return " ".join([program(), "-m", *map(shlex.quote, own), seeds])
-
-
-def program() -> str:
-    """Return how the command at hand was started."""
-    script = Path(sys.argv[0])
-    ours = script.absolute().is_relative_to(Path(__file__).parents[1])  # started with python -m
-    return f"python {f'-m fer_lightning {script.stem}' if ours else script.name}"
+    return " ".join([program_at_work(), "-m", *map(shlex.quote, own), seeds])
 
 
 def quoted(path: Path) -> str:

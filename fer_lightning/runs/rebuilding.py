@@ -11,6 +11,7 @@ from torch import nn
 
 from fer_lightning.config import CONF
 from fer_lightning.config.overrides import plain
+from fer_lightning.config.verbs import program
 from fer_lightning.data.classes import classes_of
 from fer_lightning.errors import UserError
 from fer_lightning.models.certainty import read_calibration
@@ -85,7 +86,7 @@ def own_part(node: str, saved: Mapping, source: str) -> dict[str, Any]:
     settings = saved.get("hyper_parameters")
     config = settings.get(node) if isinstance(settings, dict) else None
     if not isinstance(config, dict):
-        raise UserError(f"{source} does not say what its {node} is: python eval.py can still score it")
+        raise UserError(f"{source} does not say what its {node} is: {program('eval')} can still score it")
     own = [OmegaConf.select(OmegaConf.load(path), "_target_") for path in (CONF / node).glob("*.yaml")]
     target, arguments = config.get("_target_"), {name: config[name] for name in config.keys() - {"_target_"}}
     if not plain(target) or target not in own or not plain(arguments):

@@ -6,13 +6,15 @@ import sys
 import tomllib
 import zipfile
 from collections import namedtuple
+from unittest.mock import Mock
 
 import pytest
 from hydra.errors import InstantiationException
+from omegaconf import OmegaConf
 
 from fer_lightning.errors import UserError
-from fer_lightning.launch import environment, messages
-from fer_lightning.launch.environment import Build, check_gpu, importing, torch_build
+from fer_lightning.launch import entry, environment, messages
+from fer_lightning.launch.environment import Build, check_gpu, torch_build
 from fer_lightning.launch.messages import diagnose, explain
 from tests.conftest import ROOT, options
 
@@ -48,10 +50,12 @@ def test_a_gpu_that_cannot_be_is_told_without_torch(monkeypatch):
     check_gpu("gpu")
 
 
-def test_garbage_is_looked_for_again_once_the_libraries_are_imported():
-    with importing():
-        assert not gc.isenabled()
-    assert gc.isenabled()
+def test_garbage_is_looked_for_again_once_a_verb_is_imported(monkeypatch):
+    task, enabled = entry.Task("train"), []
+    monkeypatch.setattr(entry, "check", lambda *_: None)
+    monkeypatch.setattr(entry, "import_module", lambda _: enabled.append(gc.isenabled()) or Mock())
+    task(OmegaConf.create())
+    assert (enabled, gc.isenabled()) == ([False], True)
 
 
 FAST = options("small", "plain", "debug=fast")

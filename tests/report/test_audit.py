@@ -2,7 +2,6 @@
 
 import csv
 import json
-import sys
 from dataclasses import replace
 
 import numpy as np
@@ -119,7 +118,6 @@ def test_faces_of_one_split_are_audited_too(faces, tmp_path):
 
 
 def test_command_writes_page_numbers_and_files(run_here, tmp_path, monkeypatch):
-    monkeypatch.delitem(sys.modules, "fer_lightning.launch.audit", raising=False)  # it is run as a script
     options = ("data.drawn.count=200", "logger=csv", "hydra.run.dir=out")
     done = run_here("fer_lightning/__main__.py", "audit", *options)
     assert done.code == 0, done.text

@@ -16,7 +16,7 @@ from fer_lightning.runs.command import command, key, read_options
         ("train.py", "python train.py resume_from=/logs/run"),
         ("/somewhere/train.py", "python train.py resume_from=/logs/run"),
         (
-            f"{Path(fer_lightning.__file__).parent}/launch/train.py",
+            f"{Path(fer_lightning.__file__).parent}/__main__.py",
             "python -m fer_lightning train resume_from=/logs/run",
         ),
     ],

@@ -235,7 +235,6 @@ def app(run_here, monkeypatch):
     """Run the command."""
 
     def execute(*arguments: str):
-        monkeypatch.delitem(sys.modules, "fer_lightning.launch.app", raising=False)  # it is run as a script
         return run_here("fer_lightning/__main__.py", "app", *arguments, "hydra.run.dir=out")
 
     return execute

@@ -22,7 +22,6 @@ def export(run_here, monkeypatch, checkpoint):
     """Run the command."""
 
     def execute(*arguments: str):
-        monkeypatch.delitem(sys.modules, "fer_lightning.launch.export", raising=False)  # it is run as a script
         return run_here("fer_lightning/__main__.py", "export", f"checkpoint={checkpoint}", *arguments)
 
     return execute

@@ -2,7 +2,6 @@
 
 import csv
 import json
-import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -35,7 +34,6 @@ def predict(run_here, monkeypatch):
     """Run the command."""
 
     def execute(*arguments: str):
-        monkeypatch.delitem(sys.modules, "fer_lightning.launch.predict", raising=False)  # it is run as a script
         return run_here("fer_lightning/__main__.py", "predict", *arguments)
 
     return execute

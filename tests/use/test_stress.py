@@ -3,7 +3,6 @@
 import csv
 import json
 import shutil
-import sys
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -34,7 +33,6 @@ def stress(run_here, monkeypatch, checkpoint, tmp_path):
     write_record(run, replace(read_record(run), data="drawn faces", leaks="", test_faces=1))
 
     def execute(*arguments: str):
-        monkeypatch.delitem(sys.modules, "fer_lightning.launch.stress", raising=False)  # it is run as a script
         return run_here("fer_lightning/__main__.py", "stress", "paths.cache_dir=cache", *arguments)
 
     return execute

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any, get_args, get_origin
 
 from fer_lightning.config import CONF
+from fer_lightning.config.verbs import verb
 from fer_lightning.errors import UserError
 from fer_lightning.kinds import Node, Other
 from fer_lightning.launch.schema.commands import Eval
@@ -43,6 +44,11 @@ def _nodes(annotation: Any) -> Iterator[type[Node]]:
             yield from _nodes(part)
 
 
+@verb(
+    "schema",
+    "print a JSON schema of the configuration, by which editors complete and check YAML files",
+    {"node": {"nargs": "?", "metavar": "GROUP", "help": "of the files in conf/GROUP; without it of all options"}},
+)
 def print_schema(node: str | None) -> None:
     """Print the JSON schema of a configuration, or of the files of one group of ``conf/``.
 
