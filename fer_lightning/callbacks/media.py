@@ -116,7 +116,7 @@ class Media(Callback):
         worst = worst[votes[worst] >= 0]
         if not len(worst):
             return
-        found = module.classifier.explain(torch.from_numpy(outputs["embeddings"][worst]).to(module.device))
+        found = module.classifier.decide(torch.from_numpy(outputs["embeddings"][worst]).to(module.device)).neighbours
         for number, at in enumerate(worst):
             near = []
             if found is not None:

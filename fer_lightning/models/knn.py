@@ -1,4 +1,4 @@
-"""Exact k-NN on unit vectors, with its gallery inside."""
+"""The k-NN classifier, with its gallery of unit vectors."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -10,26 +10,26 @@ from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
 from fer_lightning.errors import UserError
-from fer_lightning.models.classifiers import NORM, QUERIES, Classifier, Decision, Neighbours
-from fer_lightning.models.search import nearest
+from fer_lightning.models.classifiers import QUERIES, Classifier, Decision, Neighbours, join
+from fer_lightning.models.neighbours import nearest
 
 log = logging.getLogger(__name__)
 
-SMALL_K = (1, 3, 5, 9, 15, 30, 60, 120)  # values of k that are tried for a smaller gallery
-HELD_IN = 1000  # gallery faces that the k-NN classifier finds the class of among the rest
+SMALL_K = (1, 3, 5, 9, 15, 30, 60, 120)  # candidates for k in a smaller gallery
+HELD_IN = 1000  # gallery faces that ``held_in_accuracy`` classifies by the others
 
 
-def _take_own_k(classifier: nn.Module, state_dict: dict[str, Any], prefix: str, *_: Any) -> None:
-    """Let a checkpoint from before k was saved leave it as it is."""
+def _keep_configured_k(classifier: nn.Module, state_dict: dict[str, Any], prefix: str, *_: Any) -> None:
+    """Keep the configured k when an old checkpoint does not contain one."""
     state_dict.setdefault(f"{prefix}_extra_state", classifier.get_extra_state())
 
 
 class KNNClassifier(Classifier):
-    """Vote among the ``k`` gallery faces that are most similar to the query.
+    """Classifier by a vote of the ``k`` gallery faces that are most similar to the query.
 
-    Search is exact and gives the same answer on every device. Its rules for ties: faces whose cosine
-    similarities agree to 2**-20 count as equally near, and the one earlier in the gallery goes first; classes
-    with equal votes are ranked by their nearest face.
+    The search is exact and gives the same answer on every device. Ties: faces whose cosine similarities agree to 2**-20
+    count as equally near, and the earlier one in the gallery goes first. Of classes with equal votes, the one with the
+    nearest face wins.
 
     Args:
         k: Number of neighbours; a smaller gallery votes as a whole. None: the one that ``choose`` finds best, which is
@@ -69,18 +69,18 @@ class KNNClassifier(Classifier):
         self.temperature = temperature
         self.register_buffer("gallery", torch.empty(0, embedding_size))
         self.register_buffer("gallery_labels", torch.empty(0, dtype=torch.int64))
-        self.register_load_state_dict_pre_hook(_take_own_k)
+        self.register_load_state_dict_pre_hook(_keep_configured_k)
 
     @torch.no_grad()
     def choose(self, queries: Tensor, labels: Tensor) -> dict[str, float]:
-        """Search once for the largest candidate, vote with each, and keep the best where k is not given.
+        """Score every candidate, and take the best as k if no k is configured (of equals the smallest).
 
         Args:
             queries: (B, D) floating, norm 1, of faces that are not in the gallery.
             labels: (B,) int64.
 
         Returns:
-            The accuracy of each candidate, and the k that is used from here on. Of equal ones the smallest is kept.
+            ``accuracy_k<candidate>`` from 0 to 1, and the ``k`` in use.
         """
         accuracies = self._accuracies(queries, labels, self.candidates)
         if not self.fixed:
@@ -97,57 +97,55 @@ class KNNClassifier(Classifier):
         return {"k": self.k}
 
     def get_extra_state(self) -> Tensor:
-        """Return k, which may have been chosen, for the checkpoint."""
+        """Return k for the checkpoint: ``choose`` may have changed it."""
         return torch.tensor(self.k)
 
     def set_extra_state(self, state: Tensor) -> None:
-        """Take a k that was chosen; one that was given stays."""
+        """Take the saved k if no k is configured."""
         if not self.fixed:
             self.k = int(state)
 
     def learn(self, embeddings: Tensor, labels: Tensor) -> None:
-        """Take the faces as the gallery."""
-        if self.k > len(labels) != len(self.gallery):  # said once of a gallery that is made again and again
+        """Store the faces as the gallery."""
+        if self.k > len(labels) != len(self.gallery):  # warn once about galleries of the same size
             log.warning("classifier.k=%d exceeds the gallery of %d faces: all of them vote", self.k, len(labels))
         self.gallery, self.gallery_labels = embeddings, labels
 
+    def known(self) -> tuple[Tensor, Tensor]:
+        """Return the gallery: embeddings (N, D) and labels (N,)."""
+        return self.gallery, self.gallery_labels
+
+    def classify(self, queries: Tensor) -> Decision:
+        """Return the decision by the vote of the neighbours."""
+        neighbours = _search(queries, self.gallery, self.gallery_labels, self.k)
+        return Decision(*self._vote(neighbours), neighbours)
+
     def flaw(self, state: Mapping[str, Tensor]) -> str | None:
-        """Look at the faces of the gallery and their classes, and at a k that was chosen."""
+        """Return a fault of the lengths, the labels or k, or None."""
         gallery, labels, k = state["gallery"], state["gallery_labels"], state.get("_extra_state", torch.tensor(self.k))
         if len(gallery) != len(labels):
             return f"gallery has {len(gallery)} faces and {len(labels)} labels"
-        if ((gallery.float().norm(dim=1) - 1).abs() > NORM).any():
-            return "gallery holds a vector whose norm is not 1"
         if labels.min() < 0 or labels.max() >= self.num_classes:
             return f"gallery_labels are outside 0 to {self.num_classes - 1}"
         if k.dtype != torch.int64 or k.numel() != 1 or int(k) < 1:
             return "k is no whole number above 0"
         return None
 
-    def known(self) -> tuple[Tensor, Tensor]:
-        """Return the gallery."""
-        return self.gallery, self.gallery_labels
-
-    def classify(self, queries: Tensor) -> Decision:
-        """Count the votes of the neighbours."""
-        neighbours = _search(queries, self.gallery, self.gallery_labels, self.k)
-        return Decision(*self._vote(neighbours), neighbours)
-
     @torch.no_grad()
     def held_in_accuracy(self) -> float:
-        """Return how many of up to ``HELD_IN`` gallery faces the rest of the gallery classifies rightly."""
+        """Return the accuracy on up to ``HELD_IN`` gallery faces, classified by the rest of the gallery."""
         size = len(self.gallery)
         sample = torch.zeros(size, dtype=torch.bool, device=self.gallery.device)
         sample[torch.from_numpy(np.random.default_rng(0).permutation(size)[: min(HELD_IN, size // 4)])] = True
         rest, labels = self.gallery[~sample], self.gallery_labels[~sample]
-        predictions, _ = self._vote(_nearest(self.gallery[sample], rest, labels, self.k))
+        predictions, _ = self._vote(_search_all(self.gallery[sample], rest, labels, self.k))
         return (predictions == self.gallery_labels[sample]).float().mean().item()
 
     def _accuracies(self, queries: Tensor, labels: Tensor, candidates: Sequence[int]) -> dict[int, float]:
         """Return the accuracy with each candidate for k, from one search for the largest."""
         if not candidates:
             return {}
-        nearest_faces = _nearest(queries, self.gallery, self.gallery_labels, max(candidates))
+        nearest_faces = _search_all(queries, self.gallery, self.gallery_labels, max(candidates))
         accuracies = {}
         for k in candidates:
             neighbours = Neighbours(*(values[:, :k] for values in nearest_faces))
@@ -155,30 +153,30 @@ class KNNClassifier(Classifier):
         return accuracies
 
     def _vote(self, neighbours: Neighbours) -> tuple[Tensor, Tensor]:
+        """Return labels (B,) int64 and shares of the vote (B, C) float32."""
         _, similarities, labels = neighbours  # (B, K)
         if self.weights == "uniform":
             weights = torch.ones_like(similarities)
         else:  # relative to the nearest face, so that no exponential overflows
             weights = ((similarities - similarities[:, :1]) / self.temperature).exp()
         votes = (one_hot(labels, self.num_classes) * weights.unsqueeze(2)).sum(dim=1)  # (B, C)
-        # Neighbours come nearest first, so the first whose class has the most votes decides a tie.
+        # The nearest neighbour whose class has the most votes wins a tie.
         leads = votes.gather(1, labels) == votes.amax(dim=1, keepdim=True)  # (B, K)
         winner = labels.gather(1, leads.int().argmax(dim=1, keepdim=True)).squeeze(1)
         return winner, (votes / weights.sum(dim=1, keepdim=True)).float()
 
 
-def _nearest(queries: Tensor, gallery: Tensor, labels: Tensor, k: int) -> Neighbours:
-    """Return the k rows of a gallery (N, D), or all, that are most similar to each of queries (B, D), all of norm 1."""
-    found = (_search(chunk, gallery, labels, k) for chunk in queries.split(QUERIES))
-    return Neighbours(*map(torch.cat, zip(*found, strict=True)))
-
-
 def _search(queries: Tensor, gallery: Tensor, labels: Tensor, k: int) -> Neighbours:
-    """Return what ``_nearest`` does, for up to ``QUERIES`` queries."""
+    """Return the k faces of a gallery (N, D) nearest to each of up to ``QUERIES`` queries (B, D)."""
     indices, similarities = nearest(queries, gallery, k)
     return Neighbours(indices, similarities, labels[indices])
 
 
+def _search_all(queries: Tensor, gallery: Tensor, labels: Tensor, k: int) -> Neighbours:
+    """Return the neighbours of any number of queries; see ``_search``."""
+    return join([_search(batch, gallery, labels, k) for batch in queries.split(QUERIES)])
+
+
 def _best(accuracies: Mapping[int, float]) -> int:
-    """Return the k of the highest accuracy, the smallest of equal ones."""
+    """Return the k of the highest accuracy; of equals the smallest."""
     return min(accuracies, key=lambda k: (-accuracies[k], k))

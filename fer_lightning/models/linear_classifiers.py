@@ -1,4 +1,4 @@
-"""Classifiers whose score of a class is linear in the embedding: nearest class mean, logistic regression."""
+"""Classifiers with a linear score per class: nearest class mean and logistic regression."""
 
 from abc import abstractmethod
 from collections.abc import Mapping
@@ -8,13 +8,13 @@ from torch import Tensor
 from torch.nn.functional import linear, normalize
 
 from fer_lightning.errors import UserError
-from fer_lightning.models.classifiers import NORM, Classifier, Decision
+from fer_lightning.models.classifiers import Classifier, Decision
 
-NEVER = torch.finfo(torch.float32).min  # score of a class without a face: finite, so that it can be saved
+LOWEST = torch.finfo(torch.float32).min  # score of a class without a face: finite, as saved numbers have to be
 
 
 class ScoringClassifier(Classifier):
-    """Score each class linearly; the votes are the softmax of the scores.
+    """Classifier by one linear score per class. The votes are the softmax of the scores.
 
     Args:
         num_classes: Number of classes C.
@@ -23,7 +23,7 @@ class ScoringClassifier(Classifier):
 
     weight: Tensor  # (C, D) float32
     bias: Tensor  # (C,) float32
-    held_in: Tensor  # (1,) float32, accuracy on the faces that were fitted
+    held_in: Tensor  # (1,) float32, accuracy on the fitted faces
 
     def __init__(self, num_classes: int, embedding_size: int) -> None:
         super().__init__(num_classes, embedding_size)
@@ -33,38 +33,36 @@ class ScoringClassifier(Classifier):
 
     @abstractmethod
     def solve(self, embeddings: Tensor, labels: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
-        """Return weights (P, D) and biases (P,) for the P classes that have a face, ``present`` in rising order."""
+        """Return weights (P, D) and biases (P,) for the P classes with a face, ``present`` (P,) in rising order."""
 
     def learn(self, embeddings: Tensor, labels: Tensor) -> None:
-        """Keep the scores' weights, and how well they do on the faces that they come from."""
+        """Store the weights of the scores and the accuracy on these faces."""
         present = labels.unique()
         weight, bias = self.solve(embeddings, labels, present)
         self.weight = embeddings.new_zeros(self.num_classes, self.embedding_size)
-        self.bias = embeddings.new_full((self.num_classes,), NEVER)
+        self.bias = embeddings.new_full((self.num_classes,), LOWEST)
         self.weight[present], self.bias[present] = weight.to(embeddings), bias.to(embeddings)
         self.held_in = (self.classify(embeddings).labels == labels).float().mean().reshape(1)
 
     def classify(self, queries: Tensor) -> Decision:
-        """Take the class with the highest score."""
+        """Return the class with the highest score and the softmax of the scores."""
         scores = linear(queries.to(self.weight), self.weight, self.bias)  # (B, C)
         return Decision(scores.argmax(dim=1), scores.softmax(dim=1), None)
 
     def flaw(self, state: Mapping[str, Tensor]) -> str | None:
-        """Look for one row a class, of which one at least has a face."""
-        weight, bias, held_in = state["weight"], state["bias"], state["held_in"]
-        if (len(weight), len(bias), len(held_in)) != (self.num_classes, self.num_classes, 1):
+        """Return a fault of the lengths, or None."""
+        lengths = [len(state[name]) for name in ("weight", "bias", "held_in")]
+        if lengths != [self.num_classes, self.num_classes, 1]:
             return f"weight, bias and held_in are not of {self.num_classes} classes"
-        if not 0 <= held_in.item() <= 1:
-            return "held_in is no share"
-        return "bias names no class that has a face" if (bias == NEVER).all() else None
+        return None
 
     def held_in_accuracy(self) -> float:
-        """Return the accuracy on the faces that were fitted, as it was found then."""
+        """Return the accuracy on the fitted faces, measured by ``learn``."""
         return self.held_in.item()
 
 
 class PrototypeClassifier(ScoringClassifier):
-    """Take the class whose mean embedding is most similar, by the cosine.
+    """Classifier by the class whose mean embedding is most similar (cosine).
 
     Args:
         temperature: Divisor of the cosine similarity in the votes.
@@ -79,21 +77,13 @@ class PrototypeClassifier(ScoringClassifier):
         self.temperature = temperature
 
     def solve(self, embeddings: Tensor, labels: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the direction of each class's mean."""
+        """Return the normalised class means over the temperature, and biases of 0."""
         means = torch.stack([embeddings[labels == label].mean(dim=0) for label in present])  # (P, D)
         return normalize(means, dim=1) / self.temperature, means.new_zeros(len(present))
 
-    def flaw(self, state: Mapping[str, Tensor]) -> str | None:
-        """Look also for directions of one norm, that of the temperature they were fitted with."""
-        if words := super().flaw(state):
-            return words
-        norms = state["weight"][state["bias"] != NEVER].float().norm(dim=1)
-        equal = norms.min() > 0 and norms.max() < (1 + NORM) * norms.min()
-        return None if equal else "weight holds directions of several norms"
-
 
 class LinearClassifier(ScoringClassifier):
-    """Classify by multinomial logistic regression on the embeddings, scikit-learn's.
+    """Classifier by scikit-learn's multinomial logistic regression on the embeddings.
 
     Args:
         inverse_regularization: scikit-learn's ``C``; smaller means smaller weights.
@@ -113,15 +103,15 @@ class LinearClassifier(ScoringClassifier):
         self.max_iter = max_iter
 
     def solve(self, embeddings: Tensor, labels: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the weights of the regression."""
+        """Return the weights and biases of the regression."""
         from sklearn.linear_model import LogisticRegression  # slow to import
 
         weight, bias = embeddings.new_zeros(len(present), self.embedding_size), embeddings.new_zeros(len(present))
-        if len(present) == 1:  # nothing to tell apart
+        if len(present) == 1:  # nothing to learn
             return weight, bias
         regression = LogisticRegression(C=self.inverse_regularization, max_iter=self.max_iter)
         regression.fit(embeddings.double().cpu().numpy(), labels.cpu().numpy())
-        first = len(present) - len(regression.coef_)  # of two classes it keeps the second's weights alone
+        first = len(present) - len(regression.coef_)  # of two classes it has the weights of the second only
         weight[first:] = torch.from_numpy(regression.coef_)
         bias[first:] = torch.from_numpy(regression.intercept_)
         return weight, bias

@@ -25,7 +25,7 @@ from fer_lightning.data.readers import read_faces
 from fer_lightning.errors import UserError
 from fer_lightning.launch.resume import resume_arguments
 from fer_lightning.models.module import Batch
-from fer_lightning.models.weights import check_weights
+from fer_lightning.models.network import check_weights
 from fer_lightning.runs.checkpoints import KEY, load, load_for_trainer, load_resumable, newest
 from fer_lightning.runs.rebuilding import take_weights
 from tests.conftest import ROOT, make_tree, options
@@ -148,11 +148,9 @@ def test_each_kind_of_damage_is_found_and_named(run, tmp_path, caplog):
         ((("pytorch-lightning_version",), "99.0"), "written by Lightning '99.0'"),
         ((("pytorch-lightning_version",), ["2"]), "written by Lightning"),
         ((BIAS, lambda bias: bias * NAN), "not finite"),
-        ((BIAS, lambda bias: bias.long()), "torch.int64, which no training saves"),
         ((BIAS, lambda bias: bias[:5]), "holds another network"),
         ((BIAS, GONE), "holds another network"),
         ((GALLERY, lambda gallery: gallery * NAN), "gallery is not finite"),
-        ((GALLERY, lambda gallery: gallery * 1e14), "norm is not 1"),
         ((GALLERY, lambda gallery: gallery.half()), "gallery is torch.float16"),
         ((GALLERY, lambda gallery: gallery.long()), "gallery is torch.int64"),
         ((GALLERY, lambda gallery: gallery[:, :5]), r"not (N, 128)"),
@@ -202,21 +200,16 @@ def test_a_checkpoint_from_before_the_first_validation_goes_on_but_is_not_scored
 def test_scores_of_a_class_are_looked_at_too(make_cfg, head):
     """Fault 82."""
     classifier = instantiate(make_cfg(f"classifier={head}").classifier)
-    assert classifier.unsound(classifier.state_dict(), fitted=False) is None
+    assert classifier.defect(classifier.state_dict(), fitted=False) is None
     classifier.fit(normalize(torch.randn(70, 128)), torch.arange(70) % 5)  # two classes without a face
     state = classifier.state_dict()
-    assert classifier.unsound(state, fitted=True) is None
+    assert classifier.defect(state, fitted=True) is None
     for change, words in (
         ({"weight": state["weight"] / 0}, "weight is not finite"),
         ({"weight": state["weight"][:5]}, "not of 7 classes"),
-        ({"held_in": state["held_in"] - 2}, "held_in is no share"),
-        ({"bias": torch.full((7,), torch.finfo(torch.float32).min)}, "no class that has a face"),
         ({"bias": state["bias"].half()}, "bias is torch.float16"),
     ):
-        assert words in classifier.unsound({**state, **change}, fitted=True)
-    if head == "prototype":
-        state["weight"][0] *= 2
-        assert "several norms" in classifier.unsound(state, fitted=True)
+        assert words in classifier.defect({**state, **change}, fitted=True)
 
 
 @pytest.mark.parametrize(

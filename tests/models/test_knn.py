@@ -26,7 +26,7 @@ def test_five_points_by_hand():
     prediction, votes = classifier(3)(query)
     assert prediction.tolist() == [1]
     assert torch.allclose(votes, torch.tensor([[1 / 3, 2 / 3, 0]]))
-    assert classifier(3).explain(query).indices.tolist() == [[0, 1, 2]]
+    assert classifier(3).decide(query).neighbours.indices.tolist() == [[0, 1, 2]]
 
 
 def test_similarity_votes_by_hand():
@@ -46,7 +46,7 @@ def test_ties_go_to_the_earlier_face_and_the_nearer_class():
 
 def test_large_k_lets_all_vote_and_an_empty_gallery_is_refused():
     knn = classifier(50)
-    assert knn.explain(angles(2)).indices.shape == (1, 5)
+    assert knn.decide(angles(2)).neighbours.indices.shape == (1, 5)
     with pytest.raises(RuntimeError, match="knows no face"):
         KNNClassifier(1, [], "uniform", 0.1, 3, 2)(angles(0))
 
@@ -57,12 +57,12 @@ def test_chunks_agree_with_brute_force(monkeypatch):
     labels = torch.randint(0, 3, (300,))
     knn = KNNClassifier(7, [], "uniform", 0.1, 3, 16)
     knn.fit(gallery, labels)
-    whole = knn.explain(queries)
+    whole = knn.decide(queries).neighbours
     expected = (queries.double() @ gallery.double().T).topk(7).indices
     assert torch.equal(whole.indices, expected)
     monkeypatch.setattr("fer_lightning.models.classifiers.QUERIES", 3)
-    monkeypatch.setattr("fer_lightning.models.search.ROWS", 5)  # fewer than k
-    assert torch.equal(knn.explain(queries).indices, whole.indices)
+    monkeypatch.setattr("fer_lightning.models.neighbours.ROWS", 5)  # fewer than k
+    assert torch.equal(knn.decide(queries).neighbours.indices, whole.indices)
 
 
 def test_held_in_accuracy_asks_the_rest_of_the_gallery():
@@ -85,8 +85,8 @@ def test_cuda_agrees_with_cpu():
     knn = KNNClassifier(30, [], "similarity", 0.1, 7, 128)
     knn.fit(normalize(torch.randn(5000, 128)), torch.randint(0, 7, (5000,)))
     queries = normalize(torch.randn(500, 128))
-    expected = knn.explain(queries).indices
-    assert torch.equal(knn.cuda().explain(queries.cuda()).indices.cpu(), expected)
+    expected = knn.decide(queries).neighbours.indices
+    assert torch.equal(knn.cuda().decide(queries.cuda()).neighbours.indices.cpu(), expected)
 
 
 @pytest.mark.long

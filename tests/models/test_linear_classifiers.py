@@ -18,7 +18,7 @@ def test_prototypes_by_hand():
     expected = [math.exp(math.cos(math.radians(distance)) / 0.5) for distance in (29, 31, 111)]
     assert torch.allclose(votes[0], torch.tensor([*expected, 0]) / sum(expected), atol=1e-5)
     assert prototype.held_in_accuracy() == pytest.approx(0.8)  # the face at 80 is nearer to 100 than to 40
-    assert prototype.explain(angles(0)) is None
+    assert prototype.decide(angles(0)).neighbours is None
 
 
 @pytest.mark.parametrize("classes", [[4], [1, 4], [0, 1, 4]])
