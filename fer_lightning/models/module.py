@@ -13,13 +13,12 @@ from torch import Tensor
 
 from fer_lightning.data.classes import check_same, classes_of
 from fer_lightning.data.pictures import Batch
+from fer_lightning.errors import UserError
 from fer_lightning.models.calibration import calibrate
 from fer_lightning.models.certainty import KEY, Calibration, read_calibration, to_distance
 from fer_lightning.models.distributed import gather_batch
 from fer_lightning.models.metrics import classification_metrics, triplet_telemetry
-from fer_lightning.models.network import Config, Network, build
-from fer_lightning.models.optimisation import optimize
-from fer_lightning.models.weights import check_weights
+from fer_lightning.models.network import Config, Network, build, check_weights
 
 PIECE = 128  # faces whose activations stay in a processor's cache
 
@@ -218,11 +217,24 @@ class ExpressionModule(Network, lightning.LightningModule):
         return [*metrics.compute(), *(f"{stage}/{name}" for name in self.classifier.scores if stage == "val")]
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
-        """Return the optimizer over every weight, the loss's included, and the scheduler."""
+        """Return the optimizer of all weights, with those of the loss, and the scheduler of its rate.
+
+        Raises:
+            UserError: If torch refuses an argument.
+        """
         settings: Any = self.hparams
-        by_step = "total_steps" in settings["scheduler"]
-        steps = {"total_steps": self.total_steps()} if by_step else {}
-        optimizer, scheduler = optimize(self.parameters(), settings["optimizer"], {**settings["scheduler"], **steps})
+        config = dict(settings["scheduler"])
+        by_step = "total_steps" in config
+        if by_step:
+            config["total_steps"] = self.total_steps()
+        try:
+            optimizer = build("optimizer", settings["optimizer"])(self.parameters())
+            scheduler = build("scheduler", config)(optimizer)
+        except ZeroDivisionError as error:  # OneCycleLR's, if the rate rises for a single step
+            share = f"scheduler.pct_start={config['pct_start']} of {config['total_steps']} steps"
+            raise UserError(f"{share} is one step, which cannot rise: change it, or train longer") from error
+        except (TypeError, ValueError) as error:
+            raise UserError(f"optimizer or scheduler: {error}") from error
         return {
             "optimizer": optimizer,
             "lr_scheduler": {
