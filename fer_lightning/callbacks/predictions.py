@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 
-import fer_lightning
+from fer_lightning import __version__
 from fer_lightning.data.published import ceiling
 from fer_lightning.files import write_csv, write_json
 from fer_lightning.loggers import PatientWandbLogger
@@ -170,7 +170,7 @@ class Predictions(Callback):
             test_faces=test_faces,
             unscored=len(partition.test) - test_faces or None,
             left_out=partition.left_out,
-            version=fer_lightning.__version__,
+            version=__version__,
             code=code_fingerprint(),
         )
 

@@ -7,7 +7,7 @@ from typing import Any
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.trainer.states import TrainerFn
 
-import fer_lightning
+from fer_lightning import __version__
 from fer_lightning.runs.checkpoints import KEY
 from fer_lightning.runs.record import code_fingerprint
 
@@ -29,7 +29,7 @@ class Provenance(Callback):
         faces, partition, known = trainer.datamodule.faces, trainer.datamodule.partition, pl_module.classifier.known()
         names = partition.faces.names[partition.gallery].tolist()
         checkpoint[KEY] = {
-            "version": fer_lightning.__version__,
+            "version": __version__,
             "code": code_fingerprint(),
             "overrides": self.overrides,
             "classes": list(faces.classes),

@@ -2,7 +2,6 @@
 
 import logging
 import random
-from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +10,11 @@ import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.trainer.states import TrainerFn
 
+from fer_lightning.errors import UserError
 from fer_lightning.loggers import ContinuedCSVLogger
-from fer_lightning.models.module import build
 from fer_lightning.runs.checkpoints import RESUMPTION, not_resumable
-from fer_lightning.runs.form import deviation
 
 log = logging.getLogger(__name__)
-
-OPTIMIZER_STEP = "epoch_loop.automatic_optimization.optim_progress"
 
 
 class Resumption(Callback):
@@ -26,6 +22,7 @@ class Resumption(Callback):
 
     def __init__(self) -> None:
         self.loaded: dict | None = None
+        self.loading = False  # until training starts, Lightning loads parts of the checkpoint
 
     def on_save_checkpoint(self, trainer: Any, pl_module: Any, checkpoint: dict[str, Any]) -> None:
         """Add the streams of random numbers, and make the loops' progress say where the run stands."""
@@ -57,12 +54,11 @@ class Resumption(Callback):
         """Take all of it back, in whatever folder the run is now.
 
         Raises:
-            UserError: If it is not what a run like this one would have saved.
+            UserError: If no epoch is left to train and the best checkpoint is missing.
         """
         if trainer.state.fn != TrainerFn.FITTING:
             return
-        if words := unsound(trainer, pl_module, checkpoint):
-            raise not_resumable(trainer.ckpt_path, words)
+        self.loading = True
         self.loaded = checkpoint[RESUMPTION]
         done = checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"]
         for callback in trainer.checkpoint_callbacks:
@@ -79,8 +75,19 @@ class Resumption(Callback):
             if isinstance(logger, ContinuedCSVLogger):
                 logger.keep_until(checkpoint["global_step"])
 
+    def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
+        """Refuse a checkpoint that torch or Lightning could not load.
+
+        Raises:
+            UserError: Caused by their error, which does not name the file.
+        """
+        if self.loading and isinstance(exception, Exception) and not isinstance(exception, UserError | OSError):
+            reason = f"{type(exception).__name__}: {exception}"
+            raise not_resumable(trainer.ckpt_path, f"{' '.join(reason.split()):.200}") from exception
+
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         """Finish the epoch of a checkpoint that was written at its end, before ReduceLROnPlateau had moved."""
+        self.loading = False
         if self.loaded and self.loaded["monitored"] is not None:
             for config in trainer.lr_scheduler_configs:
                 if config.reduce_on_plateau:
@@ -96,101 +103,6 @@ class Resumption(Callback):
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         """Let ReduceLROnPlateau move at the end of a resumed epoch; Lightning would leave it out."""
         trainer.fit_loop.restarting = False
-
-
-def unsound(trainer: Any, module: Any, checkpoint: dict[str, Any]) -> str | None:
-    """Return what of a checkpoint's training this trainer and module would not have saved, or None.
-
-    They are asked for what they would save at their beginning, and what was saved must have the form of it.
-    """
-    loops, step = checkpoint["loops"]["fit_loop"], checkpoint["global_step"]
-    if words := deviation(loops, trainer.fit_loop.state_dict(), "loops.fit_loop"):
-        return words
-    if step != (done := loops[OPTIMIZER_STEP]["optimizer"]["step"]["total"]["completed"]):
-        return f"global_step is {step}, and the optimizer has done {done} steps"
-    if checkpoint["epoch"] > loops["epoch_progress"]["current"]["ready"]:
-        return f"epoch is {checkpoint['epoch']}, of {loops['epoch_progress']['current']['ready']} begun"
-    if not (begun := {callback.state_key for callback in trainer.callbacks} & checkpoint["callbacks"].keys()):
-        return "callbacks is empty"
-    states = {
-        callback.state_key: callback.state_dict() for callback in trainer.callbacks if callback.state_key in begun
-    }
-    return (
-        deviation(checkpoint["callbacks"], states, "callbacks")
-        or unsound_scores(trainer, checkpoint)
-        or unsound_optimizer(module, checkpoint["optimizer_states"], step)
-        or unsound_scheduler(module, checkpoint["lr_schedulers"], step)
-        or unsound_streams(checkpoint[RESUMPTION]["streams"], trainer.global_rank)
-    )
-
-
-def unsound_scores(trainer: Any, checkpoint: dict[str, Any]) -> str | None:
-    """Return which score that chooses a checkpoint or moves a scheduler is missing or no number, or None."""
-    scores = [(f"{RESUMPTION}.monitored", checkpoint[RESUMPTION]["monitored"])]
-    for callback in trainer.checkpoint_callbacks:
-        state = checkpoint["callbacks"].get(callback.state_key, {})
-        scores += [(name, state[name]) for name in state if name.endswith("_score")]
-        kept = state.get("best_k_models", {})
-        if state.get("kth_best_model_path", "") not in {"", *kept}:
-            return "callbacks.kth_best_model_path names a checkpoint that has no score"
-        scores += kept.items()
-    number = torch.tensor(torch.inf)
-    wrong = [name for name, score in scores if score is not None and deviation(score, number)]
-    return f"the score {wrong[0]} is no number" if wrong else None
-
-
-def unsound_optimizer(module: Any, saved: list, step: int) -> str | None:
-    """Return why the state of the optimizer cannot be taken, or None: compared with, and tried on, one like it."""
-    weights = [torch.zeros_like(weight).requires_grad_() for weight in module.parameters()]
-    optimizer = build("optimizer", module.hparams["optimizer"])(weights)
-    for weight in weights:
-        weight.grad = torch.zeros_like(weight)
-    optimizer.step(lambda: torch.zeros(()))
-    state, groups = optimizer.state_dict().values()
-    needed = [{"params": group["params"], "lr": group["lr"]} for group in groups]
-    if words := deviation(saved, [{"state": {}, "param_groups": needed}], "optimizer_states"):
-        return words
-    kept = saved[0]["state"]
-    if step and state and not kept:
-        return "optimizer_states is empty"
-    moved = {index: state[index] for index in state if index in kept}  # a weight that no step has moved has no state
-    if words := deviation(saved, [{"state": moved}], "optimizer_states"):
-        return words
-    settings = [{name: group[name] for name in group if name != "fused"} for group in groups]  # either way goes on
-    if words := deviation(saved, [{"param_groups": settings}], "optimizer_states", complete=False):
-        return words
-    try:  # torch knows what it can do without of what another version of it has saved
-        optimizer.load_state_dict(deepcopy(saved[0]))
-        optimizer.step(lambda: torch.zeros(()))
-    except Exception as error:
-        return f"optimizer_states cannot be taken ({type(error).__name__}: {error!s:.80})"
-    return None
-
-
-def unsound_scheduler(module: Any, saved: list, step: int) -> str | None:
-    """Return where the state of the scheduler is not what the module's own would save, or None."""
-    scheduler = module.configure_optimizers()["lr_scheduler"]["scheduler"]
-    begun = scheduler.state_dict()
-    if hidden := [name for name in saved[0] if name not in begun and hasattr(scheduler, name)]:
-        return f"lr_schedulers.0 holds {hidden[0]}, which is no state"  # it would take the place of a method
-    if saved[0]["last_epoch"] > step:
-        return f"lr_schedulers.0.last_epoch is {saved[0]['last_epoch']}, after {step} steps"
-    return deviation(saved, [begun], "lr_schedulers", complete=False)
-
-
-def unsound_streams(saved: list, rank: int) -> str | None:
-    """Return why the streams of random numbers cannot be restored, or None; they are left as they are."""
-    if not saved:
-        return f"{RESUMPTION}.streams is empty"
-    own = streams()
-    try:
-        if rank < len(saved):
-            restore_streams(saved[rank])
-    except Exception as error:  # each library has its own
-        return f"{RESUMPTION}.streams.{rank} cannot be restored ({type(error).__name__})"
-    finally:
-        restore_streams(own)
-    return None
 
 
 def streams() -> dict[str, Any]:

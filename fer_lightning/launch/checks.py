@@ -13,7 +13,7 @@ from fer_lightning.data.listing import check_source, locate
 from fer_lightning.data.votes import read_votes
 from fer_lightning.errors import UserError
 from fer_lightning.launch.environment import check_gpu, check_packages, low_room, rank, started_processes
-from fer_lightning.runs.places import checkpoint_file
+from fer_lightning.runs.checkpoints import checkpoint_file
 
 log = logging.getLogger(__name__)
 

@@ -1,44 +1,70 @@
-"""What a checkpoint says of itself, and reading it safely."""
+"""Checkpoints: finding them, and reading them without running code. Only reading needs torch."""
 
 import logging
 import re
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-from packaging.version import InvalidVersion, Version
-from torch import Tensor
+from packaging.version import Version
 
-import fer_lightning
+from fer_lightning import __version__
 from fer_lightning.config.overrides import allowed
-from fer_lightning.errors import UserError
-from fer_lightning.runs.form import deviation
-from fer_lightning.runs.places import checkpoint_file, others
+from fer_lightning.errors import FILE, FOLDER, UserError, stands_at
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 log = logging.getLogger(__name__)
 
 KEY = "fer_lightning"
 RESUMPTION = "resumption"
-# What is read of every checkpoint, and what is read of one to go on from: the same keys and types.
-FORM: dict[str, Any] = {"state_dict": {}, KEY: {"version": ""}}
-RESUMABLE_FORM: dict[str, Any] = {
-    "epoch": 0,
-    "global_step": 0,
-    "loops": {"fit_loop": {"epoch_progress": {"current": {"processed": 0}}}},
-    "callbacks": {},
-    "optimizer_states": [],
-    "lr_schedulers": [{"last_epoch": 0}],
-    KEY: {"data": "", "data_fingerprint": ""},
-    RESUMPTION: {"streams": [], "monitored": None},
-}
+STATES = ("loops", "callbacks", "optimizer_states", "lr_schedulers", RESUMPTION)  # what a training needs to be resumed
 EXPANSION = 4  # bytes of tensors for each byte of the file, at most; two names may share one tensor
 
 
+def checkpoint_file(path: str, option: str) -> Path:
+    """Return the path of a checkpoint.
+
+    Args:
+        path: The file.
+        option: Name of the option that gave it, for the message.
+
+    Raises:
+        UserError: If there is no file, or it is not a whole zip archive, as every checkpoint is. The message lists
+            other checkpoints nearby.
+    """
+    file = Path(path)
+    kind = stands_at(file)
+    if kind != FILE:
+        raise UserError(f"{option}={path:.300} {kind}: {remedy(file)}")
+    if not zipfile.is_zipfile(file):
+        size = f"{file.stat().st_size:,} bytes"
+        raise UserError(
+            f"{option}={path} ({size}) is damaged or no fer_lightning checkpoint (no whole archive): {remedy(file)}"
+        )
+    return file
+
+
+def remedy(file: Path) -> str:
+    """List the other checkpoints beside a file that cannot be used, or inside a folder that was given instead."""
+    is_folder = stands_at(file) == FOLDER
+    folder = file if is_folder else file.parent
+    paths = [*folder.glob("*.ckpt"), *folder.glob("checkpoints/*.ckpt")] if stands_at(folder) == FOLDER else []
+    names = sorted(str(path.relative_to(folder)) for path in paths if path != file)[:5]
+    if not names:
+        return "give logs/.../checkpoints/best.ckpt"
+    return f"{'in' if is_folder else 'beside'} it are {', '.join(names)}"
+
+
 def newest(folder: Path) -> Path:
-    """Return the valid checkpoint of a run that has trained longest; refuse a run without one."""
+    """Return the valid checkpoint of a run that has trained longest.
+
+    Raises:
+        UserError: If the run has none.
+    """
     steps = {}
     for path in sorted((folder / "checkpoints").glob("*.ckpt")):
         try:
@@ -51,123 +77,119 @@ def newest(folder: Path) -> Path:
 
 
 def load(path: str, option: str) -> dict:
-    """Return what a checkpoint of ours holds, on the CPU; nothing that it names is imported or called.
+    """Return the content of a checkpoint, on the CPU. Nothing that it names is imported or called.
 
     Args:
         path: The file.
         option: Name of the option that gave it, for messages.
 
     Raises:
-        UserError: If the file is missing, damaged, no checkpoint of ours, of a newer version, names code to run, or
-            holds tensors that would take more memory than it could fill.
+        UserError: If the file is missing, damaged, not written by fer_lightning, or written by a newer version; if it
+            names code to run; if its tensors would take much more memory than the file.
     """
+    import torch
+
     file = checkpoint_file(path, option)
+    size = file.stat().st_size
     try:
-        _check_archive(file)
+        _check_archive(file, size)
         checkpoint = torch.load(file, map_location="cpu", weights_only=True)
-        if words := deviation(checkpoint, FORM) or _unsound_tensors(checkpoint, file.stat().st_size):
-            raise ValueError(words)
-        overrides = checkpoint[KEY].get("overrides")
-        if not isinstance(overrides, list) or not all(isinstance(override, str) for override in overrides):
-            raise ValueError("its overrides are no list of texts")
+        _check_tensors(checkpoint, size)
         version = Version(checkpoint[KEY]["version"])
     except Exception as error:
         code = re.search(r"GLOBAL (\S+)", str(error))  # in torch's refusal to unpickle
         reason = f"names code to run ({code[1]})" if code else "is damaged or no fer_lightning checkpoint"
         detail = error if type(error) is ValueError else type(error).__name__
-        raise UserError(
-            f"{option}={path} ({file.stat().st_size:,} bytes) {reason} ({detail!s:.200}): {others(file)}"
-        ) from error
-    if version > Version(fer_lightning.__version__):
-        raise UserError(
-            f"{option}={path} was written by fer_lightning {version}, and this is {fer_lightning.__version__}: "
-            "update it"
-        )
+        raise UserError(f"{option}={path} ({size:,} bytes) {reason} ({detail!s:.200}): {remedy(file)}") from error
+    if version > Version(__version__):
+        raise UserError(f"{option}={path} was written by fer_lightning {version}, and this is {__version__}: update it")
     return checkpoint
 
 
 def load_for_trainer(path: str, option: str) -> dict:
-    """Return what ``load`` does of a checkpoint that Lightning can take.
+    """Return the content of a checkpoint that Lightning's Trainer can load.
 
     Raises:
-        UserError: As ``load``; or if it was written by no Lightning, or by one of another age.
+        UserError: As ``load``; or if another major version of Lightning wrote it.
     """
-    checkpoint, own = load(path, option), Version(metadata.version("lightning"))
-    try:
-        same_age = Version(checkpoint["pytorch-lightning_version"]).major == own.major
-    except (KeyError, TypeError, InvalidVersion):
-        same_age = False
-    if not same_age:
-        written = f"{checkpoint.get('pytorch-lightning_version')!r:.50}"
+    checkpoint, installed = load(path, option), metadata.version("lightning")
+    version = str(checkpoint.get("pytorch-lightning_version"))
+    if version.partition(".")[0] != installed.partition(".")[0]:
         raise UserError(
-            f"{option}={path} says it was written by Lightning {written}, and this is {own}: {others(Path(path))}"
+            f"{option}={path} was written by Lightning {version:.50}, and this is {installed}: {remedy(Path(path))}"
         )
     return checkpoint
 
 
 def load_resumable(path: str) -> dict:
-    """Return what ``load`` does of a checkpoint that a training can go on from.
+    """Return the content of a checkpoint from which a training can be resumed.
 
     Raises:
-        UserError: As ``load_for_trainer``; or if it lacks what a training needs. ``Resumption`` looks further into it.
+        UserError: As ``load_for_trainer``; or if a state that a training needs is missing.
     """
     checkpoint = load_for_trainer(path, "resume_from")
-    if words := deviation(checkpoint, RESUMABLE_FORM):
-        raise not_resumable(path, words)
+    if missing := [name for name in STATES if not checkpoint.get(name)]:
+        raise not_resumable(path, f"its {missing[0]} is missing or empty")
     return checkpoint
 
 
-def not_resumable(path: str, words: str) -> UserError:
-    """Return the refusal of a checkpoint whose weights may be whole, but not what else a training needs of it."""
+def not_resumable(path: str, reason: str) -> UserError:
+    """Return the refusal to resume from a checkpoint, whose weights may still be whole."""
     return UserError(
-        f"resume_from={path} holds no training that could go on: {words}; give another checkpoint, take its weights "
-        "alone with init_from=, or start anew"
+        f"resume_from={path} cannot be resumed ({reason}): give another checkpoint, take its weights alone with "
+        "init_from=, or start a new run"
     )
 
 
 def read_overrides(path: str) -> list[str]:
-    """Return the overrides that define a checkpoint's faces and network, for composing our own ``conf/`` again.
+    """Return the overrides that define a checkpoint's faces and network, to compose our own ``conf/`` with them.
 
     Raises:
         UserError: As ``load``; or if an override does more than choose a file of ``conf/`` or set a plain value.
     """
-    return allowed(load(path, "checkpoint")[KEY]["overrides"], f"checkpoint={path}")
+    return allowed(load(path, "checkpoint")[KEY].get("overrides"), f"checkpoint={path}")
 
 
-def _check_archive(file: Path) -> None:
-    """Raise an error where an archive is not what torch wrote, byte for byte; torch itself reads over most damage."""
+def _check_archive(file: Path, size: int) -> None:
+    """Raise a ValueError if an archive is not as torch wrote it. Torch itself does not notice most damage."""
     with zipfile.ZipFile(file) as archive:
         members = archive.infolist()
-        for member in members:  # torch packs nothing, so what is packed is a bomb
+        for member in members:  # torch never compresses: a compressed member could unpack to any size
             if member.compress_type != zipfile.ZIP_STORED:
                 raise ValueError(f"compressed member {member.filename!r}")
-        if sum(member.file_size for member in members) > file.stat().st_size:
+        if sum(member.file_size for member in members) > size:
             raise ValueError("its members overlap")
         if damaged := archive.testzip():
             raise ValueError(f"wrong checksum of {damaged!r}")
 
 
-def _unsound_tensors(checkpoint: Mapping[str, Any], size: int) -> str | None:
-    """Return what is wrong with the tensors of a checkpoint, or None; few bytes of a file can claim any number."""
-    for name in ("state_dict", "current_model_state", "averaging_state"):  # the latter two of averaged weights
-        weights = checkpoint.get(name, {})
-        if not isinstance(weights, dict) or not all(isinstance(tensor, Tensor) for tensor in weights.values()):
-            return f"its {name} holds what is no tensor"
+def _check_tensors(checkpoint: dict[str, Any], size: int) -> None:
+    """Raise a ValueError if weights are no tensors, or tensors claim much more memory than the file has bytes."""
+    import torch
+
+    states = [checkpoint["state_dict"]]
+    states += [checkpoint[name] for name in ("current_model_state", "averaging_state") if name in checkpoint]
+    for weights in states:
+        if not isinstance(weights, dict) or not all(isinstance(tensor, torch.Tensor) for tensor in weights.values()):
+            raise ValueError("its weights hold what is no tensor")
     total = 0
     for tensor in _tensors(checkpoint):
         if tensor.layout is not torch.strided or tensor.device.type != "cpu" or tensor.is_quantized:
-            return f"a tensor without numbers, or packed: {tensor.layout}, {tensor.device}"
+            raise ValueError(f"a tensor without numbers, or packed: {tensor.layout}, {tensor.device}")
         total += tensor.numel() * tensor.element_size()
-    return f"its tensors would take {total:,} bytes" if total > EXPANSION * size else None
+    if total > EXPANSION * size:
+        raise ValueError(f"its tensors would take {total:,} bytes")
 
 
-def _tensors(content: object) -> Iterator[Tensor]:
-    """Yield every tensor in dicts, lists and tuples, each list once however often it stands there."""
-    waiting, seen = [content], set()
+def _tensors(content: object) -> Iterator["Tensor"]:
+    """Yield every tensor in dicts, lists and tuples, and visit each of these once."""
+    from torch import Tensor
+
+    waiting, visited = [content], set()
     while waiting:
         content = waiting.pop()
         if isinstance(content, Tensor):
             yield content
-        elif isinstance(content, dict | list | tuple) and id(content) not in seen:
-            seen.add(id(content))
+        elif isinstance(content, dict | list | tuple) and id(content) not in visited:
+            visited.add(id(content))
             waiting.extend(content.values() if isinstance(content, dict) else content)

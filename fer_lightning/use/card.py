@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 
-import fer_lightning
+from fer_lightning import __version__
 from fer_lightning.data.demo import SOURCE
 from fer_lightning.report.stress import Outcome, by_change, mean_remains
 from fer_lightning.runs.record import Record
@@ -132,7 +132,7 @@ def _stress(outcomes: Sequence[Outcome]) -> str:
 
 def _origin(description: Description, record: Record) -> str:
     rows = {
-        "fer_lightning that exported": fer_lightning.__version__,
+        "fer_lightning that exported": __version__,
         "torch that exported": version("torch"),
         **{f"{name} of the training": value for name, value in (record.environment or {}).items()},
         **description.origin,

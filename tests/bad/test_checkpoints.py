@@ -15,18 +15,16 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
-from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import nn
 from torch.nn.functional import normalize
 
-from fer_lightning.callbacks.resumption import unsound
 from fer_lightning.data.audit import audit
 from fer_lightning.data.readers import read_faces
 from fer_lightning.errors import UserError
 from fer_lightning.launch.resume import resume_arguments
 from fer_lightning.models.module import Batch
 from fer_lightning.models.network import check_weights
-from fer_lightning.runs.checkpoints import KEY, load, load_for_trainer, load_resumable, newest
+from fer_lightning.runs.checkpoints import load, load_for_trainer, load_resumable, newest
 from fer_lightning.runs.rebuilding import take_weights
 from tests.conftest import ROOT, make_tree, options
 
@@ -35,7 +33,6 @@ GONE = object()
 FIT = ("loops", "fit_loop")
 BATCHES = (*FIT, "epoch_loop.batch_progress", "current")
 ADAM = ("optimizer_states", 0)
-BEST = ("callbacks", ModelCheckpoint(monitor="val/accuracy", mode="max").state_key)
 BIAS = ("state_dict", "embedder.head.5.bias")
 GALLERY, LABELS = ("state_dict", "classifier.gallery"), ("state_dict", "classifier.gallery_labels")
 
@@ -53,7 +50,6 @@ class Run:
         HydraConfig.instance().set_config(self.cfg)
         self.model = instantiate(self.cfg.model)
         instantiate(self.cfg.trainer).fit(self.model, instantiate(self.cfg.data))
-        self.another = instantiate(self.cfg.trainer)  # which has done nothing
         self.path = folder / "checkpoints" / "last.ckpt"
         self.content = torch.load(self.path, weights_only=True)
         self.images = torch.randn(16, 1, 48, 48, generator=torch.Generator().manual_seed(0))
@@ -82,10 +78,6 @@ class Run:
         with torch.no_grad():
             said = self.model.eval().predict_step(batch, 0)
         return torch.cat([said.votes, said.embeddings], dim=1)
-
-    def look(self, path: Path) -> str | None:
-        """Return why a training does not go on from a checkpoint, or None."""
-        return unsound(self.another, self.model, load_resumable(str(path)))
 
     def go_on(self, path: Path) -> None:
         """Train a third epoch, as ``train.py`` would."""
@@ -139,14 +131,11 @@ def test_each_kind_of_damage_is_found_and_named(run, tmp_path, caplog):
         ((GALLERY, torch.zeros(1, 128).expand(8_000_000, 128)), "tensors would take 4,09"),
         ((GALLERY, torch.empty(10**12, device="meta")), "without numbers"),
         ((GALLERY, torch.zeros(5, 128).to_sparse()), "is damaged or no fer_lightning checkpoint"),
-        ((("state_dict",), []), "state_dict is no table"),
+        ((("state_dict",), []), "no tensor"),
         ((("state_dict", "embedder.head.5.bias"), 5), "no tensor"),
-        (((KEY, "overrides"), [5]), "overrides are no list of texts"),
-        (((KEY, "version"), None), "version is None"),
         ((("pytorch-lightning_version",), GONE), "written by Lightning None"),
-        ((("pytorch-lightning_version",), "0.1"), "written by Lightning '0.1'"),
-        ((("pytorch-lightning_version",), "99.0"), "written by Lightning '99.0'"),
-        ((("pytorch-lightning_version",), ["2"]), "written by Lightning"),
+        ((("pytorch-lightning_version",), "0.1"), "written by Lightning 0.1"),
+        ((("pytorch-lightning_version",), "99.0"), "written by Lightning 99.0"),
         ((BIAS, lambda bias: bias * NAN), "not finite"),
         ((BIAS, lambda bias: bias[:5]), "holds another network"),
         ((BIAS, GONE), "holds another network"),
@@ -190,7 +179,7 @@ def test_a_checkpoint_from_before_the_first_validation_goes_on_but_is_not_scored
     empty = (GALLERY, torch.empty(0, 128)), (LABELS, torch.empty(0, dtype=torch.int64))
     path = run.edited(tmp_path / "early.ckpt", *empty)
     assert "no face is known, as no validation had ended" in refusal(run.predict, path)
-    assert run.look(path) is None
+    load_resumable(str(path))
     take_weights(run.model, str(path))
     half = run.edited(tmp_path / "half.ckpt", (GALLERY, lambda gallery: gallery.bfloat16()))
     check_weights(run.model, load(str(half), "resume_from")["state_dict"], "half.ckpt")
@@ -215,91 +204,40 @@ def test_scores_of_a_class_are_looked_at_too(make_cfg, head):
 @pytest.mark.parametrize(
     ("keys", "value", "words"),
     [
-        (("epoch",), -5, "epoch is -5"),
-        (("epoch",), NAN, "epoch is nan"),
-        (("epoch",), 10**6, "epoch is 1000000, of 2 begun"),
-        (("global_step",), -7, "global_step is -7"),
-        (("global_step",), 1e15, "global_step is 1000000000000000.0"),
-        (("global_step",), 10**15, "and the optimizer has done 4 steps"),
-        (("loops",), GONE, "loops is missing"),
-        (FIT, 5, "loops.fit_loop is no table"),
-        ((*FIT, "epoch_progress"), GONE, "epoch_progress is missing"),
-        ((*FIT, "epoch_progress", "current", "processed"), NAN, "processed is nan"),
-        ((*BATCHES, "completed"), -3, "completed is -3"),
-        ((*BATCHES, "ready"), 1e9, "ready is 1000000000.0"),
-        ((*BATCHES, "ready"), "two", "ready is 'two'"),
-        (("optimizer_states",), [], "optimizer_states is no list of 1"),
-        (("optimizer_states",), lambda states: states * 2, "optimizer_states is no list of 1"),
-        (("optimizer_states",), GONE, "optimizer_states is missing"),
-        ((*ADAM, "state"), {}, "optimizer_states is empty"),
-        ((*ADAM, "state", 0, "exp_avg"), torch.zeros(3), "exp_avg is a tensor (3,)"),
-        ((*ADAM, "state", 0, "exp_avg"), GONE, "exp_avg is missing"),
-        ((*ADAM, "state", 0, "exp_avg_sq"), lambda tensor: tensor * NAN, "exp_avg_sq is a tensor"),
-        ((*ADAM, "state", 0, "step"), "four", "step is 'four'"),
-        ((*ADAM, "param_groups", 0, "lr"), NAN, "lr is nan"),
-        ((*ADAM, "param_groups", 0, "params"), [0, 1], "params is no list of"),
-        ((*ADAM, "param_groups", 0, "betas"), "text", "betas is no tuple"),
-        ((*ADAM, "param_groups", 0, "weight_decay"), GONE, "cannot be taken (KeyError: 'weight_decay')"),
-        (("lr_schedulers",), [], "lr_schedulers is no list of 1"),
-        (("lr_schedulers",), GONE, "lr_schedulers is missing"),
-        (("lr_schedulers", 0, "last_epoch"), -9, "last_epoch is -9"),
-        (("lr_schedulers", 0, "last_epoch"), 10**9, "last_epoch is 1000000000, after 4 steps"),
-        (("lr_schedulers", 0, "step"), 5, "lr_schedulers.0 holds step"),
-        (("lr_schedulers", 0, "_last_lr"), ["x"], "_last_lr.0 is 'x'"),
-        (("callbacks",), GONE, "callbacks is missing"),
-        (("callbacks",), {}, "callbacks is empty"),
-        (("callbacks", "Health"), "idle", "callbacks.Health is no table"),
-        (("callbacks", "Health", "idle"), "idle", "idle is 'idle'"),
-        (("callbacks", "QuickValidation", "step"), "text", "step is 'text'"),
-        (("resumption",), GONE, "resumption is missing"),
-        (("resumption",), [1], "resumption is no table"),
-        (("resumption", "streams"), [], "streams is empty"),
-        (("resumption", "streams"), ["x"], "streams.0 cannot be restored"),
-        (("resumption", "streams", 0, "torch"), lambda stream: stream[:9], "streams.0 cannot be restored"),
-        (("resumption", "streams", 0, "python"), (3, (1, 2), None), "streams.0 cannot be restored"),
-        (("resumption", "streams", 0, "numpy"), GONE, "streams.0 cannot be restored"),
-        ((*BEST, "best_model_score"), torch.zeros(3), "best_model_score is no number"),
-        ((*BEST, "best_k_models"), {"best.ckpt": "high"}, "names a checkpoint that has no score"),
-        ((*BEST, "kth_best_model_path"), "text", "names a checkpoint that has no score"),
-        (("resumption", "monitored"), "high", "monitored is no number"),
-        ((KEY, "data_fingerprint"), GONE, "data_fingerprint is missing"),
-        ((KEY, "overrides"), None, "overrides are no list of texts"),
+        (("loops",), GONE, "its loops is missing or empty"),
+        (("callbacks",), {}, "its callbacks is missing or empty"),
+        (("optimizer_states",), GONE, "its optimizer_states is missing or empty"),
+        (("lr_schedulers",), [], "its lr_schedulers is missing or empty"),
+        (("resumption",), GONE, "its resumption is missing or empty"),
     ],
 )
-def test_what_no_training_saves_is_not_resumed(run, tmp_path, keys, value, words):
-    """Fault 83."""
+def test_a_checkpoint_without_the_state_of_a_training_is_not_resumed(run, tmp_path, keys, value, words):
+    """Fault 83: such as the weights alone."""
     path = run.edited(tmp_path / "edited.ckpt", (keys, value))
-    state = torch.get_rng_state()
-    try:
-        found = run.look(path) or ""
-    except UserError as error:
-        found = str(error)
-        assert "edited.ckpt" in found
-    assert words in found
-    assert torch.equal(torch.get_rng_state(), state)
+    assert words in refusal(lambda path: load_resumable(str(path)), path)
+    assert run.predict(path).isfinite().all()
 
 
-def test_a_training_goes_on_whichever_way_its_steps_were_computed(run, tmp_path):
-    """One from before Adam took its steps in one pass, too."""
-    fused = (*ADAM, "param_groups", 0, "fused")
-    for way in (None, False, True):
-        assert run.look(run.edited(tmp_path / "edited.ckpt", (fused, way))) is None
-
-
-def test_whole_training_goes_on_and_looks_at_what_only_the_faces_tell(run, tmp_path):
-    """Fault 83: counts against the batches of an epoch."""
-    middle = [((*BATCHES, name), 10**9) for name in ("ready", "started", "processed", "completed")]
-    edits = {
-        "middle": (
-            [*middle, ((*FIT, "epoch_progress", "current", "processed"), 1)],
+@pytest.mark.parametrize(
+    ("edits", "words"),
+    [
+        ([((*ADAM, "param_groups", 0, "params"), [0, 1])], "cannot be resumed (ValueError: loaded state dict contains"),
+        ([((*FIT, "epoch_progress"), GONE)], "cannot be resumed (KeyError: 'epoch_progress')"),
+        (
+            [
+                *(((*BATCHES, name), 10**9) for name in ("ready", "started", "processed", "completed")),
+                ((*FIT, "epoch_progress", "current", "processed"), 1),
+            ],
             "stands after batch 1,000,000,000",
         ),
-        "moments": ([((*ADAM, "state", 0, "exp_avg"), torch.zeros(3))], r"moments.ckpt holds no training that could"),
-    }
-    for name, (edit, words) in edits.items():
-        with pytest.raises(UserError, match=words):
-            run.go_on(run.edited(tmp_path / f"{name}.ckpt", *edit))
-    assert run.look(run.path) is None
+    ],
+)
+def test_what_torch_or_lightning_cannot_load_is_refused_in_one_sentence(run, tmp_path, edits, words):
+    """Fault 83."""
+    with pytest.raises(UserError) as info:
+        run.go_on(run.edited(tmp_path / "edited.ckpt", *edits))
+    assert words in str(info.value)
+    assert "\n" not in str(info.value)
 
 
 def test_places_that_hold_no_checkpoint(tmp_path):
@@ -387,30 +325,20 @@ def test_a_cache_of_anything_else_is_built_anew(tmp_path, caplog):
     assert "it is a pipe" in caplog.text
 
 
-def leaves(content: Any, keys: tuple = ()) -> list[tuple]:
-    """Return the keys of everything in a checkpoint, of tables and lists too."""
-    below = content.items() if isinstance(content, dict) else enumerate(content) if isinstance(content, list) else ()
-    return [keys, *(found for key, part in below for found in leaves(part, (*keys, key)))]
-
-
 @pytest.mark.attack
 def test_damaged_checkpoints(run, tmp_path, tally, monkeypatch):
-    """Cuts, flipped bits and bytes, and edited fields at random places, from which a training is to go on."""
+    """Cuts, flipped bits and bytes, and other weights and scores at random places; then a training is to go on."""
     monkeypatch.chdir(tmp_path)
     chance, content = random.Random(0), run.path.read_bytes()
-    places = leaves({key: part for key, part in run.content.items() if key != "hyper_parameters"})[1:]
+    places = [("state_dict", name) for name in run.content["state_dict"]]
     for number in range(200):
-        path, kind = tmp_path / f"{number}.ckpt", ("cut", "bits", "bytes", "field", "field")[number % 5]
+        path, kind = tmp_path / f"{number}.ckpt", ("cut", "bits", "bytes", "weight", "weight")[number % 5]
         data, where = bytearray(content), chance.randrange(len(content))
         if kind == "cut":
             del data[where:]
-        elif kind == "field":
-            keys = (
-                places[chance.randrange(len(places))]
-                if number % 2
-                else chance.choice([p for p in places if len(p) < 5])
-            )
-            kind = str((keys, value := chance.choice([GONE, None, "text", NAN, -1, 10**15, [], {}, torch.zeros(3)])))
+        elif kind == "weight":
+            keys, value = chance.choice(places), chance.choice([GONE, None, "text", NAN, 10**15, [], torch.zeros(3)])
+            kind = str((keys, value))
             data = bytearray(run.edited(path, (keys, value)).read_bytes())
         else:
             for _ in range(3):
