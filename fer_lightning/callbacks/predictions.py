@@ -114,7 +114,7 @@ class Predictions(Callback):
         faces, partition = datamodule.faces, datamodule.partition
         columns = module.test_outputs
         rows, labels, predictions = columns["rows"], columns["labels"], columns["predictions"]
-        groups, seen = partition.groups[rows], partition.seen(rows)
+        groups, seen = partition.groups[rows], partition.leaked(rows)
         unseen = _uncertainty(labels, predictions, groups, seen, len(faces.classes))
         unseen |= measures(columns, module.calibration)
         unseen["train/accuracy"] = module.classifier.held_in_accuracy()

@@ -1,4 +1,4 @@
-"""Which pictures train, validate and test, what leaks from the training side into the test side, and the deal."""
+"""Partition of a table: which pictures train, validate and test, and the leaks between the parts."""
 
 import hashlib
 from collections.abc import Sequence
@@ -16,16 +16,16 @@ class Partition:
     """Rows of a table of pictures, ascending.
 
     Attributes:
-        protocol: The protocol's name, as tables and metrics.json show it.
-        faces: The table: the source's own, or the pictures that the protocol made of it.
-        origins: (N,) int64, the row of the source's table that each picture shows.
+        protocol: Name of the protocol in tables and metrics.json.
+        faces: The table of the source, or the pictures that the protocol made from it.
+        origins: (N,) int64, the row of the source's table from which each picture was made.
         twins: The twins of the source's table.
         train: Rows to learn from.
-        gallery: Rows that the k-NN classifier searches.
+        gallery: Rows in which the k-NN classifier searches.
         validation: Rows that choose the checkpoint.
-        test: Rows that are reported on.
-        proves: One sentence on what a score under this protocol shows.
-        left_out: Training faces removed because a copy is in the test set.
+        test: Rows that give the reported score.
+        proves: What a score under this protocol shows, as a clause.
+        left_out: Number of training faces that were removed because a copy is in the test set.
     """
 
     protocol: str
@@ -41,48 +41,45 @@ class Partition:
 
     @property
     def groups(self) -> np.ndarray:
-        """Return (N,) int64: pictures of one group show one face, as siblings, identical or near twins."""
+        """Return (N,) int64: pictures with the same number show the same face, as siblings or twins."""
         return self.twins.groups[self.origins]
 
     @property
     def fingerprint(self) -> str:
-        """Return the SHA-256 of which rows train, are searched, validate and test, hexadecimal."""
+        """Return the SHA-256 of the four lists of rows, hexadecimal."""
         digest = hashlib.sha256()
         for rows in (self.train, self.gallery, self.validation, self.test):
             digest.update(len(rows).to_bytes(8, "little"))
             digest.update(rows.astype(np.int64).tobytes())
         return digest.hexdigest()
 
-    def seen(self, rows: np.ndarray) -> np.ndarray:
-        """Return (B,) bool: whether the picture, a sibling or a twin of it stands in training or gallery."""
+    def leaked(self, rows: np.ndarray) -> np.ndarray:
+        """Return (B,) bool: whether the picture, or a sibling or twin of it, is in training or gallery."""
         return np.isin(self.groups[rows], self.groups[self._training_side()])
 
     def leaks(self) -> tuple[str, ...]:
-        """Return what makes a score too high, one measured clause each; nothing where nothing leaks."""
-        found = []
-        side = self._training_side()
-        pictures = "faces" if len(self.faces) == len(np.unique(self.origins)) else "pictures"
-        kinds = (  # each kind includes the ones before it: only a share that grows is worth a clause
-            ("{} of the test {} are themselves in {}", np.isin(self.test, side)),
-            ("{} of the test {} have a sibling in {}", np.isin(self.origins[self.test], self.origins[side])),
-            (
-                "{} of the test {} have an identical twin in {}",
-                np.isin(self.twins.identical[self.origins[self.test]], self.twins.identical[self.origins[side]]),
-            ),
-            ("{} of the test {} have an identical or near twin in {}", self.seen(self.test)),
-        )
-        place = "training" if np.isin(self.gallery, self.train).all() else "training or gallery"
-        known = 0.0
-        for sentence, hits in kinds:
+        """Return one clause, with its share, for each reason why a score is too high."""
+        leaks = []
+        training = self._training_side()
+        origins, training_origins = self.origins[self.test], self.origins[training]
+        noun = "faces" if len(self.faces) == len(np.unique(self.origins)) else "pictures"
+        part = "training" if np.isin(self.gallery, self.train).all() else "training or gallery"
+        kinds = {  # each kind includes the kinds before it, so only a share that grows needs a clause
+            "are themselves": np.isin(self.test, training),
+            "have a sibling": np.isin(origins, training_origins),
+            "have an identical twin": np.isin(self.twins.identical[origins], self.twins.identical[training_origins]),
+            "have an identical or near twin": self.leaked(self.test),
+        }
+        largest = 0.0
+        for kind, hits in kinds.items():
             share = hits.mean() if len(hits) else 0.0
-            if share > known:
-                text = percent(share, 1 + (0.9995 <= share < 1))  # 99.97 % is not all
-                found.append(sentence.format(text, pictures, place))
-                known = share
-        overlap = np.isin(self.validation, self.test).mean() if len(self.validation) else 0.0
-        if overlap:
-            found.append("the checkpoint is chosen on the reported " + pictures)
-        return tuple(found)
+            if share > largest:
+                digits = 2 if 0.9995 <= share < 1 else 1  # 99.97 % is not all
+                leaks.append(f"{percent(share, digits)} of the test {noun} {kind} in {part}")
+                largest = share
+        if np.isin(self.validation, self.test).any():
+            leaks.append(f"the checkpoint is chosen on the reported {noun}")
+        return tuple(leaks)
 
     def _training_side(self) -> np.ndarray:
         return np.union1d(self.train, self.gallery)
@@ -91,21 +88,27 @@ class Partition:
 def deal(
     rows: np.ndarray, labels: np.ndarray, groups: np.ndarray, shares: Sequence[float], seed: int
 ) -> list[np.ndarray]:
-    """Return one part of the rows per share, each stratified by class and ascending; groups stay together.
+    """Return one part of the rows for each share, ascending and stratified by class; a group is never divided.
 
-    Groups are numbered below the length of the table, as by the row of their first face. Each row of the table draws
-    its own place in the order, so that a group more or less moves none of the others: what the search for twins finds
-    at its threshold differs by the processor's rounding.
+    The order is drawn for every row of the table, not for the groups. So one more group moves no other group: the
+    search for twins has few pairs at its threshold, which differ by the rounding of the processor.
+
+    Args:
+        rows: Rows of the table to deal.
+        labels: (N,) labels of the whole table.
+        groups: (N,) groups of the whole table, each numbered by one of its rows.
+        shares: Share of each part; their sum is 1.
+        seed: Decides the order.
     """
-    places = np.random.default_rng(seed).permutation(len(labels))
+    order = np.random.default_rng(seed).permutation(len(labels))
     heads, position = np.unique(groups[rows], return_index=True)
-    head_labels = labels[rows[position]]  # a group with contradictory labels counts for the class of its first face
-    dealt: list[list[np.ndarray]] = [[] for _ in shares]
+    head_labels = labels[rows[position]]  # a group with contradictory labels has the class of its first face
+    parts: list[list[np.ndarray]] = [[] for _ in shares]
     for label in np.unique(head_labels):
-        own = heads[head_labels == label]
-        own = own[np.argsort(places[own])]
-        borders = np.round(np.cumsum(shares)[:-1] * len(own)).astype(int)
-        borders = np.maximum(borders, np.arange(1, len(shares)))  # one group at least for each part but the last
-        for part, heads_of_part in zip(dealt, np.split(own, borders), strict=True):
-            part.append(heads_of_part)
-    return [rows[np.isin(groups[rows], np.concatenate(part))] for part in dealt]
+        deck = heads[head_labels == label]
+        deck = deck[np.argsort(order[deck])]
+        borders = np.round(np.cumsum(shares)[:-1] * len(deck)).astype(int)
+        borders = np.maximum(borders, np.arange(1, len(shares)))  # every part but the last has a group of the class
+        for part, part_heads in zip(parts, np.split(deck, borders), strict=True):
+            part.append(part_heads)
+    return [rows[np.isin(groups[rows], np.concatenate(part))] for part in parts]

@@ -1,7 +1,7 @@
-"""Protocols: which faces train, which choose the checkpoint, which are reported on. Pure functions.
+"""Protocols: functions that decide which faces train, which choose the checkpoint and which give the reported score.
 
-Each takes the table of faces and its twins and returns a ``Partition`` that carries the protocol's name and measures by
-itself what leaks from its training side into its test side: a protocol of yours is labelled as ours are.
+Each takes the table of faces and its twins and returns a ``Partition`` with the name of the protocol. The partition
+measures its own leaks, so a protocol of your own is labelled in the same way.
 """
 
 from collections.abc import Mapping
@@ -18,10 +18,10 @@ from fer_lightning.errors import UserError
 
 
 def honest(faces: Faces, twins: Twins, validation_share: float, seed: int) -> Partition:
-    """Report on the held-out folder, choose on a part of the training folder, keep twins on one side.
+    """Test on the held-out folder, validate on a part of the training folder, and keep twins on one side.
 
-    Training faces with an identical or near twin among the held-out ones are left out. The validation part is
-    stratified by class and takes groups of twins whole.
+    A training face with an identical or near twin in the held-out folder is removed. The validation part is stratified
+    by class, and a group of twins is never divided.
 
     Args:
         faces: The table.
@@ -39,7 +39,7 @@ def honest(faces: Faces, twins: Twins, validation_share: float, seed: int) -> Pa
 
 
 def kfold(faces: Faces, twins: Twins, folds: int, fold: int, validation_share: float, seed: int) -> Partition:
-    """Report on one of several folds of all faces, whatever folder they lie in; twins share a fold.
+    """Test on one of several folds of all faces, from whatever folder; twins are in the same fold.
 
     Args:
         faces: The table.
@@ -50,7 +50,7 @@ def kfold(faces: Faces, twins: Twins, folds: int, fold: int, validation_share: f
         seed: Decides the folds and the cut.
 
     Raises:
-        UserError: If ``fold`` does not exist, or a fold would hold no face.
+        UserError: If ``fold`` does not exist, or a fold has no face.
     """
     if folds < 2 or not 0 <= fold < folds:
         raise UserError(f"protocol.fold={fold} does not exist with protocol.folds={folds}: use 0 to {folds - 1}")
@@ -58,39 +58,25 @@ def kfold(faces: Faces, twins: Twins, folds: int, fold: int, validation_share: f
     parts = deal(rows, faces.labels, twins.groups, [1 / folds] * folds, seed)
     if any(len(part) == 0 for part in parts):
         raise UserError(f"protocol.folds={folds} leaves a fold without a face: use fewer")
-    return _clean(
-        "kfold",
-        faces,
-        twins,
-        np.setdiff1d(rows, parts[fold]),
-        parts[fold],
-        validation_share,
-        seed,
-        proves=f"accuracy on fold {fold} of {folds}, unseen by this run; the figure is the mean over all folds",
-    )
+    test = parts[fold]
+    proves = f"accuracy on fold {fold} of {folds}, unseen by this run; the figure is the mean over all folds"
+    return _clean("kfold", faces, twins, np.setdiff1d(rows, test), test, validation_share, seed, proves)
 
 
 def folder(faces: Faces, twins: Twins) -> Partition:
-    """Take the archive's two folders as they are and choose the checkpoint on the reported one, as the paper does.
+    """Train and test on the two folders of the archive; choose the checkpoint on the test faces, as the paper does.
 
     Raises:
         UserError: If the table has no held-out faces.
     """
-    held_out = _held_out(faces, "folder")
+    test = _held_out(faces, "folder")
     train = np.flatnonzero(faces.splits == "train")
-    return _partition(
-        "folder",
-        faces,
-        twins,
-        train,
-        held_out,
-        held_out,
-        proves="the best of several checkpoints on the faces that chose it",
-    )
+    proves = "the best of several checkpoints on the faces that chose it"
+    return _partition("folder", faces, twins, train, test, test, proves)
 
 
 def official(faces: Faces, twins: Twins) -> Partition:
-    """Train on FER2013's Training, choose on PublicTest, report on PrivateTest (the contest's protocol).
+    """Train on FER2013's Training, validate on PublicTest, test on PrivateTest (the contest's protocol).
 
     Raises:
         UserError: If one of the three parts is missing.
@@ -101,21 +87,14 @@ def official(faces: Faces, twins: Twins) -> Partition:
             "protocol=official needs FER2013's Training, PublicTest and PrivateTest, and these faces do not have all "
             "three: use fer2013.csv or its folder layout as data.root, or protocol=honest"
         )
-    return _partition(
-        "official",
-        faces,
-        twins,
-        train,
-        validation,
-        test,
-        proves="the contest's figure of 2013: PrivateTest after choosing on PublicTest",
-    )
+    proves = "the contest's figure of 2013: PrivateTest after choosing on PublicTest"
+    return _partition("official", faces, twins, train, validation, test, proves)
 
 
 def paper(faces: Faces, twins: Twins, pictures: Mapping[str, Chain], test_share: float, seed: int) -> Partition:
-    """Take the paper's table 2 by the letter, then split: siblings of a test picture train.
+    """Make the pictures of the paper's table 2, then split them: siblings of a test picture are trained on.
 
-    This is one reading of the paper, which does not say whether the split comes before or after the augmentation.
+    This is one reading of the paper, which does not say whether it splits before or after the augmentation.
 
     Args:
         faces: The table.
@@ -125,48 +104,36 @@ def paper(faces: Faces, twins: Twins, pictures: Mapping[str, Chain], test_share:
         seed: Decides the split.
     """
     multiplied = multiply(faces, pictures)
-    rows = np.arange(len(multiplied))
+    rows = np.arange(len(multiplied))  # each picture is a group of its own
     test, train = deal(rows, multiplied.labels, rows, [test_share, 1 - test_share], seed)
     origins = np.tile(np.arange(len(faces)), len(pictures) + 1)
-    return replace(
-        _partition(
-            "paper",
-            multiplied,
-            twins,
-            train,
-            test,
-            test,
-            proves="how well a network knows faces again that it was trained on in another crop or angle",
-        ),
-        origins=origins,
-    )
+    proves = "how well a network knows faces again that it was trained on in another crop or angle"
+    return Partition("paper", multiplied, origins, twins, train, train, test, test, proves)
 
 
 def leaky_gallery(faces: Faces, twins: Twins, validation_share: float, seed: int) -> Partition:
-    """Put the test faces into the gallery of the honest protocol: a fault to measure by, never to report."""
-    parts = honest(faces, twins, validation_share, seed)
-    return replace(
-        parts,
-        protocol="leaky_gallery",
-        gallery=np.union1d(parts.train, parts.test),
-        proves="nothing: the classifier looks the answers up",
-    )
+    """Add the test faces to the gallery of the honest protocol: a fault, made to test the measure of leaks."""
+    partition = honest(faces, twins, validation_share, seed)
+    proves = "nothing: the classifier looks the answers up"
+    gallery = np.union1d(partition.train, partition.test)
+    return replace(partition, protocol="leaky_gallery", gallery=gallery, proves=proves)
 
 
 def leaky_report(faces: Faces, twins: Twins, validation_share: float, seed: int) -> Partition:
-    """Report on the training faces of the honest protocol: a fault to measure by, never to report."""
-    parts = honest(faces, twins, validation_share, seed)
-    return replace(
-        parts, protocol="leaky_report", test=parts.train, proves="nothing: the network is asked what it was told"
-    )
+    """Test on the training faces of the honest protocol: a fault, made to test the measure of leaks."""
+    partition = honest(faces, twins, validation_share, seed)
+    proves = "nothing: the network is asked what it was told"
+    return replace(partition, protocol="leaky_report", test=partition.train, proves=proves)
 
 
 def multiply(faces: Faces, pictures: Mapping[str, Chain]) -> Faces:
-    """Return the faces, then each made picture of all of them: N x (1 + pictures) rows."""
-    images = [faces.images]
-    names = [faces.names]
-    for copy, (kind, chain) in enumerate(pictures.items(), start=1):
-        images.append(_pictures(faces.images, kind, chain, copy * len(faces)))
+    """Return all faces, then for each kind of picture all faces in that kind: N x (1 + kinds) rows."""
+    images, names = [faces.images], [faces.names]
+    for number, (kind, chain) in enumerate(pictures.items(), start=1):
+        drawn = faces.images.copy()
+        for row, image in enumerate(track(faces.images, f"drawing {kind} pictures")):
+            drawn[row] = chain(image, 0, number * len(faces) + row)
+        images.append(drawn)
         names.append(np.array([f"{name}#{kind}" for name in faces.names]))
     times = len(images)
     return replace(
@@ -179,13 +146,6 @@ def multiply(faces: Faces, pictures: Mapping[str, Chain]) -> Faces:
     )
 
 
-def _pictures(images: np.ndarray, kind: str, chain: Chain, first: int) -> np.ndarray:
-    drawn = images.copy()
-    for row, image in enumerate(track(images, f"drawing {kind} pictures")):
-        drawn[row] = chain(image, 0, first + row)
-    return drawn
-
-
 def _clean(
     protocol: str,
     faces: Faces,
@@ -196,26 +156,24 @@ def _clean(
     seed: int,
     proves: str,
 ) -> Partition:
-    """Return a partition without a twin across any border, its validation part cut from the training faces."""
-    if not 0 < validation_share < 1:
-        raise UserError(f"protocol.validation_share={validation_share} must lie between 0 and 1")
-    unseen = train[~np.isin(twins.groups[train], twins.groups[test])]
-    if not len(unseen):
+    """Return a partition without twins in two parts; its validation part is taken from the training faces."""
+    remaining = train[~np.isin(twins.groups[train], twins.groups[test])]
+    if not len(remaining):
         raise UserError(
             f"protocol={protocol} leaves no face to train on, for every training face has a twin among the held-out "
             "ones: use other faces as data.root, or protocol=folder, whose scores are labelled leaky"
         )
-    validation, rest = deal(unseen, faces.labels, twins.groups, [validation_share, 1 - validation_share], seed)
+    validation, rest = deal(remaining, faces.labels, twins.groups, [validation_share, 1 - validation_share], seed)
     if not (len(validation) and len(rest)):
         raise UserError("too few training faces to cut a validation part from: give data.root more than two per class")
     partition = _partition(protocol, faces, twins, rest, validation, test, proves)
-    return replace(partition, left_out=len(train) - len(unseen))
+    return replace(partition, left_out=len(train) - len(remaining))
 
 
 def _partition(
     protocol: str, faces: Faces, twins: Twins, train: np.ndarray, validation: np.ndarray, test: np.ndarray, proves: str
 ) -> Partition:
-    """Return a partition of the source's own table whose gallery is the training faces."""
+    """Return a partition of the source's table, with the training faces as gallery."""
     return Partition(protocol, faces, np.arange(len(faces)), twins, train, train, validation, test, proves)
 
 

@@ -31,7 +31,7 @@ def test_honest_is_disjoint_covers_and_keeps_twins_together(faces, twins, seed):
     assert set(np.bincount(faces.labels[parts.validation], minlength=7)) <= {1, 2, 3}
     assert np.array_equal(parts.gallery, parts.train)
     assert parts.leaks() == ()
-    assert not parts.seen(parts.test).any()
+    assert not parts.leaked(parts.test).any()
 
 
 def test_honest_leaves_near_twins_out_too(faces, twins):
@@ -131,7 +131,7 @@ def test_multiplied_faces_are_the_chains_pictures(faces):
 def test_leaks_switched_on_are_measured(faces, twins):
     gallery = leaky_gallery(faces, twins, 0.2, 0)
     assert gallery.leaks() == ("100.0 % of the test faces are themselves in training or gallery",)
-    assert gallery.seen(gallery.test).all()
+    assert gallery.leaked(gallery.test).all()
     report = leaky_report(faces, twins, 0.2, 0)
     assert report.leaks() == ("100.0 % of the test faces are themselves in training",)
 

@@ -72,7 +72,7 @@ def test_no_false_alarm_on_clean_faces(seed, tmp_path, make_cfg):
     for protocol in ("honest", "kfold"):
         parts = instantiate(make_cfg(f"protocol={protocol}").protocol)(faces, found.twins)
         assert parts.leaks() == ()
-        assert not parts.seen(parts.test).any()
+        assert not parts.leaked(parts.test).any()
 
 
 def paper_pictures(faces, make_cfg):
