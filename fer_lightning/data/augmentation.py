@@ -1,4 +1,4 @@
-"""Augmentation of training faces; the only module that knows albumentations."""
+"""Augmentation of training faces; the only module that imports albumentations."""
 
 import math
 import random
@@ -14,14 +14,14 @@ Transform: TypeAlias = albumentations.BasicTransform | albumentations.BaseCompos
 
 
 class Chain:
-    """A chain of albumentations transforms whose stream depends on (seed, epoch, picture) alone.
+    """A chain of albumentations transforms whose random numbers depend only on (seed, epoch, picture).
 
     Args:
         transforms: albumentations transforms, applied in order.
         seed: Decides every stream.
 
     Raises:
-        ValueError: If a transform was given an argument that it does not know.
+        ValueError: If a transform has an unknown argument.
     """
 
     def __init__(self, transforms: Sequence[Transform], seed: int) -> None:
@@ -38,25 +38,24 @@ class Chain:
 
         Args:
             image: (H, W) uint8.
-            epoch: 0 for copies that are drawn once.
-            picture: Position in a table of pictures; gives each picture a stream of its own.
+            epoch: Number of the epoch; 0 if copies are drawn once for all epochs.
+            picture: Position in the table of pictures.
 
         Returns:
             (H, W) uint8.
         """
-        # One pair of generators for the whole chain: a seed given to Compose would start every transform on the
-        # same stream, and correlate them.
+        # All transforms share one pair of generators. With a seed for Compose each would draw the same numbers.
         stream = random.Random(f"{self.seed}/{epoch}/{picture}")
         self.transforms.set_random_state(_LateGenerator((self.seed, epoch, picture)), stream)
-        stream.random()  # Compose draws this first, to decide whether it does anything
-        changed = image[:, :, np.newaxis]
+        stream.random()  # Compose draws this first, to decide whether it changes the picture at all
+        result = image[:, :, np.newaxis]
         for transform in self.transforms:
-            changed = CHANGES.get(type(transform), _apply)(transform, changed)
-        return changed.reshape(image.shape)
+            result = FAST.get(type(transform), _apply)(transform, result)
+        return result.reshape(image.shape)
 
 
 class _LateGenerator:
-    """A generator of numpy's that is made when a transform first asks for it: few do, and it costs 50 us."""
+    """A numpy generator that is made at its first use: few transforms use it, and it costs 50 us."""
 
     def __init__(self, seed: tuple[int, ...]) -> None:
         self._seed = seed
@@ -66,16 +65,16 @@ class _LateGenerator:
         return np.random.default_rng(self._seed)
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):  # what pickle and copy look for
+        if name.startswith("_"):  # pickle and copy look for such names
             raise AttributeError(name)
         return getattr(self._generator, name)
 
 
 class Augmentation:
-    """What becomes of a training face: ``copies`` pictures of it in an epoch.
+    """Augmentation of each training face: ``copies`` pictures of it in an epoch.
 
-    With ``keep_original`` the first of them is the face as it is; every other one is augmented, once before
-    training or, with ``online``, anew each epoch.
+    With ``keep_original`` the first picture is the face itself. The others are augmented: once before training, or anew
+    in each epoch with ``online``.
 
     Args:
         transforms: albumentations transforms, applied in order.
@@ -96,12 +95,12 @@ class Augmentation:
         self.chain = Chain(transforms, seed)
         self.copies = copies
         self.online = online
-        # Pictures stand copy by copy, so these many copies come before the first augmented one.
-        self.plain_copies = (1 if keep_original else 0) if len(self.chain) else copies
+        unchanged = 1 if keep_original else 0
+        self.plain_copies = unchanged if len(self.chain) else copies  # they come first in the table of pictures
 
 
 class Cover(albumentations.ImageOnlyTransform):
-    """Cover the same part of every picture with one grey; the patches of albumentations lie anywhere.
+    """Cover the same part of every picture with one grey, where albumentations covers random parts.
 
     Args:
         left: Where it begins, as a share of the width.
@@ -128,17 +127,17 @@ class Cover(albumentations.ImageOnlyTransform):
 
 
 def _apply(transform: Transform, image: np.ndarray) -> np.ndarray:
-    """Return a picture (H, W, 1) as a transform changes it."""
+    """Return the transformed picture (H, W, 1)."""
     return transform(image=image)["image"]
 
 
-# Turning or shifting a face takes albumentations 160 us, OpenCV 11 of them: the rest multiplies six matrices, and once
-# more for boxes that no face has, and compares with the identity. What follows draws the same numbers in the same
-# order and makes the same pixels in 20 us.
+# Albumentations takes 160 us to rotate or shift a face, and only 11 us of them in OpenCV. The functions below draw the
+# same numbers in the same order and make the same pixels in 20 us. They use private methods of albumentations, whose
+# version is fixed in pyproject.toml.
 
 
 def _rotate(transform: albumentations.Rotate, image: np.ndarray) -> np.ndarray:
-    """Return what ``_apply`` would."""
+    """Return the picture (H, W, 1) that ``_apply`` would return."""
     if transform.crop_border:
         return _apply(transform, image)
     if not transform.should_apply():
@@ -148,7 +147,7 @@ def _rotate(transform: albumentations.Rotate, image: np.ndarray) -> np.ndarray:
 
 
 def _affine(transform: albumentations.Affine, image: np.ndarray) -> np.ndarray:
-    """Return what ``_apply`` would."""
+    """Return the picture (H, W, 1) that ``_apply`` would return."""
     if transform.fit_output:
         return _apply(transform, image)
     if not transform.should_apply():
@@ -166,7 +165,7 @@ def _warp(
     scale: Mapping[str, float],
     angle: float,
 ) -> np.ndarray:
-    """Return a picture (H, W, 1) scaled, turned, sheared (degrees) about its centre, then shifted (pixels)."""
+    """Return a picture (H, W, 1) scaled, rotated, sheared (degrees) about its centre, then shifted (pixels)."""
     height, width = image.shape[:2]
     x, y = width / 2 - 0.5, height / 2 - 0.5
     turn = math.radians(angle % 360)
@@ -179,11 +178,11 @@ def _warp(
     return cv2.warpAffine(image, matrix, (width, height), None, flags, border, fill)[:, :, np.newaxis]
 
 
-CHANGES = {albumentations.Affine: _affine, albumentations.Rotate: _rotate}  # by class: what derives from them differs
+FAST = {albumentations.Affine: _affine, albumentations.Rotate: _rotate}  # not for subclasses, which differ
 
 
 def _check_arguments(transform: Transform) -> None:
-    """Refuse what albumentations itself only warns of, and then ignores."""
+    """Refuse an unknown argument, which albumentations only warns about and then ignores."""
     if isinstance(transform, albumentations.BaseCompose):  # OneOf and the like
         for part in transform.transforms:
             _check_arguments(part)

@@ -1,4 +1,4 @@
-"""From a source of faces to batches (images, labels, rows)."""
+"""The data module: from a source of faces to batches (images, labels, rows)."""
 
 import logging
 import signal
@@ -20,20 +20,16 @@ from fer_lightning.data.pictures import Batch, Pictures, TrainingPictures
 from fer_lightning.data.readers import read_faces, summarize
 from fer_lightning.data.samplers import OrderedSampler, TrainingSampler
 from fer_lightning.data.twins import Twins
-from fer_lightning.errors import UserError
 
 log = logging.getLogger(__name__)
-
-MIN_SIZE = 16  # pixels; less shows no face
 
 
 class FacesDataModule(lightning.LightningDataModule):
     """Faces of one source, partitioned by a protocol.
 
-    ``val_dataloader`` yields the gallery (unaugmented training faces) first and the validation faces second, so
-    that validation can fit the classifier before it scores. Several processes draw the same batches as one does,
-    and each is given its share of them. Faces, audit, partition and training pictures are made when they are first
-    asked for, and kept.
+    Validation reads the gallery (training faces without augmentation) before the validation faces, because it has to
+    fit the classifier first. Several processes draw the same batches as a single one, and each gets its share of them.
+    Faces, audit, partition and training pictures are made at their first use.
 
     Args:
         root: Folder, zip or csv of faces, "kaggle" to download, or None for the synthetic faces.
@@ -49,12 +45,9 @@ class FacesDataModule(lightning.LightningDataModule):
         eval_batch_size: Faces in a batch of gallery, validation and test, of all processes together.
         num_workers: Processes that prepare training batches; 0 prepares them in the training process.
         worker_timeout: Seconds without a batch after which those processes count as hung; 0 waits for ever.
-
-    Raises:
-        UserError: If a number is out of range.
     """
 
-    trainer: lightning.Trainer  # set by the Trainer before it asks for a loader
+    trainer: lightning.Trainer  # set by the Trainer before it calls a loader
 
     def __init__(
         self,
@@ -73,10 +66,6 @@ class FacesDataModule(lightning.LightningDataModule):
         worker_timeout: float,
     ) -> None:
         super().__init__()
-        if image_size < MIN_SIZE or image_size != int(image_size):
-            raise UserError(f"data.image_size={image_size} must be a whole number of pixels, {MIN_SIZE} or more")
-        if num_workers < 0:
-            raise UserError(f"data.num_workers={num_workers} must be 0 or more")
         self.root = root
         self.cache_dir = cache_dir
         self.classes = classes
@@ -93,22 +82,22 @@ class FacesDataModule(lightning.LightningDataModule):
 
     @cached_property
     def faces(self) -> Faces:
-        """Read the faces and say what was found."""
+        """Read the faces and log their summary."""
         faces = read_faces(self.root, self.cache_dir, self.drawn, self.image_size, self.classes, self.votes)
         log.info(summarize(faces))
         return faces
 
     @cached_property
     def audit(self) -> Audit:
-        """Audit the faces and say what was found."""
-        found = audit(self.faces, self.cache_dir)
-        for line in found.lines():
+        """Audit the faces and log the findings."""
+        result = audit(self.faces, self.cache_dir)
+        for line in result.lines():
             log.info(line)
-        return found
+        return result
 
     @cached_property
     def partition(self) -> Partition:
-        """Partition the faces and say what they are for."""
+        """Partition the faces and log the sizes and leaks of the parts."""
         partition = self.protocol(self.faces, self.audit.twins)
         log.info(
             "%d train, %d validate, %d test; %d training faces removed because a copy is in the test set. "
@@ -127,32 +116,32 @@ class FacesDataModule(lightning.LightningDataModule):
 
     @cached_property
     def training(self) -> TrainingPictures:
-        """Make the table of training pictures; copies that are drawn once are drawn here."""
+        """Make the table of training pictures; without online augmentation all copies are drawn here."""
         return TrainingPictures(self.partition.faces, self.partition.train, self.augmentation)
 
     def prepare_data(self) -> None:
-        """Read and audit the faces in one process first: the others find both in the cache."""
-        self.audit  # noqa: B018  makes it
+        """Read and audit the faces in one process, so that the others can read both from the cache."""
+        self.audit  # noqa: B018  computes it
 
     def setup(self, stage: str) -> None:
-        """Read and partition the faces; draw training pictures where training comes next."""
+        """Read and partition the faces; before training make its pictures too."""
         self.partition  # noqa: B018
         if stage == "fit":
             self.training  # noqa: B018
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Return batches of augmented training pictures."""
-        # Lightning asks again each epoch (reload_dataloaders_every_n_epochs=1): workers are forked anew and see it.
+        # Lightning calls this every epoch (reload_dataloaders_every_n_epochs=1), and new workers get the new epoch.
         self.training.epoch = self.trainer.current_epoch
         loop = self.trainer.fit_loop
-        done = loop.epoch_loop.batch_progress.current.completed  # in the epoch that a checkpoint was written in
+        done = loop.epoch_loop.batch_progress.current.completed  # batches in the epoch of the checkpoint
         sampler = self.sampler(
             self.training.labels,
             start=done if loop.restarting else 0,
             world_size=self.trainer.world_size,
             rank=self.trainer.global_rank,
         )
-        # Without it every epoch has the order of epoch 0. Another class of Lightning's sets it, unseen by mypy.
+        # Otherwise every epoch keeps the order of epoch 0. mypy does not see where Lightning sets the attribute.
         if self.trainer.reload_dataloaders_every_n_epochs:  # type: ignore[attr-defined]
             sampler.set_epoch(self.trainer.current_epoch)
         return DataLoader(
@@ -161,21 +150,21 @@ class FacesDataModule(lightning.LightningDataModule):
             collate_fn=_as_is,
             num_workers=self.num_workers,
             worker_init_fn=_prepare_worker,
-            generator=torch.Generator(),  # else each loader takes a number from the stream that dropout uses
+            generator=torch.Generator(),  # else each loader draws a number from the stream of dropout
             timeout=self.worker_timeout if self.num_workers else 0,
             pin_memory=torch.cuda.is_available(),
         )
 
     def val_dataloader(self) -> list[DataLoader[Batch]]:
-        """Return the gallery's and the validation faces' batches."""
+        """Return the batches of the gallery, and those of the validation faces."""
         return [self.loader(self.partition.gallery), self.loader(self.partition.validation)]
 
     def test_dataloader(self) -> DataLoader[Batch]:
-        """Return the test faces' batches."""
+        """Return the batches of the test faces."""
         return self.loader(self.partition.test)
 
     def loader(self, rows: np.ndarray) -> DataLoader[Batch]:
-        """Return batches of the given rows as they are, in their order."""
+        """Return batches of the rows in their order, without augmentation."""
         sampler = OrderedSampler(len(rows), self.eval_batch_size, self.trainer.world_size, self.trainer.global_rank)
         return DataLoader(
             Pictures(self.partition.faces, rows),
@@ -187,12 +176,12 @@ class FacesDataModule(lightning.LightningDataModule):
 
 
 def _as_is(batch: Any) -> Any:
-    return batch  # ``__getitems__`` has collated it; DataLoader's types know only lists
+    return batch  # ``__getitems__`` returns a batch, where DataLoader expects a list of items
 
 
 def _prepare_worker(worker: int) -> None:
-    for signum in (signal.SIGINT, signal.SIGHUP):  # Ctrl-C is the training process's to deal with
+    for signum in (signal.SIGINT, signal.SIGHUP):  # only the training process handles Ctrl-C
         signal.signal(signum, signal.SIG_IGN)
-    # So is SIGTERM, which Slurm sends to every process of a job; without this one it would find its workers dead.
+    # Slurm sends SIGTERM to every process of a job. The training process needs its workers a little longer.
     signal.signal(signal.SIGTERM, lambda *_: signal.alarm(30))
-    cv2.setNumThreads(0)  # a thread pool does not survive the fork
+    cv2.setNumThreads(0)  # a pool of threads does not survive the fork

@@ -1,25 +1,24 @@
-"""The cast: who shows what in the faces that the project draws itself, to train on where no data set is at hand.
+"""Synthetic faces, for training without a data set: their persons, expressions and labels.
 
-Each face is one of seven expressions made of facial action units (AU; P. Ekman and W. V. Friesen, Facial Action Coding
-System, 1978), on a random person in a random pose and light. Some labels are wrong on purpose, as in real data sets of
-expressions, and their share is known.
+Each face shows one of seven expressions, made of facial action units (AU; P. Ekman and W. V. Friesen, Facial Action
+Coding System, 1978), on a random person in a random pose and light. Some labels are wrong on purpose, as in real data
+sets of expressions, and their share is known. ``pen`` draws the pictures.
 """
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from fer_lightning.data import pen
 from fer_lightning.data.faces import CLASSES, Faces, fingerprint
 
-SOURCE = "synthetic faces"  # where a run says that its faces come from
+SOURCE = "synthetic faces"  # name of the source in records and tables
 TEST_SHARE = 0.25
 FACES_PER_PERSON = 8
-CLASS_SHARES = {  # unbalanced in the order of FER2013, but mildly
+CLASS_SHARES = {  # the order of frequencies is that of FER2013, the differences are smaller
     "angry": 0.14,
     "disgust": 0.09,
     "fear": 0.14,
@@ -29,7 +28,7 @@ CLASS_SHARES = {  # unbalanced in the order of FER2013, but mildly
     "surprise": 0.13,
 }
 
-# FACS number and name of each action unit that the pen knows.
+# Name and FACS number of each action unit that the pen can draw.
 UNITS = {
     "inner_brow_raiser": 1,
     "outer_brow_raiser": 2,
@@ -49,7 +48,7 @@ UNITS = {
     "jaw_drop": 26,
 }
 
-# Intensity of the action units (by FACS number) of an expression at its strongest: the prototypes of emotional FACS.
+# FACS number and intensity of the action units in an expression at full strength: the prototypes of emotional FACS.
 EXPRESSIONS = {
     "angry": {4: 1.0, 5: 0.4, 7: 0.7, 17: 0.3, 23: 1.0},
     "disgust": {4: 0.4, 7: 0.4, 9: 1.0, 10: 0.9, 15: 0.4, 16: 0.5, 25: 0.4},
@@ -60,17 +59,17 @@ EXPRESSIONS = {
     "surprise": {1: 0.9, 2: 1.0, 5: 0.9, 25: 0.4, 26: 0.9},
 }
 
-# Ranges that each person, pose and light is drawn from; lengths and tones as in ``pen``.
+# Ranges of the random numbers for each person, pose and light; lengths and tones as in ``pen``.
 PERSON = {
     "head_width": (0.70, 0.80),
     "head_height": (0.90, 1.00),
-    "jaw": (0.05, 0.30),  # how much narrower the chin is
+    "jaw": (0.05, 0.30),  # decrease of the width at the chin
     "skin": (0.50, 0.86),
     "hair": (0.06, 0.42),
     "hairline": (-0.84, -0.70),
     "hair_length": (-0.5, 1.2),
     "fringe": (-0.15, 0.30),  # curve of the hairline
-    "beard": (-0.6, 0.2),  # none below 0
+    "beard": (-0.6, 0.2),  # no beard below 0
     "eye_distance": (0.31, 0.39),  # from the middle of the face
     "eye_height": (-0.22, -0.17),
     "eye_width": (0.15, 0.19),
@@ -84,14 +83,14 @@ PERSON = {
     "mouth_height": (0.49, 0.55),
     "mouth_width": (0.25, 0.33),
     "lip": (0.035, 0.065),
-    "lip_tone": (0.60, 0.85),  # of the skin's
+    "lip_tone": (0.60, 0.85),  # share of the skin's tone
 }
 POSE = {
     "roll": (-0.07, 0.07),  # radians
     "scale": (1.14, 1.23),
     "shift_x": (-0.03, 0.03),
     "shift_y": (-0.03, 0.03),
-    "yaw": (-0.07, 0.07),  # how far the features slide over the head
+    "yaw": (-0.07, 0.07),  # shift of the features over the head
     "pitch": (-0.03, 0.03),
     "gaze": (-0.04, 0.04),
 }
@@ -106,19 +105,14 @@ LIGHT = {
 
 
 def draw_faces(count: int, wrong_label_share: float, seed: int, image_size: int) -> Faces:
-    """Return synthetic faces, three quarters to train on and a quarter to test on, no person in both.
+    """Return synthetic faces: three quarters for training, a quarter for testing, no person in both.
 
     Args:
         count: Number of faces, at least 100.
-        wrong_label_share: Share of each split whose label is drawn from the six other classes, in [0, 1].
-        seed: Decides everything: the same seed draws the same faces.
+        wrong_label_share: Share of each split with a label from the six other classes, in [0, 1].
+        seed: Decides everything.
         image_size: Height and width, pixels.
-
-    Raises:
-        ValueError: If ``count`` or ``wrong_label_share`` is out of range.
     """
-    if count < 100 or not 0 <= wrong_label_share <= 1:
-        raise ValueError(f"cannot draw {count} faces (at least 100) with {wrong_label_share} wrong labels (0 to 1)")
     rng = np.random.default_rng(seed)
     cast = _cast(count, wrong_label_share, rng)
     images = pen.draw(_describe(cast, rng), image_size, rng)
@@ -137,32 +131,24 @@ def draw_faces(count: int, wrong_label_share: float, seed: int, image_size: int)
 
 
 def drawing(drawn: Mapping[str, Any]) -> str:
-    """Return a hash of all that decides what ``draw_faces`` draws: its arguments, the code, whose numbers it draws."""
-    found = hashlib.sha256(repr((sorted(drawn.items()), np.__version__)).encode())
+    """Return a hash of all that decides the pictures: arguments of ``draw_faces``, version of numpy, and the code."""
+    digest = hashlib.sha256(repr((sorted(drawn.items()), np.__version__)).encode())
     for module in (__file__, pen.__file__):
-        found.update(Path(module).read_bytes())
-    return found.hexdigest()[:32]
+        digest.update(Path(module).read_bytes())
+    return digest.hexdigest()[:32]
 
 
-@dataclass(frozen=True)
-class _Cast:
-    """Who shows what, before anything is drawn; each (N,).
+class _Cast(NamedTuple):
+    """Persons, expressions and labels of N faces before they are drawn."""
 
-    Attributes:
-        expressions: int64, the expression that is drawn, a position in ``CLASSES``.
-        labels: int64, the expression that the label claims.
-        persons: int64, who is drawn.
-        splits: str, "train" or "test".
-    """
-
-    expressions: np.ndarray
-    labels: np.ndarray
-    persons: np.ndarray
-    splits: np.ndarray
+    expressions: np.ndarray  # (N,) int64, the expression in the picture, a position in ``CLASSES``
+    labels: np.ndarray  # (N,) int64, the expression in the label
+    persons: np.ndarray  # (N,) int64
+    splits: np.ndarray  # (N,) str, "train" or "test"
 
 
 def _cast(count: int, wrong_label_share: float, rng: np.random.Generator) -> _Cast:
-    """Return a cast with the same share of every class and of wrong labels in both splits."""
+    """Return a cast whose two splits have the same shares of every class and of wrong labels."""
     test = round(TEST_SHARE * count)
     expressions, labels, persons, first_person = [], [], [], 0
     for size in (count - test, test):
@@ -170,7 +156,7 @@ def _cast(count: int, wrong_label_share: float, rng: np.random.Generator) -> _Ca
         shown = rng.permutation(np.searchsorted(bounds, np.arange(size), side="right"))
         claimed = shown.copy()
         wrong = rng.choice(size, round(wrong_label_share * size), replace=False)
-        claimed[wrong] += rng.integers(1, len(CLASSES), len(wrong))  # any class but its own
+        claimed[wrong] += rng.integers(1, len(CLASSES), len(wrong))  # any class but the true one
         last_person = first_person + -(-size // FACES_PER_PERSON)
         expressions.append(shown)
         labels.append(claimed % len(CLASSES))
@@ -185,7 +171,7 @@ def _cast(count: int, wrong_label_share: float, rng: np.random.Generator) -> _Ca
 
 
 def _describe(cast: _Cast, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """Return every number that the pen draws by, (N,) float32 per name."""
+    """Return all numbers that the pen needs, (N,) float32 for each name."""
     count = len(cast.expressions)
     people = _uniform(PERSON, cast.persons.max() + 1, rng)
     return {
@@ -197,19 +183,18 @@ def _describe(cast: _Cast, rng: np.random.Generator) -> dict[str, np.ndarray]:
 
 
 def _uniform(ranges: dict[str, tuple[float, float]], count: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """Return ``count`` float32 values in each of the ranges."""
+    """Return ``count`` float32 values from each range."""
     return {name: rng.uniform(low, high, count).astype(np.float32) for name, (low, high) in ranges.items()}
 
 
 def _act(expressions: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """Return the intensity of every action unit, (N,) float32 each, 0 is relaxed and 1 is strong."""
+    """Return the intensity of every action unit, (N,) float32 each: 0 is relaxed, 1 is strong."""
     prototypes = np.array([[EXPRESSIONS[name].get(number, 0.0) for number in UNITS.values()] for name in CLASSES])
     count = len(expressions)
     strength = rng.uniform(0.35, 1.0, (count, 1))
     intensity = prototypes[expressions] * strength * rng.uniform(0.4, 1.2, (count, len(UNITS)))
-    # Faces also do what their expression does not ask for: up to two units at random, as when people talk or squint.
+    # Up to two random units are added that do not belong to the expression, as when people talk or squint.
     for _ in range(2):
-        intensity[np.arange(count), rng.integers(len(UNITS), size=count)] += np.maximum(
-            rng.uniform(-0.4, 0.4, count), 0
-        )
+        unit = rng.integers(len(UNITS), size=count)
+        intensity[np.arange(count), unit] += np.maximum(rng.uniform(-0.4, 0.4, count), 0)
     return dict(zip(UNITS, intensity.astype(np.float32).T, strict=True))

@@ -1,7 +1,7 @@
-"""The pen: numbers that say what a face looks like -> its picture.
+"""The pen of the synthetic faces: numbers that describe a face -> its picture.
 
-Lengths are in half images: the picture spans [-1, 1] both ways, y down. Tones are grey values from 0 to 1. Shapes are
-given by their signed distance and painted back to front, with an edge one pixel wide.
+The unit of length is half a picture: x and y are in [-1, 1], and y points down. Tones are grey values from 0 to 1. Each
+shape is a signed distance; shapes are painted from back to front, with an edge one pixel wide.
 """
 
 from collections.abc import Mapping
@@ -10,23 +10,23 @@ from types import SimpleNamespace
 
 import numpy as np
 
-AT_ONCE = 32  # faces, few enough to stay in the processor's cache
+CHUNK = 32  # faces that are painted together; more would not fit into the processor's cache
 
-Cover = np.ndarray  # (n, S, S) float32: 0 where a shape is not, 1 where it is, in between on its edge
+Cover = np.ndarray  # (n, S, S) float32: 1 inside a shape, 0 outside, between them on its edge
 
 
 def draw(faces: Mapping[str, np.ndarray], image_size: int, rng: np.random.Generator) -> np.ndarray:
     """Return (N, S, S) uint8 pictures, S = ``image_size``.
 
     Args:
-        faces: (N,) float32 per name in ``PERSON``, ``POSE``, ``LIGHT`` and ``UNITS`` of ``demo``.
+        faces: (N,) float32 for each name in ``PERSON``, ``POSE``, ``LIGHT`` and ``UNITS`` of ``demo``.
         image_size: Height and width, pixels.
         rng: Draws the noise.
     """
     count = len(next(iter(faces.values())))
     images = np.empty((count, image_size, image_size), np.uint8)
-    for start in range(0, count, AT_ONCE):
-        part = slice(start, start + AT_ONCE)
+    for start in range(0, count, CHUNK):
+        part = slice(start, start + CHUNK)
         face = SimpleNamespace(**{name: values[part, None, None] for name, values in faces.items()})
         image = _paint(face, image_size)
         image += face.noise * rng.standard_normal(image.shape, np.float32)
@@ -36,25 +36,15 @@ def draw(faces: Mapping[str, np.ndarray], image_size: int, rng: np.random.Genera
 
 @dataclass
 class _Canvas:
-    """Pictures of n faces while they are painted, and where their pixels lie on the faces.
-
-    Attributes:
-        image: (n, S, S) float32, painted so far.
-        pixel: Width of a pixel.
-        head_x: (n, S, S), from the middle of the head to the right.
-        head_y: The same, down.
-        x: (n, S, S), from the middle of the features, which slide over the head as it turns, to the right.
-        y: The same, down.
-        side: Absolute x, since both halves of a face are painted at once.
-    """
+    """Pictures of n faces during the painting, and the coordinates of their pixels; each array is (n, S, S) float32."""
 
     image: np.ndarray
-    pixel: float
-    head_x: np.ndarray
+    pixel: float  # width of a pixel
+    head_x: np.ndarray  # from the middle of the head
     head_y: np.ndarray
-    x: np.ndarray
+    x: np.ndarray  # from the middle of the features, which slide over the head when it turns
     y: np.ndarray
-    side: np.ndarray
+    side: np.ndarray  # absolute x: both halves of a face are painted together
 
     def paint(self, tone: np.ndarray | float, cover: Cover) -> None:
         self.image += (tone - self.image) * cover
@@ -91,7 +81,7 @@ def _paint(f: SimpleNamespace, image_size: int) -> np.ndarray:
 
 
 def _head(canvas: _Canvas, f: SimpleNamespace) -> Cover:
-    """Paint neck and hair behind, then ears, face and beard; return the face."""
+    """Paint neck and hair, then ears, face and beard; return the cover of the face."""
     head_x, head_y = canvas.head_x, canvas.head_y
     chin = f.head_height * (1 + 0.06 * f.jaw_drop)
     below = np.clip(head_y, 0, 1)
@@ -109,7 +99,7 @@ def _head(canvas: _Canvas, f: SimpleNamespace) -> Cover:
 
 
 def _brows(canvas: _Canvas, f: SimpleNamespace, face: Cover) -> None:
-    """Paint brows, raised at either end, or lowered and drawn together with a furrow between them."""
+    """Paint the brows, the furrow of a frown between them, and lines on the forehead above raised brows."""
     x, y, side, inside = canvas.x, canvas.y, canvas.side, canvas.inside
     frown = f.brow_lowerer + 0.5 * f.nose_wrinkler
     inner, outer = f.eye_distance - 0.19 - 0.05 * frown, f.eye_distance + 0.2
@@ -126,7 +116,7 @@ def _brows(canvas: _Canvas, f: SimpleNamespace, face: Cover) -> None:
 
 
 def _eyes(canvas: _Canvas, f: SimpleNamespace) -> None:
-    """Paint eyes between two lids, iris and pupil inside, a dark upper lash line."""
+    """Paint the eyes between two lids, the iris, and a dark line of upper lashes."""
     x, side, inside = canvas.x, canvas.side, canvas.inside
     squint = 0.5 * f.lid_tightener + 0.3 * f.nose_wrinkler
     upper = f.eye_opening * np.maximum(1 + 0.9 * f.upper_lid_raiser - 0.7 * squint - 0.2 * f.cheek_raiser, 0.15)
@@ -144,14 +134,14 @@ def _eyes(canvas: _Canvas, f: SimpleNamespace) -> None:
 
 
 def _nose_shape(f: SimpleNamespace) -> tuple[np.ndarray, np.ndarray]:
-    """Return the height of the nose's tip and the distance of its wings from the middle."""
+    """Return the y of the nose's tip, and the distance of its wings from the middle."""
     tip = f.eye_height + f.nose_length * (1 - 0.12 * f.nose_wrinkler)
     wing = f.nose_width * (1 + 0.25 * f.nose_wrinkler + 0.1 * f.upper_lip_raiser)
     return tip, wing
 
 
 def _nose(canvas: _Canvas, f: SimpleNamespace) -> None:
-    """Paint a shaded side, nostrils, wrinkles across the bridge."""
+    """Paint a shaded side, nostrils, and wrinkles across the bridge."""
     x, y, side = canvas.x, canvas.y, canvas.side
     tip, wing = _nose_shape(f)
     canvas.paint(0.7 * f.skin, 0.45 * _glow(x - 0.6 * wing, y - tip + 0.14, 0.05, 0.16))
@@ -170,7 +160,7 @@ def _mouth_width(f: SimpleNamespace) -> np.ndarray:
 
 
 def _mouth(canvas: _Canvas, f: SimpleNamespace) -> None:
-    """Paint two lips along a curve, apart or pressed, teeth and darkness between them."""
+    """Paint two lips along a curve, and teeth and darkness between open lips."""
     x, inside = canvas.x, canvas.inside
     width = _mouth_width(f)
     corner = 0.05 * f.lip_stretcher + 0.13 * f.lip_corner_depressor - 0.17 * f.lip_corner_puller
@@ -190,7 +180,7 @@ def _mouth(canvas: _Canvas, f: SimpleNamespace) -> None:
 
 
 def _folds(canvas: _Canvas, f: SimpleNamespace) -> None:
-    """Paint folds from the nose to the corners of the mouth, cheeks, chin."""
+    """Paint the folds from nose to mouth, the cheeks and the chin."""
     x, y, side = canvas.x, canvas.y, canvas.side
     (tip, wing), mouth_width = _nose_shape(f), _mouth_width(f)
     fold = np.clip(0.8 * f.lip_corner_puller + 0.7 * f.upper_lip_raiser + 0.5 * f.nose_wrinkler, 0, 1)

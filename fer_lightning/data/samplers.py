@@ -1,6 +1,6 @@
-"""Batches of P classes x K faces, the shape that triplet mining needs; faces in order, for the rest.
+"""Samplers of batches: P classes x K faces for triplet mining, every face once, or faces in their order.
 
-Several processes draw the same batches, and each takes its share: every ``world_size``-th item from ``rank`` on.
+Several processes draw the same batches. Each takes its share: every ``world_size``-th item, from ``rank`` on.
 """
 
 from abc import abstractmethod
@@ -14,7 +14,7 @@ from fer_lightning.errors import UserError
 
 
 class TrainingSampler(Sampler[list[int]]):
-    """Deal whole batches, in an order that depends on (seed, epoch) alone, and hand out this process's share of each.
+    """Sampler of complete batches in an order that depends only on (seed, epoch); yields this process's share.
 
     Args:
         size: N, pictures in the table.
@@ -25,8 +25,8 @@ class TrainingSampler(Sampler[list[int]]):
         rank: Number of this process, from 0.
 
     Raises:
-        UserError: If the batch cannot be shared equally, the table is smaller than it, or has fewer batches than
-            ``start``.
+        UserError: If the batch cannot be shared equally or is larger than the table, or ``start`` is larger than the
+            number of batches.
     """
 
     def __init__(self, size: int, batch_size: int, seed: int, start: int, world_size: int, rank: int) -> None:
@@ -52,7 +52,7 @@ class TrainingSampler(Sampler[list[int]]):
         return self.batches
 
     def set_epoch(self, epoch: int) -> None:
-        """Set the epoch whose order comes next."""
+        """Set the epoch, which decides the next order."""
         self.epoch = epoch
 
     def __iter__(self) -> Iterator[list[int]]:
@@ -62,14 +62,14 @@ class TrainingSampler(Sampler[list[int]]):
 
     @abstractmethod
     def deal(self, random: np.random.Generator) -> Iterator[list[int]]:
-        """Yield the batches of an epoch, of all processes together."""
+        """Yield the batches of an epoch for all processes together."""
 
 
 class ClassSampler(TrainingSampler):
-    """Draw ``classes_per_batch`` classes and an equal number of pictures of each (FaceNet, section 3.2).
+    """Sampler of ``classes_per_batch`` classes with an equal number of pictures of each (FaceNet, section 3.2).
 
-    An epoch has as many whole batches as the table has pictures for. Each class deals its pictures in shuffled
-    order and is shuffled anew when they run out, so rare classes repeat. The order depends on (seed, epoch) alone.
+    An epoch has N // ``batch_size`` batches. The pictures of a class come in shuffled order and are shuffled again when
+    they are used up, so the pictures of a rare class repeat.
 
     Args:
         labels: (N,) class of each picture in the table.
@@ -81,8 +81,8 @@ class ClassSampler(TrainingSampler):
         rank: Number of this process, from 0.
 
     Raises:
-        UserError: If the batch cannot be made of P classes with two pictures each, or not be shared equally, or the
-            table is smaller than it.
+        UserError: As in ``TrainingSampler``; or if the batch cannot hold the same number of pictures of P classes, two
+            or more of each.
     """
 
     def __init__(
@@ -110,7 +110,7 @@ class ClassSampler(TrainingSampler):
         self.faces_per_class = batch_size // self.classes
 
     def deal(self, random: np.random.Generator) -> Iterator[list[int]]:
-        """Yield batches of P classes x K faces."""
+        """Yield batches of P classes x K pictures."""
         decks = [np.empty(0, dtype=np.int64) for _ in self.rows]
         for _ in range(self.batches):
             batch: list[int] = []
@@ -123,9 +123,9 @@ class ClassSampler(TrainingSampler):
 
 
 class NaturalSampler(TrainingSampler):
-    """Deal every picture once an epoch, classes as often as they are.
+    """Sampler of every picture once an epoch, so that classes are as frequent as in the table.
 
-    A rest that does not fill a batch waits for another epoch.
+    Pictures that do not fill a last batch are left out in that epoch.
 
     Args:
         labels: (N,) class of each picture in the table.
@@ -143,15 +143,15 @@ class NaturalSampler(TrainingSampler):
         self.size = len(labels)
 
     def deal(self, random: np.random.Generator) -> Iterator[list[int]]:
-        """Yield the pictures in an order of their own."""
+        """Yield batches of the shuffled pictures."""
         order = random.permutation(self.size)[: self.batches * self.batch_size]
         yield from order.reshape(self.batches, self.batch_size).tolist()
 
 
 class OrderedSampler(Sampler[list[int]]):
-    """Deal the rows of a table in their order, none twice, as the same number of batches to every process.
+    """Sampler of every row once and in order, with the same number of batches in every process.
 
-    Where the last batch has fewer rows than there are processes, its rows go into the batch before it.
+    If the last batch has fewer rows than there are processes, its rows are added to the batch before it.
 
     Args:
         size: N, rows of the table.

@@ -8,7 +8,6 @@ import torch
 from hydra.utils import instantiate
 
 from fer_lightning.data.protocols import folder
-from fer_lightning.errors import UserError
 from tests.conftest import ROOT, SMALL
 
 IDLE = (ast.Import, ast.ImportFrom, ast.Assign, ast.AnnAssign, ast.AugAssign, ast.FunctionDef, ast.ClassDef)
@@ -47,13 +46,6 @@ def test_loaders_give_the_partition_in_order(make_cfg):
         assert torch.cat([batch.labels for batch in batches]).tolist() == parts.faces.labels[rows].tolist()
     first = batches[0].images[0, 0].double()
     np.testing.assert_allclose(first * 127.5 + 127.5, parts.faces.images[rows[0]], atol=1e-4)
-
-
-@pytest.mark.parametrize("size", [15, 48.5])
-def test_impossible_sizes_are_named(make_cfg, size):
-    with pytest.raises(Exception, match=rf"data\.image_size={size} must be") as caught:
-        instantiate(make_cfg("augmentation=none", f"data.image_size={size}").data)
-    assert isinstance(caught.value.__cause__, UserError)
 
 
 def test_a_run_at_64_pixels_under_a_protocol_of_ones_own(run_here, tmp_path):
