@@ -1,104 +1,224 @@
-"""Calibration chosen on validation faces: a temperature of the votes, and a threshold for an accuracy."""
+"""Calibration of votes and abstention from uncertain faces. Imports neither torch nor scipy until it is fitted."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from scipy.optimize import minimize_scalar
-from scipy.special import logsumexp
-from torch import Tensor
-from torchmetrics.functional.classification import binary_calibration_error
+from pydantic import ConfigDict, Field, ValidationError
+from pydantic.dataclasses import dataclass
 
-from fer_lightning.models.certainty import BINS, COOLEST, HOTTEST, Calibration, heated, log_votes, to_distance
-from fer_lightning.models.classifiers import Decision
+from fer_lightning.errors import UserError
+from fer_lightning.kinds import NotNegative, Positive, Share
+from fer_lightning.words import percent
 
-NO_NEIGHBOURS = 1e-6  # smoothing of votes that are a softmax, of which none is 0 but of a class without a face
-FEWEST = 30  # answered faces by which a threshold is judged: of fewer, one more or less right moves it by 3 points
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from fer_lightning.models.classifiers import Decision
+
+KEY = "calibration"  # in a checkpoint and in a model's description
+BINS = 15  # bins of equal width for the calibration error, as in C. Guo et al., arXiv:1706.04599
+COOLEST, HOTTEST = 0.05, 20.0  # range of temperatures
+NO_NEIGHBOURS = 1e-6  # smoothing of softmax votes, which are 0 only for a class without a face
+FEWEST = 30  # answered faces that a threshold needs: of fewer, one error moves the accuracy by 3 points or more
 
 
-def calibrate(decision: Decision, labels: Tensor, accuracy: float | None, near: float) -> Calibration:
-    """Return the calibration that is best for some faces.
+@dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=True, allow_inf_nan=False))
+class Calibration:
+    """Temperature and thresholds chosen on the validation faces. The default changes nothing and never abstains.
+
+    Attributes:
+        temperature: Divisor of the logarithms of the votes (C. Guo et al., arXiv:1706.04599); None: votes stay shares.
+        smoothing: Added to each share first, so that 0 has a logarithm: the share of one neighbour (Laplace's rule of
+            succession).
+        accuracy: Wanted accuracy of the answered faces; None: every face is answered.
+        near: Share of the validation faces that count as near enough to the gallery.
+        confidence: Calibrated vote below which the model abstains; None if ``accuracy`` is None or out of reach.
+        distance: Euclidean distance of the nearest gallery face above which the model abstains; None like
+            ``confidence``, and if the classifier keeps no faces.
+        scores: Results on the validation faces: ``calibration_error_raw`` and ``calibration_error`` before and after,
+            the share ``answered`` and its ``accuracy_answered``, and ``accuracy_reachable``, the highest accuracy of
+            any threshold.
+    """
+
+    temperature: Positive | None = None
+    smoothing: Positive | None = None
+    accuracy: Share | None = None
+    near: Share | None = None
+    confidence: Share | None = None
+    distance: NotNegative | None = None
+    scores: dict[str, Share] = Field(default_factory=dict)
+
+    def probabilities(self, votes: np.ndarray) -> np.ndarray:
+        """Return calibrated votes (N, C) float32 for shares of the vote (N, C); the order of the classes stays."""
+        if self.temperature is None or self.smoothing is None:
+            return votes
+        return apply_temperature(votes, self.temperature, self.smoothing)
+
+    def abstains(self, confidence: np.ndarray, distances: np.ndarray | None) -> np.ndarray:
+        """Return whether the model abstains from each face, (N,) bool.
+
+        Args:
+            confidence: (N,) calibrated votes of the winning classes.
+            distances: (N,) Euclidean distances of the nearest gallery faces; None if the classifier keeps no faces.
+        """
+        unsure = np.zeros(len(confidence), dtype=bool)
+        if self.confidence is not None:
+            unsure |= confidence < self.confidence
+        if self.distance is not None and distances is not None:
+            unsure |= distances > self.distance
+        return unsure
+
+    def __str__(self) -> str:
+        """Return a sentence for people."""
+        if self.temperature is None:
+            return (
+                "votes are shares, not calibrated, and no face is abstained from: validation faces have chosen nothing"
+            )
+        calibrated = f"votes calibrated, temperature {self.temperature:.2f}"
+        if self.accuracy is None:
+            return f"{calibrated}; no face is abstained from"
+        if self.confidence is None:
+            return (
+                f"{calibrated}; no face is abstained from, since model.abstention.accuracy={self.accuracy:g} is out of "
+                "reach: the surest validation faces come to "
+                f"{percent(self.scores['accuracy_reachable'])} at most"
+            )
+        far = "" if self.distance is None else f" or the nearest training face farther than {self.distance:.3f}"
+        return (
+            f"{calibrated}; abstains where the vote is below {percent(self.confidence)}{far}, so that of the "
+            f"validation faces {percent(self.scores['answered'])} were answered, "
+            f"{percent(self.scores['accuracy_answered'])} of them rightly"
+        )
+
+
+def read_calibration(content: Mapping[str, Any], source: str) -> Calibration:
+    """Return the calibration in a checkpoint or a description; the default if an old one contains none.
+
+    Raises:
+        UserError: If a value is not one that a training saves.
+    """
+    try:
+        return Calibration(**content.get(KEY, {}))
+    except (ValidationError, TypeError) as error:
+        line = " ".join(str(error).split())
+        raise UserError(f"{source} holds a {KEY} that no training saves ({line:.150}): give another") from error
+
+
+def calibrate(decision: "Decision", labels: "Tensor", accuracy: float | None, near: float) -> Calibration:
+    """Return the calibration chosen on validation faces.
 
     Args:
-        decision: What a classifier says of B validation faces.
-        labels: (B,) int64, theirs.
-        accuracy: Wanted of the faces that are answered; None to abstain from none.
-        near: Share of the faces that count as near enough to the known ones.
+        decision: Decision about B validation faces.
+        labels: (B,) int64, their labels.
+        accuracy: Wanted accuracy of the answered faces, 0 to 1; None: every face is answered.
+        near: Share of the faces that count as near enough to the gallery, 0 to 1.
     """
-    votes, own = decision.votes.cpu().numpy(), labels.cpu().numpy()
-    answers, near_ones = decision.labels.cpu().numpy(), decision.neighbours
-    smoothing = NO_NEIGHBOURS if near_ones is None else 1 / near_ones.labels.shape[1]
-    temperature = fit_temperature(votes, own, smoothing)
-    right, rows = answers == own, np.arange(len(own))
-    confidence = heated(votes, temperature, smoothing)[rows, answers]
-    distances = None if near_ones is None else to_distance(near_ones.similarities[:, 0].cpu().numpy())
-    limit = None if distances is None else float(np.quantile(distances, near))
-    close = np.ones(len(own), dtype=bool) if distances is None else distances <= limit
+    votes, predictions, truth = (tensor.cpu().numpy() for tensor in (decision.votes, decision.labels, labels))
+    if decision.neighbours is None:
+        smoothing, distances, limit, close = NO_NEIGHBOURS, None, None, np.ones(len(truth), dtype=bool)
+    else:
+        similarities = decision.neighbours.similarities.cpu().numpy()  # (B, K)
+        smoothing, distances = 1 / similarities.shape[1], to_distance(similarities[:, 0])
+        limit = float(np.quantile(distances, near))
+        close = distances <= limit
+    temperature = fit_temperature(votes, truth, smoothing)
+    right, rows = predictions == truth, np.arange(len(truth))
+    confidence = apply_temperature(votes, temperature, smoothing)[rows, predictions]
     threshold, reachable = choose_threshold(confidence[close], right[close], 0.0 if accuracy is None else accuracy)
-    threshold = None if accuracy is None else threshold
-    chosen = Calibration(temperature, smoothing, accuracy, near, threshold, None if threshold is None else limit)
-    answered = ~chosen.abstains(confidence, distances)
+    if accuracy is None:
+        threshold = None
+    if threshold is None:
+        limit = None
+    calibration = Calibration(temperature, smoothing, accuracy, near, threshold, limit)
+    answered = ~calibration.abstains(confidence, distances)
     scores = {
-        "calibration_error_raw": calibration_error(votes[rows, answers], right),
+        "calibration_error_raw": calibration_error(votes[rows, predictions], right),
         "calibration_error": calibration_error(confidence, right),
         "answered": float(answered.mean()),
         "accuracy_answered": float(right[answered].mean()),
         "accuracy_reachable": reachable,
     }
-    return replace(chosen, scores=scores)
+    return replace(calibration, scores=scores)
 
 
 def fit_temperature(votes: np.ndarray, labels: np.ndarray, smoothing: float) -> float:
-    """Return the temperature under which the labels are likeliest; in 1 / temperature there is one best.
+    """Return the temperature with the highest likelihood of the labels; in 1 / temperature there is one maximum.
 
     Args:
-        votes: (N, C) shares.
+        votes: (N, C) shares of the vote.
         labels: (N,) int64.
         smoothing: Added to each share.
     """
+    from scipy.optimize import minimize_scalar  # slow to import
+    from scipy.special import logsumexp
+
     logits = log_votes(votes, smoothing)
-    own = logits[np.arange(len(labels)), labels]
+    label_logits = logits[np.arange(len(labels)), labels]
 
     def loss(logarithm: float) -> float:
         coolness = np.exp(-logarithm)
-        return float((logsumexp(coolness * logits, axis=1) - coolness * own).mean())
+        return float((logsumexp(coolness * logits, axis=1) - coolness * label_logits).mean())
 
-    found = minimize_scalar(loss, bounds=(np.log(COOLEST), np.log(HOTTEST)), method="bounded")
-    return float(np.clip(np.exp(found.x), COOLEST, HOTTEST))
+    minimum = minimize_scalar(loss, bounds=(np.log(COOLEST), np.log(HOTTEST)), method="bounded")
+    return float(np.clip(np.exp(minimum.x), COOLEST, HOTTEST))
 
 
 def choose_threshold(confidence: np.ndarray, right: np.ndarray, accuracy: float) -> tuple[float | None, float]:
-    """Return the confidence from which on most faces are answered at an accuracy, and the most that can be reached.
+    """Return the confidence threshold that answers the most faces at an accuracy, and the highest accuracy of any.
 
-    Equal confidences are answered together, ``FEWEST`` faces at least or all. The threshold lies half-way to the surest
-    face that is not answered, so that rounding changes no answer.
+    At least ``FEWEST`` faces are answered, or all. Faces of equal confidence are answered together. The threshold lies
+    half-way to the next face, so that rounding changes no answer.
 
     Args:
         confidence: (N,).
-        right: (N,) bool.
-        accuracy: Of the answered ones, at least.
+        right: (N,) bool, whether the winning class is the label.
+        accuracy: Wanted of the answered faces, 0 to 1.
 
     Returns:
-        The threshold, None where the accuracy is out of reach; and the highest accuracy that a threshold gives.
+        The threshold, None if the accuracy is out of reach; and the highest accuracy of any threshold.
     """
     order = np.argsort(-confidence, kind="stable")
-    sure, numbers = confidence[order].astype(np.float64), np.arange(1, len(order) + 1)
-    reached = np.cumsum(right[order]) / numbers
-    ends = np.append(sure[1:] < sure[:-1], True) & ((numbers >= FEWEST) | (numbers == len(order)))
-    good = np.flatnonzero(ends & (reached >= accuracy))
-    most = float(reached[ends].max())
+    ranked, numbers = confidence[order].astype(np.float64), np.arange(1, len(order) + 1)
+    accuracies = np.cumsum(right[order]) / numbers
+    allowed = np.append(ranked[1:] < ranked[:-1], True) & ((numbers >= FEWEST) | (numbers == len(order)))
+    highest = float(accuracies[allowed].max())
+    good = np.flatnonzero(allowed & (accuracies >= accuracy))
     if not len(good):
-        return None, most
+        return None, highest
     last = good[-1]
-    return (float(sure[last : last + 2].mean()) if last + 1 < len(sure) else 0.0), most
+    if last + 1 == len(ranked):
+        return 0.0, highest
+    return float(ranked[last : last + 2].mean()), highest
 
 
 def calibration_error(confidence: np.ndarray, right: np.ndarray) -> float:
     """Return the expected calibration error of the winning classes, 0 to 1.
 
     Args:
-        confidence: (N,) votes for the winning classes.
-        right: (N,) bool.
+        confidence: (N,) votes of the winning classes.
+        right: (N,) bool, whether the winning class is the label.
     """
-    inside = torch.from_numpy(confidence.astype(np.float64)).clamp(max=1 - 1e-6)  # 1 would have a bin of its own
-    return binary_calibration_error(inside, torch.from_numpy(right.astype(np.int64)), n_bins=BINS).item()
+    import torch  # slow to import
+    from torchmetrics.functional.classification import binary_calibration_error
+
+    votes = torch.from_numpy(confidence.astype(np.float64)).clamp(max=1 - 1e-6)  # 1 would have a bin for itself
+    return binary_calibration_error(votes, torch.from_numpy(right.astype(np.int64)), n_bins=BINS).item()
+
+
+def apply_temperature(votes: np.ndarray, temperature: float, smoothing: float) -> np.ndarray:
+    """Return the softmax (N, C) float32 of the logarithms of smoothed votes (N, C), divided by a temperature."""
+    powers = np.exp(log_votes(votes, smoothing) / temperature)
+    return (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+def log_votes(votes: np.ndarray, smoothing: float) -> np.ndarray:
+    """Return the logarithms (N, C) float64 of smoothed votes (N, C), shifted so that the largest per face is 0."""
+    logits = np.log(votes.astype(np.float64) + smoothing)
+    return logits - logits.max(axis=1, keepdims=True)
+
+
+def to_distance(similarities: np.ndarray) -> np.ndarray:
+    """Return the Euclidean distances, 0 to 2, of unit vectors with these cosine similarities."""
+    return np.sqrt(np.maximum(0.0, 2 - 2 * similarities))

@@ -14,8 +14,7 @@ from torch import Tensor
 from fer_lightning.data.classes import check_same, classes_of
 from fer_lightning.data.pictures import Batch
 from fer_lightning.errors import UserError
-from fer_lightning.models.calibration import calibrate
-from fer_lightning.models.certainty import KEY, Calibration, read_calibration, to_distance
+from fer_lightning.models.calibration import KEY, Calibration, calibrate, read_calibration, to_distance
 from fer_lightning.models.distributed import gather_batch
 from fer_lightning.models.metrics import classification_metrics, triplet_telemetry
 from fer_lightning.models.network import Config, Network, build, check_weights

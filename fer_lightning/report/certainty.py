@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from fer_lightning.models.certainty import BINS, Calibration
+from fer_lightning.models.calibration import BINS, Calibration, calibration_error
 from fer_lightning.report.style import RUN_COLORS, STYLE, share_axis
 from fer_lightning.runs.record import Run
 from fer_lightning.words import number, percent
@@ -36,8 +36,6 @@ def measures(outputs: Mapping[str, np.ndarray], calibration: Calibration) -> dic
         outputs: ``ExpressionModule.test_outputs``.
         calibration: What validation faces had chosen.
     """
-    from fer_lightning.models.calibration import calibration_error  # a report needs no torch
-
     right = outputs["predictions"] == outputs["labels"]
     votes, raw = (outputs[name].max(axis=1) for name in ("votes", "raw_votes"))
     found = {

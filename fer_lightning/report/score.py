@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fer_lightning.models.certainty import Calibration
+from fer_lightning.models.calibration import Calibration
 from fer_lightning.runs.record import Record
 from fer_lightning.words import percent
 

@@ -14,7 +14,7 @@ from fer_lightning.config.overrides import plain
 from fer_lightning.config.verbs import program
 from fer_lightning.data.classes import classes_of
 from fer_lightning.errors import UserError
-from fer_lightning.models.certainty import read_calibration
+from fer_lightning.models.calibration import read_calibration
 from fer_lightning.models.network import Network, check_weights
 from fer_lightning.runs.checkpoints import KEY, load
 

@@ -22,7 +22,7 @@ from fer_lightning.data.classes import classes_of
 from fer_lightning.data.pictures import scale
 from fer_lightning.errors import UserError
 from fer_lightning.files import write_text
-from fer_lightning.models.certainty import read_calibration
+from fer_lightning.models.calibration import read_calibration
 from fer_lightning.models.network import Network
 from fer_lightning.runs import checkpoints
 from fer_lightning.runs.rebuilding import own_part, rebuild

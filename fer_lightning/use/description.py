@@ -7,7 +7,7 @@ from typing import Any
 
 from fer_lightning.data.classes import wrong_names
 from fer_lightning.errors import UserError
-from fer_lightning.models.certainty import Calibration, read_calibration
+from fer_lightning.models.calibration import Calibration, read_calibration
 from fer_lightning.names import printable
 
 FORMAT = 1  # raise it with every change that an older fer_lightning would read wrongly

@@ -8,8 +8,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from fer_lightning.errors import UserError
-from fer_lightning.models.calibration import calibrate
-from fer_lightning.models.certainty import Calibration
+from fer_lightning.models.calibration import Calibration, calibrate
 from fer_lightning.models.network import Network
 from fer_lightning.use.description import Description
 

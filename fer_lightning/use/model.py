@@ -11,7 +11,7 @@ from PIL import Image
 
 from fer_lightning.data.decoding import open_upright, reason, to_face
 from fer_lightning.errors import UserError
-from fer_lightning.models.certainty import to_distance
+from fer_lightning.models.calibration import to_distance
 from fer_lightning.use.answers import BATCH, Answers, Backend
 from fer_lightning.use.description import Description
 

@@ -5,8 +5,17 @@ import pytest
 import torch
 
 from fer_lightning.errors import UserError
-from fer_lightning.models.calibration import calibrate, calibration_error, choose_threshold, fit_temperature
-from fer_lightning.models.certainty import KEY, Calibration, heated, read_calibration, to_distance
+from fer_lightning.models.calibration import (
+    KEY,
+    Calibration,
+    apply_temperature,
+    calibrate,
+    calibration_error,
+    choose_threshold,
+    fit_temperature,
+    read_calibration,
+    to_distance,
+)
 from fer_lightning.models.classifiers import Decision, Neighbours
 
 
@@ -18,10 +27,10 @@ def test_calibration_error_by_hand():
     assert calibration_error(np.ones(4, np.float32), np.ones(4, bool)) == pytest.approx(0, abs=1e-5)
 
 
-def test_votes_are_heated_by_hand():
+def test_a_temperature_by_hand():
     votes = np.float32([[0.8, 0.2, 0.0]])
     powers = np.sqrt([0.81, 0.21, 0.01])
-    assert heated(votes, 2.0, 0.01)[0] == pytest.approx(powers / powers.sum(), abs=1e-6)
+    assert apply_temperature(votes, 2.0, 0.01)[0] == pytest.approx(powers / powers.sum(), abs=1e-6)
     assert Calibration().probabilities(votes) is votes
     five = Calibration(1.0, 1 / 5).probabilities(np.float32([[1, 0, 0]]))  # of 5 neighbours and 3 classes
     assert five[0] == pytest.approx([6 / 8, 1 / 8, 1 / 8])  # the rule of succession
@@ -31,7 +40,7 @@ def test_votes_are_heated_by_hand():
 def test_known_temperature_is_found(temperature):
     random = np.random.default_rng(0)
     votes = random.dirichlet(np.ones(4), 40_000)
-    chances = heated(votes, temperature, 0.1).astype(float).cumsum(axis=1)
+    chances = apply_temperature(votes, temperature, 0.1).astype(float).cumsum(axis=1)
     labels = (random.random((len(votes), 1)) > chances).sum(axis=1).clip(max=3)
     assert fit_temperature(votes, labels, 0.1) == pytest.approx(temperature, rel=0.03)
 

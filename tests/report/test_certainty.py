@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fer_lightning.models.certainty import Calibration
+from fer_lightning.models.calibration import Calibration
 from fer_lightning.report.board import board
 from fer_lightning.report.certainty import certainty_of, measures, reliability, risk_coverage
 from fer_lightning.report.plots import plots

@@ -7,7 +7,7 @@ import torch
 from torch.nn.functional import normalize
 
 from fer_lightning.errors import UserError
-from fer_lightning.models.certainty import Calibration
+from fer_lightning.models.calibration import Calibration
 from fer_lightning.models.network import Network
 from fer_lightning.use.bundles import read_checkpoint
 from fer_lightning.use.galleries import kmeans, shrink

@@ -13,7 +13,7 @@ from fer_lightning import load_model
 from fer_lightning.data.faces import CLASSES
 from fer_lightning.data.pictures import Batch, scale
 from fer_lightning.errors import UserError
-from fer_lightning.models.certainty import KEY, Calibration
+from fer_lightning.models.calibration import KEY, Calibration
 from fer_lightning.models.network import Network
 from fer_lightning.runs.rebuilding import load_module
 from fer_lightning.use.bundles import read_checkpoint, write_bundle
