@@ -31,7 +31,7 @@ def test_nothing_is_loaded_before_it_is_needed(tmp_path):
         "main(['report', '--help'])",
         "fer_lightning.read_runs, fer_lightning.Faces, fer_lightning.UserError",
         "import fer_lightning.launch.entry",
-        "import fer_lightning.use.model, fer_lightning.use.onnx_model, fer_lightning.use.predictions",
+        "import fer_lightning.use.model, fer_lightning.use.onnx_model, fer_lightning.use.prediction_files",
         "import fer_lightning.report.page, fer_lightning.report.paper_tables",
         "import fer_lightning.callbacks.media",
     )

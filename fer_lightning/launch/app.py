@@ -10,9 +10,9 @@ from omegaconf import DictConfig
 from fer_lightning.config.verbs import verb
 from fer_lightning.launch.trained import training_faces
 from fer_lightning.signals import Interrupted
-from fer_lightning.use.app import Viewer
 from fer_lightning.use.model import load_model
 from fer_lightning.use.server import Uploads, listen, make_app, serve
+from fer_lightning.use.viewer import Viewer
 
 log = logging.getLogger(__name__)
 

@@ -15,11 +15,10 @@ from fer_lightning.errors import UserError
 from fer_lightning.launch.trained import training_faces
 from fer_lightning.signals import Interrupted, command
 from fer_lightning.use.model import load_model
-from fer_lightning.use.page import write_predictions
-from fer_lightning.use.predictions import PredictionFiles, look
+from fer_lightning.use.prediction_files import PredictionFiles, write_predictions
+from fer_lightning.use.recognition import Tally, recognise
 from fer_lightning.use.sheet import CELL, write_sheet
 from fer_lightning.use.sources import open_source
-from fer_lightning.use.tally import Tally
 
 log = logging.getLogger(__name__)
 
@@ -41,17 +40,17 @@ def predict(cfg: DictConfig) -> None:
     frames = track(source, f"predicting {cfg.input}")
     with PredictionFiles(folder, model, head, cfg.neighbours) as files:
         try:
-            for picture in look(model, detector, frames, cfg.batch_size, cfg.sheet, CELL):
-                tally.add(picture)
-                files.write(picture)
-                if picture.small is not None:
-                    sheet.append(picture)
+            for recognition in recognise(model, detector, frames, cfg.batch_size, cfg.sheet, CELL):
+                tally.add(recognition)
+                files.write(recognition)
+                if recognition.thumbnail is not None:
+                    sheet.append(recognition)
         except Interrupted as interruption:
             if not (source.endless and interruption.signum == signal.SIGINT):
                 raise
             command.listen()  # Ctrl-C is how a camera ends: the files about its pictures are still to be written
-    if tally.unreadable_count == tally.pictures:
-        raise UserError(f"input={cfg.input}: no picture could be read: {shorten(tally.unreadable)}")
+    if tally.unreadable == tally.pictures:
+        raise UserError(f"input={cfg.input}: no picture could be read: {shorten(tally.examples)}")
     write_sheet(folder / "contact_sheet.png", sheet, f"{len(sheet):,} of {tally.pictures:,} pictures, {detector.note}")
     write_predictions(folder / "predictions.html", sheet, head, tally.pictures, cfg.neighbours, faces, model.classes)
     for line in tally.lines():

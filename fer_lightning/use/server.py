@@ -1,4 +1,4 @@
-"""The page on this machine alone: one that asks for a photo, and the answer to it. Limits of uploads are kept here."""
+"""Server of the page of ``python -m fer_lightning app``: on this machine only, with limits on uploads."""
 
 import asyncio
 import base64
@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from fer_lightning.errors import UserError, install_command
 from fer_lightning.report import html
-from fer_lightning.use.app import Viewer
+from fer_lightning.use.viewer import Viewer
 
 try:
     import uvicorn
@@ -33,10 +33,10 @@ HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Re
 
 
 class RefusedError(Exception):
-    """An upload that is not taken.
+    """Refusal of an upload.
 
     Args:
-        status: What HTTP calls it.
+        status: Status code of HTTP.
         sentence: Why, and what can be done.
     """
 
@@ -46,13 +46,13 @@ class RefusedError(Exception):
 
 
 class Uploads:
-    """Takes photos, a few at a time, each into memory alone.
+    """Take photos, a few at a time, into memory only.
 
     Args:
-        viewer: What answers them.
-        max_bytes: Size of a photo's file, at most.
-        concurrency: Photos that are worked on at once; what comes meanwhile is told to come again.
-        seconds: How long an upload may take.
+        viewer: Answers the photos.
+        max_bytes: Maximum size of a photo's file.
+        concurrency: Maximum number of photos at once; others are refused.
+        seconds: Time limit of an upload.
     """
 
     def __init__(self, viewer: Viewer, max_bytes: int, concurrency: int, seconds: float) -> None:
@@ -60,7 +60,7 @@ class Uploads:
         self.at_work = 0
 
     async def take(self, request: Request) -> Response:
-        """Return the answer to a photo, or the one sentence on why there is none."""
+        """Return the answer to a photo, or one sentence that refuses it."""
         try:
             return await self._answer(request)
         except RefusedError as refusal:
@@ -68,10 +68,11 @@ class Uploads:
         except UserError as error:
             return PlainTextResponse(str(error), 422, HEADERS)
         except ClientDisconnect:
-            return Response(status_code=400)  # nobody is there to read it
+            return Response(status_code=400)  # nobody will read it
 
     async def _answer(self, request: Request) -> Response:
-        if request.headers.get("origin", f"http://{request.headers['host']}") != f"http://{request.headers['host']}":
+        page = f"http://{request.headers['host']}"
+        if request.headers.get("origin", page) != page:
             raise RefusedError(403, "photos are taken from this page alone")
         if self.at_work >= self.concurrency:
             raise RefusedError(503, f"{self.concurrency} photos are being looked at: try again in a moment")
@@ -83,7 +84,7 @@ class Uploads:
             self.at_work -= 1
 
     async def _read(self, headers: Mapping[str, str], chunks: AsyncIterator[bytes]) -> bytes:
-        """Return an upload whose size is counted as it comes, whatever its headers say."""
+        """Return an upload. Its bytes are counted: the size in its headers may be wrong."""
         too_large = RefusedError(413, f"the photo is larger than {self.max_bytes:,} bytes: give a smaller one")
         if int(headers.get("content-length", 0)) > self.max_bytes:
             raise too_large
@@ -100,11 +101,11 @@ class Uploads:
 
 
 def make_app(uploads: Uploads, head: Mapping[str, str]) -> Starlette:
-    """Return the page and what answers it, for hosts that are this machine by name.
+    """Return the application: the page at /, the answers to photos at /photo.
 
     Args:
-        uploads: What takes the photos.
-        head: What the page says of the model, by name.
+        uploads: Takes the photos.
+        head: Names and values at the top of the page.
     """
     page = html.TEMPLATES.get_template("app.html").render(
         title="Facial expressions in a photo",
@@ -118,16 +119,16 @@ def make_app(uploads: Uploads, head: Mapping[str, str]) -> Starlette:
         return HTMLResponse(page, headers=HEADERS)
 
     routes = [Route("/", show), Route("/photo", uploads.take, methods=["POST"])]
-    # What another site's name leads here by is refused, so that no site can read answers in a visitor's browser.
-    names = Middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"], www_redirect=False)
-    return Starlette(routes=routes, middleware=[names])
+    # Another site may give this address a name of its own; other host names are refused, so it cannot read answers.
+    hosts = Middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"], www_redirect=False)
+    return Starlette(routes=routes, middleware=[hosts])
 
 
 def listen(port: int) -> socket.socket:
-    """Return a socket on this machine alone; port 0 is any that is free.
+    """Return a socket on this machine only; port 0 chooses a free port.
 
     Raises:
-        UserError: If the port cannot be had.
+        UserError: If the port is not available.
     """
     try:
         return socket.create_server((HOST, port))
@@ -136,11 +137,11 @@ def listen(port: int) -> socket.socket:
         raise UserError(f"port={port} cannot be had ({reason}): give another, or port=0 for a free one") from error
 
 
-def serve(app: Starlette, place: socket.socket) -> None:
+def serve(app: Starlette, listener: socket.socket) -> None:
     """Serve until a signal ends it."""
-    server(app).run(sockets=[place])
+    server(app).run(sockets=[listener])
 
 
 def server(app: Starlette) -> uvicorn.Server:
-    """Return what serves the page; it writes no line for a request."""
+    """Return the server of the page; it logs no requests."""
     return uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, server_header=False))

@@ -1,9 +1,9 @@
-"""Where pictures come from: a file, a folder, a zip, a video, a camera. One at a time, in their order."""
+"""Sources of pictures: a file, a folder, a zip, a video or a camera, read one picture at a time."""
 
 import warnings
 import zipfile
 from collections.abc import Callable, Iterator
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -18,19 +18,19 @@ from fer_lightning.errors import UserError
 class Frame(NamedTuple):
     """One picture of a source."""
 
-    file: str  # its path inside the source
-    frame: int | None  # its number in a video or of a camera, from 0
-    picture: Image.Image | None  # upright, grey or colour, 8 bits; None where it cannot be read
+    file: str  # path inside the source
+    frame: int | None  # number in a video or of a camera, from 0
+    picture: Image.Image | None  # upright, grey or colour, 8 bits; None if it cannot be read
     problem: str | None = None  # why it cannot be read
 
 
 class Source:
-    """Pictures in their order, read as they are asked for.
+    """Pictures in their order, read on demand.
 
     Args:
-        frames: What yields them.
-        total: How many they are, as far as is known; 0 where it is not.
-        endless: Whether they go on until somebody interrupts.
+        frames: Yields the pictures.
+        total: Number of pictures, as far as it is known, else 0.
+        endless: Whether the pictures go on until Ctrl-C.
     """
 
     def __init__(self, frames: Iterator[Frame], total: int, endless: bool = False) -> None:
@@ -43,39 +43,37 @@ class Source:
         return self.total
 
 
-def open_source(place: str | int, every: int, limit: int | None) -> Source:
+def open_source(source: str | int, every: int, limit: int | None) -> Source:
     """Return the pictures of a source.
 
     Args:
-        place: Path of a picture, of a folder (searched through, sorted), a zip or a video; or the number of a camera.
-        every: Of a video or camera every how manieth frame is taken.
-        limit: How many pictures are taken at most.
+        source: Path of a picture, a folder (with its subfolders), a zip or a video; or the number of a camera.
+        every: Take every Nth frame of a video or camera.
+        limit: Maximum number of pictures.
 
     Raises:
-        UserError: If there is nothing, it cannot be read, or it holds no picture.
+        UserError: If the source does not exist, cannot be read or holds no picture.
     """
-    if every < 1 or (limit is not None and limit < 1):
-        raise UserError(f"every={every} and limit={limit} must be 1 or more")
-    path = Path(str(place)).expanduser()
+    path = Path(str(source)).expanduser()
     if path.is_dir():
         return _pictures(path, list_folder(path)[0], limit)
     if not path.exists():
-        if str(place).isdecimal():
-            return _camera(int(place), every, limit)
-        raise UserError(f"input={place} does not exist: give a picture, folder, zip, video or the number of a camera")
+        if str(source).isdecimal():
+            return _camera(int(source), every, limit)
+        raise UserError(f"input={source} does not exist: give a picture, folder, zip, video or the number of a camera")
     if path.suffix.lower() in SUFFIXES:
         return _pictures(path, {path.name: lambda: path.open("rb")}, limit)
     if zipfile.is_zipfile(path) or path.suffix.lower() == ".zip":
         try:
             archive = zipfile.ZipFile(path)
         except (zipfile.BadZipFile, OSError) as error:
-            raise UserError(f"input={place} is no whole zip archive: {error}") from error
+            raise UserError(f"input={source} is no whole zip archive: {error}") from error
         return _pictures(path, list_zip(path, archive)[0], limit)
     return _video(path, every, limit)
 
 
 def _pictures(path: Path, files: Files, limit: int | None) -> Source:
-    """Return the pictures among some files, sorted by their paths."""
+    """Return the picture files among all files, sorted by their paths."""
     names = sorted(filter(is_picture, files))[:limit]
     if not names:
         raise UserError(f"input={path} holds no picture ({', '.join(sorted(SUFFIXES))}) among {len(files):,} files")
@@ -84,7 +82,7 @@ def _pictures(path: Path, files: Files, limit: int | None) -> Source:
 
 def _read(name: str, opener: Callable[[], IO[bytes]]) -> Frame:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow's warnings of odd metadata
+        warnings.simplefilter("ignore")  # Pillow warns about odd metadata
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
             with opener() as file:
@@ -94,7 +92,7 @@ def _read(name: str, opener: Callable[[], IO[bytes]]) -> Frame:
 
 
 def _video(path: Path, every: int, limit: int | None) -> Source:
-    """Return frames of a video, the first of which is read at once."""
+    """Return the frames of a video; read the first one at once, to refuse a file that is no video."""
     capture = _capture(str(path))
     frames = _frames(path.name, capture, every, limit)
     first = next(frames, None)
@@ -105,24 +103,23 @@ def _video(path: Path, every: int, limit: int | None) -> Source:
         )
     announced = max(1, int(capture.get(cv2.CAP_PROP_FRAME_COUNT)))
     total = -(-announced // every)
-    return Source(_chain(first, frames), total if limit is None else min(total, limit))
+    return Source(chain([first], frames), total if limit is None else min(total, limit))
 
 
 def _camera(number: int, every: int, limit: int | None) -> Source:
-    """Return frames of a camera."""
-    capture = _capture(number)
-    frames = _frames(f"camera {number}", capture, every, limit)
+    """Return the frames of a camera."""
+    frames = _frames(f"camera {number}", _capture(number), every, limit)
     first = next(frames, None)
     if first is None:
         raise UserError(f"input={number}: there is no camera {number} that gives a picture, and no such file")
-    return Source(_chain(first, frames), limit or 0, endless=True)
+    return Source(chain([first], frames), limit or 0, endless=True)
 
 
-def _capture(place: str | int) -> cv2.VideoCapture:
+def _capture(device: str | int) -> cv2.VideoCapture:
     level = cv2.utils.logging.getLogLevel()
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # what it says of a bad file is no sentence
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # else it prints warnings about a bad file
     try:
-        return cv2.VideoCapture(place)
+        return cv2.VideoCapture(device)
     finally:
         cv2.utils.logging.setLogLevel(level)
 
@@ -142,8 +139,3 @@ def _frames(name: str, capture: cv2.VideoCapture, every: int, limit: int | None)
                     yield Frame(name, number, None, "this frame cannot be decoded")
     finally:
         capture.release()
-
-
-def _chain(first: Frame, others: Iterator[Frame]) -> Iterator[Frame]:
-    yield first
-    yield from others

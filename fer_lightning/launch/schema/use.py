@@ -100,7 +100,7 @@ class Change(Node):
 class Stress(Node):
     """What test faces are changed by."""
 
-    target_: Literal["fer_lightning.use.stress.Stress"] = target()
+    target_: Literal["fer_lightning.use.robustness.Stress"] = target()
     seed: Seed = Field(description="draws what a change leaves open, and the faces under limit=")
     changes: dict[str, Change] = Field(description="changes of a face by their names")
 

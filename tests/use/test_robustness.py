@@ -18,7 +18,7 @@ from fer_lightning.files import write_csv
 from fer_lightning.report.stress import by_change, mean_remains, read_stress
 from fer_lightning.runs.record import read_record, write_record
 from fer_lightning.use.answers import Answers
-from fer_lightning.use.stress import Stress
+from fer_lightning.use.robustness import Stress
 from tests.conftest import ROOT
 
 OWN = "checkpoint=run/checkpoints/best.ckpt"

@@ -12,8 +12,8 @@ from fer_lightning.data.faces import CLASSES
 from fer_lightning.report.html import png
 from fer_lightning.use.detectors import Box, Detector, WholePicture
 from fer_lightning.use.model import load_model
-from fer_lightning.use.page import write_predictions
-from fer_lightning.use.predictions import NO_FACE, look
+from fer_lightning.use.prediction_files import write_predictions
+from fer_lightning.use.recognition import NO_FACE, recognise
 from fer_lightning.use.sheet import write_sheet
 from fer_lightning.use.sources import Frame
 
@@ -86,15 +86,15 @@ def test_faces_of_a_photograph_and_none(checkpoint, tmp_path):
     model, colours = load_model(checkpoint), {"two.png": 200, "none.png": 50, "one.png": 100}
     frames = [Frame(name, None, Image.new("RGB", (width, 90), "grey")) for name, width in colours.items()]
     frames.append(Frame("bad.png", None, None, "empty"))
-    seen = list(look(model, Eyes(), frames, batch_size=2, keep=9, side=160))
-    assert [(one.file, len(one.faces), one.problem) for one in seen] == [
+    recognitions = list(recognise(model, Eyes(), frames, batch_size=2, thumbnails=9, side=160))
+    assert [(one.file, len(one.faces), one.problem) for one in recognitions] == [
         ("two.png", 2, None),
         ("none.png", 0, NO_FACE),
         ("one.png", 1, None),
         ("bad.png", 0, "empty"),
     ]
-    assert [box for box, _ in seen[0].faces] == list(PLACES)
-    write_sheet(tmp_path / "sheet.png", seen, "title")
+    assert [box for box, _ in recognitions[0].faces] == list(PLACES)
+    write_sheet(tmp_path / "sheet.png", recognitions, "title")
     with Image.open(tmp_path / "sheet.png") as sheet:
         blue = (np.asarray(sheet.convert("RGB")) == (0, 114, 178)).all(axis=2)
     assert blue[:, :170].sum() > 200  # boxes of the first picture
@@ -103,14 +103,15 @@ def test_faces_of_a_photograph_and_none(checkpoint, tmp_path):
 
 def test_page_shows_the_neighbours_that_are_at_hand(checkpoint, drawn, tmp_path):
     frames = [Frame("one.png", None, Image.fromarray(drawn[0][3])), Frame("bad.png", None, None, "empty")]
-    seen = list(look(load_model(checkpoint), WholePicture(), frames, batch_size=2, keep=2, side=48))[:1]
+    model = load_model(checkpoint)
+    recognitions = list(recognise(model, WholePicture(), frames, batch_size=2, thumbnails=2, side=48))[:1]
     faces = SimpleNamespace(names=np.array(["train/3.png", "train/none.png"]), images=drawn[0][2:4])
     head = {"checkpoint": "best.ckpt", "input": "faces"}
-    write_predictions(tmp_path / "page.html", seen, head, 2, 2, faces, CLASSES)
+    write_predictions(tmp_path / "page.html", recognitions, head, 2, 2, faces, CLASSES)
     page = (tmp_path / "page.html").read_text()
     assert page.count("data:image/png") == 2  # the picture, and the one of its two neighbours that is there
     assert page.count(png(faces.images[0])) == 1  # by its name
-    assert page.count(seen[0].faces[0][1].neighbours[1].name) == 2
+    assert page.count(recognitions[0].faces[0][1].neighbours[1].name) == 2
     assert "The first 1 of 2 pictures" in " ".join(page.split())
 
 
@@ -122,7 +123,7 @@ def test_memory_holds_no_more_than_a_batch(checkpoint):
             alive.append(number)
             yield Frame(f"{number}.png", None, Image.new("L", (48, 48), number))
 
-    for done, _ in enumerate(look(load_model(checkpoint), Eyes(), frames(), batch_size=4, keep=0, side=9)):
+    for done, _ in enumerate(recognise(load_model(checkpoint), Eyes(), frames(), batch_size=4, thumbnails=0, side=9)):
         assert len(alive) <= done + 5
 
 

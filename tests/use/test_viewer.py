@@ -21,11 +21,11 @@ from PIL import Image
 from fer_lightning.data.faces import CLASSES
 from fer_lightning.errors import UserError
 from fer_lightning.report.html import png
-from fer_lightning.use import uploads
-from fer_lightning.use.app import Viewer
+from fer_lightning.use import photos
 from fer_lightning.use.detectors import Box, Detector, WholePicture, cut
 from fer_lightning.use.model import load_model
-from fer_lightning.use.predictions import NO_FACE
+from fer_lightning.use.recognition import NO_FACE
+from fer_lightning.use.viewer import Viewer
 from tests.conftest import ENVIRONMENT
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -67,13 +67,14 @@ def model(checkpoint):
 
 def test_photo_is_answered_as_predict_answers_it(model, onto):
     photo = onto((220, 120), PLACES[0][:3], PLACES[1][:3])
-    picture, seen = Viewer(model, Eyes(), 5, 20).analyse(encoded(photo))
-    assert (picture.size, seen.size, seen.small.size, seen.problem) == ((220, 120), (220, 120), (320, 175), None)
-    assert [box for box, _ in seen.faces] == list(PLACES)
+    picture, recognition = Viewer(model, Eyes(), 5, 20).analyse(encoded(photo))
+    assert (picture.size, recognition.size, recognition.thumbnail.size) == ((220, 120), (220, 120), (320, 175))
+    assert recognition.problem is None
+    assert [box for box, _ in recognition.faces] == list(PLACES)
     expected = model.predict([cut(photo, box) for box in PLACES])
-    assert [said for _, said in seen.faces] == expected  # class, votes, neighbours, abstained: all of it
-    assert all(sum(said.votes.values()) == pytest.approx(1) for _, said in seen.faces)
-    assert not any(said.abstained for _, said in seen.faces)
+    assert [said for _, said in recognition.faces] == expected  # class, votes, neighbours, abstained: all of it
+    assert all(sum(said.votes.values()) == pytest.approx(1) for _, said in recognition.faces)
+    assert not any(said.abstained for _, said in recognition.faces)
 
 
 def test_answer_shows_boxes_votes_neighbours_and_abstention(model, drawn, monkeypatch):
@@ -129,7 +130,7 @@ def test_photo_is_turned_upright(model):
 )
 def test_what_is_no_photo_is_one_sentence(data, words):
     with pytest.raises(UserError, match=rf"^this is no photo that can be read: .*{words}"):
-        uploads.decode(data, 20)
+        photos.decode(data, 20)
 
 
 def test_decoding_that_takes_too_long_or_breaks_down_is_ended(monkeypatch, tmp_path):
@@ -143,7 +144,7 @@ def test_decoding_that_takes_too_long_or_breaks_down_is_ended(monkeypatch, tmp_p
         slow.chmod(0o755)
         start = time.monotonic()
         with pytest.raises(UserError, match=words):
-            uploads.decode(b"x", 0.5)
+            photos.decode(b"x", 0.5)
         assert time.monotonic() - start < 10
 
 
