@@ -257,7 +257,8 @@ def test_mistake_is_one_sentence(app, page, checkpoint):
 
 def test_missing_extra_is_named(app, checkpoint, monkeypatch):
     monkeypatch.setitem(sys.modules, "uvicorn", None)
-    monkeypatch.delitem(sys.modules, "fer_lightning.use.server", raising=False)
+    for module in ("fer_lightning.use.server", "fer_lightning.launch.app"):
+        monkeypatch.delitem(sys.modules, module, raising=False)
     done = app(f"bundle={checkpoint}")
     assert done.code == 1
     assert done.text.splitlines()[-1].endswith("app needs starlette and uvicorn: pip install -e '.[app]'")
