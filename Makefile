@@ -4,6 +4,12 @@ BIN := .venv/bin
 # One thread is as fast as two on these small batches, and leaves the other cores to other runs.
 export OMP_NUM_THREADS ?= 1
 DATA ?= null
+# What the tests need. Chromium's driver (browser), faiss (bench) and Kaggle's downloads (kaggle) are not among it.
+EXTRAS := app,dashboard,joblib,mlflow,onnx,optuna,slurm,tensorboard,umap
+# yuface has no wheel for a later Python.
+ifeq ($(shell $(PYTHON) -c 'import sys; print(sys.version_info.minor)'),11)
+EXTRAS := $(EXTRAS),detect
+endif
 
 .DEFAULT_GOAL := help
 .PHONY: help install train audit paper-tables figures test test-long test-browser test-real test-kill test-slurm attack fuzz bench bench-gpu lint format clean
@@ -15,7 +21,7 @@ install: $(BIN)/.installed  ## Set up .venv at the exact versions of constraints
 
 $(BIN)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,joblib,optuna,tensorboard]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,$(EXTRAS)]'
 	touch $@
 
 train: install  ## Train and test on synthetic faces, in two minutes
@@ -40,7 +46,7 @@ test-long: install  ## Run the tests that need a minute or processes of their ow
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m long
 
 test-browser: install  ## Open the pages in headless Chromium (Debian: apt install chromium)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[browser,app]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[browser]'
 	$(BIN)/python -m pytest -m browser
 
 test-real: install  ## Run the tests that need the real faces (skipped where they are absent)
@@ -50,7 +56,6 @@ test-kill: install  ## Kill a training at 50 random moments and go on each time;
 	$(BIN)/python -m pytest -m kill
 
 test-slurm: install  ## Run sweeps and preemptions on a Slurm that it sets up here (as root on Debian); 5 minutes
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[slurm]'
 	tests/slurm/start > /dev/null
 	SLURM_CONF=$$(tests/slurm/start | sed 's/.*=//') $(BIN)/python -m pytest -m slurm; code=$$?; tests/slurm/stop; exit $$code
 

@@ -18,12 +18,12 @@ from fer_lightning.report.page import write_report
 from fer_lightning.runs.record import read_runs
 from fer_lightning.words import named, number, percent
 from tests import processes
+from tests.browser import CHROMIUM, in_chromium
 from tests.conftest import ROOT, command, options
 from tests.wandb_files import inspect, records
 
 FIGURES = ("training_graphs", "confusion_matrix", "per_class", "augmentation", "embeddings_pca", "embeddings_tsne")
 SWEEP_FIGURES = ("scores", "training_graphs", "options", "confusion_matrices", "per_class")
-CHROMIUM = Path("/usr/bin/chromium")
 
 
 @pytest.fixture(scope="module")
@@ -313,7 +313,7 @@ def open_page(request):
     """Open a page in headless Chromium and see that it asks for nothing, complains of nothing and fits."""
     playwright = pytest.importorskip("playwright.sync_api", reason="needs the extra browser")
     with playwright.sync_playwright() as engine:
-        browser = engine.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+        browser = engine.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
 
         def show(path: Path, width: int, scheme: str = "light"):
             page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
@@ -332,8 +332,7 @@ def open_page(request):
         browser.close()
 
 
-@pytest.mark.browser
-@pytest.mark.skipif(not CHROMIUM.exists(), reason=f"needs {CHROMIUM}")
+@in_chromium
 @pytest.mark.parametrize("width", [390, 1280])
 @pytest.mark.parametrize("name", ["sweep", "run", "audit", "long"])
 def test_pages_fit_and_ask_for_nothing(pages, open_page, name, width):
@@ -345,8 +344,7 @@ def test_pages_fit_and_ask_for_nothing(pages, open_page, name, width):
     assert name == "audit" or page.evaluate(CUT) == []
 
 
-@pytest.mark.browser
-@pytest.mark.skipif(not CHROMIUM.exists(), reason=f"needs {CHROMIUM}")
+@in_chromium
 def test_the_page_shows_the_numbers_of_sweep_csv_and_leads_to_its_runs(sweep, open_page):
     page = open_page(sweep / "report.html", 1280)
     with (sweep / "sweep.csv").open() as file:
@@ -363,8 +361,7 @@ def test_the_page_shows_the_numbers_of_sweep_csv_and_leads_to_its_runs(sweep, op
     assert page.locator("h1").inner_text().endswith(", batch size 16, 2 epochs on synthetic faces")
 
 
-@pytest.mark.browser
-@pytest.mark.skipif(not CHROMIUM.exists(), reason=f"needs {CHROMIUM}")
+@in_chromium
 def test_the_table_sorts_and_the_page_is_dark_where_that_is_wished(sweep, open_page):
     page = open_page(sweep / "report.html", 1280, "dark")
     head = page.locator("#leaderboard th", has_text="test macro F1")

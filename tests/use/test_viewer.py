@@ -11,7 +11,6 @@ import time
 import zlib
 from http.client import HTTPConnection
 from io import BytesIO
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -26,9 +25,9 @@ from fer_lightning.use.detectors import Box, Detector, WholePicture, cut
 from fer_lightning.use.model import load_model
 from fer_lightning.use.recognition import NO_FACE
 from fer_lightning.use.viewer import Viewer
+from tests.browser import CHROMIUM, in_chromium
 from tests.conftest import ENVIRONMENT
 
-CHROMIUM = Path("/usr/bin/chromium")
 PLACES = (Box(10, 20, 60, 60, 0.9), Box(120, 30, 50, 50, 0.8))
 MOST = 60_000  # bytes of a photo; what is larger by one still comes whole, and so no reset overtakes the answer
 
@@ -283,7 +282,7 @@ def browser_page(page):
     playwright = pytest.importorskip("playwright.sync_api", reason="needs the extra browser")
     camera = ["--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"]
     with playwright.sync_playwright() as engine:
-        browser = engine.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox", *camera])
+        browser = engine.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", *camera])
         opened, address = browser.new_page(viewport={"width": 390, "height": 900}), f"http://127.0.0.1:{page[0]}/"
         asked, errors = [], []
         opened.on("request", lambda request: asked.append(request.url))
@@ -295,8 +294,7 @@ def browser_page(page):
         browser.close()
 
 
-@pytest.mark.browser
-@pytest.mark.skipif(not CHROMIUM.exists(), reason=f"needs {CHROMIUM}")
+@in_chromium
 def test_page_in_chromium_takes_photos_good_and_bad_and_the_camera(browser_page, onto, model):
     opened, answer = browser_page, browser_page.locator("#answer")
 
