@@ -17,7 +17,7 @@ from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
 from fer_lightning.files import write_csv
-from fer_lightning.report.doctor import diagnose
+from fer_lightning.report.doctor import findings
 from fer_lightning.runs.record import read_run
 
 log = logging.getLogger(__name__)
@@ -180,7 +180,7 @@ class PatientWandbLogger(WandbLogger):
         """Show the figures of a tested run's folder, and as notes below the user's what the doctor finds in it."""
         run, notes = read_run(folder), self.experiment.notes or ""
         self.log_summary(run.figures)
-        self.experiment.notes = "\n".join(dict.fromkeys([*notes.splitlines(), *diagnose(run)]))
+        self.experiment.notes = "\n".join(dict.fromkeys([*notes.splitlines(), *findings(run)]))
 
     @patient
     def log_media(self, media: Mapping[str, Any]) -> None:

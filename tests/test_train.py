@@ -14,7 +14,7 @@ from fer_lightning import load_model
 from fer_lightning.data.datamodule import Batch
 from fer_lightning.launch.eval import compare
 from fer_lightning.models.calibration import calibration_error
-from fer_lightning.report.certainty import risk_coverage
+from fer_lightning.report.statistics import risk_and_coverage
 from fer_lightning.runs.rebuilding import load_module
 from fer_lightning.runs.record import Record, read_record
 from tests.conftest import options
@@ -76,7 +76,7 @@ def test_run_says_how_sure_it_is(trained):
     assert right[answered].mean() == pytest.approx(metrics.get("test/accuracy_answered", np.nan), nan_ok=True)
     assert calibration_error(votes, right) == pytest.approx(metrics["test/calibration_error"], abs=1e-3)
     assert calibration_error(raw, right) == pytest.approx(metrics["test/calibration_error_raw"], abs=1e-3)
-    assert risk_coverage(votes, right)[1].mean() == pytest.approx(metrics["test/aurc"], abs=1e-3)
+    assert risk_and_coverage(votes, right)[1].mean() == pytest.approx(metrics["test/aurc"], abs=1e-3)
     assert metrics["test/aurc"] < 1 - metrics["test/accuracy"]  # better than in random order
     saved = load_model(trained / "checkpoints" / "best.ckpt").calibration
     assert saved.temperature == metrics["val/temperature"]

@@ -1,7 +1,7 @@
 """What a tested run shows: figures in its folder and in W&B, the worst mistakes beside their neighbours."""
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,10 +16,10 @@ from fer_lightning.data.progress import track
 from fer_lightning.data.protocols import Partition
 from fer_lightning.files import write_json
 from fer_lightning.loggers import PatientWandbLogger
-from fer_lightning.report import figures
-from fer_lightning.report.board import board
+from fer_lightning.report.figures import plots
 from fer_lightning.report.html import png
-from fer_lightning.report.plots import plots
+from fer_lightning.report.ranking import rank_runs
+from fer_lightning.report.snapshots import augmentation_grid, embedding_map
 from fer_lightning.report.statistics import confusion_matrix
 from fer_lightning.report.style import save
 from fer_lightning.runs.record import read_run
@@ -27,7 +27,6 @@ from fer_lightning.runs.record import read_run
 log = logging.getLogger(__name__)
 
 SAME = 1e-6  # embeddings that differ by less in every component are one point: t-SNE would end the process
-KINDS = 6  # pictures of each class in the grid of augmented faces
 Made = TypeVar("Made")
 
 
@@ -85,10 +84,10 @@ class Media(Callback):
         self, datamodule: FacesDataModule, outputs: Mapping[str, np.ndarray]
     ) -> Iterator[tuple[str, Callable[[], Figure]]]:
         """Yield the name of each figure, and what draws it: those of every report, then those that need the faces."""
-        results = self._attempt("figures of the results", lambda: plots(board([read_run(self.folder)])))
+        results = self._attempt("figures of the results", lambda: plots(rank_runs([read_run(self.folder)])))
         for plot in results or []:
             yield plot.name, plot.draw
-        yield "augmentation", partial(augmentation_grid, datamodule)
+        yield "augmentation", lambda: augmentation_grid(datamodule.partition, datamodule.augmentation.chain)
         if not self.map_faces:
             return
         sample = np.random.default_rng(self.seed).permutation(len(outputs["labels"]))[: self.map_faces]
@@ -99,7 +98,17 @@ class Media(Callback):
         log.info("drawing the maps of %d embeddings: %s", len(sample), ", ".join(self.maps))
         for name, reducer in track(self.maps.items(), "drawing the maps of the embeddings"):
             title = f"{len(sample):,} test embeddings, {name}; {faces.source}, protocol {partition.protocol}"
-            yield f"embeddings_{name}", partial(embedding_map, reducer, outputs, sample, faces.classes, title)
+            yield (
+                f"embeddings_{name}",
+                partial(
+                    embedding_map,
+                    reducer,
+                    outputs["embeddings"][sample],
+                    outputs["labels"][sample],
+                    faces.classes,
+                    title,
+                ),
+            )
 
     def _write_mistakes(
         self, outputs: Mapping[str, np.ndarray], partition: Partition, module: Any
@@ -151,39 +160,3 @@ def _face(partition: Partition, row: int) -> dict[str, Any]:
     """Return what mistakes.json holds of a face."""
     faces = partition.faces
     return {"file": str(faces.names[row]), "label": faces.classes[faces.labels[row]], "png": png(faces.images[row])}
-
-
-def embedding_map(
-    reducer: Any, outputs: Mapping[str, np.ndarray], sample: np.ndarray, classes: Sequence[str], title: str
-) -> Figure:
-    """Return a map of some test embeddings."""
-    if hasattr(reducer, "perplexity"):  # t-SNE looks at three times as many neighbours of each face
-        reducer.perplexity = min(reducer.perplexity, (len(sample) - 1) / 3)
-    points = reducer.fit_transform(outputs["embeddings"][sample])
-    return figures.embedding_map(points, outputs["labels"][sample], classes, title)
-
-
-def augmentation_grid(datamodule: FacesDataModule) -> Figure:
-    """Return a face of each class as it is and as training sees it (figures 2 and 7 of the paper)."""
-    partition, augmentation = datamodule.partition, datamodule.augmentation
-    faces, chain = partition.faces, augmentation.chain
-    rows, names = [], []
-    for label, name in enumerate(faces.classes):
-        own = partition.train[faces.labels[partition.train] == label]
-        if not len(own):
-            continue
-        siblings = np.flatnonzero(partition.origins == partition.origins[own[0]])[:KINDS]
-        if len(siblings) > 1:  # the protocol has made the pictures
-            images = list(faces.images[siblings])
-        elif len(chain):
-            images = [
-                faces.images[own[0]],
-                *(chain(faces.images[own[0]], draw, int(own[0])) for draw in range(KINDS - 1)),
-            ]
-        else:
-            images = list(faces.images[own[:KINDS]])
-        rows.append(images)
-        names.append(name)
-    augmented = len(chain) or len(partition.origins) > len(np.unique(partition.origins))
-    first, others = ("original", "augmented") if augmented else ("as it is", "others")
-    return figures.pictures(rows, names, [first, others, *[""] * (KINDS - 2)])

@@ -18,9 +18,8 @@ from fer_lightning.data.published import ceiling
 from fer_lightning.files import write_csv, write_json
 from fer_lightning.loggers import PatientWandbLogger
 from fer_lightning.models.module import ExpressionModule
-from fer_lightning.report.certainty import measures
-from fer_lightning.report.score import say
-from fer_lightning.report.statistics import intervals, one_vs_rest
+from fer_lightning.report.statistics import certainty_figures, intervals, one_vs_rest
+from fer_lightning.report.tables import print_score
 from fer_lightning.runs.record import Record, code_fingerprint, read_record, write_record
 from fer_lightning.words import percent
 
@@ -116,7 +115,7 @@ class Predictions(Callback):
         rows, labels, predictions = columns["rows"], columns["labels"], columns["predictions"]
         groups, seen = partition.groups[rows], partition.leaked(rows)
         unseen = _uncertainty(labels, predictions, groups, seen, len(faces.classes))
-        unseen |= measures(columns, module.calibration)
+        unseen |= certainty_figures(columns, module.calibration)
         unseen["train/accuracy"] = module.classifier.held_in_accuracy()
         limit, reason = ceiling(faces, partition.twins.identical[partition.origins[rows]], labels)
         record = self._record(trainer, unseen, len(rows), limit)
@@ -141,7 +140,7 @@ class Predictions(Callback):
         for logger in trainer.loggers:
             if isinstance(logger, PatientWandbLogger):
                 logger.log_results(self.folder)
-        say(record, labels, faces.classes, module.calibration)
+        print_score(record, labels, faces.classes, module.calibration)
 
     def _record(self, trainer: lightning.Trainer, unseen: dict[str, float], test_faces: int, limit: float) -> Record:
         """Return what metrics.json says of the test at hand."""

@@ -35,9 +35,10 @@ from fer_lightning.launch.search import (
     side_by_side,
     swept,
 )
-from fer_lightning.report.table import collect, show_table, tabulate
+from fer_lightning.report.ranking import read_jobs
+from fer_lightning.report.tables import show_table, tabulate
 from fer_lightning.runs.command import OPTIONS, WHOLE, command, is_sweep, key
-from fer_lightning.runs.record import NAME, Status, read_record, read_runs, write_record
+from fer_lightning.runs.record import NAME, Run, Status, read_record, read_runs, write_record
 from fer_lightning.words import duration
 
 log = logging.getLogger(__name__)
@@ -129,9 +130,10 @@ class Jobs(Callback):
             return
         jobs, left = count_jobs(self.sweep), ""
         ended = self._ended(Path(config.hydra.sweep.dir))
-        if done := len(now := [job for job in ended if job["now"]]):
-            audited = max(job.get("audit_seconds", 0.0) for job in now)  # by one job, for all of them
-            seconds = (time.time() - self.start - audited) / done * max(0, jobs - len(ended))
+        now = [job for job in ended if self._is_new(job)]
+        if now:
+            audited = max(job.record.audit_seconds or 0.0 for job in now)  # by one job, for all of them
+            seconds = (time.time() - self.start - audited) / len(now) * max(0, jobs - len(ended))
             left = f"; about {duration(seconds)} left"
         own = " ".join(option for option in config.hydra.overrides.task if key(option) in swept(self.sweep))
         log.info("job %d of %d: %s%s", config.hydra.job.num + 1, jobs, own, left)
@@ -163,7 +165,7 @@ class Jobs(Callback):
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """End a search with exit code 1 if one of its jobs failed; a grid has ended so before this."""
         folder = Path(config.hydra.sweep.dir)
-        failed = sum(job["status"] == Status.FAILED for job in collect(folder, "")) if self.ledger else 0
+        failed = sum(job.record.status == Status.FAILED for job in read_jobs(folder)) if self.ledger else 0
         if failed:
             raise SystemExit(f"error: {failed} jobs failed: {folder}/sweep.csv says why, sweep.resume={folder} retries")
         if refused := refused_jobs(folder):
@@ -205,31 +207,36 @@ class Jobs(Callback):
                 if outdated(folder / "wandb", folder.glob(f"*/{NAME}")):  # else there is nothing new
                     log_sweep(folder, config)
 
-    def _ended(self, sweep: Path) -> list[dict[str, Any]]:
-        """Return the jobs that have ended, in whatever process; ``now`` says of each whether since the sweep started.
+    def _ended(self, sweep: Path) -> list[Run]:
+        """Return the jobs that have ended, in any process.
 
-        One that failed before the sweep was resumed has not ended: it runs again.
+        A job that failed before the sweep was resumed has not ended: it runs again.
         """
-        rows = [{**job, "now": (sweep / job["job"] / NAME).stat().st_mtime > self.start} for job in collect(sweep, "")]
         return [
-            job for job in rows if job["status"] == Status.COMPLETED or (job["status"] == Status.FAILED and job["now"])
+            job
+            for job in read_jobs(sweep)
+            if job.record.status == Status.COMPLETED or (job.record.status == Status.FAILED and self._is_new(job))
         ]
+
+    def _is_new(self, job: Run) -> bool:
+        """Return whether a job was recorded after this sweep started."""
+        return (job.folder / NAME).stat().st_mtime > self.start
 
     def _conclude(self, sweep: DictConfig, config: DictConfig) -> None:
         """Show a sweep's table, the verdict, and what to do next."""
         folder = Path(config.hydra.sweep.dir)
         if not any(folder.glob(f"*/{NAME}")):  # every job was refused
             return
-        rows = tabulate(folder, config.objective)
-        show_table(rows, config.objective)
-        if not self.report or not any(config.objective in row for row in rows):
+        board = tabulate(folder, config.objective)
+        show_table(board)
+        if not self.report or not any(config.objective in run.figures for run in board.runs):
             return
-        from fer_lightning.report.leaderboard import contenders, order, verdict
+        from fer_lightning.report.verdict import verdict  # scipy loads long
 
-        for card in verdict(contenders(order(read_runs(folder), config.objective), config.objective), config.objective):
+        for card in verdict(board):
             log.info("%s", card)
         log.info("sweep: %s (report.html, sweep.csv, sweep.md)", folder)
-        if any(row["status"] == Status.FAILED for row in rows):
+        if any(run.record.status == Status.FAILED for run in board.runs):
             log.info("to run again what failed: %s", command(Path(config.hydra.runtime.output_dir)), extra=WHOLE)
         elif "n_trials" not in config.hydra.sweeper and "seed" not in swept(sweep):
             advise(config)

@@ -19,10 +19,10 @@ def report_run(config: DictConfig) -> None:
     if not run.predictions:
         return
     if outdated(folder / "report.html", [folder / NAME]):
-        from fer_lightning.report.doctor import diagnose as examine  # these load long: only for what has results
+        from fer_lightning.report.doctor import findings  # these load long: only for what has results
         from fer_lightning.report.page import write_report
 
-        for line in examine(run):
+        for line in findings(run):
             log.warning("doctor: %s", line)
         write_report(folder, [run])
         log.info("results: %s (report.html, figures/, metrics.json, predictions.csv)", folder)

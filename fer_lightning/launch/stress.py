@@ -10,7 +10,7 @@ from fer_lightning.config.verbs import verb
 from fer_lightning.data.classes import check_same
 from fer_lightning.launch.checks import check
 from fer_lightning.launch.trained import over_checkpoint
-from fer_lightning.report import figures
+from fer_lightning.report.figures import draw_stress
 from fer_lightning.report.page import write_report
 from fer_lightning.report.stress import by_change, mean_remains, write_stress
 from fer_lightning.report.style import save
@@ -38,7 +38,7 @@ def stress(cfg: DictConfig) -> None:
         folders.append(run)
     for folder in folders:
         write_stress(folder, outcomes, head)
-        save(figures.stress(outcomes), folder / "figures" / "stress.png")
+        save(draw_stress(outcomes), folder / "figures" / "stress.png")
     log.info("%d test faces as they are: %s", len(rows), percent(outcomes[0].accuracy))
     for name, strengths in by_change(outcomes).items():
         log.info("%-14s %s %%", name, ", ".join(number(outcome.accuracy) for outcome in strengths))

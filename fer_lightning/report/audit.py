@@ -13,7 +13,7 @@ from fer_lightning.data.audit import Audit
 from fer_lightning.data.twins import flat
 from fer_lightning.files import write_csv
 from fer_lightning.report.html import png
-from fer_lightning.report.table import print_table
+from fer_lightning.report.tables import print_table
 from fer_lightning.words import percent
 
 log = logging.getLogger(__name__)

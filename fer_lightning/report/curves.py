@@ -1,6 +1,6 @@
-"""The training graphs: what was logged of some runs against the epoch, the most important first."""
+"""The training graphs: the logged metrics of some runs against the epoch, the most important first."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,9 +13,9 @@ from matplotlib.ticker import MaxNLocator
 from fer_lightning.report.style import (
     RUN_STYLES,
     STYLE,
+    draw_reference,
     legend_columns,
     legend_height,
-    mark,
     run_color,
     share_axis,
     wrapped,
@@ -25,7 +25,7 @@ from fer_lightning.words import percent
 
 History = Mapping[str, tuple[np.ndarray, np.ndarray]]  # metric -> steps, values
 
-PANELS = {  # metrics of a panel: its title; two share one where there is a single run
+PANELS = {  # metrics of a panel -> its title; two metrics share a panel only if there is a single run
     ("val/accuracy",): "validation accuracy",
     ("train/accuracy", "val/accuracy"): "accuracy on training and validation faces",
     ("train/positive_distance", "train/negative_distance"): "distance of two faces (0 to 2)",
@@ -35,7 +35,7 @@ PANELS = {  # metrics of a panel: its title; two share one where there is a sing
     ("train/learning_rate",): "learning rate",
     ("val/accuracy_quick",): "quick validation accuracy (rough)",
 }
-ALONE = {  # title of a metric that shares a panel, where it has one of its own
+ALONE = {  # title of a metric from a shared panel when it has a panel of its own
     "train/accuracy": "accuracy on training faces",
     "train/positive_distance": "distance of faces of equal label (0 to 2)",
     "train/negative_distance": "distance of faces of different label (0 to 2)",
@@ -48,47 +48,52 @@ LINES = {
 }
 SHARES = ("train/active_share", "val/accuracy_quick", "val/accuracy", "train/accuracy")
 ACCURACIES = ("val/accuracy", "train/accuracy")
-FLAT = 0.02  # range of a curve over its largest value, below which it says no more than a number
-LONG = 40  # values from which a curve is smoothed
-WINDOW = 20  # a curve is smoothed over this part of it
+FLAT = 0.02  # a curve whose range is below this share of its largest value is shown as a number
+LONG = 40  # values; a curve with fewer is not smoothed
+WINDOW = 20  # a curve is smoothed over this fraction of its length
 
 
 @dataclass(frozen=True)
 class Curves:
-    """What was logged of some runs.
+    """The logged metrics of some runs.
 
     Attributes:
         histories: Run -> metric -> (steps, values).
-        kinds: The experiment of each run, from 0; its repetitions share a colour and differ in their lines.
+        kinds: Number of each run's experiment, from 0. Its repetitions share a colour and differ in their lines.
         objective: Metric whose highest value chose the checkpoint.
-        yardsticks: Accuracies that lines are drawn at.
+        references: Accuracies to draw lines at.
     """
 
     histories: Mapping[str, History]
     kinds: Sequence[int]
     objective: str
-    yardsticks: Sequence[Yardstick]
+    references: Sequence[Yardstick]
 
     @property
     def panels(self) -> list[tuple[str, ...]]:
-        """The metrics of each panel, without those that are flat or were not logged."""
-        found = [metrics for metrics in PANELS if any(self.moves(metric) for metric in metrics)]
-        found = [tuple(metric for metric in metrics if self.logged(metric)) for metrics in found]
+        """The metrics of each panel, without panels that are flat or empty."""
+        panels = [
+            tuple(metric for metric in metrics if self.logged(metric))
+            for metrics in PANELS
+            if any(self.changes(metric) for metric in metrics)
+        ]
         if len(self.histories) > 1:
-            found = [(metric,) for metric in dict.fromkeys(metric for metrics in found for metric in metrics)]
-        return list(dict.fromkeys(found))
+            panels = [(metric,) for metrics in panels for metric in metrics]
+        return list(dict.fromkeys(panels))
 
     @property
     def flat(self) -> dict[str, float]:
-        """The last value of each metric that is left out because it is flat, by its title."""
-        found = {}
-        for metric in (metric for metrics in PANELS for metric in metrics):
-            if self.logged(metric) and not any(metric in metrics for metrics in self.panels):
-                found[title((metric,))] = self.logged(metric)[-1][1][-1]
-        return found
+        """Title -> last value of each metric that is left out because it is flat."""
+        drawn = {metric for metrics in self.panels for metric in metrics}
+        metrics = dict.fromkeys(metric for metrics in PANELS for metric in metrics)
+        return {
+            panel_title((metric,)): self.logged(metric)[-1][1][-1]
+            for metric in metrics
+            if self.logged(metric) and metric not in drawn
+        }
 
     @property
-    def looks(self) -> list[dict[str, Any]]:
+    def styles(self) -> list[dict[str, Any]]:
         """Colour and line of each run."""
         return [
             {"color": run_color(kind), "linestyle": RUN_STYLES[self.kinds[:run].count(kind) % len(RUN_STYLES)]}
@@ -96,38 +101,47 @@ class Curves:
         ]
 
     @property
-    def lengths(self) -> list[float]:
-        """The steps of an epoch of each run; 1 each where one is unknown, or where no run trained for two epochs."""
+    def key(self) -> list[tuple[str, str, str]]:
+        """Name, colour and line of each run, for a page."""
+        return [
+            (name, style["color"], style["linestyle"]) for name, style in zip(self.histories, self.styles, strict=True)
+        ]
+
+    @property
+    def epoch_lengths(self) -> list[float]:
+        """Steps per epoch of each run; 1 each if one is unknown, or if no run trained for two epochs."""
         lengths = [steps_per_epoch(history) for history in self.histories.values()]
         ends = [last_step(history) + 1 for history in self.histories.values()]
         known = [length for length in lengths if length]
-        if len(known) == len(lengths) and any(end >= 2 * one for end, one in zip(ends, known, strict=True)):
+        if len(known) == len(lengths) and any(end >= 2 * length for end, length in zip(ends, known, strict=True)):
             return known
         return [1] * len(lengths)
 
     def logged(self, metric: str) -> list[tuple[np.ndarray, np.ndarray]]:
         """Return the curve of a metric of each run that logged it."""
-        return [curve for history in self.histories.values() if (curve := points_of(history, metric))]
+        return [curve for history in self.histories.values() if (curve := curve_of(history, metric))]
 
-    def moves(self, metric: str) -> bool:
-        """Return whether a metric says more than a number; the validation accuracy always does."""
-        return any(
-            metric == "val/accuracy" or np.ptp(smooth(values)) > FLAT * np.abs(values).max()
-            for _, values in self.logged(metric)
-        )
+    def changes(self, metric: str) -> bool:
+        """Return whether a metric is worth a panel; the validation accuracy always is."""
+        curves = self.logged(metric)
+        if metric == "val/accuracy":
+            return bool(curves)
+        return any(np.ptp(smooth(values)) > FLAT * np.abs(values).max() for _, values in curves)
 
 
-def points_of(history: History, metric: str) -> tuple[np.ndarray, np.ndarray] | None:
-    """Return steps and values of a metric, or None; those of the training faces where the run was validated.
+def curve_of(history: History, metric: str) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return the steps and values of a metric, or None if it was not logged.
 
-    (The test logs the training accuracy of the chosen checkpoint once more, at the step of its own.)
+    The training accuracy is taken at the validations only: the test logs it once more for the chosen checkpoint.
     """
     if metric not in history:
         return None
     steps, values = history[metric]
     if metric == "train/accuracy":
-        kept = np.isin(steps, history["val/accuracy"][0]) if "val/accuracy" in history else np.zeros(len(steps), bool)
-        steps, values = steps[kept], values[kept]
+        during_training = np.zeros(len(steps), bool)
+        if "val/accuracy" in history:
+            during_training = np.isin(steps, history["val/accuracy"][0])
+        steps, values = steps[during_training], values[during_training]
     return (steps, values) if len(values) else None
 
 
@@ -137,7 +151,7 @@ def last_step(history: History) -> int:
 
 
 def steps_per_epoch(history: History) -> float | None:
-    """Return how many steps an epoch has, which the first validation tells."""
+    """Return the number of steps of an epoch, from the first validation; None without one."""
     if "epoch" not in history or "val/accuracy" not in history:
         return None
     step = int(history["val/accuracy"][0][0])
@@ -145,19 +159,19 @@ def steps_per_epoch(history: History) -> float | None:
     return (step + 1) / (epochs[step] + 1)
 
 
-def title(metrics: tuple[str, ...]) -> str:
+def panel_title(metrics: tuple[str, ...]) -> str:
     """Return the title of a panel."""
     return PANELS.get(metrics) or ALONE[metrics[0]]
 
 
 def flat_in_words(curves: Curves) -> str:
-    """Return which curves are left out, as one sentence; nothing where none is."""
-    found = [f"{name} {figure:.3g}" for name, figure in curves.flat.items()]
-    return f" Left out, since they do not change: {', '.join(found)}." if found else ""
+    """Return a sentence about the curves that are left out; empty if there are none."""
+    values = [f"{name} {value:.3g}" for name, value in curves.flat.items()]
+    return f" Left out, since they do not change: {', '.join(values)}." if values else ""
 
 
-def whole(curves: Curves) -> Figure:
-    """Return all panels in one figure."""
+def draw_all(curves: Curves) -> Figure:
+    """Draw all panels in one figure."""
     panels = curves.panels
     columns = min(3, max(1, len(panels)))
     rows = max(1, -(-len(panels) // columns))
@@ -169,38 +183,41 @@ def whole(curves: Curves) -> Figure:
         for axes in grid.flat[len(panels) :]:
             axes.set_axis_off()
         for axes, metrics in zip(grid.flat, panels, strict=False):
-            draw(axes, curves, metrics)
+            _draw(axes, curves, metrics)
         if len(names) > 1:
-            lines = [figure.axes[0].plot([], [], **look)[0] for look in curves.looks]
+            lines = [figure.axes[0].plot([], [], **style)[0] for style in curves.styles]
             figure.legend(
                 lines, names, loc="outside lower left", ncols=legend_columns(names), frameon=False, fontsize=8
             )
     return figure
 
 
-def panel(curves: Curves, metrics: tuple[str, ...]) -> Figure:
-    """Return one panel as a figure of its own."""
+def draw_panel(curves: Curves, metrics: tuple[str, ...]) -> Figure:
+    """Draw one panel as a figure."""
     with rc_context(STYLE):
         figure = Figure(figsize=(4.2, 3), layout="constrained")
-        draw(figure.add_subplot(), curves, metrics)
+        _draw(figure.add_subplot(), curves, metrics)
     return figure
 
 
-def draw(axes: Axes, curves: Curves, metrics: tuple[str, ...]) -> None:
+def _draw(axes: Axes, curves: Curves, metrics: tuple[str, ...]) -> None:
     """Draw the curves of one panel."""
-    for history, look, length in zip(curves.histories.values(), curves.looks, curves.lengths, strict=True):
-        for place, metric in enumerate(metrics):
-            if curve := points_of(history, metric):
-                own = {**look, "color": run_color(place), "label": LINES[metric]} if len(metrics) > 1 else look
-                places = (curve[0] + 1) / length
-                _line(axes, places, curve[1], own)
+    lengths = curves.epoch_lengths
+    for history, run_style, length in zip(curves.histories.values(), curves.styles, lengths, strict=True):
+        for number, metric in enumerate(metrics):
+            if curve := curve_of(history, metric):
+                style = run_style
+                if len(metrics) > 1:
+                    style = {**run_style, "color": run_color(number), "label": LINES[metric]}
+                epochs = (curve[0] + 1) / length
+                _draw_curve(axes, epochs, curve[1], style)
                 if metrics == ("val/accuracy",) and curves.objective in history:
-                    _mark_the_chosen(axes, places, curves, history, look["color"])
+                    _draw_ring(axes, epochs, curves, history, run_style["color"])
     if metrics[0] in ACCURACIES:
-        for yardstick in curves.yardsticks:
-            mark(axes, f"{yardstick.name} {percent(yardstick.accuracy)}", yardstick.accuracy, vertical=False)
-    axes.set_title(title(metrics), fontsize=9, loc="left")
-    axes.set_xlabel("step (batches)" if set(curves.lengths) == {1} else "epoch")
+        for reference in curves.references:
+            draw_reference(axes, f"{reference.name} {percent(reference.accuracy)}", reference.accuracy, vertical=False)
+    axes.set_title(panel_title(metrics), fontsize=9, loc="left")
+    axes.set_xlabel("step (batches)" if set(lengths) == {1} else "epoch")
     axes.set_xlim(left=0)
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     if metrics[0] in SHARES:
@@ -212,37 +229,31 @@ def draw(axes: Axes, curves: Curves, metrics: tuple[str, ...]) -> None:
     axes.margins(y=0.1)
 
 
-def _line(axes: Axes, places: np.ndarray, values: np.ndarray, look: Mapping[str, Any]) -> None:
-    """Draw a curve, smoothed where it is long, with the raw one behind it."""
+def _draw_curve(axes: Axes, epochs: np.ndarray, values: np.ndarray, style: Mapping[str, Any]) -> None:
+    """Draw a curve; a long one smoothed, with the logged values behind it."""
     smoothed = smooth(values)
     if smoothed is not values:
-        axes.plot(places, values, color=look["color"], linewidth=0.7, alpha=0.25)
-    axes.plot(places, smoothed, marker="." if len(values) < LONG else "", **look)
+        axes.plot(epochs, values, color=style["color"], linewidth=0.7, alpha=0.25)
+    axes.plot(epochs, smoothed, marker="." if len(values) < LONG else "", **style)
 
 
-def _mark_the_chosen(axes: Axes, places: np.ndarray, curves: Curves, history: History, color: str) -> None:
-    """Mark the validation accuracy of the chosen checkpoint with a ring."""
+def _draw_ring(axes: Axes, epochs: np.ndarray, curves: Curves, history: History, color: str) -> None:
+    """Draw a ring around the validation accuracy of the chosen checkpoint."""
     steps, scores = history[curves.objective]
-    for chosen in np.flatnonzero(history["val/accuracy"][0] == steps[scores.argmax()]):
-        at = places[chosen], history["val/accuracy"][1][chosen]
-        axes.plot(*at, "o", color=color, markersize=10, markerfacecolor="none")
+    for row in np.flatnonzero(history["val/accuracy"][0] == steps[scores.argmax()]):
+        point = epochs[row], history["val/accuracy"][1][row]
+        axes.plot(*point, "o", color=color, markersize=10, markerfacecolor="none")
         if len(curves.histories) == 1:
-            text = f"chosen: {percent(at[1])}"
-            axes.annotate(text, at, xytext=(0, -16), textcoords="offset points", ha="right", fontsize=8)
+            text = f"chosen: {percent(point[1])}"
+            axes.annotate(text, point, xytext=(0, -16), textcoords="offset points", ha="right", fontsize=8)
 
 
 def smooth(values: np.ndarray) -> np.ndarray:
-    """Return the running mean of a long curve, so that several can be told apart; a short one as it is."""
+    """Return the running mean of a long curve; a short curve unchanged."""
     if len(values) < LONG:
         return values
     half = max(1, len(values) // WINDOW // 2)
     sums = np.cumsum(np.concatenate([[0.0], values]))
-    places = np.arange(len(values))
-    starts, ends = np.maximum(places - half, 0), np.minimum(places + half + 1, len(values))
+    rows = np.arange(len(values))
+    starts, ends = np.maximum(rows - half, 0), np.minimum(rows + half + 1, len(values))
     return (sums[ends] - sums[starts]) / (ends - starts)
-
-
-def keys(curves: Curves) -> Iterator[tuple[str, str, str]]:
-    """Yield name, colour and line of each run, for a page."""
-    for name, look in zip(curves.histories, curves.looks, strict=True):
-        yield name, look["color"], look["linestyle"]

@@ -1,39 +1,46 @@
-"""The training doctor: what a person would want to know of a run, and what to try, one line each."""
+"""The training doctor: faults of a run that has ended, each with a remedy."""
 
 from collections.abc import Iterator
 
 import numpy as np
 
-from fer_lightning.report.leaderboard import NEAR
 from fer_lightning.report.statistics import confusion_of
+from fer_lightning.report.verdict import NEAR
 from fer_lightning.report.yardsticks import majority
 from fer_lightning.runs.record import Run
 from fer_lightning.words import percent
 
-LATEST = 20  # logged steps that count as the end of a training
-COLLAPSED = 0.5  # spread; trainings on triplets stay above 0.9, and what learns from class centres is healthy at 0.2
-AT_MARGIN = 0.15  # distance of loss / margin from 1, which it is where all embeddings are equal
+LATEST = 20  # logged values that count as the end of a training
+COLLAPSED = 0.5  # spread; healthy trainings: above 0.9 on triplets, about 0.2 on class centres
+AT_MARGIN = 0.15  # distance of loss / margin from 1; if all embeddings are equal, loss / margin is 1
 DEAD = 0.002  # share of active triplets
-WRONG, PASSED_OVER = 0.05, 0.999  # share of triplets in the wrong order, share of those that no loss sees
-GAP = 0.2  # accuracy, between training and test faces
-IMPROVING = 0.005  # accuracy, gained in the last epoch
+WRONG, PASSED_OVER = 0.05, 0.999  # share of triplets in the wrong order; share of these that the miner leaves out
+GAP = 0.2  # training accuracy minus test accuracy
+IMPROVING = 0.005  # validation accuracy gained in the last epoch
 
 
-def diagnose(run: Run) -> list[str]:
-    """Return the findings about a run that has ended; none where nothing is wrong."""
-    return [*_part(run), *_embeddings(run), *_triplets(run), *_classes(run), *_gap(run), *_end(run)]
+def findings(run: Run) -> list[str]:
+    """Return a sentence for each fault of a run that has ended."""
+    return [
+        *_unscored_faces(run),
+        *_collapse(run),
+        *_triplets(run),
+        *_missing_classes(run),
+        *_overfitting(run),
+        *_early_end(run),
+    ]
 
 
-def _part(run: Run) -> Iterator[str]:
-    if unscored := run.record.unscored:
-        scored = run.record.test_faces or 0
+def _unscored_faces(run: Run) -> Iterator[str]:
+    scored, unscored = run.record.test_faces, run.record.unscored
+    if scored and unscored:
         yield (
             f"only the first {scored:,} of {scored + unscored:,} test faces were scored, which are no sample of them: "
             "leave out trainer.limit_test_batches for a figure that says something"
         )
 
 
-def _embeddings(run: Run) -> Iterator[str]:
+def _collapse(run: Run) -> Iterator[str]:
     spread, accuracy = _latest(run, "train/spread"), run.figures.get("test/accuracy")
     if spread is not None and spread < COLLAPSED and accuracy is not None and run.predictions:
         name, share = majority(run)
@@ -51,32 +58,32 @@ def _embeddings(run: Run) -> Iterator[str]:
 
 
 def _triplets(run: Run) -> Iterator[str]:
-    wrong, passed_over = (_latest(run, f"train/{name}") for name in ("violated_share", "passed_over_share"))
+    wrong, passed_over = _latest(run, "train/violated_share"), _latest(run, "train/passed_over_share")
     if wrong is not None and passed_over is not None and wrong > WRONG and passed_over > PASSED_OVER:
         yield (
             f"the miner passes over {percent(passed_over, 0)} of the wrong triplets, which are {percent(wrong, 0)} of "
             "all: nothing turns them round; try miner=facenet, miner=all or loss=triplet_center"
         )
-    share = _latest(run, "train/active_share")
-    if share is not None and share < DEAD:
+    active = _latest(run, "train/active_share")
+    if active is not None and active < DEAD:
         yield (
-            f"only {percent(share, 2)} of the triplets are still active, little is learned from the rest: try a larger "
-            "data.batch_size, a larger loss.margin or miner=hard"
+            f"only {percent(active, 2)} of the triplets are still active, little is learned from the rest: try a "
+            "larger data.batch_size, a larger loss.margin or miner=hard"
         )
 
 
-def _classes(run: Run) -> Iterator[str]:
+def _missing_classes(run: Run) -> Iterator[str]:
     if not run.predictions:
         return
     confusion = confusion_of(run)
-    true, predicted = confusion.sum(axis=1), confusion.sum(axis=0)
-    missing = [name for name, label, guess in zip(run.classes, true, predicted, strict=True) if label and not guess]
+    counts = zip(run.classes, confusion.sum(axis=1), confusion.sum(axis=0), strict=True)
+    missing = [name for name, true, predicted in counts if true and not predicted]
     if missing:
         yield f"never predicted: {', '.join(missing)}; train longer (trainer.max_epochs) or use sampler=balanced"
 
 
-def _gap(run: Run) -> Iterator[str]:
-    training, test = (run.figures.get(f"{part}/accuracy") for part in ("train", "test"))
+def _overfitting(run: Run) -> Iterator[str]:
+    training, test = run.figures.get("train/accuracy"), run.figures.get("test/accuracy")
     if training is not None and test is not None and training - test > GAP:
         yield (
             f"training faces are classified at {percent(training)}, test faces at {percent(test)}: the network learns "
@@ -84,7 +91,7 @@ def _gap(run: Run) -> Iterator[str]:
         )
 
 
-def _end(run: Run) -> Iterator[str]:
+def _early_end(run: Run) -> Iterator[str]:
     if "val/accuracy" not in run.history:
         return
     values = run.history["val/accuracy"][1]
@@ -96,7 +103,7 @@ def _end(run: Run) -> Iterator[str]:
 
 
 def _steps_at_margin(run: Run) -> int:
-    """Return for how many steps before the end the loss has stood at the margin, 0 if for less than LATEST rows."""
+    """Return for how many steps before the end the loss stood at the margin; 0 for fewer than LATEST values."""
     if "train/loss_over_margin" not in run.history:
         return 0
     steps, ratios = run.history["train/loss_over_margin"]
@@ -106,7 +113,7 @@ def _steps_at_margin(run: Run) -> int:
 
 
 def _latest(run: Run, metric: str) -> float | None:
-    """Return the mean of a metric's last logged values."""
+    """Return the mean of the last logged values of a metric, or None without any."""
     if metric not in run.history:
         return None
     return float(np.mean(run.history[metric][1][-LATEST:]))

@@ -1,36 +1,212 @@
-"""The figures: arrays in, matplotlib figures out."""
+"""The figures of a report. FIGURES lists them; disk, page and W&B take them from there.
 
-from collections.abc import Mapping, Sequence
+A new figure is one function in that list: it returns a plot, or None if there is nothing to draw.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from fer_lightning.report.looks import class_colors, class_markers
-from fer_lightning.report.stress import Outcome, as_they_are, by_change
+from fer_lightning.report import curves
+from fer_lightning.report.ranking import Board, Entry, experiment, option_scores
+from fer_lightning.report.statistics import confusion_of, f1_per_class, reliability_bins, risk_and_coverage
+from fer_lightning.report.stress import Outcome, as_they_are, by_change, mean_remains, read_stress
 from fer_lightning.report.style import (
+    GREY,
+    GRID,
     LEAKY,
     RUN_COLORS,
     STYLE,
+    class_colors,
+    draw_reference,
     legend_columns,
     legend_height,
-    mark,
     run_color,
     share_axis,
     short,
     wrapped,
 )
-from fer_lightning.report.yardsticks import Yardstick
-from fer_lightning.words import named, percent
+from fer_lightning.report.yardsticks import Yardstick, yardsticks
+from fer_lightning.runs.record import Run
+from fer_lightning.words import named, number, percent
+
+MATRICES = 9  # confusion matrices on a page, those of the best runs
+LINES = 8  # runs that share a figure of curves or bars
+SCORES = 40  # rows of the figure of scores
 
 
-def confusion(matrices: Mapping[str, np.ndarray], classes: Sequence[str]) -> Figure:
-    """Return confusion matrices (C, C) side by side, rows true and columns predicted: share of each row, and count."""
+class Plot(NamedTuple):
+    """A figure that is not drawn yet.
+
+    Attributes:
+        name: Name of its files and of its key in W&B.
+        title: Heading on the page.
+        text: Explanation on the page.
+        draw: Draws it.
+        parts: Draw smaller figures, which the page shows instead of a wide one.
+        key: Name, colour and line of each run, if the parts have no legend.
+    """
+
+    name: str
+    title: str
+    text: str
+    draw: Callable[[], Figure]
+    parts: Sequence[Callable[[], Figure]] = ()
+    key: Sequence[tuple[str, str, str]] = ()
+
+
+def scores(board: Board) -> Plot | None:
+    """Plot the test accuracies of several entries: repeated experiments if there are any, else runs."""
+    repeated = [entry for entry in board.entries if entry.repeated]
+    entries = [entry for entry in repeated or board.entries if "test/accuracy" in entry.figures][:SCORES]
+    if len(entries) < 2 or not board.scored:
+        return None
+    dots = "each dot a run, the bar their mean" if repeated else "95 % intervals of single runs"
+    leaky = "; hollow: leaky" if any(entry.leaky for entry in entries) else ""
+    references = yardsticks(board.scored[0][1])
+    if len({run.record.data_fingerprint for _, run in board.scored}) > 1:
+        references = references[:1]  # the others hold for the faces of the best run only
+    return Plot(
+        "scores",
+        "Scores",
+        f"Accuracy on the test faces: {dots}{leaky}.",
+        partial(draw_scores, entries, references),
+    )
+
+
+def draw_scores(entries: Sequence[Entry], references: Sequence[Yardstick]) -> Figure:
+    """Draw the test accuracies of some entries, the first on top, with a line for each reference."""
+    names = [wrapped(entry.label, 30) for entry in entries]
+    lines = sum(name.count("\n") + 1.6 for name in names)
+    with rc_context(STYLE):
+        figure = Figure(figsize=(4.8, 2.3 + 0.16 * lines), layout="constrained")
+        axes = figure.add_subplot()
+        for row, entry in enumerate(entries):
+            color = LEAKY if entry.leaky else RUN_COLORS[0]
+            accuracies = [run.figures["test/accuracy"] for run in entry.runs]
+            if entry.repeated or "test/accuracy_low" not in entry.figures:
+                axes.plot(np.mean(accuracies), row, "|", color="black", markersize=14, markeredgewidth=1.5)
+            else:
+                interval = [entry.figures["test/accuracy_low"], entry.figures["test/accuracy_high"]]
+                axes.plot(interval, [row, row], color=color, linewidth=1.5, solid_capstyle="butt")
+            face = "white" if entry.leaky else color
+            axes.plot(accuracies, [row] * len(accuracies), "o", color=color, markerfacecolor=face, markersize=5)
+        for reference in references:
+            draw_reference(axes, f"{reference.name} {percent(reference.accuracy)}", reference.accuracy, vertical=True)
+        axes.set_yticks(range(len(names)), names)
+        for label, entry in zip(axes.get_yticklabels(), entries, strict=True):
+            label.set_color(LEAKY if entry.leaky else "black")
+        axes.set(xlabel="test accuracy", ylim=(len(entries) - 0.4, -0.6))
+        axes.margins(x=0.08)
+        axes.grid(axis="x", color=GRID, linewidth=0.6)
+        axes.set_axisbelow(True)
+        share_axis(axes.xaxis)
+    return figure
+
+
+def training_graphs(board: Board) -> Plot | None:
+    """Plot the logged metrics of the best runs against the epoch."""
+    best = board.scored[:LINES]
+    if not any(run.history for _, run in best):
+        return None
+    names = [experiment(" ".join(run.overrides)) or label for label, run in best]
+    kinds = [list(dict.fromkeys(names)).index(name) for name in names]
+    references = yardsticks(best[0][1])
+    if len(references) > 1:
+        references = [references[0], references[-1]]
+    graphs = curves.Curves({label: run.history for label, run in best}, kinds, board.objective, references)
+    return Plot(
+        "training_graphs",
+        f"Training graphs{_of_the_best(board)}",
+        "The paper's figure 5. A ring: the chosen checkpoint. Long curves are running means over a twentieth of them, "
+        f"with the logged values behind them.{curves.flat_in_words(graphs)}",
+        partial(curves.draw_all, graphs),
+        [partial(curves.draw_panel, graphs, metrics) for metrics in graphs.panels],
+        graphs.key if len(best) > 1 else (),
+    )
+
+
+def options(board: Board) -> Plot | None:
+    """Plot the objective against each option that differs between the runs."""
+    values = option_scores([run for _, run in board.scored], board.objective)
+    if not values:
+        return None
+    return Plot(
+        "options",
+        "Options",
+        f"The {named(board.objective)} of each run that does not leak, and a dash for the mean of each choice.",
+        partial(draw_options, values, board.objective),
+        [partial(draw_options, {option: value}, board.objective) for option, value in values.items()],
+    )
+
+
+def draw_options(values: Mapping[str, tuple[Sequence[str], Sequence[float]]], objective: str) -> Figure:
+    """Draw a panel for each option: option -> (choices, scores), one point a run."""
+    columns = min(3, max(1, len(values)))
+    rows = max(1, -(-len(values) // columns))
+    with rc_context(STYLE):
+        figure = Figure(figsize=(max(4.8, 3.4 * columns), 3 * rows), layout="constrained")
+        grid = figure.subplots(rows, columns, squeeze=False, sharey=True)
+        for axes in grid.flat[len(values) :]:
+            axes.set_axis_off()
+        for axes, (option, (choices, scores)) in zip(grid.flat, values.items(), strict=False):
+            _draw_points(axes, choices, scores)
+            axes.set(xlabel=option)
+            if "accuracy" in objective:
+                share_axis(axes.yaxis)
+        for axes in grid[:, 0]:
+            axes.set(ylabel=named(objective))
+    return figure
+
+
+def _draw_points(axes: Axes, choices: Sequence[str], scores: Sequence[float]) -> None:
+    """Draw scores over choices, to scale if all choices are numbers, with a dash at the mean of each choice."""
+    try:
+        positions = [float(choice) for choice in choices]
+        if min(positions) > 0 and max(positions) >= 8 * min(positions):
+            axes.set_xscale("log")
+        ticks = sorted(dict(zip(positions, choices, strict=True)).items())
+        axes.set_xticks([position for position, _ in ticks], [choice for _, choice in ticks])
+        axes.minorticks_off()
+    except ValueError:
+        names = list(dict.fromkeys(choices))
+        positions = [names.index(choice) for choice in choices]
+        axes.set_xticks(range(len(names)), [short(name, 24) for name in names], rotation=30, ha="right")
+    axes.margins(x=0.2)
+    axes.plot(positions, scores, "o", color=RUN_COLORS[0], alpha=0.7)
+    for position in set(positions):
+        mean = np.mean([score for x, score in zip(positions, scores, strict=True) if x == position])
+        axes.plot([position], [mean], "_", markersize=22, color="black")
+
+
+def confusion_matrices(board: Board) -> Plot | None:
+    """Plot the confusion matrices of the best runs."""
+    matrices = {label: confusion_of(run) for label, run in _comparable(board)[:MATRICES]}
+    if not matrices:
+        return None
+    classes, several = board.scored[0][1].classes, len(matrices) > 1
+    best = f" of the {MATRICES} best runs" if len(board.scored) > MATRICES else ""
+    parts = [partial(draw_confusion, {label: matrix}, classes) for label, matrix in matrices.items()]
+    return Plot(
+        "confusion_matrices" if several else "confusion_matrix",
+        f"Confusion {'matrices' if several else 'matrix'}{best}",
+        "The paper's figure 6: which expression is taken for which.",
+        partial(draw_confusion, matrices, classes),
+        parts if several else (),
+    )
+
+
+def draw_confusion(matrices: Mapping[str, np.ndarray], classes: Sequence[str]) -> Figure:
+    """Draw confusion matrices (C, C) side by side, rows true and columns predicted: share of each row, and count."""
     columns = min(3, len(matrices))
     rows = -(-len(matrices) // columns)
+    side = max(4.4, 0.36 * len(classes))  # inches
     with rc_context(STYLE):
-        side = max(4.4, 0.36 * len(classes))  # inches
         figure = Figure(figsize=((side + 0.2) * columns, side * rows), layout="constrained")
         grid = figure.subplots(rows, columns, squeeze=False)
         for axes in grid.flat[len(matrices) :]:
@@ -50,170 +226,210 @@ def confusion(matrices: Mapping[str, np.ndarray], classes: Sequence[str]) -> Fig
     return figure
 
 
-def per_class(scores: Mapping[str, np.ndarray], classes: Sequence[str], measure: str, legend: bool = True) -> Figure:
-    """Return bars of a measure per class: in the classes' colours for one run, in the runs' colours for several.
+def per_class(board: Board) -> Plot | None:
+    """Plot the F1 of each class."""
+    values = {label: f1_per_class(confusion_of(run)) for label, run in _comparable(board)[:LINES]}
+    if not values:
+        return None
+    classes, several = board.scored[0][1].classes, len(values) > 1
+    return Plot(
+        "per_class",
+        f"F1 per class{_of_the_best(board)}",
+        "The harmonic mean of a class's precision and recall.",
+        partial(draw_per_class, values, classes),
+        [partial(draw_per_class, values, classes, legend=False)] if several else (),
+        [(label, run_color(row), "-") for row, label in enumerate(values)] if several else (),
+    )
 
-    Args:
-        scores: Run -> the measure of each class (C,).
-        classes: Their names.
-        measure: Its name.
-        legend: Whether to name the runs.
-    """
-    names = [wrapped(name, 50) for name in scores]
-    several = len(scores) > 1
+
+def draw_per_class(values: Mapping[str, np.ndarray], classes: Sequence[str], legend: bool = True) -> Figure:
+    """Draw bars of the F1 per class (C,): in the colours of the classes for one run, of the runs for several."""
+    names = [wrapped(name, 50) for name in values]
+    several = len(values) > 1
+    height = 1 + len(classes) * max(0.3, 0.14 * len(values))
+    if several and legend:
+        height += 1.5 * legend_height(names)
     with rc_context(STYLE):
-        height = 1 + len(classes) * max(0.3, 0.14 * len(scores)) + 1.5 * legend_height(names) * several * legend
         figure = Figure(figsize=(4.8, height), layout="constrained")
         axes = figure.add_subplot()
-        width, colors = 0.8 / len(scores), list(class_colors(classes).values())
-        for run, (name, values) in enumerate(zip(names, scores.values(), strict=True)):
-            places = np.arange(len(classes)) - 0.4 + width * (run + 0.5)
-            bars = axes.barh(places, values, width, color=run_color(run) if several else colors, label=name)
-            if len(scores) <= 2:
-                axes.bar_label(bars, [percent(value) for value in values], fontsize=8, padding=2)
+        width, colors = 0.8 / len(values), list(class_colors(classes).values())
+        for run, (name, scores) in enumerate(zip(names, values.values(), strict=True)):
+            positions = np.arange(len(classes)) - 0.4 + width * (run + 0.5)
+            bars = axes.barh(positions, scores, width, color=run_color(run) if several else colors, label=name)
+            if len(values) <= 2:
+                axes.bar_label(bars, [percent(score) for score in scores], fontsize=8, padding=2)
         axes.set_yticks(range(len(classes)), classes)
         axes.invert_yaxis()
-        axes.set(xlabel=f"{measure} of the class", xlim=(0, 1.08))
+        axes.set(xlabel="F1 of the class", xlim=(0, 1.08))
         share_axis(axes.xaxis)
         if several and legend:
             figure.legend(loc="outside lower left", ncols=max(1, legend_columns(names) // 2), frameon=False, fontsize=8)
     return figure
 
 
-def scores(
-    rows: Sequence[tuple[str, Sequence[float], tuple[float, float] | None, bool]], yardsticks: Sequence[Yardstick]
-) -> Figure:
-    """Return the test accuracies at a glance, the first row on top.
+def risk_coverage(board: Board) -> Plot | None:
+    """Plot the share of wrong answers of the best run if it answers only its surest faces."""
+    if not board.scored:
+        return None
+    run = board.scored[0][1]
+    share, accuracy, area = (run.figures.get(f"test/{name}") for name in ("answered", "accuracy_answered", "aurc"))
+    chosen = None if share is None or accuracy is None or share == 1 else (share, accuracy)
+    text = (
+        "Faces are answered in the order of the vote for their class: risk against coverage (El-Yaniv, Wiener, 2010)."
+    )
+    if area is not None:
+        text += f" The area under the curve is {area:.4f}."
+    if chosen:
+        threshold = run.figures.get("val/confidence_threshold", 0.0)
+        text += f" The ring: those whose vote is {percent(threshold)} at least and that are not far."
+    return Plot(
+        "risk_coverage",
+        f"How often wrong, the surest faces first{' (the best run)' if len(board.scored) > 1 else ''}",
+        text,
+        partial(draw_risk_coverage, run, chosen),
+    )
+
+
+def draw_risk_coverage(run: Run, chosen: tuple[float, float] | None) -> Figure:
+    """Draw risk against coverage.
 
     Args:
-        rows: Label, accuracy of each repetition, 95 % interval of a single run, whether it leaks.
-        yardsticks: Accuracies that lines are drawn at.
+        run: A tested run.
+        chosen: Share of the test faces above the chosen threshold, and the accuracy on them; None draws no ring.
     """
+    right, votes = _right(run), _votes(run, "vote")
+    coverage, risk = risk_and_coverage(votes, right)
+    best = risk_and_coverage(right.astype(float), right)[1]
     with rc_context(STYLE):
-        names = [wrapped(label, 30) for label, *_ in rows]
-        lines = sum(name.count("\n") + 1.6 for name in names)
-        figure = Figure(figsize=(4.8, 2.3 + 0.16 * lines), layout="constrained")
+        figure = Figure(figsize=(4.8, 3.2), layout="constrained")
         axes = figure.add_subplot()
-        for place, (_, accuracies, interval, leaky) in enumerate(rows):
-            color = LEAKY if leaky else RUN_COLORS[0]
-            if interval:
-                axes.plot(interval, [place, place], color=color, linewidth=1.5, solid_capstyle="butt")
-            else:
-                axes.plot(np.mean(accuracies), place, "|", color="black", markersize=14, markeredgewidth=1.5)
-            face = "white" if leaky else color
-            axes.plot(accuracies, [place] * len(accuracies), "o", color=color, markerfacecolor=face, markersize=5)
-        for yardstick in yardsticks:
-            mark(axes, f"{yardstick.name} {percent(yardstick.accuracy)}", yardstick.accuracy, vertical=True)
-        axes.set_yticks(range(len(rows)), names)
-        for label, (*_, leaky) in zip(axes.get_yticklabels(), rows, strict=True):
-            label.set_color(LEAKY if leaky else "black")
-        axes.set(xlabel="test accuracy", ylim=(len(rows) - 0.4, -0.6))
-        axes.margins(x=0.08)
-        axes.grid(axis="x", color="#E5E7EB", linewidth=0.6)
-        axes.set_axisbelow(True)
-        share_axis(axes.xaxis)
-    return figure
-
-
-def embedding_map(points: np.ndarray, labels: np.ndarray, classes: Sequence[str], title: str) -> Figure:
-    """Return a map of embeddings: points (B, 2), labels (B,), names of the C classes."""
-    colors, markers = class_colors(classes), class_markers(classes)
-    with rc_context(STYLE):
-        figure = Figure(figsize=(4.8, 4.6), layout="constrained")
-        axes = figure.add_subplot()
-        for label, name in enumerate(classes):
-            own = points[labels == label]
-            axes.scatter(
-                own[:, 0],
-                own[:, 1],
-                s=16,
-                marker=markers[name],
-                color=colors[name],
-                alpha=0.7,
-                linewidths=0,
-                label=name,
+        axes.plot(coverage, risk, color=RUN_COLORS[0], label="the surest first")
+        axes.plot(coverage, best, color=GREY, linestyle="--", linewidth=1, label="if every right one came first")
+        axes.axhline(risk[-1], color=GREY, linestyle=":", linewidth=1, label="in random order")
+        if chosen:
+            share, accuracy = chosen
+            axes.plot(share, 1 - accuracy, "o", color=RUN_COLORS[1], markersize=8, markerfacecolor="none")
+            axes.annotate(
+                f"chosen: {percent(share)} answered,\n{percent(1 - accuracy)} of them wrong",
+                (share, 1 - accuracy),
+                xytext=(-8, 10),
+                textcoords="offset points",
+                ha="right" if share > 0.5 else "left",
+                fontsize=8,
             )
-        axes.set(xticks=[], yticks=[], xlabel="first axis (no unit)", ylabel="second axis (no unit)")
-        axes.set_title(wrapped(title, 52), fontsize=9)
-        axes.spines[:].set_visible(True)
-        figure.legend(loc="outside lower center", ncols=4, frameon=False, markerscale=2)
+        axes.set(xlabel="answered, of the test faces", ylabel="wrong, of those answered", xlim=(0, 1.02))
+        axes.set_ylim(bottom=0, top=1.6 * max(risk.max(), 0.01))
+        share_axis(axes.xaxis, axes.yaxis)
+        axes.legend(loc="upper left", frameon=False, fontsize=8)
     return figure
 
 
-def pictures(rows: Sequence[Sequence[np.ndarray]], row_names: Sequence[str], column_names: Sequence[str]) -> Figure:
-    """Return a grid of grey pictures (H, W) uint8."""
+def reliability(board: Board) -> Plot | None:
+    """Plot the accuracy of the best run against its votes, before and after calibration."""
+    run = board.scored[0][1] if board.scored else None
+    if run is None or "test/calibration_error" not in run.figures:
+        return None
+    before, after = run.figures["test/calibration_error_raw"], run.figures["test/calibration_error"]
+    return Plot(
+        "reliability",
+        f"What a vote is worth{' (the best run)' if len(board.scored) > 1 else ''}",
+        "Test faces by the vote for their class: on the line a vote is the probability to be right; larger marks stand "
+        f"for more faces. The temperature {run.figures['val/temperature']:.2f}, chosen on the validation faces, takes "
+        f"the expected calibration error from {percent(before)} to {percent(after)} (arXiv:1706.04599).",
+        partial(draw_reliability, run, before, after),
+    )
+
+
+def draw_reliability(run: Run, before: float, after: float) -> Figure:
+    """Draw the accuracy of each bin of votes.
+
+    Args:
+        run: A tested run.
+        before: Expected calibration error of the shares of the vote.
+        after: Expected calibration error of the calibrated votes.
+    """
+    right = _right(run)
+    series = (
+        ("shares of the vote", "raw_vote", before, "s", RUN_COLORS[1]),
+        ("calibrated", "vote", after, "o", RUN_COLORS[0]),
+    )
     with rc_context(STYLE):
-        figure = Figure(figsize=(1.05 * len(column_names) + 0.8, 1.08 * len(rows) + 0.3), layout="constrained")
-        grid = figure.subplots(len(rows), len(column_names), squeeze=False)
-        for axes in grid.flat:
-            axes.set(xticks=[], yticks=[])
-            axes.spines[:].set_visible(False)
-        for row, (images, name) in enumerate(zip(rows, row_names, strict=True)):
-            grid[row, 0].set_ylabel(name, rotation=0, ha="right", va="center")
-            for axes, image in zip(grid[row], images, strict=False):
-                axes.imshow(image, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-        for axes, name in zip(grid[0], column_names, strict=True):
-            axes.set_title(name, fontsize=8)
+        figure = Figure(figsize=(4.8, 3.6), layout="constrained")
+        axes = figure.add_subplot()
+        axes.plot([0, 1], [0, 1], color=GREY, linestyle=":", linewidth=1)
+        for name, column, error, marker, color in series:
+            mean, accuracy, counts = reliability_bins(_votes(run, column), right)
+            axes.plot(mean, accuracy, color=color, linewidth=1)
+            sizes = 8 + 150 * counts / counts.sum()
+            label = f"{name}: {number(error)} % off"
+            axes.scatter(mean, accuracy, sizes, color=color, marker=marker, alpha=0.7, linewidths=0, label=label)
+        axes.set(xlabel="vote for the class that was answered", ylabel="right, of such faces")
+        axes.set(xlim=(0, 1.03), ylim=(0, 1.03))
+        share_axis(axes.xaxis, axes.yaxis)
+        axes.legend(loc="upper left", frameon=False, fontsize=8)
     return figure
 
 
-def stress(outcomes: Sequence[Outcome]) -> Figure:
-    """Return the accuracy under each change, a row a change, a dot a strength with its interval, and a line without."""
+def stress(board: Board) -> Plot | None:
+    """Plot the accuracy of the best run on changed faces."""
+    outcomes = read_stress(board.scored[0][1].folder) if board.scored else []
+    if not outcomes:
+        return None
+    return Plot(
+        "stress",
+        f"Under stress{' of the best run' if len(board.scored) > 1 else ''}",
+        "The test faces changed, each change at three strengths, the darkest dot the strongest; the line: the faces as "
+        f"they are. On average {percent(mean_remains(outcomes))} of the accuracy remains.",
+        partial(draw_stress, outcomes),
+    )
+
+
+def draw_stress(outcomes: Sequence[Outcome]) -> Figure:
+    """Draw a row for each change, a dot with its interval for each strength, a line for the faces as they are."""
     changes, plain = by_change(outcomes), as_they_are(outcomes)
     with rc_context(STYLE):
         figure = Figure(figsize=(4.8, 1.1 + 0.34 * len(changes)), layout="constrained")
         axes = figure.add_subplot()
-        axes.axvspan(plain.low, plain.high, color="#E5E7EB", linewidth=0)
-        axes.axvline(plain.accuracy, color="#7F7F7F", linestyle=":", linewidth=1)
+        axes.axvspan(plain.low, plain.high, color=GRID, linewidth=0)
+        axes.axvline(plain.accuracy, color=GREY, linestyle=":", linewidth=1)
         axes.set_title(f"line: {plain.change}, {percent(plain.accuracy)}", fontsize=8, loc="right")
-        for row, found in enumerate(changes.values()):
-            for position, outcome in enumerate(found):
-                shade = (position + 1) / len(found)
-                place = row + 0.2 * (position - (len(found) - 1) / 2)
-                axes.plot([outcome.low, outcome.high], [place] * 2, color=RUN_COLORS[0], alpha=shade, linewidth=1)
-                axes.plot(outcome.accuracy, place, "o", color=RUN_COLORS[0], alpha=shade, markersize=4)
+        for row, strengths in enumerate(changes.values()):
+            for position, outcome in enumerate(strengths):
+                shade = (position + 1) / len(strengths)
+                y = row + 0.2 * (position - (len(strengths) - 1) / 2)
+                axes.plot([outcome.low, outcome.high], [y, y], color=RUN_COLORS[0], alpha=shade, linewidth=1)
+                axes.plot(outcome.accuracy, y, "o", color=RUN_COLORS[0], alpha=shade, markersize=4)
         axes.set_yticks(range(len(changes)), [name.replace("_", " ") for name in changes])
         axes.set(xlabel="test accuracy", ylim=(len(changes) - 0.4, -0.6))
         axes.set_xlim(left=0)
-        axes.grid(axis="y", color="#E5E7EB", linewidth=0.6)
+        axes.grid(axis="y", color=GRID, linewidth=0.6)
         axes.set_axisbelow(True)
         share_axis(axes.xaxis)
     return figure
 
 
-def options(values: Mapping[str, tuple[Sequence[str], Sequence[float]]], objective: str) -> Figure:
-    """Return the objective against each swept option: option -> (choices, scores), one point per job."""
-    columns = min(3, max(1, len(values)))
-    rows = max(1, -(-len(values) // columns))
-    with rc_context(STYLE):
-        figure = Figure(figsize=(max(4.8, 3.4 * columns), 3 * rows), layout="constrained")
-        grid = figure.subplots(rows, columns, squeeze=False, sharey=True)
-        for axes in grid.flat[len(values) :]:
-            axes.set_axis_off()
-        for axes, (option, (choices, scores)) in zip(grid.flat, values.items(), strict=False):
-            _points(axes, choices, scores)
-            axes.set(xlabel=option)
-            if "accuracy" in objective:
-                share_axis(axes.yaxis)
-        for axes in grid[:, 0]:
-            axes.set(ylabel=named(objective))
-    return figure
+FIGURES = (scores, training_graphs, options, confusion_matrices, per_class, risk_coverage, reliability, stress)
 
 
-def _points(axes: Axes, choices: Sequence[str], scores: Sequence[float]) -> None:
-    """Plot scores over choices, on a number line where all choices are numbers; a dash marks each choice's mean."""
-    try:
-        places = [float(choice) for choice in choices]
-        if min(places) > 0 and max(places) >= 8 * min(places):
-            axes.set_xscale("log")
-        axes.set_xticks(*zip(*sorted({float(choice): choice for choice in choices}.items()), strict=True))
-        axes.minorticks_off()
-    except ValueError:
-        names = list(dict.fromkeys(choices))
-        places = [names.index(choice) for choice in choices]
-        axes.set_xticks(range(len(names)), [short(name, 24) for name in names], rotation=30, ha="right")
-    axes.margins(x=0.2)
-    axes.plot(places, scores, "o", color=RUN_COLORS[0], alpha=0.7)
-    for place in set(places):
-        mean = np.mean([score for at, score in zip(places, scores, strict=True) if at == place])
-        axes.plot([place], [mean], "_", markersize=22, color="black")
+def plots(board: Board) -> list[Plot]:
+    """Return the figures that have something to draw."""
+    return [plot for make in FIGURES if (plot := make(board))]
+
+
+def _comparable(board: Board) -> list[tuple[str, Run]]:
+    """Return the tested runs with the same classes as the best one."""
+    return [(name, run) for name, run in board.scored if run.classes == board.scored[0][1].classes]
+
+
+def _of_the_best(board: Board) -> str:
+    return f" of the {LINES} best runs" if len(board.scored) > LINES else ""
+
+
+def _right(run: Run) -> np.ndarray:
+    """Return (B,) bool: whether the run classified each test face rightly."""
+    return np.array([row["label"] == row["prediction"] for row in run.predictions])
+
+
+def _votes(run: Run, column: str) -> np.ndarray:
+    """Return (B,): the vote for the winning class, "vote" calibrated or "raw_vote" as a share."""
+    return np.array([float(row[column]) for row in run.predictions])

@@ -1,7 +1,7 @@
-"""What a page says of its runs before anything else: their settings in words."""
+"""The heading of a page: the settings of its runs in words."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from omegaconf import OmegaConf
@@ -15,48 +15,49 @@ LONGEST = 40  # letters of a value
 
 
 def heading(runs: Sequence[Run], data: str) -> str:
-    """Return what was trained on which faces: the settings of one run, what differs between several."""
-    on = f" on {data}" if data else ""
+    """Return the settings of one run, or the options that differ between several, and the name of the faces."""
+    faces = f" on {data}" if data else ""
     if len(runs) > 1:
-        found = "; ".join(f"{option} {', '.join(values)}" for option, values in swept(runs).items())
-        return f"{len(runs)} runs{on}{f': {found}' if found else ''}"
+        options = "; ".join(f"{option} {', '.join(values)}" for option, values in swept(runs).items())
+        return f"{len(runs)} runs{faces}: {options}" if options else f"{len(runs)} runs{faces}"
     (run,) = runs
-    given = next((override.split("=", 1)[1] for override in run.overrides if override.startswith("run_name=")), "")
-    words = in_short(run.record.settings)
-    return ": ".join(part for part in (given, f"{words or 'One run'}{on}") if part)
+    name = next((override.split("=", 1)[1] for override in run.overrides if override.startswith("run_name=")), "")
+    settings = f"{in_short(run.record.settings) or 'One run'}{faces}"
+    return f"{name}: {settings}" if name else settings
 
 
-def in_short(settings: dict[str, Any]) -> str:
-    """Return optimizer, learning rate, batch size and epochs in words; nothing where a run has noted none."""
+def in_short(settings: Mapping[str, Any]) -> str:
+    """Return optimizer, learning rate, batch size and epochs in words; empty without settings."""
     if not settings:
         return ""
     optimizer = settings["optimizer"].rsplit(".", 1)[-1]
-    epochs = f"{settings['max_epochs']} epoch{'s' if settings['max_epochs'] != 1 else ''}"
+    epochs = "1 epoch" if settings["max_epochs"] == 1 else f"{settings['max_epochs']} epochs"
     return f"{optimizer}, learning rate {settings['learning_rate']:g}, batch size {settings['batch_size']}, {epochs}"
 
 
 def choices(run: Run) -> str:
-    """Return what a run chose of the groups of the configuration, in words; nothing without Hydra's note of it."""
+    """Return the run's choices in the groups of conf/, and its seed; empty without ``.hydra/hydra.yaml``."""
     path = run.folder / ".hydra" / "hydra.yaml"
     if not path.is_file():
         return ""
     chosen = OmegaConf.load(path).hydra.runtime.choices
-    found = [f"{group} {chosen[group]}" for group in CHOICES if chosen.get(group) not in (None, "none")]
-    seed = run.record.settings.get("seed")
-    return ", ".join([*found, *([f"seed {seed}"] if seed is not None else [])])
+    words = [f"{group} {chosen[group]}" for group in CHOICES if chosen.get(group) not in (None, "none")]
+    if run.record.settings.get("seed") is not None:
+        words.append(f"seed {run.record.settings['seed']}")
+    return ", ".join(words)
 
 
 def swept(runs: Sequence[Run]) -> dict[str, list[str]]:
-    """Return the options that differ between runs, without their groups: option -> values, a few of them."""
-    found: dict[str, list[str]] = defaultdict(list)
+    """Return option without its group -> first values, for the options that differ between runs."""
+    values: dict[str, list[str]] = defaultdict(list)
     for run in runs:
         for override in run.overrides:
             option, _, value = override.partition("=")
             value = short(value.rsplit("/", 1)[-1], LONGEST)  # a path without its folders
-            if value not in found[option]:
-                found[option].append(value)
+            if value not in values[option]:
+                values[option].append(value)
     return {
-        option.rsplit(".", 1)[-1]: values[:VALUES] + ["..."] * (len(values) > VALUES)
-        for option, values in found.items()
-        if len(values) > 1
+        option.rsplit(".", 1)[-1]: choices if len(choices) <= VALUES else [*choices[:VALUES], "..."]
+        for option, choices in values.items()
+        if len(choices) > 1
     }

@@ -5,7 +5,7 @@ import signal
 from dataclasses import replace
 from pathlib import Path
 
-from fer_lightning.report.table import tabulate
+from fer_lightning.report.tables import tabulate
 from fer_lightning.runs.command import WHOLE, command, sweep_of
 from fer_lightning.runs.record import NAME, Status, read_record, write_record
 from fer_lightning.signals import Interrupted

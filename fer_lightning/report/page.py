@@ -1,11 +1,12 @@
-"""Reports of runs and sweeps, one page each, written after every job and by ``python -m fer_lightning report``."""
+"""report.html: one page about some runs, written after every job and by ``python -m fer_lightning report``."""
 
 import base64
 import io
 import json
 import os
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -14,27 +15,141 @@ from matplotlib.figure import Figure
 
 from fer_lightning.config.verbs import program, verb
 from fer_lightning.files import write_text
-from fer_lightning.report.board import board
-from fer_lightning.report.doctor import diagnose
+from fer_lightning.report.doctor import findings
+from fer_lightning.report.figures import FIGURES, Plot, plots
 from fer_lightning.report.heading import choices, heading
 from fer_lightning.report.html import embed, write_page
-from fer_lightning.report.leaderboard import Contender, behind, distinguish, leaderboard, verdict
-from fer_lightning.report.looks import class_colors
-from fer_lightning.report.plots import Plot, plots
-from fer_lightning.report.stress import by_change, read_stress
-from fer_lightning.report.style import DPI, save
-from fer_lightning.report.table import MEASURED, figure, gather, seconds
+from fer_lightning.report.ranking import MEASURED, Board, Entry, gather, rank_runs
+from fer_lightning.report.snapshots import TITLES
+from fer_lightning.report.stress import Outcome, by_change, read_stress
+from fer_lightning.report.style import DPI, class_colors, save
+from fer_lightning.report.tables import figure, leaderboard, seconds
+from fer_lightning.report.verdict import Card, differences, verdict
 from fer_lightning.report.yardsticks import FER2013_TEXT, audit_of, of_fer2013
-from fer_lightning.runs.record import Run
+from fer_lightning.runs.record import Run, Status
 from fer_lightning.words import named
 
-TITLES = {  # of figures that are drawn during the test
-    "augmentation": "Faces as they are and as training sees them (the paper's figures 2 and 7)",
-    "embeddings_pca": "Map of the test embeddings, PCA",
-    "embeddings_tsne": "Map of the test embeddings, t-SNE",
-    "embeddings_umap": "Map of the test embeddings, UMAP",
-}
-DASHES = {"-": "", "--": "7 3", ":": "2 3", "-.": "8 3 2 3"}  # a line of matplotlib's -> an SVG's
+DASHES = {"-": "", "--": "7 3", ":": "2 3", "-.": "8 3 2 3"}  # line of matplotlib -> stroke-dasharray of SVG
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of the page's leaderboard.
+
+    Attributes:
+        job: Name of the run or experiment.
+        link: Address of the run's own page, or "".
+        entry: Its entry.
+        figures: Text and uncertainty of each measure.
+        difference: Test accuracy minus the best, and its interval, as text.
+        seconds: Training time as text.
+    """
+
+    job: str
+    link: str
+    entry: Entry
+    figures: Sequence[tuple[str, str]]
+    difference: tuple[str, str]
+    seconds: str
+
+    @property
+    def classes(self) -> str:
+        """CSS classes of the row."""
+        classes = ["leaky"] if self.entry.leaky else []
+        if self.entry.status != Status.COMPLETED:
+            classes.append(self.entry.status)
+        if self.difference[0] == "best":
+            classes.append("best")
+        return " ".join(classes)
+
+
+@dataclass(frozen=True)
+class Detail:
+    """Content of the page about the best run alone.
+
+    Attributes:
+        label: Name of the run.
+        run: The run.
+        settings: Choices of the configuration, in words.
+        audit: Content of its audit.json.
+        pictures: Title, image and whether it shows faces, of the figures from its test.
+        mistakes: Content of its mistakes.json.
+        stress: Change -> outcomes of its stress test.
+    """
+
+    label: str
+    run: Run
+    settings: str
+    audit: Mapping[str, Any]
+    pictures: Sequence[tuple[str, str, bool]]
+    mistakes: Sequence[Mapping[str, Any]]
+    stress: Mapping[str, Sequence[Outcome]]
+
+    @property
+    def colors(self) -> dict[str, str]:
+        """Colour of each class."""
+        return class_colors(self.run.classes)
+
+    @property
+    def published(self) -> str:
+        """Published accuracies on the same faces, in words; empty for other faces."""
+        return FER2013_TEXT if of_fer2013(self.audit) else ""
+
+
+@dataclass(frozen=True)
+class Page:
+    """Content of report.html.
+
+    Attributes:
+        folder: Folder of the page.
+        board: The ranked runs.
+        cards: The verdict.
+        rows: The leaderboard.
+        doctor: Name of a run -> its findings.
+        plots: The figures, each with its images.
+        best: Details of the best run with a score, or None.
+        commands: Name of a run -> the command that repeats it.
+    """
+
+    folder: Path
+    board: Board
+    cards: Sequence[Card]
+    rows: Sequence[Row]
+    doctor: Mapping[str, Sequence[str]]
+    plots: Sequence[tuple[Plot, Sequence[str]]]
+    best: Detail | None
+    commands: Mapping[str, str]
+
+    @property
+    def title(self) -> str:
+        """Heading of the page."""
+        run = self.best.run if self.best else self.board.runs[0]
+        return heading(self.board.runs, run.record.data or "")
+
+    @property
+    def several(self) -> bool:
+        """Whether the page compares entries."""
+        return len(self.rows) > 1
+
+    @property
+    def repeated(self) -> bool:
+        """Whether an experiment has repetitions."""
+        return any(row.entry.repeated for row in self.rows)
+
+    @property
+    def measures(self) -> list[str]:
+        """Names of the leaderboard's figures."""
+        return [named(metric) for metric in (self.board.objective, *MEASURED)]
+
+    @property
+    def leaks(self) -> list[str]:
+        """Reasons why runs are leaky."""
+        return sorted({run.record.leaks for run in self.board.runs if run.record.leaks})
+
+    @property
+    def too_good(self) -> list[str]:
+        """Reasons why scores cannot be believed."""
+        return sorted({run.record.too_good for run in self.board.runs if run.record.too_good})
 
 
 @verb(
@@ -46,7 +161,7 @@ DASHES = {"-": "", "--": "7 3", ":": "2 3", "-.": "8 3 2 3"}  # a line of matplo
     },
 )
 def report(folders: Sequence[Path], output: Path | None) -> None:
-    """Write the report of the runs in or below some folders, and say where.
+    """Write the report of the runs in or below some folders, and print its path.
 
     Args:
         folders: Folders of runs or of sweeps.
@@ -64,107 +179,99 @@ def report(folders: Sequence[Path], output: Path | None) -> None:
 
 def write_report(folder: Path, runs: Sequence[Run]) -> None:
     """Write ``report.html`` and ``figures/`` about some runs into a folder, and ``sweep.md`` about several."""
-    found = board(runs)
-    best = found.scored[0][1] if found.scored else None
-    audit = audit_of(best) if best else {}
-    data = (best or runs[0]).record.data or ""
-    drawn = [(plot, _images(plot, folder, runs)) for plot in plots(found)]
-    if len(runs) > 1:  # what compares runs comes before what shows each
-        drawn.sort(key=lambda one: len(one[1]) > 1)
-    labelled = list(zip(distinguish(found.runs), found.runs, strict=True))
-    write_page(
-        folder / "report.html",
-        "report.html",
-        title=heading(found.runs, data),
-        settings=choices(best) if best else "",
-        folder=folder.absolute().name,
-        published=FER2013_TEXT if of_fer2013(audit) else "",
-        best=best,
-        best_label=found.scored[0][0] if found.scored else "",
-        cards=verdict(found.entries, found.objective),
-        leaks=sorted({run.record.leaks for run in runs if run.record.leaks}),
-        too_good=sorted({run.record.too_good for run in runs if run.record.too_good}),
-        measures=[named(name) for name in (found.objective, *MEASURED)],
-        rows=list(_rows(found.entries, found.objective, folder)),
-        several=len(found.entries) > 1,
-        repeated=any(len(entry.runs) > 1 for entry in found.entries),
-        findings=[(label, lines) for label, run in labelled if (lines := diagnose(run))],
-        plots=drawn,
-        dashes=DASHES,
-        pictures=list(_pictures(best)) if best else [],
-        mistakes=_mistakes(best) if best else [],
-        colors=class_colors(best.classes) if best else {},
-        audit=audit,
-        stress=by_change(read_stress(best.folder)) if best else {},
-        commands=[(label, command(run)) for label, run in labelled],
+    board = rank_runs(runs)
+    page = Page(
+        folder=folder,
+        board=board,
+        cards=verdict(board),
+        rows=list(_rows(board, folder)),
+        doctor={name: lines for name, run in zip(board.names, board.runs, strict=True) if (lines := findings(run))},
+        plots=_draw(board, folder),
+        best=_detail(*board.scored[0]) if board.scored else None,
+        commands={name: command(run) for name, run in zip(board.names, board.runs, strict=True)},
     )
+    write_page(folder / "report.html", "report.html", title=page.title, page=page, dashes=DASHES)
     if len(runs) > 1:
-        write_text(folder / "sweep.md", leaderboard(found.entries, found.objective))
+        write_text(folder / "sweep.md", leaderboard(board))
 
 
-def _rows(entries: Sequence[Contender], objective: str, folder: Path) -> Iterator[dict[str, Any]]:
-    """Yield the rows of the table as text: repeated runs as means first, then every run."""
-    for (label, runs, row), difference in zip(entries, behind(entries, objective), strict=True):
-        page = runs[0].folder / "report.html"
-        own = page.is_file() and page.parent.absolute() != folder.absolute() and len(runs) == 1
-        yield {
-            "job": label if len(entries) > 1 else "this run",
-            "page": quote(Path(os.path.relpath(page, folder)).as_posix()) if own else "",
-            "kind": " ".join(
-                (["leaky"] if row.get("leaks") else []) + ([row["status"]] if row["status"] != "completed" else [])
-            ),
-            "status": row["status"],
-            "leaky": bool(row.get("leaks")),
-            "figures": [figure(row, name) for name in (objective, *MEASURED)],
-            "behind": difference,
-            "seconds": seconds(row),
-            "protocol": row.get("protocol", ""),
-            "error": row.get("error", ""),
-        }
+def _rows(board: Board, folder: Path) -> Iterator[Row]:
+    """Yield the rows of the leaderboard."""
+    several = len(board.entries) > 1
+    for entry, difference in zip(board.entries, differences(board), strict=True):
+        page = entry.runs[0].folder / "report.html"
+        link = ""
+        if not entry.repeated and page.is_file() and page.parent.absolute() != folder.absolute():
+            link = quote(Path(os.path.relpath(page, folder)).as_posix())
+        yield Row(
+            job=entry.label if several else "this run",
+            link=link,
+            entry=entry,
+            figures=[figure(entry, metric) for metric in (board.objective, *MEASURED)],
+            difference=difference,
+            seconds=seconds(entry),
+        )
+
+
+def _detail(label: str, run: Run) -> Detail:
+    """Return the details of a run."""
+    return Detail(
+        label=label,
+        run=run,
+        settings=choices(run),
+        audit=audit_of(run),
+        pictures=list(_pictures(run)),
+        mistakes=_mistakes(run),
+        stress=by_change(read_stress(run.folder)),
+    )
 
 
 def command(run: Run) -> str:
     """Return the command that repeats a run."""
-    name = "eval" if any(override.startswith("checkpoint=") for override in run.overrides) else "train"
-    # These make a sweep of one run: what they sweep stands among the overrides, the rest is theirs to say.
-    sweeping = any(override.startswith(("experiment=", "hparams_search=")) for override in run.overrides)
-    options = [*run.overrides, "hydra.mode=RUN"] if sweeping else run.overrides
-    return f"{program(name)} {shlex.join(options)}".rstrip()
+    verb_name = "eval" if any(override.startswith("checkpoint=") for override in run.overrides) else "train"
+    options = list(run.overrides)
+    if any(override.startswith(("experiment=", "hparams_search=")) for override in run.overrides):
+        options.append("hydra.mode=RUN")  # these experiments sweep; the overrides hold the options of this one job
+    return f"{program(verb_name)} {shlex.join(options)}".rstrip()
 
 
-def _images(plot: Plot, folder: Path, runs: Sequence[Run]) -> list[str]:
-    """Write a figure's files unless they show these results already; return the images that the page shows of it."""
-    path = folder / "figures" / f"{plot.name}.png"
-    if not _drawn(path, folder, runs):
-        save(plot.draw(), path)
-    if plot.parts:
-        return [_image(draw()) for draw in plot.parts]
-    return [embed(path)]
+def _draw(board: Board, folder: Path) -> list[tuple[Plot, list[str]]]:
+    """Write the figures, and return each with the images that the page shows of it."""
+    drawn = []
+    for plot in plots(board):
+        path = folder / "figures" / f"{plot.name}.png"
+        if not _is_current(path, folder, board.runs):
+            save(plot.draw(), path)
+        images = [_image(draw()) for draw in plot.parts] if plot.parts else [embed(path)]
+        drawn.append((plot, images))
+    if len(board.runs) > 1:  # figures that compare runs stand before those with an image per run
+        drawn.sort(key=lambda pair: len(pair[1]) > 1)
+    return drawn
 
 
-def _drawn(path: Path, folder: Path, runs: Sequence[Run]) -> bool:
-    """Return whether a run's own figure is newer than its results: the media callback draws it after the test."""
+def _is_current(path: Path, folder: Path, runs: Sequence[Run]) -> bool:
+    """Return whether a run's figure is newer than its results: the media callback draws it after the test."""
     results = folder / "predictions.csv"
     alone = len(runs) == 1 and runs[0].folder.resolve() == folder.resolve()
     return alone and path.is_file() and path.stat().st_mtime_ns >= results.stat().st_mtime_ns
 
 
-def _pictures(run: Run) -> Iterator[tuple[str, str, bool]]:
-    """Yield title and image of a run's other figures, which only its test could draw, and whether it shows faces."""
-    others = {plot.name for plot in plots(board([run]))}
-    for path in sorted((run.folder / "figures").glob("*.png")):
-        if path.stem not in others:
-            yield TITLES.get(path.stem, path.stem.replace("_", " ")), embed(path), path.stem == "augmentation"
-
-
 def _image(figure: Figure) -> str:
-    """Return a figure as the address of an image inside a page."""
+    """Return a figure as a data URL."""
     content = io.BytesIO()
     figure.savefig(content, format="png", dpi=DPI)
     return f"data:image/png;base64,{base64.b64encode(content.getvalue()).decode()}"
 
 
+def _pictures(run: Run) -> Iterator[tuple[str, str, bool]]:
+    """Yield title and image of each figure that only the run's test could draw, and whether it shows faces."""
+    drawn_from_files = {make.__name__ for make in FIGURES} | {"confusion_matrix"}
+    for path in sorted((run.folder / "figures").glob("*.png")):
+        if path.stem not in drawn_from_files:
+            yield TITLES.get(path.stem, path.stem.replace("_", " ")), embed(path), path.stem == "augmentation"
+
+
 def _mistakes(run: Run) -> list[dict[str, Any]]:
-    """Return the content of a run's mistakes.json; nothing without the file."""
+    """Return the content of a run's mistakes.json; empty without the file."""
     path = run.folder / "mistakes.json"
     return json.loads(path.read_text(encoding="utf-8"))["mistakes"] if path.is_file() else []

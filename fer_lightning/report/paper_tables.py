@@ -7,7 +7,8 @@ from statistics import fmean
 from fer_lightning.config.verbs import program, verb
 from fer_lightning.errors import UserError
 from fer_lightning.files import write_csv, write_text
-from fer_lightning.report.table import gather, markdown
+from fer_lightning.report.ranking import gather
+from fer_lightning.report.tables import markdown
 from fer_lightning.runs.record import Run, Status
 from fer_lightning.words import number, percent
 

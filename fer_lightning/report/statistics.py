@@ -1,15 +1,18 @@
-"""What predictions are worth, and how certain that is: confusion, F1, bootstrap intervals, paired comparisons."""
+"""Statistics of predictions: confusion, F1, bootstrap intervals, comparisons, calibration, risk and coverage."""
+
+from collections.abc import Mapping
 
 import numpy as np
 from scipy.stats import binomtest, t
 
+from fer_lightning.models.calibration import BINS, Calibration, calibration_error
 from fer_lightning.runs.record import Run
 
-RESAMPLES = 1000
+RESAMPLES = 1000  # of a bootstrap
 
 
 def confusion_matrix(labels: np.ndarray, predictions: np.ndarray, num_classes: int) -> np.ndarray:
-    """Return how many faces of each class were given each answer.
+    """Count the predictions of each class.
 
     Args:
         labels: (B,) int64.
@@ -34,7 +37,7 @@ def confusion_of(run: Run) -> np.ndarray:
 def scores(confusion: np.ndarray) -> dict[str, np.ndarray]:
     """Return the headline metrics of confusion matrices (..., C, C), rows true and columns predicted.
 
-    Classes that are neither among labels nor predictions count for no mean, as in torchmetrics.
+    As in torchmetrics, a mean leaves out classes that occur neither as label nor as prediction.
     """
     right = np.diagonal(confusion, axis1=-2, axis2=-1)
     true, predicted = confusion.sum(axis=-1), confusion.sum(axis=-2)
@@ -52,14 +55,14 @@ def intervals(
 ) -> dict[str, tuple[float, float]]:
     """Return the 95 % interval of each headline metric by the percentile bootstrap over groups of twins.
 
-    Twins and siblings are drawn together, since they are one observation (cluster bootstrap).
+    Twins are drawn together, since they are one observation (cluster bootstrap).
 
     Args:
         labels: (B,) int64.
         predictions: (B,) int64.
         groups: (B,) int64, the group of twins of each face.
         num_classes: C.
-        seed: The resamples' seed.
+        seed: Seed of the resamples.
     """
     tables = _tables(labels * num_classes + predictions, groups, num_classes**2)
     drawn = _resample(tables, seed).reshape(-1, num_classes, num_classes)
@@ -73,11 +76,11 @@ def compare(first: np.ndarray, second: np.ndarray, groups: np.ndarray, seed: int
         first: (B,) bool, whether the first one is right.
         second: (B,) bool, whether the second one is.
         groups: (B,) int64, the group of twins of each face.
-        seed: The resamples' seed.
+        seed: Seed of the resamples.
 
     Returns:
         ``difference`` of the accuracies (first minus second), its bootstrap interval ``low`` and ``high``, the number
-        of faces that ``only_first`` and ``only_second`` get right, and ``p``, two-sided, of McNemar's exact test.
+        of faces that ``only_first`` and ``only_second`` get right, and the two-sided ``p`` of McNemar's exact test.
     """
     only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
     cells = first.astype(int) - second.astype(int) + 1  # 0: only the second, 1: agree, 2: only the first
@@ -101,7 +104,8 @@ def paired(differences: np.ndarray) -> dict[str, float]:
         differences: (R,) first minus second, for each seed or fold that both have; R at least 2.
 
     Returns:
-        The mean ``difference``, its 95 % interval ``low`` and ``high``, the two-sided ``p``, the number of ``pairs``.
+        The mean ``difference``, its 95 % interval ``low`` and ``high``, the two-sided ``p``, and the number of
+        ``pairs``.
     """
     number, difference = len(differences), float(differences.mean())
     error = float(differences.std(ddof=1)) / np.sqrt(number)
@@ -119,15 +123,70 @@ def f1_per_class(confusion: np.ndarray) -> np.ndarray:
 def one_vs_rest(accuracy: float, num_classes: int) -> float:
     """Return the two-class accuracy averaged over the classes, the paper's equation 1.
 
-    Each wrong face is wrong for two of the classes, its own and the predicted one, and right for all others.
+    A wrong face is wrong for two classes, the label and the prediction, and right for all others.
     """
     return 1 - 2 * (1 - accuracy) / num_classes
 
 
+def certainty_figures(outputs: Mapping[str, np.ndarray], calibration: Calibration) -> dict[str, float]:
+    """Return the figures of metrics.json about calibration and abstention.
+
+    Args:
+        outputs: ``ExpressionModule.test_outputs``.
+        calibration: Calibration chosen on the validation faces.
+    """
+    right = outputs["predictions"] == outputs["labels"]
+    votes, raw_votes = outputs["votes"].max(axis=1), outputs["raw_votes"].max(axis=1)
+    figures = {
+        "test/calibration_error_raw": calibration_error(raw_votes, right),
+        "test/aurc": float(risk_and_coverage(votes, right)[1].mean()),
+    }
+    if calibration.temperature is None:  # an old checkpoint without calibration
+        return figures
+    answered = outputs["abstained"] == 0
+    figures["test/calibration_error"] = calibration_error(votes, right)
+    figures["test/answered"] = float(answered.mean())
+    if answered.any():
+        figures["test/accuracy_answered"] = float(right[answered].mean())
+    chosen = {
+        "temperature": calibration.temperature,
+        "confidence_threshold": calibration.confidence,
+        "distance_threshold": calibration.distance,
+        **calibration.scores,
+    }
+    return figures | {f"val/{name}": value for name, value in chosen.items() if value is not None}
+
+
+def risk_and_coverage(votes: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return coverage and risk (B,) when the 1, 2, ... B surest faces are answered.
+
+    Coverage is the share of answered faces, risk the share of wrong ones among them. Source: R. El-Yaniv and
+    Y. Wiener, JMLR 11 (2010), 1605-1641; Y. Geifman and R. El-Yaniv, arXiv:1705.08500. The mean risk is the area under
+    the curve (arXiv:1805.08206). Faces with equal votes count with their mean, as if answered in random order.
+
+    Args:
+        votes: (B,) for the winning class.
+        right: (B,) bool.
+    """
+    _, positions, counts = np.unique(-votes, return_inverse=True, return_counts=True)
+    wrong = (np.bincount(positions, ~right) / counts)[np.sort(positions)]
+    numbers = np.arange(1, len(wrong) + 1)
+    return numbers / len(wrong), np.cumsum(wrong) / numbers
+
+
+def reliability_bins(votes: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return mean vote, accuracy and number of faces of each bin that is not empty, of ``BINS`` of equal width."""
+    bins = np.minimum((votes * BINS).astype(int), BINS - 1)
+    counts = np.bincount(bins, minlength=BINS)
+    filled = counts > 0
+    mean, accuracy = (np.bincount(bins, values, BINS)[filled] / counts[filled] for values in (votes, right))
+    return mean, accuracy, counts[filled]
+
+
 def _tables(cells: np.ndarray, groups: np.ndarray, number: int) -> np.ndarray:
-    """Return how often each cell occurs in each group: (G, number) float64."""
-    heads, position = np.unique(groups, return_inverse=True)
-    return np.bincount(position * number + cells, minlength=len(heads) * number).reshape(-1, number).astype(float)
+    """Count each cell in each group: (G, number) float64."""
+    unique, positions = np.unique(groups, return_inverse=True)
+    return np.bincount(positions * number + cells, minlength=len(unique) * number).reshape(-1, number).astype(float)
 
 
 def _resample(tables: np.ndarray, seed: int) -> np.ndarray:

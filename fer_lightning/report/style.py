@@ -1,21 +1,30 @@
-"""The style of all figures: colours, names that fit, and the files that a figure is written to."""
+"""The style of figures and pages: colours, markers, short names, axes, and the files of a figure.
+
+matplotlib takes half a second to import, so only the functions that need it import it.
+"""
 
 import re
 import textwrap
 from collections.abc import Sequence
+from itertools import cycle
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from matplotlib import rc_context
-from matplotlib.axes import Axes
-from matplotlib.axis import Axis
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from fer_lightning.data.faces import CLASSES
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
+    from matplotlib.figure import Figure
+
+# Colours of M. Okabe and K. Ito (Color universal design, 2008), for colour-blind readers. The first seven belong to
+# the seven classes of FER2013, in their order; other classes take those that are free.
+CLASS_COLORS = ("#D55E00", "#009E73", "#CC79A7", "#E69F00", "#7F7F7F", "#0072B2", "#56B4E9", "#000000", "#F0E442")
+CLASS_MARKERS = "ovs^DPX*<>phd"
 RUN_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F", "#000000")
 RUN_STYLES = ("-", "--", ":", "-.")  # of the repetitions of an experiment
+LEAKY, GREY, GRID = "#A32A12", "#7F7F7F", "#E5E7EB"
 DPI = 150  # pixels of a PNG to an inch
-LEAKY = "#A32A12"
 STYLE: dict[Any, Any] = {
     "font.size": 9,
     "axes.spines.top": False,
@@ -24,43 +33,60 @@ STYLE: dict[Any, Any] = {
 }
 
 
-def save(figure: Figure, path: Path) -> Path:
-    """Write a figure to a PNG file, and as SVG beside it; return the PNG."""
+def class_colors(classes: Sequence[str]) -> dict[str, str]:
+    """Return the colour of each class."""
+    return _by_class(classes, CLASS_COLORS)
+
+
+def class_markers(classes: Sequence[str]) -> dict[str, str]:
+    """Return the marker of each class."""
+    return _by_class(classes, CLASS_MARKERS)
+
+
+def _by_class(classes: Sequence[str], choices: Sequence[str]) -> dict[str, str]:
+    """Return a choice for each class: a fixed one for each of the seven, for others a free one, repeated if too few."""
+    fixed = dict(zip(CLASSES, choices, strict=False))
+    taken = {fixed[name] for name in classes if name in fixed}
+    free = cycle([choice for choice in choices if choice not in taken] or choices)
+    return {name: fixed[name] if name in fixed else next(free) for name in classes}
+
+
+def run_color(number: int) -> str:
+    """Return the colour of a run or experiment, by its number."""
+    return RUN_COLORS[number % len(RUN_COLORS)]
+
+
+def save(figure: "Figure", path: Path) -> Path:
+    """Write a figure as a PNG file, and as SVG beside it; return the PNG's path."""
+    from matplotlib import rc_context
+
     path.parent.mkdir(parents=True, exist_ok=True)
     with rc_context(STYLE):
         figure.savefig(path, dpi=DPI, metadata={"Software": None})
-        figure.set_layout_engine("none")  # it has found every place, which takes as long as drawing
+        figure.set_layout_engine("none")  # the layout is done, and takes as long as drawing
         figure.savefig(path.with_suffix(".svg"), metadata={"Date": None})
     return path
 
 
-def run_color(number: int) -> str:
-    """Return the colour of the run or experiment of a number."""
-    return RUN_COLORS[number % len(RUN_COLORS)]
+def share_axis(*axes: "Axis") -> None:
+    """Show shares as percentages on some axes, with labels that do not touch."""
+    from matplotlib.ticker import MaxNLocator
+
+    for axis in axes:
+        axis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
+        axis.set_major_formatter(lambda share, _: f"{100 * share:.4g} %")
 
 
-def share_axis(axis: Axis) -> None:
-    """Let an axis show shares, with labels that do not touch."""
-    axis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
-    axis.set_major_formatter(lambda share, _: f"{100 * share:.4g} %")
-
-
-def mark(axes: Axes, name: str, share: float, vertical: bool) -> None:
-    """Draw a line at a share, and its name: above the axes where it is vertical, else at its right end."""
-    line: dict[str, Any] = {"color": "#7F7F7F", "linestyle": ":", "linewidth": 1}
-    text: dict[str, Any] = {"fontsize": 7, "color": "#5D6470"}
+def draw_reference(axes: "Axes", name: str, share: float, vertical: bool) -> None:
+    """Draw a dotted line at a share and write its name above the axes (vertical line) or at its right end."""
+    line: dict[str, Any] = {"color": GREY, "linestyle": ":", "linewidth": 1}
+    text: dict[str, Any] = {"fontsize": 7, "color": "#5D6470", "va": "bottom"}
     if vertical:
         axes.axvline(share, **line)
-        place: dict[str, Any] = {
-            "rotation": 90,
-            "ha": "center",
-            "va": "bottom",
-            "transform": axes.get_xaxis_transform(),
-        }
-        axes.text(share, 1.02, name, **place, **text)
+        axes.text(share, 1.02, name, rotation=90, ha="center", transform=axes.get_xaxis_transform(), **text)
     else:
         axes.axhline(share, **line)
-        axes.text(1, share, name, ha="right", va="bottom", transform=axes.get_yaxis_transform(), **text)
+        axes.text(1, share, name, ha="right", transform=axes.get_yaxis_transform(), **text)
 
 
 def legend_columns(names: Sequence[str]) -> int:
@@ -70,17 +96,18 @@ def legend_columns(names: Sequence[str]) -> int:
 
 
 def legend_height(names: Sequence[str]) -> float:
-    """Return the inches that a legend takes."""
-    return 0.18 * -(-len(names) // legend_columns(names)) * max(name.count("\n") + 1 for name in names)
+    """Return the height of a legend in inches."""
+    rows = -(-len(names) // legend_columns(names))
+    return 0.18 * rows * max(name.count("\n") + 1 for name in names)
 
 
 def short(name: str, length: int) -> str:
-    """Return a name of at most so many letters."""
+    """Cut a name to at most ``length`` letters."""
     return name if len(name) <= length else f"{name[: length - 3]}..."
 
 
 def wrapped(name: str, width: int) -> str:
-    """Return a name on three lines at most, its options without their groups, its paths without their folders."""
+    """Wrap a name to at most three lines; drop the groups of its options and the folders of its paths."""
     name = re.sub(r"\b[\w.]*\.(\w+=)", r"\1", name)
     name = re.sub(r"=\S*/(?=[^/\s])", "=", name)
     return "\n".join(textwrap.wrap(name, width, max_lines=3, placeholder=" ...")) or name

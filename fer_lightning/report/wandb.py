@@ -11,13 +11,11 @@ from omegaconf import DictConfig
 
 from fer_lightning.config.verbs import verb
 from fer_lightning.errors import UserError, install_command
-from fer_lightning.report.board import option_scores
+from fer_lightning.report.figures import FIGURES
 from fer_lightning.report.html import unpng
-from fer_lightning.report.leaderboard import contenders, order
-from fer_lightning.report.plots import FIGURES
+from fer_lightning.report.ranking import MEASURED, Board, option_scores, rank_runs
 from fer_lightning.report.statistics import f1_per_class
-from fer_lightning.report.table import MEASURED
-from fer_lightning.runs.record import Run, read_runs
+from fer_lightning.runs.record import Status, read_runs
 
 SECTIONS = {  # of the saved view: title -> metrics, each a panel
     "Scores": ("val/accuracy", "val/macro_f1", "val/accuracy_quick"),
@@ -100,8 +98,9 @@ def log_sweep(folder: Path, config: DictConfig) -> None:
         folder: The sweep's folder; its report has been written.
         config: Configuration of one of its jobs; names project, group and mode.
     """
-    runs, objective = read_runs(folder), config.objective
-    options = option_scores(runs, objective)
+    objective = config.objective
+    runs = read_runs(folder)
+    board = rank_runs(runs, objective)
     with wandb.init(
         entity=config.logger.wandb.entity,
         project=config.logger.wandb.project,
@@ -112,9 +111,9 @@ def log_sweep(folder: Path, config: DictConfig) -> None:
         mode=config.logger.wandb.mode,
         settings=wandb.Settings(silent=True),
     ) as run:
-        run.log({"sweep/leaderboard": leaderboard_table(runs, objective)})
+        run.log({"sweep/leaderboard": leaderboard_table(board)})
         run.log(images("sweep", sorted((folder / "figures").glob("*.png"))))
-        for option, (choices, scores) in options.items():
+        for option, (choices, scores) in option_scores(runs, objective).items():
             means = [
                 [choice, fmean(score for other, score in zip(choices, scores, strict=True) if other == choice)]
                 for choice in dict.fromkeys(choices)
@@ -123,22 +122,29 @@ def log_sweep(folder: Path, config: DictConfig) -> None:
                 wandb.Table([option, objective], means), option, objective, title=f"mean {objective} by {option}"
             )
             run.log({f"sweep/by_{option}": bars})
-        honest = [run.figures for run in runs if not run.record.leaks and objective in run.figures]
+        honest = [job.figures for job in board.runs if not job.record.leaks and objective in job.figures]
         if honest:
-            best = max(honest, key=lambda figures: figures[objective])
+            best = honest[0]
             run.summary.update({f"best/{name}": best[name] for name in (objective, "test/accuracy") if name in best})
         run.summary["sweep/jobs"] = len(runs)
-        run.summary["sweep/failed"] = sum(run.record.status == "failed" for run in runs)
+        run.summary["sweep/failed"] = sum(job.record.status == Status.FAILED for job in runs)
 
 
-def leaderboard_table(runs: Sequence[Run], objective: str) -> wandb.Table:
+def leaderboard_table(board: Board) -> wandb.Table:
     """Return the leaderboard: means of repeated runs first, then every job."""
-    names = [objective, *MEASURED, "test/accuracy_low", "test/accuracy_high", "elapsed_seconds"]
+    metrics = [board.objective, *MEASURED, "test/accuracy_low", "test/accuracy_high"]
     rows = [
-        [label, row["status"], row["runs"], *(row.get(name) for name in names), row.get("leaks", "")]
-        for label, _, row in contenders(order(runs, objective), objective)
+        [
+            entry.label,
+            str(entry.status),
+            len(entry.runs),
+            *(entry.figures.get(metric) for metric in metrics),
+            entry.seconds,
+            entry.record.leaks or "",
+        ]
+        for entry in board.entries
     ]
-    return wandb.Table(["job", "status", "runs", *names, "leaks"], rows)
+    return wandb.Table(["job", "status", "runs", *metrics, "elapsed_seconds", "leaks"], rows)
 
 
 def saved_view(entity: str, project: str, sweep: str) -> Any:

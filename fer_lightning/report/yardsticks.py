@@ -1,4 +1,4 @@
-"""What an accuracy is held against: always the largest class, people, published networks, what the labels allow."""
+"""Accuracies to compare a score with: always the largest class, people, published networks, the labels' limit."""
 
 import json
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ class Yardstick(NamedTuple):
 
 FER2013 = (
     Yardstick("people", 0.65),  # plus or minus 5 points: I. Goodfellow et al., arXiv:1307.0414
-    Yardstick("one network, published", 0.72),  # at 48 pixels, chosen on other faces than it was tested on
+    Yardstick("one network, published", 0.72),  # at 48 pixels; other faces chose the checkpoint
     Yardstick("ensemble, published", BEST_PUBLISHED),
 )
 FER2013_TEXT = (
@@ -29,17 +29,19 @@ FER2013_TEXT = (
 
 
 def yardsticks(run: Run) -> list[Yardstick]:
-    """Return what a tested run's accuracy is held against, the largest class first, the highest of them last."""
+    """Return the accuracies to compare a tested run with: the largest class first, the highest last."""
     name, share = majority(run)
     audit = audit_of(run)
-    found = [Yardstick(f"always {name}", share), *(FER2013 if of_fer2013(audit) else ())]
+    references = [Yardstick(f"always {name}", share)]
+    if of_fer2013(audit):
+        references.extend(FER2013)
     if audit.get("labels_allow") is not None:
-        found.append(Yardstick("the labels allow", audit["labels_allow"]))
-    return found
+        references.append(Yardstick("the labels allow", audit["labels_allow"]))
+    return references
 
 
 def of_fer2013(audit: Mapping[str, Any]) -> bool:
-    """Return whether an audit counted as many faces of each class and folder as a published archive of FER2013."""
+    """Return whether the audited faces have the same number per class and folder as a published FER2013 archive."""
     return bool(audit.get("published")) and audit["counts"] == audit["published_counts"]
 
 
@@ -50,6 +52,6 @@ def audit_of(run: Run) -> dict[str, Any]:
 
 
 def majority(run: Run) -> tuple[str, float]:
-    """Return the most frequent label of the test faces and its share: what always answering it scores."""
+    """Return the most frequent label of the test faces and its share, the accuracy of always answering it."""
     true = confusion_of(run).sum(axis=1)
     return run.classes[true.argmax()], float(true.max() / true.sum())

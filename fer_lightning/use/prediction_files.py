@@ -11,7 +11,7 @@ import numpy as np
 
 from fer_lightning.data.faces import Faces
 from fer_lightning.report.html import png, write_page
-from fer_lightning.report.looks import class_colors
+from fer_lightning.report.style import class_colors
 from fer_lightning.use.model import Model
 from fer_lightning.use.recognition import Recognition
 

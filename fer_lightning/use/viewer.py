@@ -7,7 +7,7 @@ from PIL import Image
 
 from fer_lightning.data.faces import Faces
 from fer_lightning.report.html import TEMPLATES, png
-from fer_lightning.report.looks import class_colors
+from fer_lightning.report.style import class_colors
 from fer_lightning.use.answers import BATCH
 from fer_lightning.use.detectors import Box, Detector, cut
 from fer_lightning.use.model import Model

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from fer_lightning.names import file_name, printable, read_name, write_name
-from fer_lightning.report.table import show_table
+from fer_lightning.report.ranking import rank_runs
+from fer_lightning.report.tables import show_table
+from fer_lightning.runs.record import Record, Run, Status
 from tests import conftest
 from tests.conftest import ENVIRONMENT, ROOT, command, make_tree, options
 
@@ -140,10 +142,10 @@ def test_class_folders_reach_the_console_escaped(run_here, tmp_path):
     assert not RAW & set(done.text)
 
 
-def test_a_table_shows_options_as_they_are_but_escaped(capsys):
+def test_a_table_shows_options_as_they_are_but_escaped(tmp_path, capsys):
     """Fault 94; the brackets are no markup of the table's either."""
-    rows = [{"job": name, "status": "failed", "overrides": f"data.root={name}"} for name in ("\x1b[31mx", "[/red]y")]
-    show_table(rows, "val/accuracy")
+    names = ("\x1b[31mx", "[/red]y")
+    show_table(rank_runs(Run(tmp_path, Record(Status.FAILED, overrides=f"data.root={name}")) for name in names))
     shown = capsys.readouterr().out
     assert r"data.root=\x1b[31mx" in shown
     assert "data.root=[/red]y" in shown

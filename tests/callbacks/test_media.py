@@ -7,8 +7,9 @@ import pytest
 from matplotlib import pyplot
 from sklearn.manifold import TSNE
 
-from fer_lightning.callbacks.media import Media, embedding_map
+from fer_lightning.callbacks.media import Media
 from fer_lightning.data.faces import CLASSES
+from fer_lightning.report.snapshots import embedding_map
 
 
 def outputs(faces):
@@ -28,6 +29,6 @@ def test_no_map_of_equal_embeddings(tmp_path, caplog):
 @pytest.mark.parametrize("faces", [2, 21])
 def test_perplexity_follows_the_number_of_faces(faces):
     """Fault 96."""
-    figure = embedding_map(TSNE(init="pca", perplexity=30), outputs(faces), np.arange(faces), CLASSES, "few")
+    figure = embedding_map(TSNE(init="pca", perplexity=30), *outputs(faces).values(), CLASSES, "few")
     assert sum(len(points.get_offsets()) for points in figure.axes[0].collections) == faces
     pyplot.close(figure)

@@ -1,13 +1,16 @@
 """The training graphs and the figure of scores: what is drawn, where, and in which order."""
 
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from fer_lightning.report.curves import Curves, flat_in_words, panel, smooth, steps_per_epoch, whole
-from fer_lightning.report.figures import scores
+from fer_lightning.report.curves import Curves, draw_all, draw_panel, flat_in_words, smooth, steps_per_epoch
+from fer_lightning.report.figures import draw_scores
+from fer_lightning.report.ranking import Entry
 from fer_lightning.report.yardsticks import FER2013, Yardstick
+from fer_lightning.runs.record import Record, Run
 
 
 def history(length: int = 40, epochs: int = 4) -> dict:
@@ -38,12 +41,12 @@ def test_the_most_important_comes_first_and_what_is_flat_is_left_out():
     assert flat_in_words(curves(history())) == " Left out, since they do not change: learning rate 0.0001."
     several = curves(history(), history())
     assert several.panels == [(name,) for name in ("val/accuracy", "train/accuracy", *distances)] + alone[3:]
-    assert len(whole(several).axes) == 6
+    assert len(draw_all(several).axes) == 6
 
 
 def test_epochs_are_on_the_axis_and_the_chosen_checkpoint_is_marked():
     assert steps_per_epoch(history()) == 100
-    axes = panel(curves(history()), ("val/accuracy",)).axes[0]
+    axes = draw_panel(curves(history()), ("val/accuracy",)).axes[0]
     assert axes.get_xlabel() == "epoch"
     line, ring, *marks = axes.lines
     assert line.get_xdata() == pytest.approx([1, 2, 3, 4])
@@ -51,25 +54,28 @@ def test_epochs_are_on_the_axis_and_the_chosen_checkpoint_is_marked():
     assert [mark.get_ydata()[0] for mark in marks] == [0.2, 0.9]
     texts = [text.get_text() for text in axes.texts]
     assert texts == ["chosen: 60.0 %", "always happy 20.0 %", "the labels allow 90.0 %"]
-    training = panel(curves(history()), ("train/accuracy", "val/accuracy")).axes[0].lines[0]
+    training = draw_panel(curves(history()), ("train/accuracy", "val/accuracy")).axes[0].lines[0]
     assert training.get_xdata() == pytest.approx([1, 2, 3, 4])  # without the test's figure at step 400
     short = {name: (steps[:9], values[:9]) for name, (steps, values) in history().items() if name != "val/accuracy"}
-    assert panel(curves(short), ("train/loss",)).axes[0].get_xlabel() == "step (batches)"
+    assert draw_panel(curves(short), ("train/loss",)).axes[0].get_xlabel() == "step (batches)"
 
 
 def test_long_curves_are_smoothed_over_their_raw_values():
     assert smooth(np.arange(39.0)) == pytest.approx(np.arange(39.0))
     assert smooth(np.tile([0.0, 3.0, 0.0], 20))[1:-1] == pytest.approx(1)
-    raw, smoothed = panel(curves(history()), ("train/loss",)).axes[0].lines
+    raw, smoothed = draw_panel(curves(history()), ("train/loss",)).axes[0].lines
     assert raw.get_alpha() < 0.5
     assert len(raw.get_xdata()) == len(smoothed.get_xdata()) == 40
 
 
 @pytest.mark.parametrize("accuracies", [(0.240, 0.264), (0.3, 0.99), (0.671, 0.675)])
 def test_labels_of_the_scores_do_not_touch(accuracies):
-    rows = [(f"run {value}", [value], (value - 0.01, value + 0.01), False) for value in accuracies]
+    entries = []
+    for value in accuracies:
+        figures = {"test/accuracy": value, "test/accuracy_low": value - 0.01, "test/accuracy_high": value + 0.01}
+        entries.append(Entry(f"run {value}", [Run(Path("run"), Record(figures=figures))], "", figures, None))
     for yardsticks in ([], [Yardstick("always happy", 0.258), *FER2013]):
-        figure = scores(rows, yardsticks)
+        figure = draw_scores(entries, yardsticks)
         figure.draw_without_rendering()
         (axes,) = figure.axes
         boxes = [label.get_window_extent() for label in axes.get_xticklabels() if label.get_text()]

@@ -3,7 +3,7 @@
 import pytest
 
 from fer_lightning.data.faces import CLASSES
-from fer_lightning.report.doctor import diagnose
+from fer_lightning.report.doctor import findings
 from fer_lightning.runs.record import Record, Run
 
 HEALTHY = {
@@ -33,8 +33,8 @@ def make(tmp_path, training=HEALTHY, validation=(0.3, 0.4, 0.4), predicted=CLASS
 
 
 def test_a_healthy_run_gets_no_line(tmp_path):
-    assert diagnose(make(tmp_path)) == []
-    assert diagnose(make(tmp_path, training=NEAR_ONE_DIRECTION)) == []
+    assert findings(make(tmp_path)) == []
+    assert findings(make(tmp_path, training=NEAR_ONE_DIRECTION)) == []
 
 
 @pytest.mark.parametrize(
@@ -54,10 +54,10 @@ def test_a_healthy_run_gets_no_line(tmp_path):
     ],
 )
 def test_findings(tmp_path, options, words):
-    (line,) = diagnose(make(tmp_path, **options))
+    (line,) = findings(make(tmp_path, **options))
     assert words in line
     assert ": " in line or "; " in line  # what to try comes after what is wrong
 
 
 def test_a_run_without_files_is_no_reason_to_fail(tmp_path):
-    assert diagnose(Run(tmp_path)) == []
+    assert findings(Run(tmp_path)) == []

@@ -13,8 +13,9 @@ import pytest
 
 from fer_lightning.__main__ import main
 from fer_lightning.data.faces import CLASSES
-from fer_lightning.report.looks import class_colors, class_markers
+from fer_lightning.report.page import command as command_of
 from fer_lightning.report.page import write_report
+from fer_lightning.report.style import class_colors, class_markers
 from fer_lightning.runs.record import read_runs
 from fer_lightning.words import named, number, percent
 from tests import processes
@@ -247,6 +248,22 @@ def test_reports_over_several_folders(sweep, tmp_path, capsys):
     page = (tmp_path / "new/report.html").read_text()
     assert len(numbers(page)) >= 2
     assert "<h1>4 runs on synthetic faces: batch_size 16, 300; optimizer " in page  # the first is one of the sweep's
+
+
+def test_a_sweep_of_which_nothing_was_scored_has_a_page(make, tmp_path):
+    make("one", ["optimizer=adam"], status="failed", error="UserError: a | b")
+    make("two", ["optimizer=sgd"], status="running")
+    write_report(tmp_path, read_runs(tmp_path))
+    page = (tmp_path / "report.html").read_text()
+    assert "No run has been tested yet" in page
+    assert "UserError: a | b" in page
+
+
+def test_command_repeats_one_job_of_an_experiment_that_sweeps(make, tmp_path):
+    make("a", ["experiment=paper_table4", "optimizer=sgd", "data.root=my faces.zip", "hydra.sweep.dir=out", "seed=1"])
+    (run,) = read_runs(tmp_path)
+    expected = "python train.py experiment=paper_table4 optimizer=sgd 'data.root=my faces.zip' seed=1 hydra.mode=RUN"
+    assert command_of(run) == expected
 
 
 def test_classes_have_colours_and_markers_of_their_own():

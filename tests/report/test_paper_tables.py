@@ -1,4 +1,4 @@
-"""The paper's tables filled from runs, and sweeps of repeated runs."""
+"""The paper's tables filled from runs."""
 
 import csv
 import json
@@ -8,7 +8,6 @@ import pytest
 from fer_lightning.__main__ import main
 from fer_lightning.errors import UserError
 from fer_lightning.report.paper_tables import collect, table4, table6
-from fer_lightning.report.table import columns, summarize, write_table
 
 
 def write_run(folder, optimizer, epochs, batch, protocol, accuracy, seed=0, **more):
@@ -83,36 +82,3 @@ def test_command_writes_markdown_and_csv(tmp_path):
     assert {row["Accuracy"] for row in rows if row["Figure"] == "ours, honest"} == {"40.00 %", "not run"}
     assert (tmp_path / "table4.md").read_text().startswith("| Training model | Figure |")
     assert "Trial 4" in (tmp_path / "table6.md").read_text()
-
-
-def test_seeds_and_folds_are_summarised(tmp_path):
-    def job(overrides, accuracy, **more):
-        return {
-            "job": overrides,
-            "runs": 1,
-            "status": "completed",
-            "overrides": overrides,
-            "val/accuracy": accuracy,
-            "test/accuracy": accuracy,
-            "leaks": "",
-            **more,
-        }
-
-    jobs = [
-        job("optimizer=adam seed=0", 0.3),
-        job("optimizer=adam seed=1", 0.4),
-        job("optimizer=adam seed=2", 0.5),
-        job("optimizer=sgd seed=0", 0.9, leaks="a sibling"),
-        job("optimizer=sgd seed=1", 0.8, leaks="a sibling"),
-        job("optimizer=rmsprop seed=0", 0.2),
-        {**job("optimizer=adam seed=3", 0.0), "status": "failed"},
-    ]
-    adam, sgd = summarize(jobs, "val/accuracy")  # honest before leaky, however high
-    assert (adam["runs"], adam["test/accuracy"]) == (3, pytest.approx(0.4))
-    assert adam["test/accuracy_sd"] == pytest.approx(0.1)
-    assert sgd["leaks"] == "a sibling"
-    write_table(tmp_path / "sweep.csv", [adam, *jobs], "val/accuracy")
-    with (tmp_path / "sweep.csv").open() as file:
-        reader = csv.DictReader(file)
-        assert reader.fieldnames == columns("val/accuracy")
-        assert float(next(reader)["test/accuracy_sd"]) == pytest.approx(0.1)

@@ -8,16 +8,21 @@ from torchmetrics.functional.classification import multiclass_accuracy, multicla
 
 from fer_lightning.__main__ import main
 from fer_lightning.errors import UserError
-from fer_lightning.report.comparison import compare_runs, differs, in_words
+from fer_lightning.models.calibration import Calibration
 from fer_lightning.report.statistics import (
+    certainty_figures,
     compare,
     confusion_matrix,
     confusion_of,
     f1_per_class,
     intervals,
     one_vs_rest,
+    paired,
+    reliability_bins,
+    risk_and_coverage,
     scores,
 )
+from fer_lightning.report.verdict import compare_runs, in_words, significant
 from fer_lightning.runs.record import Run
 
 
@@ -62,6 +67,40 @@ def test_mcnemar_and_difference():
     assert compare(first, first, np.arange(100))["p"] == 1.0
 
 
+def test_paired_t_test_by_hand():
+    result = paired(np.array([0.01, 0.02, 0.03]))
+    assert result["difference"] == pytest.approx(0.02)
+    assert result["low"] == pytest.approx(0.02 - 4.30265 * 0.01 / 3**0.5, abs=1e-6)
+    assert result["p"] == pytest.approx(0.0742, abs=1e-4)
+    assert paired(np.array([0.1, 0.1]))["p"] == 0
+
+
+def test_risk_and_coverage_by_hand():
+    coverage, risk = risk_and_coverage(np.array([0.5, 0.9, 0.7, 0.7]), np.array([False, True, True, False]))
+    assert coverage.tolist() == [0.25, 0.5, 0.75, 1.0]
+    assert risk == pytest.approx([0, 0.5 / 2, 1 / 3, 2 / 4])  # each of the two at 0.7 counts as half wrong
+
+
+def test_bins_by_hand():
+    votes, right = np.array([0.01, 0.05, 0.5, 1.0]), np.array([True, False, True, True])
+    means, accuracies, counts = reliability_bins(votes, right)
+    assert means == pytest.approx([0.03, 0.5, 1.0])
+    assert (accuracies.tolist(), counts.tolist()) == ([0.5, 1.0, 1.0], [2, 1, 1])
+
+
+def test_what_is_measured_of_faces_that_are_all_abstained_from_and_of_an_older_checkpoint():
+    votes = np.float32([[0.6, 0.4], [0.3, 0.7]])
+    outputs = {"predictions": np.array([0, 1]), "labels": np.array([0, 0]), "votes": votes, "raw_votes": votes}
+    outputs["abstained"] = np.ones(2, dtype=np.int64)
+    found = certainty_figures(outputs, Calibration(2.0, 0.1, 0.9, 0.99, 0.8, None, {"answered": 0.5}))
+    assert found["test/answered"] == 0
+    assert "test/accuracy_answered" not in found
+    assert found["test/aurc"] == pytest.approx((1 + 1 / 2) / 2)  # the surer one is wrong
+    assert (found["val/temperature"], found["val/confidence_threshold"], found["val/answered"]) == (2.0, 0.8, 0.5)
+    assert "val/distance_threshold" not in found
+    assert certainty_figures(outputs, Calibration()).keys() == {"test/calibration_error_raw", "test/aurc"}
+
+
 def test_equation_1_flatters():
     # 65 % of seven classes reads as 90 %: by hand, 35 of 100 faces are wrong for two of seven classes each.
     assert one_vs_rest(0.65, 7) == pytest.approx(1 - 70 / 700)
@@ -80,7 +119,7 @@ def test_runs_are_compared_face_by_face(tmp_path):
     result = compare_runs(write_run(tmp_path / "a", good), write_run(tmp_path / "b", bad))
     assert (result["only_first"], result["only_second"], result["faces"]) == (20, 0, 40)
     assert result["accuracies"] == [1.0, 0.5]
-    assert differs(result)
+    assert significant(result)
     assert in_words(result).startswith("+50.0 points")
 
 

@@ -1,0 +1,44 @@
+"""The order of runs and experiments, their names, and the effect of an option."""
+
+import pytest
+
+from fer_lightning.report.figures import plots
+from fer_lightning.report.ranking import option_scores, rank_runs
+from fer_lightning.runs.record import read_runs
+from tests.report.conftest import FACES, ranked
+
+
+def test_option_scores_leave_leaky_runs_and_options_of_some_runs_out(make, tmp_path):
+    make("a", ["optimizer=adam", "seed=0", "+extra=1"], val=0.5)
+    make("b", ["optimizer=sgd", "seed=0"], val=0.3)
+    make("c", ["optimizer=adam", "seed=0"], val=0.4)
+    make("leaky", ["optimizer=sgd", "seed=0", "protocol=paper"], val=0.99, leaks="siblings")
+    make("failed", ["optimizer=rmsprop", "seed=0"], status="failed")
+    runs = read_runs(tmp_path)
+    assert option_scores(runs, "val/accuracy") == {"optimizer": (["adam", "sgd", "adam"], [0.5, 0.3, 0.4])}
+    leaky = [run for run in runs if run.name == "leaky"]
+    assert option_scores([*leaky, runs[-1]], "val/accuracy") == {}
+    assert [plot.name for plot in plots(rank_runs(runs))] == [
+        "scores",
+        "options",
+        "confusion_matrices",
+        "per_class",
+        "risk_coverage",
+    ]
+    assert [plot.name for plot in plots(rank_runs(leaky))] == ["confusion_matrix", "per_class", "risk_coverage"]
+
+
+def test_seeds_and_folds_are_summarised(make, tmp_path):
+    for seed, accuracy in enumerate((0.3, 0.4, 0.5)):
+        make(f"adam{seed}", ["optimizer=adam", f"seed={seed}"], right=accuracy * FACES, val=accuracy)
+    for fold, accuracy in enumerate((0.9, 0.8)):
+        overrides = ["optimizer=sgd", f"protocol.fold={fold}"]
+        make(f"sgd{fold}", overrides, right=accuracy * FACES, val=accuracy, leaks="a sibling")
+    make("rmsprop", ["optimizer=rmsprop", "seed=0"], right=0.2 * FACES, val=0.2)
+    make("failed", ["optimizer=adam", "seed=3"], right=0, val=0.0, status="failed")
+    adam, sgd, *singles = ranked(tmp_path).entries  # honest before leaky, however high
+    assert len(singles) == 7
+    assert (len(adam.runs), adam.figures["test/accuracy"]) == (3, pytest.approx(0.4))
+    assert adam.deviation("test/accuracy") == pytest.approx(0.1)
+    assert (sgd.leaky, sgd.record.leaks) == (True, "a sibling")
+    assert (sgd.values["test/accuracy"], sgd.deviation("test/accuracy")) == (pytest.approx([0.8, 0.9]), None)

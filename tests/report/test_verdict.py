@@ -1,0 +1,102 @@
+"""Which run is best, by how much, and whether that means anything: on runs made up to have an answer."""
+
+import json
+
+from fer_lightning.report.tables import leaderboard
+from fer_lightning.report.verdict import contenders, differences, verdict
+from tests.report.conftest import ranked
+
+
+def test_two_runs_on_the_same_faces(make, tmp_path):
+    make("a", ["optimizer=adam", "logger=csv"], right=400, val=0.6)
+    make("b", ["optimizer=sgd", "logger=csv"], right=300, val=0.5)
+    best, score, ahead, meaning = verdict(ranked(tmp_path))
+    assert (best.answer, score.answer) == ("optimizer=adam", "57.1 %")
+    assert score.note == "95 % interval 54.1 to 60.1; always angry scores 14.3 %"
+    assert (ahead.title, ahead.answer) == ("Ahead of the next, on the test faces", "14.3 points")
+    assert "optimizer=sgd; 95 % interval of the difference +11." in ahead.note
+    assert (meaning.title, meaning.answer) == ("Is the best really better?", "Yes")
+    assert differences(ranked(tmp_path))[1][0] == "-14.3"
+
+
+def test_best_on_the_validation_faces_may_be_behind_on_the_test_faces(make, tmp_path):
+    make("a", ["optimizer=adam"], right=300, val=0.6)
+    make("b", ["optimizer=sgd"], right=400, val=0.5)
+    _, _, margin, meaning = verdict(ranked(tmp_path))
+    assert (margin.title, margin.answer) == ("Behind the next, on the test faces", "14.3 points")
+    assert margin.note.endswith("; the validation faces chose, the test faces only report")
+    assert meaning.answer == "No"
+    assert meaning.note.startswith("these faces put the next ahead (McNemar")
+
+
+def test_difference_that_means_nothing(make, tmp_path):
+    make("a", ["optimizer=adam"], right=303, val=0.6)
+    make("b", ["optimizer=sgd"], right=300, val=0.5)
+    assert verdict(ranked(tmp_path))[3].answer == "No"
+    assert differences(ranked(tmp_path))[1][0] == "≈ -0.4"
+
+
+def test_best_of_runs_that_learned_nothing(make, tmp_path):
+    make("a", ["optimizer=adam"], right=110, val=0.2)
+    make("b", ["optimizer=sgd"], right=50, val=0.1)  # far enough apart for the test
+    _, score, _, meaning = verdict(ranked(tmp_path))
+    assert "not above it, always angry scores 14.3 %" in score.note
+    assert meaning.answer == "Too early to say"
+    assert meaning.note == "the best is near always angry: train longer, then compare"
+
+
+def test_what_a_score_is_held_against(make, tmp_path):
+    make("a", ["optimizer=adam"], right=400, val=0.6)
+    counts = {"train": {"angry": 3}, "test": {"angry": 1}}
+    for audit, known in (
+        ({"published": None, "labels_allow": 0.9}, "; the labels allow 90.0 %"),
+        (
+            {"published": "FER2013", "counts": counts, "published_counts": counts},
+            "; people 65.0 %; one network, published 72.0 %; ensemble, published 76.8 %",
+        ),
+        ({"published": "FER2013", "counts": counts, "published_counts": {"train": {"angry": 4}}}, ""),
+    ):
+        (tmp_path / "a/audit.json").write_text(json.dumps(audit))
+        score = verdict(ranked(tmp_path))[1]
+        assert score.note == f"95 % interval 54.1 to 60.1; always angry scores 14.3 %{known}"
+
+
+def test_experiments_are_compared_by_the_seeds_they_share_and_not_by_their_luckiest(make, tmp_path):
+    for seed, (adam, sgd) in enumerate(((400, 380), (410, 392), (420, 398))):
+        make(f"a{seed}", ["optimizer=adam", f"seed={seed}"], right=adam, val=0.6)
+        make(f"b{seed}", ["optimizer=sgd", f"seed={seed}"], right=sgd, val=0.59)
+    make("lucky", ["optimizer=rmsprop", "seed=0"], right=500, val=0.9)
+    best, score, ahead, meaning = verdict(ranked(tmp_path))
+    assert best.answer == "mean of 3: optimizer=adam"
+    assert "standard deviation 1.4 points" in score.note
+    assert ahead.answer == "2.9 points"
+    assert (meaning.answer, "paired t-test over 3, p = 0.0033" in meaning.note) == ("Yes", True)
+
+
+def test_two_seeds_are_too_few(make, tmp_path):
+    for seed in (0, 1):
+        make(f"a{seed}", ["optimizer=adam", f"seed={seed}"], right=400 + seed, val=0.6)
+        make(f"b{seed}", ["optimizer=sgd", f"seed={seed}"], right=300 + seed, val=0.59)
+    _, score, ahead, meaning = verdict(ranked(tmp_path))
+    assert score.note.startswith("mean of 57.1 % and 57.3 %;")
+    assert (ahead.answer, ahead.note) == ("14.3 points", "mean of 2: optimizer=sgd")
+    assert meaning.answer == "Too early to say"
+    assert differences(ranked(tmp_path))[1] == ("≈ -14.3", "")
+
+
+def test_leaky_and_failed_runs_never_lead(make, tmp_path):
+    make("leaky", ["protocol=paper"], right=690, val=0.99, leaks="siblings")
+    make("failed", ["protocol=kfold"], status="failed", error="UserError: no")
+    assert contenders(ranked(tmp_path)) == []
+    assert verdict(ranked(tmp_path)) == []
+    make("honest", ["protocol=honest"], right=300, val=0.4)
+    cards = verdict(ranked(tmp_path))
+    assert [card.answer for card in cards] == ["protocol=honest", "42.9 %"]
+    assert [entry.label for entry in ranked(tmp_path).entries] == [
+        "protocol=honest",
+        "protocol=paper",
+        "protocol=kfold",
+    ]
+    table = leaderboard(ranked(tmp_path))
+    assert "(leaky)" in table
+    assert "kfold" not in table
