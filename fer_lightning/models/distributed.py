@@ -1,4 +1,4 @@
-"""What several processes of one training hand each other."""
+"""Gather the shares of a batch from the processes of a training."""
 
 import torch
 from torch import Tensor, distributed
@@ -6,40 +6,39 @@ from torch.nn.functional import pad
 
 
 class _Gather(torch.autograd.Function):
+    """All-gather whose gradient is the sum of the gradients of all processes.
+
+    The function of ``torch.distributed.nn`` is deprecated, and its successor is newer than our oldest torch.
+    """
+
     @staticmethod
-    def forward(ctx: torch.autograd.function.FunctionCtx, own: Tensor) -> Tensor:
-        gathered = own.new_empty(distributed.get_world_size(), *own.shape)
-        distributed.all_gather(list(gathered), own.contiguous())
+    def forward(ctx: torch.autograd.function.FunctionCtx, share: Tensor) -> Tensor:
+        """Return the shares (...) of all processes, (processes, ...)."""
+        gathered = share.new_empty(distributed.get_world_size(), *share.shape)
+        distributed.all_gather(list(gathered), share.contiguous())
         return gathered
 
     @staticmethod
     def backward(ctx: torch.autograd.function.FunctionCtx, gradient: Tensor) -> Tensor:
+        """Return the summed gradient of this process's share."""
         gradient = gradient.contiguous()
         distributed.all_reduce(gradient)
         return gradient[distributed.get_rank()]
 
 
-def gather(own: Tensor) -> Tensor:
-    """Return the tensors (...) of all processes as one (processes, ...), the same on each of them.
-
-    The gradient is summed over the processes, each of which may go on to compute a loss. (The function of
-    ``torch.distributed.nn`` that does this is deprecated, and what replaces it is younger than the oldest torch here.)
-    """
-    return _Gather.apply(own)
-
-
 def gather_batch(share: Tensor, *, even: bool) -> Tensor:
     """Return the batch (B, ...) of all processes from this one's share (b, ...), in the order of the sampler.
 
-    Gradients come back summed over the processes. Each computes the whole loss, so they come back as many times too
-    large as there are processes, and DDP, which takes the mean over them, makes them those of one process.
+    Each process computes the whole loss, so a gradient comes back multiplied by the number of processes. DDP takes the
+    mean over the processes, which gives the gradient of a single process.
 
     Args:
         share: Row i of process p is row i * processes + p of the batch.
-        even: Whether all shares have one size; the last batch of an evaluation may give some processes one row less.
+        even: Whether all shares have the same size. In the last batch of an evaluation some may have one row less.
     """
-    sizes = None if even else gather(torch.tensor(len(share), device=share.device))
-    missing = 0 if sizes is None else int(sizes.max()) - len(share)
+    if even:
+        return _Gather.apply(share).transpose(0, 1).flatten(0, 1)
+    sizes = _Gather.apply(torch.tensor(len(share), device=share.device))
+    missing = int(sizes.max()) - len(share)
     padded = pad(share, [0, 0] * (share.dim() - 1) + [0, missing])
-    whole = gather(padded).transpose(0, 1).flatten(0, 1)
-    return whole if sizes is None else whole[: int(sizes.sum())]
+    return _Gather.apply(padded).transpose(0, 1).flatten(0, 1)[: int(sizes.sum())]

@@ -1,4 +1,4 @@
-"""The LightningModule: mine, loss, log; then classify and score."""
+"""The LightningModule: train the embedder, fit the classifier, score both."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -19,24 +19,24 @@ from fer_lightning.models.distributed import gather_batch
 from fer_lightning.models.metrics import classification_metrics, triplet_telemetry
 from fer_lightning.models.network import Config, Network, build, check_weights
 
-PIECE = 128  # faces whose activations stay in a processor's cache
+PIECE = 128  # faces of an evaluation on the CPU, whose activations stay in its cache
 
 
 class Prediction(NamedTuple):
-    """What is said of B faces."""
+    """The prediction for B faces."""
 
     labels: Tensor  # (B,) int64
-    votes: Tensor  # (B, C) float32, calibrated where validation faces were seen, else shares of the vote
+    votes: Tensor  # (B, C) float32, calibrated; shares of the vote if no validation has calibrated them
     embeddings: Tensor  # (B, D) float32, norm 1
     raw_votes: Tensor  # (B, C) float32, shares of the vote
-    abstained: Tensor  # (B,) bool, whether the network would rather not say
+    abstained: Tensor  # (B,) bool, whether the network abstains
 
 
 class ExpressionModule(Network, lightning.LightningModule):
     """A network whose embedder is trained by metric learning and whose classifier is fitted at each validation.
 
-    Several processes embed a share of each batch and gather the embeddings, so that every one of them mines, loses,
-    searches and logs what one process would.
+    Several processes embed a share of each batch and gather all embeddings. So every process computes the loss, the
+    neighbours and the metrics of the whole batch, as a single process would.
 
     Args:
         embedder: Configuration of a network (B, 1, H, W) float32 in [-1, 1] -> (B, D) unit vectors.
@@ -55,8 +55,9 @@ class ExpressionModule(Network, lightning.LightningModule):
         abstention: ``accuracy`` and ``near`` as of ``calibrate``; None for a network that only predicts.
 
     Attributes:
-        calibration: What the last validation said of votes; saved with the weights.
-        test_outputs: ``rows``, ``labels``, ``predictions`` and the fields of ``Prediction`` of the last test's faces.
+        calibration: Calibration by the last validation, saved with the weights.
+        test_outputs: Arrays (N, ...) of the last test: ``rows``, ``labels``, ``predictions`` and the fields of
+            ``Prediction``.
     """
 
     def __init__(
@@ -74,8 +75,8 @@ class ExpressionModule(Network, lightning.LightningModule):
         abstention: Config | None,
     ) -> None:
         super().__init__(embedder, classifier, mirrored)
-        self.save_hyperparameters(logger=False)  # train.py hands the loggers the whole configuration
-        # Every process has fitted the whole classifier: DDP would send it round again before each step.
+        self.save_hyperparameters(logger=False)  # train.py gives the loggers the whole configuration
+        # Every process fits the whole classifier. DDP would broadcast its buffers before each step.
         self._ddp_params_and_buffers_to_ignore = [f"classifier.{name}" for name, _ in self.classifier.named_buffers()]
         self.configure_losses(loss, miner, triplet_margin)
         self.configure_metrics(classes)
@@ -83,71 +84,77 @@ class ExpressionModule(Network, lightning.LightningModule):
         self.calibration = Calibration()
 
     def configure_losses(self, loss: Config | None, miner: Config | None, triplet_margin: float) -> None:
-        """Make what trains."""
-        self.loss: Any = loss and build("loss", loss)
-        self.miner: Any = miner and build("miner", miner)
+        """Build the loss and the miner."""
+        self.loss: Any = build("loss", loss) if loss else None
+        self.miner: Any = build("miner", miner) if miner else None
         self.margin = triplet_margin
 
     def configure_metrics(self, classes: Sequence[str]) -> None:
-        """Make what scores."""
+        """Build the metrics and the empty results of validation and test."""
         metrics = classification_metrics(classes)
         self.val_metrics, self.test_metrics = metrics.clone(prefix="val/"), metrics.clone(prefix="test/")
-        # Embeddings and labels of the training and of the validation faces, until they are used.
+        # Batches of embeddings and labels: of the training faces, and of the validation faces.
         self.validated: tuple[list[tuple[Tensor, Tensor]], list[tuple[Tensor, Tensor]]] = ([], [])
         self.test_batches: list[dict[str, np.ndarray]] = []
         self.test_outputs: dict[str, np.ndarray] = {}
 
     def setup(self, stage: str) -> None:
-        """Take the run's precision; Lightning would do so after loading a checkpoint, and round what it holds."""
+        """Convert to the run's precision. Lightning would do it after it loads a checkpoint, and round the weights."""
         self.trainer.precision_plugin.convert_module(self)
-        # Nothing reads such memory, and to fill it costs 3 % of the time under trainer.deterministic.
+        # Under trainer.deterministic, torch would fill new memory: 3 % of the time for nothing.
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuse weights of other classes, of another network or of no training, before they are taken."""
+        """Refuse a checkpoint of other classes or of another network."""
         fitting = self.trainer.state.fn == TrainerFn.FITTING
         source = f"{'resume_from' if fitting else 'checkpoint'}={self.trainer.ckpt_path}"
         settings = checkpoint.get("hyper_parameters")
         trained = classes_of(settings if isinstance(settings, dict) else {}, source)
         check_same(trained, self.hparams["classes"], source)
-        for key in {"state_dict", "current_model_state"} & checkpoint.keys():  # the latter of averaged weights
+        for key in {"state_dict", "current_model_state"} & checkpoint.keys():  # the second with averaged weights
             check_weights(self, checkpoint[key], source, fitted=not fitting)
         self.calibration = read_calibration(checkpoint, source)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add what validation faces have chosen beside the weights."""
+        """Add the calibration to the checkpoint."""
         checkpoint[KEY] = asdict(self.calibration)
 
     def on_fit_start(self) -> None:
-        """Let the processes draw different dropout."""
+        """Give each process its own random numbers for dropout."""
         if self.global_rank:
             torch.manual_seed(torch.initial_seed() + self.global_rank)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return what ``Network`` does; on the CPU, evaluate in pieces, a third faster than 512 faces at once."""
+        """Return one unit vector per face, as ``Network`` does.
+
+        An evaluation on the CPU takes ``PIECE`` faces at a time, which is a third faster than 512 at once.
+        """
         if self.training or self.device.type != "cpu":
             return super().forward(images)
         return torch.cat([super(ExpressionModule, self).forward(piece) for piece in images.split(PIECE)])
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
-        """Mine and lose in float32 at least, whatever the precision of the embedder."""
+        """Return the loss of a batch, with its embeddings (B, D) and labels (B,).
+
+        Miner and loss compute in float32 or more, whatever the precision of the embedder.
+        """
         embeddings, labels = self.gather(self(batch.images)), self.gather(batch.labels)  # (B, D), (B,)
-        with torch.autocast(self.device.type, enabled=False):  # half precision overflows in the distances
+        with torch.autocast(self.device.type, enabled=False):  # distances overflow in half precision
             mined = self.miner(embeddings, labels)
             loss = self.loss(embeddings, labels, mined)
-        if self._is_written():
+        if self._is_logged():
             self.log("train/loss", loss, prog_bar=True)
-            state = triplet_telemetry(embeddings.detach(), labels, mined, self.margin)
-            state["learning_rate"] = torch.tensor(self.trainer.optimizers[0].param_groups[0]["lr"])
+            telemetry = triplet_telemetry(embeddings.detach(), labels, mined, self.margin)
+            telemetry["learning_rate"] = torch.tensor(self.trainer.optimizers[0].param_groups[0]["lr"])
             if self.margin:
-                state["loss_over_margin"] = loss.detach() / self.margin  # 1 where all embeddings are equal
-            self.log_dict({f"train/{name}": number for name, number in state.items()})
+                telemetry["loss_over_margin"] = loss.detach() / self.margin  # 1 if all embeddings are equal
+            self.log_dict({f"train/{name}": value for name, value in telemetry.items()})
         return {"loss": loss, "embeddings": embeddings.detach(), "labels": labels}
 
-    def _is_written(self) -> bool:
-        """Return whether loggers, the bar or the epoch's line show this step: to log costs time."""
+    def _is_logged(self) -> bool:
+        """Return whether a logger or the console shows this step; logging all steps would cost time."""
         trainer, step = self.trainer, self.global_step + 1
-        every = trainer.log_every_n_steps  # type: ignore[attr-defined]  # another class of Lightning's sets it
+        every = trainer.log_every_n_steps  # type: ignore[attr-defined]  # Lightning sets it elsewhere
         return step % every == 0 or trainer.is_last_batch or trainer.should_stop
 
     def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int) -> None:
@@ -155,61 +162,67 @@ class ExpressionModule(Network, lightning.LightningModule):
         self.validated[dataloader_idx].append((self.gather(self(batch.images)), self.gather(batch.labels)))
 
     def on_validation_epoch_end(self) -> None:
-        """Fit the classifier, let it choose what it leaves open, and log the exact metrics of the validation faces."""
-        (known, classes), (embeddings, labels) = (map(torch.cat, zip(*faces, strict=True)) for faces in self.validated)
+        """Fit the classifier on the training faces; choose its settings, calibrate and log on the validation faces."""
+        (gallery, gallery_labels), (embeddings, labels) = (
+            map(torch.cat, zip(*batches, strict=True)) for batches in self.validated
+        )
         self.validated = ([], [])
-        self.classifier.fit(known, classes)
-        self.log_dict({f"val/{name}": score for name, score in self.classifier.choose(embeddings, labels).items()})
+        self.classifier.fit(gallery, gallery_labels)
+        scores = self.classifier.choose(embeddings, labels)
+        self.log_dict({f"val/{name}": score for name, score in scores.items()})
         decision = self.classifier.decide(embeddings)
         self.calibration = calibrate(decision, labels, **self.abstention)
-        self.val_metrics.update(
-            decision.labels, labels
-        )  # each process has all faces, so their sums over processes agree
+        self.val_metrics.update(decision.labels, labels)  # every process has all faces, so all agree
         self.log_dict(self.val_metrics.compute())
         self.val_metrics.reset()
         self.log("train/accuracy", self.classifier.held_in_accuracy())
 
     def predict_step(self, batch: Batch, batch_idx: int) -> Prediction:
-        """Classify faces by what was saved with the weights."""
+        """Return the prediction for a batch, by the fitted classifier and its calibration."""
         embeddings = self(batch.images)
-        labels, raw_votes, near = self.classifier.decide(embeddings)
-        shares = self.calibration.probabilities(raw_votes.cpu().numpy())
-        confidence = shares[np.arange(len(shares)), labels.cpu().numpy()]
-        distances = None if near is None else to_distance(near.similarities[:, 0].cpu().numpy())
-        found = (shares, self.calibration.abstains(confidence, distances))
-        votes, abstained = (torch.from_numpy(values).to(labels.device) for values in found)
-        return Prediction(labels, votes, embeddings, raw_votes, abstained)
+        labels, raw_votes, neighbours = self.classifier.decide(embeddings)
+        votes = self.calibration.probabilities(raw_votes.cpu().numpy())
+        confidence = votes[np.arange(len(votes)), labels.cpu().numpy()]
+        distances = None if neighbours is None else to_distance(neighbours.similarities[:, 0].cpu().numpy())
+        abstained = self.calibration.abstains(confidence, distances)
+        return Prediction(
+            labels=labels,
+            votes=torch.from_numpy(votes).to(labels.device),
+            embeddings=embeddings,
+            raw_votes=raw_votes,
+            abstained=torch.from_numpy(abstained).to(labels.device),
+        )
 
     def on_test_start(self) -> None:
-        """Forget an earlier test."""
+        """Delete the outputs of an earlier test."""
         self.test_batches, self.test_outputs = [], {}
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
-        """Classify a batch and keep what all processes found."""
-        said = self.predict_step(batch, batch_idx)
-        self.test_metrics.update(said.labels, batch.labels)
-        found = {
-            **said._asdict(),
-            "predictions": said.labels,
+        """Classify a batch; collect the outputs of all processes."""
+        prediction = self.predict_step(batch, batch_idx)
+        self.test_metrics.update(prediction.labels, batch.labels)
+        outputs = {
+            **prediction._asdict(),
+            "predictions": prediction.labels,
             "rows": batch.rows,
             "labels": batch.labels,
-            "abstained": said.abstained.long(),  # gloo gathers no bool
+            "abstained": prediction.abstained.long(),  # gloo gathers no bool
         }
-        self.test_batches.append({name: self.gather(values).cpu().numpy() for name, values in found.items()})
+        self.test_batches.append({name: self.gather(values).cpu().numpy() for name, values in outputs.items()})
 
     def on_test_epoch_end(self) -> None:
-        """Log the metrics of the test faces; keep their outputs as one."""
+        """Log the metrics of the test faces; join their outputs."""
         self.log_dict(self.test_metrics.compute())
         self.test_metrics.reset()
         batches, self.test_batches = self.test_batches, []
         self.test_outputs = {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
 
     def gather(self, share: Tensor) -> Tensor:
-        """Return the batch (B, ...) of all processes, as ``gather_batch`` does; the share is all where there is one."""
+        """Return the batch (B, ...) of all processes from this one's share (b, ...); see ``gather_batch``."""
         return share if self.trainer.world_size == 1 else gather_batch(share, even=self.training)
 
     def metric_names(self, stage: Literal["val", "test"]) -> list[str]:
-        """Return what ``stage`` logs, found out on one made-up face per class."""
+        """Return the names of the metrics that a stage logs, by computing them for one invented face per class."""
         metrics = (self.val_metrics if stage == "val" else self.test_metrics).clone()
         classes = torch.arange(len(self.hparams["classes"]), device=self.device)
         metrics.update(classes, classes)
@@ -244,9 +257,9 @@ class ExpressionModule(Network, lightning.LightningModule):
         }
 
     def total_steps(self) -> int:
-        """Return the optimizer's steps of the whole run.
+        """Return the number of optimizer steps of the whole run.
 
-        A run that goes on finds the number in its checkpoint. To count would load the pictures before Lightning knows
-        where in the epoch they begin; of the number that stands in for it, no ``pct_start`` is a single step.
+        A resumed run takes the number from its checkpoint. To count here would load the pictures before Lightning has
+        restored the position in the epoch. The stand-in is so large that no ``pct_start`` of it is a single step.
         """
         return 10**9 if self.trainer.ckpt_path else int(self.trainer.estimated_stepping_batches)
