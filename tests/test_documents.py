@@ -6,7 +6,7 @@ from collections import defaultdict
 from tests.conftest import ROOT
 
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
-MODULE = r"\b((?:data|config|models|runs|report|use|callbacks|launch)/[a-z_]+)(?:\.py)?\b(?![/.])"
+MODULE = r"(?<!fer_lightning/)\b((?:data|config|models|runs|report|use|callbacks|launch)/[a-z_]+)(?:\.py)?\b(?![/.])"
 WORDS = 10_000
 
 
