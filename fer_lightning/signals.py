@@ -17,10 +17,10 @@ class Interrupted(SystemExit):
 
     Attributes:
         signum: The signal.
-        told: Whether somebody has said what goes on from here.
+        announced: Whether the command that resumes the run has been logged.
     """
 
-    told = False
+    announced = False
 
     def __init__(self, signum: int) -> None:
         super().__init__(signum)  # what it is pickled with, on its way out of a launcher's process

@@ -12,8 +12,8 @@ from typing import Any
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.trainer.states import TrainerFn
 
+from fer_lightning.callbacks.continuation import announce
 from fer_lightning.loggers import PatientWandbLogger
-from fer_lightning.report.interrupted import tell
 from fer_lightning.signals import Interrupted, Listener
 
 log = logging.getLogger(__name__)
@@ -90,7 +90,7 @@ class Interruption(Callback):
         """Say how to go on, and end what W&B and Slurm know of the run."""
         if not trainer.is_global_zero:
             return
-        tell(interruption, self.folder, trainer.global_step or None)
+        announce(interruption, self.folder, trainer.global_step or None)
         for logger in trainer.loggers:
             if isinstance(logger, PatientWandbLogger):
                 logger.interrupted(128 + interruption.signum)

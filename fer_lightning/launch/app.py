@@ -26,7 +26,7 @@ def app(cfg: DictConfig) -> None:
         try:
             serve(page, socket)
         except Interrupted as interruption:
-            interruption.told = True  # there is no run to go on with
+            interruption.announced = True  # there is no run to go on with
             log.info("the page is closed")
             raise
 

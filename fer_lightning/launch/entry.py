@@ -73,9 +73,9 @@ def run(name: str) -> None:
         if process:
             sys.exit(0)  # else Lightning's launcher would kill the main process at its work
         if (folder := at_hand()) is not None:
-            from fer_lightning.report.interrupted import tell  # here, because --help needs no tables
+            from fer_lightning.callbacks.continuation import announce  # here, because --help needs no tables
 
-            tell(interruption, folder)
+            announce(interruption, folder)
         raise
     except Exception as error:
         sentence = None if traced else explain(error, name)

@@ -1,4 +1,7 @@
-"""A run that a signal has ended: its state, its sweep's table, and the command that goes on."""
+"""The end of a run at a signal: its state on disk, its sweep's table, and the command that resumes it.
+
+Needs neither torch nor Lightning: a signal may come before they are imported.
+"""
 
 import logging
 import signal
@@ -13,17 +16,17 @@ from fer_lightning.signals import Interrupted
 log = logging.getLogger(__name__)
 
 
-def tell(interruption: Interrupted, folder: Path, step: int | None = None) -> None:
-    """Write down that a signal ended a run, and say which command goes on; somebody else may have done so before.
+def announce(interruption: Interrupted, folder: Path, step: int | None = None) -> None:
+    """Record that a signal ended a run, and log the command that resumes it. Do so once for each signal.
 
     Args:
-        interruption: What the signal raised.
-        folder: The run's folder, or the sweep's where no job of it is at hand.
-        step: Training step at which it was.
+        interruption: The exception that the signal raised.
+        folder: The run's folder, or the sweep's if no job has started.
+        step: Training step at which the run ended.
     """
-    if interruption.told:
+    if interruption.announced:
         return
-    interruption.told = True
+    interruption.announced = True
     name, sweep = signal.Signals(interruption.signum).name, sweep_of(folder)
     record = read_record(folder)
     if (folder / NAME).is_file() and record.status != Status.COMPLETED:
