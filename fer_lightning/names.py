@@ -1,44 +1,45 @@
-r"""File names as text that may be written and shown anywhere, and back.
+r"""File names as safe text, and text as file names.
 
-A name may hold bytes that are no UTF-8, and characters that a terminal obeys or that turn the text around them. In text
-they are a backslash and a number: ``\x1b`` is a control character, ``\xff`` (from ``\x80`` on) a byte that is no UTF-8,
-``\u202e`` another odd character, ``\\`` a backslash. So two names never look the same, and each can be read back.
+A name may contain bytes that are no UTF-8, characters that control a terminal, and characters that reverse the text
+around them. In text each of them is a backslash and a number: ``\x1b`` is a control character, ``\xff`` (from ``\x80``
+on) a byte that is no UTF-8, ``\u202e`` another unsafe character, ``\\`` a backslash. So two names never look the same,
+and each name can be read back.
 """
 
 import os
 import re
 
 # Control characters, marks that change the direction of text, line and paragraph separators, lone surrogates.
-ODD = "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
-IN_NAME = re.compile(rf"\\|{ODD}")
-IN_TEXT = re.compile(rf"(?![\n\t]){ODD}")
-WRITTEN = re.compile(r"\\(?:(\\)|x([0-9a-f]{2})|u([0-9a-f]{4}))")
-BYTES = 0xDC00  # Python's surrogates of bytes that are no UTF-8 begin here
+UNSAFE = "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+IN_NAME = re.compile(rf"\\|{UNSAFE}")
+IN_TEXT = re.compile(rf"(?![\n\t]){UNSAFE}")
+ESCAPED = re.compile(r"\\(?:(\\)|x([0-9a-f]{2})|u([0-9a-f]{4}))")
+BYTES = 0xDC00  # the first of Python's surrogates for bytes that are no UTF-8
 
 
 def file_name(name: str) -> str:
-    """Return a name from the file system as UTF-8 would read it, whatever the locale."""
+    """Return a name from the file system decoded as UTF-8, in any locale."""
     return os.fsencode(name).decode(errors="surrogateescape")
 
 
 def write_name(name: str) -> str:
-    """Return a name as text without anything odd; ``read_name`` returns it as it was."""
+    """Return a name as safe text, from which ``read_name`` returns the name."""
     return IN_NAME.sub(_escape, name)
 
 
 def read_name(text: str) -> str:
-    """Return the name that ``write_name`` was given; its bytes are ``name.encode(errors="surrogateescape")``."""
-    return WRITTEN.sub(_unescape, text)
+    """Return the name from the text of ``write_name``; its bytes are ``name.encode(errors="surrogateescape")``."""
+    return ESCAPED.sub(_unescape, text)
 
 
 def printable(text: str) -> str:
-    """Return text with everything odd written as in a name, but line breaks, tabs and backslashes as they are."""
+    """Return text with unsafe characters escaped as in a name; line breaks, tabs and backslashes stay."""
     return IN_TEXT.sub(_escape, text)
 
 
-def _escape(found: re.Match[str]) -> str:
-    number = ord(found[0])
-    if found[0] == "\\":
+def _escape(match: re.Match[str]) -> str:
+    number = ord(match[0])
+    if match[0] == "\\":
         return r"\\"
     if BYTES + 0x80 <= number <= BYTES + 0xFF:
         number -= BYTES
@@ -47,10 +48,11 @@ def _escape(found: re.Match[str]) -> str:
     return f"\\x{number:02x}"
 
 
-def _unescape(found: re.Match[str]) -> str:
-    backslash, byte, number = found.groups()
+def _unescape(match: re.Match[str]) -> str:
+    backslash, byte, number = match.groups()
     if backslash:
         return backslash
     if number:
         return chr(int(number, 16))
-    return chr(int(byte, 16) + BYTES * (int(byte, 16) >= 0x80))
+    code = int(byte, 16)
+    return chr(BYTES + code if code >= 0x80 else code)

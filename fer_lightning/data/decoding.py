@@ -1,4 +1,4 @@
-"""One picture file or one csv row -> a grey face as an array."""
+"""Decoding of one picture file or one csv row to a grey face."""
 
 from collections.abc import Mapping
 from typing import IO
@@ -7,25 +7,25 @@ import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM")  # not EPS, which would start Ghostscript
-MAX_PIXELS = 50_000_000  # per picture, known from its header
-TURNED = range(2, 9)  # EXIF orientations; 1 is upright, and others mean nothing
+MAX_PIXELS = 50_000_000  # of a picture, by its header
+TURNED = range(2, 9)  # EXIF orientations; 1 is upright, and other numbers have no meaning
 CSV_SIZE = 48  # pixels, height and width of the faces in FER2013's csv
 EMOTIONS = dict(zip("0123456", ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"), strict=True))
 USAGES = {"training": "train", "publictest": "validation", "privatetest": "test"}
 
 
 def read_picture(file: IO[bytes], image_size: int) -> tuple[np.ndarray, list[str]]:
-    """Return a picture, decoded in full, as (H, W) uint8 of ``image_size``, and what was changed to get there.
+    """Return a picture as (H, W) uint8 of ``image_size``, and a remark for each change to it.
 
     Raises:
-        Exception: Any of Pillow's, where the file is damaged or no picture; see ``reason``.
+        Exception: Any error of Pillow if the file is damaged or no picture; see ``reason``.
     """
     changes: list[str] = []
     return to_face(open_upright(file, changes), image_size, changes), changes
 
 
 def open_upright(file: IO[bytes], changes: list[str]) -> Image.Image:
-    """Return a picture, decoded in full and turned upright, and note what was changed; raises what Pillow does."""
+    """Return a picture, completely decoded and turned upright; append remarks to ``changes``."""
     with Image.open(file, formats=FORMATS) as opened:
         if opened.width * opened.height > MAX_PIXELS:
             raise Image.DecompressionBombError
@@ -39,7 +39,7 @@ def open_upright(file: IO[bytes], changes: list[str]) -> Image.Image:
 
 
 def to_face(picture: Image.Image, image_size: int, changes: list[str]) -> np.ndarray:
-    """Return a picture of any size and mode as (H, W) uint8 of ``image_size``, and note what was changed."""
+    """Return a picture of any size and mode as (H, W) uint8 of ``image_size``; append remarks to ``changes``."""
     if picture.mode != "L" or picture.has_transparency_data:
         changes.append(f"Pictures converted from {picture.mode} to 8-bit grey")
         picture = flatten(picture).convert("RGB").convert("L")
@@ -47,8 +47,8 @@ def to_face(picture: Image.Image, image_size: int, changes: list[str]) -> np.nda
 
 
 def flatten(picture: Image.Image) -> Image.Image:
-    """Return a picture of any mode as 8-bit grey or colour, what is transparent as white."""
-    if picture.mode.startswith("I"):  # 16 bits, in 32 for some formats; Pillow's own conversion cuts at 255
+    """Return a picture of any mode as 8-bit grey or colour, with white for transparent pixels."""
+    if picture.mode.startswith("I"):  # 16 bits, in 32 for some formats; Pillow itself would cut values at 255
         values = np.asarray(picture).astype(np.int64)
         if values.min() < 0 or values.max() > 65535:
             raise ValueError("grey values outside 16 bits")
@@ -62,10 +62,10 @@ def flatten(picture: Image.Image) -> Image.Image:
 
 
 def reason(error: Exception) -> str:
-    """Return why a picture could not be read, from what was raised."""
+    """Return the reason why a picture could not be read, from the error."""
     if isinstance(error, Image.DecompressionBombWarning | Image.DecompressionBombError):
         return f"more than {MAX_PIXELS:,} pixels"
-    if isinstance(error, UnidentifiedImageError):  # its text holds an address in memory
+    if isinstance(error, UnidentifiedImageError):  # its text contains an address in memory
         return "empty or no picture"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
@@ -75,12 +75,12 @@ def reason(error: Exception) -> str:
 def read_row(
     row: Mapping[str, str], image_size: int, emotions: Mapping[str, str]
 ) -> tuple[str, str, np.ndarray, list[str]]:
-    """Return emotion, split, image and changes of a row of FER2013's csv; the image as ``read_picture`` does.
+    """Return emotion, split, image (H, W) uint8 and changes of a row of FER2013's csv.
 
     Args:
         row: Cells by the lower-case name of their column: emotion, pixels, usage.
         image_size: Height and width of the image, pixels.
-        emotions: Class of each number.
+        emotions: Number -> name of the class.
 
     Raises:
         ValueError: If a cell is missing or wrong; its text names the cell.
@@ -106,15 +106,15 @@ def _look_up(table: Mapping[str, str], column: str, row: Mapping[str, str]) -> s
 
 
 def _parse_pixels(text: str) -> np.ndarray:
-    """Return the (48, 48) uint8 image of 2304 numbers, or raise a ValueError that names the bad one."""
+    """Return the (48, 48) uint8 image of 2304 numbers, or raise a ValueError that names the first bad one."""
     try:
         values = np.fromstring(text, dtype=np.int64, sep=" ")
     except (DeprecationWarning, ValueError):
         values = np.array([-1])
     if values.size == CSV_SIZE**2 and values.min() >= 0 and values.max() <= 255:
         return values.astype(np.uint8).reshape(CSV_SIZE, CSV_SIZE)
-    words, greys = text.split(), set(map(str, range(256)))
-    bad = next((word for word in words if word not in greys), None)
-    if bad is not None:
-        raise ValueError(f"pixel {bad!r:.40}, allowed: 0 to 255")
-    raise ValueError(f"{len(words)} pixels, allowed: {CSV_SIZE**2}")
+    pixels, greys = text.split(), set(map(str, range(256)))
+    for pixel in pixels:
+        if pixel not in greys:
+            raise ValueError(f"pixel {pixel!r:.40}, allowed: 0 to 255")
+    raise ValueError(f"{len(pixels)} pixels, allowed: {CSV_SIZE**2}")

@@ -18,15 +18,8 @@ from fer_lightning.data.faces import CLASSES, Faces, fingerprint
 SOURCE = "synthetic faces"  # name of the source in records and tables
 TEST_SHARE = 0.25
 FACES_PER_PERSON = 8
-CLASS_SHARES = {  # the order of frequencies is that of FER2013, the differences are smaller
-    "angry": 0.14,
-    "disgust": 0.09,
-    "fear": 0.14,
-    "happy": 0.20,
-    "neutral": 0.16,
-    "sad": 0.14,
-    "surprise": 0.13,
-}
+# The order of the frequencies is that of FER2013; the differences are smaller.
+CLASS_SHARES = dict(zip(CLASSES, (0.14, 0.09, 0.14, 0.20, 0.16, 0.14, 0.13), strict=True))
 
 # Name and FACS number of each action unit that the pen can draw.
 UNITS = {
@@ -152,7 +145,7 @@ def _cast(count: int, wrong_label_share: float, rng: np.random.Generator) -> _Ca
     test = round(TEST_SHARE * count)
     expressions, labels, persons, first_person = [], [], [], 0
     for size in (count - test, test):
-        bounds = np.round(np.cumsum([CLASS_SHARES[name] for name in CLASSES]) * size).astype(int)
+        bounds = np.round(np.cumsum(list(CLASS_SHARES.values())) * size).astype(int)
         shown = rng.permutation(np.searchsorted(bounds, np.arange(size), side="right"))
         claimed = shown.copy()
         wrong = rng.choice(size, round(wrong_label_share * size), replace=False)

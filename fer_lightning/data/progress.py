@@ -1,4 +1,4 @@
-"""Progress of long work: a bar on a terminal, a plain line elsewhere."""
+"""Progress of long work: a bar on a terminal, otherwise lines in the log."""
 
 import logging
 import time
@@ -15,25 +15,24 @@ log = logging.getLogger(__name__)
 
 
 def track(work: Iterable, description: str, total: int | None = None) -> Iterable:
-    """Yield the items of some work; without a terminal say every ten seconds how much is left.
+    """Yield the items of the work and show the progress; without a terminal log the remaining time every 10 seconds.
 
     Args:
-        work: What is done.
-        description: What it is called.
-        total: Number of items, where the work itself does not know it.
+        work: Items to work on.
+        description: Name of the work, such as "reading faces.zip".
+        total: Number of items, for work without a length.
     """
     console = get_console()
-    if console.is_terminal and log.isEnabledFor(logging.INFO):  # the main process alone, of several
+    if console.is_terminal and log.isEnabledFor(logging.INFO):  # only in the main process
         yield from bar(work, escape(printable(description)), total=total, console=console, transient=True)
         return
     if total is None and isinstance(work, Sized):
         total = len(work)
-    start = time.perf_counter()
-    said = start
-    for done, item in enumerate(work):
+    start = last_line = time.perf_counter()
+    for done, item in enumerate(work, start=1):
         yield item
         now = time.perf_counter()
-        if now - said > 10 and total:
-            said = now
-            left = (now - start) / (done + 1) * (total - done - 1)
-            log.info("%s: %d of %d, about %s left", description, done + 1, total, duration(left))
+        if now - last_line > 10 and total:
+            last_line = now
+            remaining = (now - start) / done * (total - done)
+            log.info("%s: %d of %d, about %s left", description, done, total, duration(remaining))

@@ -133,25 +133,14 @@ def _load_or_make(cache: Path, source: str, classes: tuple[str, ...], make: Call
     arrays = load_arrays(cache)
     if arrays is None:
         faces = make()
-        optional = {"best_possible": faces.best_possible, "true_labels": faces.true_labels}  # of synthetic faces only
-        arrays = {
-            "images": faces.images,
-            "labels": faces.labels,
-            "names": faces.names,
-            "splits": faces.splits,
-            "fingerprint": np.array(faces.fingerprint),
-            "unreadable": np.array(faces.unreadable, dtype=str).reshape(-1, 2),
-            "remarks": np.array(faces.remarks, dtype=str),
-        }
-        arrays |= {name: np.array(value) for name, value in optional.items() if value is not None}
-        save_arrays(cache, arrays)
+        save_arrays(cache, {name: np.asarray(value) for name, value in vars(faces).items() if value is not None})
         return faces
     return Faces(
         images=arrays["images"],
         labels=arrays["labels"],
         names=arrays["names"],
         splits=arrays["splits"],
-        source=source,
+        source=source,  # that of the cache may be an earlier name of the same file
         fingerprint=str(arrays["fingerprint"]),
         unreadable=tuple((str(name), str(why)) for name, why in arrays["unreadable"]),
         remarks=tuple(map(str, arrays["remarks"])),
