@@ -1,4 +1,4 @@
-"""Embedders: an image (B, 1, H, W) becomes a unit vector (B, D)."""
+"""Embedders: the paper's network and the networks of timm."""
 
 from collections.abc import Sequence
 
@@ -12,42 +12,33 @@ from fer_lightning.errors import UserError
 def convolution(
     in_channels: int, out_channels: int, kernel_size: int, stride: int = 1, padding: int = 0
 ) -> nn.Sequential:
-    """Return convolution, batch norm and ReLU, in the order of the paper's section 2 and Inception-v2."""
+    """Return convolution, batch norm and ReLU, in the order of Inception-v2 and of the paper's section 2."""
     return nn.Sequential(
-        nn.Conv2d(in_channels, out_channels, kernel_size, stride, padding, bias=False),  # batch norm brings the bias
+        nn.Conv2d(in_channels, out_channels, kernel_size, stride, padding, bias=False),  # batch norm has the bias
         nn.BatchNorm2d(out_channels),
         nn.ReLU(inplace=True),
     )
 
 
 class Inception(nn.Module):
-    """1 x 1, 3 x 3, 5 x 5 and pool branches side by side, concatenated (arXiv:1409.4842, figure 2b).
+    """Inception module: parallel 1 x 1, 3 x 3, 5 x 5 and pool branches, concatenated (arXiv:1409.4842, figure 2b).
 
     Args:
-        in_channels: Channels of the map that comes in.
-        widths: Output channels of 1 x 1, 3 x 3 reduce, 3 x 3, 5 x 5 reduce, 5 x 5 and pool projection,
-            in the order of that paper's table 1.
+        in_channels: Channels of the input map.
+        widths: Output channels of 1 x 1, 3 x 3 reduce, 3 x 3, 5 x 5 reduce, 5 x 5 and pool projection (the order of
+            that paper's table 1).
     """
 
     def __init__(self, in_channels: int, widths: Sequence[int]) -> None:
         super().__init__()
-        one, three_reduce, three, five_reduce, five, pool = widths
-        self.out_channels = one + three + five + pool
+        width_1, reduce_3, width_3, reduce_5, width_5, width_pool = widths
+        self.out_channels = width_1 + width_3 + width_5 + width_pool
         self.branches = nn.ModuleList(
             [
-                convolution(in_channels, one, 1),
-                nn.Sequential(
-                    convolution(in_channels, three_reduce, 1),
-                    convolution(three_reduce, three, 3, padding=1),
-                ),
-                nn.Sequential(
-                    convolution(in_channels, five_reduce, 1),
-                    convolution(five_reduce, five, 5, padding=2),
-                ),
-                nn.Sequential(
-                    nn.MaxPool2d(3, stride=1, padding=1),
-                    convolution(in_channels, pool, 1),
-                ),
+                convolution(in_channels, width_1, 1),
+                nn.Sequential(convolution(in_channels, reduce_3, 1), convolution(reduce_3, width_3, 3, padding=1)),
+                nn.Sequential(convolution(in_channels, reduce_5, 1), convolution(reduce_5, width_5, 5, padding=2)),
+                nn.Sequential(nn.MaxPool2d(3, stride=1, padding=1), convolution(in_channels, width_pool, 1)),
             ]
         )
 
@@ -57,7 +48,7 @@ class Inception(nn.Module):
 
 
 class FaceNet(nn.Module):
-    """The paper's network: stem, Inception modules, fully connected layers, L2 normalisation (its tables 3 and 5).
+    """The paper's network: stem, Inception modules, fully connected layers, L2 normalisation (tables 3 and 5).
 
     Args:
         embedding_size: D, the length of the vector; the paper names 128 and 512.
@@ -127,7 +118,7 @@ class FaceNet(nn.Module):
             (B, D), Euclidean norm 1.
 
         Raises:
-            ValueError: If H or W is another.
+            ValueError: If the shape is wrong.
         """
         if images.shape[1:] != (1, self.image_size, self.image_size):
             raise ValueError(f"images are {tuple(images.shape)}, not (B, 1, {self.image_size}, {self.image_size})")
@@ -135,7 +126,7 @@ class FaceNet(nn.Module):
 
 
 class TimmEmbedder(nn.Module):
-    """Any timm backbone that fits the faces, with the same embedding layer and normalisation.
+    """A timm backbone with an embedding layer and L2 normalisation.
 
     Args:
         model_name: A name that ``timm.create_model`` knows.
@@ -159,7 +150,7 @@ class TimmEmbedder(nn.Module):
         dropout: float,
     ) -> None:
         super().__init__()
-        import timm  # slow, and brings torchvision
+        import timm  # slow to import
 
         if not timm.is_model(model_name):
             close = ", ".join(timm.list_models(f"*{model_name[:6]}*")[:5]) or "resnet10t"
@@ -171,7 +162,7 @@ class TimmEmbedder(nn.Module):
                 checkpoint_path=checkpoint_path,
                 in_chans=1,
                 num_classes=0,
-                drop_rate=dropout or None,  # None is not handed on: not every model knows it
+                drop_rate=dropout or None,  # not every model takes it, and timm drops None
             )
         except (OSError, RuntimeError) as error:
             raise UserError(
@@ -181,7 +172,7 @@ class TimmEmbedder(nn.Module):
         faces = torch.zeros(2, 1, image_size, image_size)
         try:
             with torch.no_grad():
-                width = self.backbone.eval()(faces).shape[1]  # num_features is not always the width of the output
+                width = self.backbone.eval()(faces).shape[1]  # num_features may differ from the output's width
         except (AssertionError, RuntimeError, ValueError) as error:
             raise UserError(
                 f"embedder.model_name={model_name} does not fit {image_size} x {image_size} pixels: try resnet10t, "

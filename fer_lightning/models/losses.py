@@ -1,4 +1,4 @@
-"""Losses that pytorch-metric-learning lacks, in its own form: (embeddings, labels, mined) -> a number."""
+"""Losses that pytorch-metric-learning lacks, with its interface: (embeddings, labels, mined) -> number."""
 
 from collections.abc import Mapping
 
@@ -11,11 +11,11 @@ from torch import Tensor, nn
 
 
 class TripletCenterLoss(BaseMetricLossFunction):
-    """Triplets of a face, the learnt centre of its class and the centre of each other class.
+    """Triplet loss of a face, the learnt centre of its class and the centre of each other class.
 
-    loss = mean over faces and other classes of max(0, d(face, own centre) - d(face, other centre) + margin), after
-    He et al., arXiv:1803.06189, equation 5, which takes the nearest other centre alone. The centres are weights of the
-    loss; they start orthogonal to each other and are used at norm 1.
+    loss = mean over faces and other classes of max(0, d(face, centre of its class) - d(face, centre of another) +
+    margin). He et al., arXiv:1803.06189, equation 5, take only the nearest other centre. The centres are weights of
+    the loss. They start orthogonal and are normalised to norm 1.
 
     Args:
         num_classes: C.
@@ -32,24 +32,24 @@ class TripletCenterLoss(BaseMetricLossFunction):
     def compute_loss(
         self, embeddings: Tensor, labels: Tensor, indices_tuple: tuple | None, ref_emb: Tensor, ref_labels: Tensor
     ) -> Mapping[str, Mapping]:
-        """Return one loss per face, weighted by how often the miner chose it."""
+        """Return the losses (B,) of the faces, weighted by how often the miner chose each face."""
         centers = nn.functional.normalize(self.centers, dim=1)  # (C, D)
         distances = self.distance(embeddings, centers)  # (B, C)
-        own = distances.gather(1, labels.unsqueeze(1))  # (B, 1)
-        violations = (own - distances + self.margin).relu()
-        others = torch.ones_like(violations).scatter(1, labels.unsqueeze(1), 0)
-        losses = (violations * others).sum(dim=1) / (len(centers) - 1)  # (B,)
+        positives = distances.gather(1, labels.unsqueeze(1))  # (B, 1)
+        violations = (positives - distances + self.margin).relu()  # (B, C)
+        negative = torch.ones_like(violations).scatter(1, labels.unsqueeze(1), 0)  # 0 for the class of the face
+        losses = (violations * negative).sum(dim=1) / (len(centers) - 1)  # (B,)
         weights = convert_to_weights(indices_tuple, labels, dtype=losses.dtype)
         indices = torch.arange(len(labels), device=labels.device)
         return {"loss": {"losses": losses * weights, "indices": indices, "reduction_type": "element"}}
 
     def get_default_reducer(self) -> nn.Module:
-        """Average over all faces, those without a violation too."""
+        """Return the mean over all faces, with those of loss 0."""
         return MeanReducer()
 
 
 class SmoothedSoftmaxLoss(NormalizedSoftmaxLoss):
-    """The library's normalised softmax with smoothed labels (arXiv:1512.00567, section 7).
+    """Normalised softmax loss of the library, with smoothed labels (arXiv:1512.00567, section 7).
 
     Args:
         label_smoothing: Share of the target that is spread over all classes.

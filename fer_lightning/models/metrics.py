@@ -1,4 +1,4 @@
-"""What is measured: the triplets of a batch, and how well faces are classified."""
+"""Metrics of the triplets of a batch and of the classification of faces."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,47 +13,47 @@ from torchmetrics import Accuracy, ClasswiseWrapper, F1Score, MetricCollection, 
 def triplet_telemetry(
     embeddings: Tensor, labels: Tensor, mined: tuple[Tensor, ...] | None, margin: float
 ) -> dict[str, Tensor]:
-    """Return the state of one batch.
+    """Return the telemetry of one batch, by name.
 
     Args:
         embeddings: (B, D) float32, norm 1.
         labels: (B,) int64.
-        mined: What the miner chose: T triplets, pairs, or None for every triplet.
-        margin: Squared Euclidean distance that the loss asks for; 0 for a loss without one.
+        mined: Output of the miner: T triplets, pairs, or None for every triplet.
+        margin: Squared Euclidean distance, the margin of the loss; 0 for a loss without one.
 
     Returns:
-        ``triplets``: number T handed to the loss. ``active_triplets``: those among them whose negative is not
-        farther than the positive by ``margin``. ``active_share``: active ones over all valid triplets of the batch.
-        ``violated_share``: share of the valid triplets that are in the wrong order, the negative no farther than the
-        positive. ``passed_over_share``: share of those that were not handed to the loss.
-        ``positive_distance``, ``negative_distance``: mean Euclidean distance of equal and of different labels, in
-        [0, 2]. ``spread``: root mean square distance from the mean embedding, 0 when all are equal, at most 1.
+        ``triplets``: number T of triplets in the loss. ``active_triplets``: those whose negative is not farther than
+        the positive by ``margin``. ``active_share``: active triplets over all valid triplets of the batch.
+        ``violated_share``: share of the valid triplets whose negative is no farther than the positive.
+        ``passed_over_share``: share of the violated triplets that are not in the loss. ``positive_distance``,
+        ``negative_distance``: mean Euclidean distance of faces with equal and with different labels, 0 to 2.
+        ``spread``: root mean square distance from the mean embedding, 0 (all are equal) to 1.
     """
     squared = torch.cdist(embeddings, embeddings, compute_mode="donot_use_mm_for_euclid_dist").square()  # (B, B)
     anchors, positives, negatives = mining.convert_to_triplets(mined, labels, t_per_anchor="all")
     active = (squared[anchors, positives] + margin > squared[anchors, negatives]).sum()
     same = labels.unsqueeze(0) == labels.unsqueeze(1)
-    other = ~same
+    different = ~same
     same.fill_diagonal_(False)
-    valid = (same.sum(1) * other.sum(1)).sum()
-    violated = same.unsqueeze(2) & other.unsqueeze(1) & (squared.unsqueeze(2) >= squared.unsqueeze(1))  # (B, B, B)
-    wrong = violated.sum()
-    violated[anchors, positives, negatives] = False  # what is left was passed over
+    valid = (same.sum(1) * different.sum(1)).sum()
+    violated = same.unsqueeze(2) & different.unsqueeze(1) & (squared.unsqueeze(2) >= squared.unsqueeze(1))  # (B, B, B)
+    violations = violated.sum()
+    violated[anchors, positives, negatives] = False  # those in the loss
     distances = squared.sqrt()
     return {
         "triplets": torch.tensor(float(len(anchors)), device=labels.device),
         "active_triplets": active.float(),
         "active_share": active / valid.clamp(min=1),
-        "violated_share": wrong / valid.clamp(min=1),
-        "passed_over_share": violated.sum() / wrong.clamp(min=1),
+        "violated_share": violations / valid.clamp(min=1),
+        "passed_over_share": violated.sum() / violations.clamp(min=1),
         "positive_distance": (distances * same).sum() / same.sum().clamp(min=1),
-        "negative_distance": (distances * other).sum() / other.sum().clamp(min=1),
+        "negative_distance": (distances * different).sum() / different.sum().clamp(min=1),
         "spread": (1 - embeddings.mean(dim=0).square().sum()).clamp(min=0).sqrt(),
     }
 
 
 def classification_metrics(classes: Sequence[str]) -> MetricCollection:
-    """Return the multiclass metrics: over all faces, as mean over the classes, and per class, under its name."""
+    """Return the metrics over all faces, as mean over the classes, and per class (with its name)."""
     options: dict[str, Any] = {"task": "multiclass", "num_classes": len(classes)}
     per_class = {
         name: ClasswiseWrapper(metric(average="none", **options), labels=list(classes), prefix=f"{name}_")

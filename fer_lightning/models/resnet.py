@@ -1,7 +1,7 @@
-"""Networks for 48 pixels: a 3 x 3 stem of stride 1, few stages, the mean over the last map.
+"""Embedders for faces of 48 pixels: a 3 x 3 stem of stride 1, few stages, the mean over the last map.
 
-They keep the resolution that ImageNet's networks throw away in their first two layers, where a face of 48 pixels has
-its eyebrows and lips.
+Networks for ImageNet reduce the resolution in their first two layers. A face of 48 pixels needs it for eyebrows and
+lips.
 """
 
 from collections.abc import Sequence
@@ -13,10 +13,10 @@ from fer_lightning.models.embedders import convolution
 
 
 class ResidualBlock(nn.Module):
-    """Two 3 x 3 convolutions around an identity shortcut (arXiv:1512.03385, figure 2).
+    """Residual block: two 3 x 3 convolutions and an identity shortcut (arXiv:1512.03385, figure 2).
 
     Args:
-        channels: Channels of the map that comes in and of the one that goes out.
+        channels: Channels of the input and output maps.
     """
 
     def __init__(self, channels: int) -> None:
@@ -29,12 +29,12 @@ class ResidualBlock(nn.Module):
         self.activation = nn.ReLU(inplace=True)
 
     def forward(self, maps: Tensor) -> Tensor:
-        """Return (B, channels, H, W) for maps of that shape."""
+        """Return maps (B, channels, H, W) for maps of the same shape."""
         return self.activation(maps + self.block(maps))
 
 
 class ResNet48(nn.Module):
-    """A residual network: stem, stages that halve the map, mean over the map, embedding layer, L2 normalisation.
+    """Residual network: stem, stages that halve the map, mean over the map, embedding layer, L2 normalisation.
 
     Args:
         embedding_size: D, length of the vector.
@@ -63,7 +63,7 @@ class ResNet48(nn.Module):
 
 
 class VGG48(nn.Module):
-    """Stages of 3 x 3 convolutions with a max pool after each (arXiv:1409.1556), mean over the map, L2 normalisation.
+    """VGG network: stages of 3 x 3 convolutions and a max pool (arXiv:1409.1556), mean over the map, L2 normalisation.
 
     Args:
         embedding_size: D, length of the vector.
@@ -90,7 +90,7 @@ class VGG48(nn.Module):
 
 
 def _head(channels: int, embedding_size: int, dropout: float) -> nn.Sequential:
-    """Return what makes an embedding of a map (B, C, H, W)."""
+    """Return the layers from a map (B, C, H, W) to an embedding (B, D)."""
     return nn.Sequential(
         nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(dropout), nn.Linear(channels, embedding_size)
     )
