@@ -153,18 +153,6 @@ def test_another_head_trains_and_is_scored_again(head, shown, tmp_path, run_here
         assert not any(mistake["neighbours"] for mistake in mistakes)  # of a head that knows none
 
 
-def test_workers_do_not_change_the_pictures(make_cfg):
-    trainer, batches = instantiate(make_cfg().trainer), []
-    for workers in (0, 2):
-        datamodule = instantiate(make_cfg("augmentation=occlusion", f"data.num_workers={workers}").data)
-        datamodule.trainer = trainer
-        datamodule.setup("fit")
-        batches.append(torch.cat([batch.images for batch in datamodule.train_dataloader()]))
-    assert torch.equal(*batches)
-    trainer.fit_loop.epoch_progress.current.completed = 1  # what Trainer.current_epoch returns
-    assert not torch.equal(batches[0], torch.cat([batch.images for batch in datamodule.train_dataloader()]))
-
-
 def test_bfloat16_and_a_short_epoch(make_cfg, tmp_path):
     cfg = make_cfg("debug=fast", "trainer.precision=bf16-mixed")
     trainer, model, datamodule = (instantiate(node) for node in (cfg.trainer, cfg.model, cfg.data))

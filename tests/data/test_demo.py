@@ -41,14 +41,6 @@ def test_the_faces_of_the_default_run_are_the_ones_its_published_score_was_measu
     assert faces.best_possible == 0.9
 
 
-def test_the_same_faces_are_drawn_at_every_size(faces):
-    """Squares of 2 x 2 pixels at twice the size are the same pixels, but for edges and noise."""
-    large = draw_faces(COUNT, SHARE, SEED, 2 * SIZE)
-    np.testing.assert_array_equal(large.names, faces.names)
-    halved = large.images.reshape(COUNT, SIZE, 2, SIZE, 2).mean((2, 4))
-    assert np.abs(halved - faces.images).mean() < 5  # 60 between two faces
-
-
 def test_wrong_labels_are_counted_exactly(faces, cast):
     np.testing.assert_array_equal(cast.labels, faces.labels)
     wrong = cast.labels != cast.expressions

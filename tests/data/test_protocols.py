@@ -5,14 +5,8 @@ import pytest
 from hydra.utils import instantiate
 
 from fer_lightning.data.augmentation import Chain
-from fer_lightning.data.protocols import folder, honest, kfold, leaky_gallery, leaky_report, multiply, official, paper
-from fer_lightning.data.twins import Twins, find_twins
+from fer_lightning.data.protocols import folder, honest, kfold, leaky_gallery, multiply, official, paper
 from fer_lightning.errors import UserError
-
-
-@pytest.fixture(scope="module")
-def twins(faces) -> Twins:
-    return find_twins(faces.images)
 
 
 def borders(parts):
@@ -40,22 +34,6 @@ def test_honest_leaves_near_twins_out_too(faces, twins):
     parts = honest(faces, replace(twins, groups=near), 0.2, 0)
     assert parts.left_out == 4
     assert 20 not in np.concatenate([parts.train, parts.validation])
-
-
-def test_honest_cut_follows_its_seed(faces, twins):
-    cuts = [honest(faces, twins, 0.2, seed) for seed in (1, 1, 2)]
-    assert np.array_equal(cuts[0].validation, cuts[1].validation)
-    assert not np.array_equal(cuts[0].validation, cuts[2].validation)
-    assert cuts[0].fingerprint == cuts[1].fingerprint != cuts[2].fingerprint
-
-
-def test_one_group_of_twins_more_moves_no_other_face(faces, twins):
-    """The search for twins differs in few pairs between processors; the cut must not be another one for that."""
-    near = twins.groups.copy()
-    near[[40, 60]] = 40
-    cuts = [honest(faces, replace(twins, groups=groups), 0.2, 0) for groups in (twins.groups, near)]
-    moved = np.setxor1d(*(cut.validation for cut in cuts))
-    assert len(np.setdiff1d(moved, [40, 60])) <= 1  # the border of a class may pass over one group
 
 
 def test_folds_cover_every_face_once(faces, twins):
@@ -126,14 +104,6 @@ def test_multiplied_faces_are_the_chains_pictures(faces):
     assert np.array_equal(table.images[140:], faces.images // 2)
     assert table.names[140] == f"{faces.names[0]}#darker"
     assert len(set(table.names)) == 280
-
-
-def test_leaks_switched_on_are_measured(faces, twins):
-    gallery = leaky_gallery(faces, twins, 0.2, 0)
-    assert gallery.leaks() == ("100.0 % of the test faces are themselves in training or gallery",)
-    assert gallery.leaked(gallery.test).all()
-    report = leaky_report(faces, twins, 0.2, 0)
-    assert report.leaks() == ("100.0 % of the test faces are themselves in training",)
 
 
 def test_every_protocol_of_conf_names_its_partition(faces, twins, make_cfg):

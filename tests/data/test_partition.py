@@ -1,0 +1,31 @@
+"""Groups of twins are dealt whole; leaks are measured."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from fer_lightning.data.protocols import honest, leaky_gallery, leaky_report
+
+
+def test_honest_cut_follows_its_seed(faces, twins):
+    cuts = [honest(faces, twins, 0.2, seed) for seed in (1, 1, 2)]
+    assert np.array_equal(cuts[0].validation, cuts[1].validation)
+    assert not np.array_equal(cuts[0].validation, cuts[2].validation)
+    assert cuts[0].fingerprint == cuts[1].fingerprint != cuts[2].fingerprint
+
+
+def test_one_group_of_twins_more_moves_no_other_face(faces, twins):
+    """The search for twins differs in few pairs between processors; the cut must not be another one for that."""
+    near = twins.groups.copy()
+    near[[40, 60]] = 40
+    cuts = [honest(faces, replace(twins, groups=groups), 0.2, 0) for groups in (twins.groups, near)]
+    moved = np.setxor1d(*(cut.validation for cut in cuts))
+    assert len(np.setdiff1d(moved, [40, 60])) <= 1  # the border of a class may pass over one group
+
+
+def test_leaks_switched_on_are_measured(faces, twins):
+    gallery = leaky_gallery(faces, twins, 0.2, 0)
+    assert gallery.leaks() == ("100.0 % of the test faces are themselves in training or gallery",)
+    assert gallery.leaked(gallery.test).all()
+    report = leaky_report(faces, twins, 0.2, 0)
+    assert report.leaks() == ("100.0 % of the test faces are themselves in training",)
