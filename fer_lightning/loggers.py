@@ -8,17 +8,25 @@ from argparse import Namespace
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.core.saving import save_hparams_to_yaml
 from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.utilities import rank_zero_only
+from pydantic import Field
 
 from fer_lightning.files import write_csv
+from fer_lightning.kinds import Count, Location, Part, Says, Text
 from fer_lightning.report.doctor import findings
 from fer_lightning.runs.record import read_run
+
+Tags = Annotated[
+    list[Annotated[str, Field(min_length=1, max_length=64)]],
+    Says("a list of texts of up to 64 letters, W&B's own limit", "[mine]"),
+]
+Upload = Annotated[bool | Literal["all"], Says("true, false or all")]
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +53,7 @@ class ContinuedCSVLogger(Logger):
 
     name = version = ""
 
-    def __init__(self, save_dir: str, buffer_size: int) -> None:
+    def __init__(self, save_dir: Location, buffer_size: Count) -> None:
         super().__init__()
         self.folder = Path(save_dir)
         self.folder.mkdir(parents=True, exist_ok=True)  # here alone: who deletes it later shall hear of it
@@ -129,12 +137,56 @@ class PatientWandbLogger(WandbLogger):
     """Lightning's logger; whatever fails in W&B is one warning, and the training goes on.
 
     W&B draws few curves, and its table of runs shows the validation that chose the checkpoint instead of the last one.
+
+    Args:
+        project: Project in W&B.
+        name: Name of the run: the options that it overrides, or run_name where that is set.
+        id: The option run_id.
+        group: The sweep of the run.
+        job_type: The option job_type.
+        save_dir: Folder of the run.
+        log_model: Whether best.ckpt is uploaded.
+        mode: Whether to upload.
+        settings: W&B's own settings.
+        entity: User or team in W&B.
+        tags: Tags of the run, before those that it gets itself.
+        notes: Notes on the run, above those of the doctor.
+        options: Further arguments of Lightning's logger and of ``wandb.init``.
     """
 
     failed = False
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
+    def __init__(
+        self,
+        project: Text,
+        name: Text,
+        id: Text,
+        group: Text | None,
+        job_type: Text,
+        save_dir: Location,
+        log_model: Upload,
+        mode: Literal["online", "offline", "disabled", "shared"],
+        settings: Part[Any],
+        entity: Text | None = None,
+        tags: Tags | None = None,
+        notes: Text | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(
+            name=name,
+            save_dir=save_dir,
+            id=id,
+            project=project,
+            log_model=log_model,
+            group=group,
+            job_type=job_type,
+            mode=mode,
+            settings=settings,
+            entity=entity,
+            tags=tags,
+            notes=notes,
+            **options,
+        )
         self._wandb_init.pop("anonymous", None)  # Lightning passes it unasked, and W&B warns of it in every run
         self.latest: dict[str, float] = {}  # values that wait for a checkpoint to be chosen by them
 

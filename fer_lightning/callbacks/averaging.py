@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from fer_lightning.errors import UserError
+from fer_lightning.kinds import CountOrZero, PartShare
 
 
 class AveragedWeights(WeightAveraging):
@@ -30,7 +31,7 @@ class AveragedWeights(WeightAveraging):
         start: Steps of training before the average begins.
     """
 
-    def __init__(self, decay: float, start: int) -> None:
+    def __init__(self, decay: PartShare, start: CountOrZero) -> None:
         super().__init__(multi_avg_fn=partial(_average, decay))
         self.start = start
         self.in_use = False  # whether the module holds the average, and the average the latest weights

@@ -2,12 +2,12 @@
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from lightning.pytorch.callbacks import Callback
 
+from fer_lightning.kinds import Setting, Texts
 from fer_lightning.words import duration
 
 log = logging.getLogger(__name__)
@@ -24,7 +24,7 @@ class EpochLines(Callback):
         settings: What the first line names: word -> value.
     """
 
-    def __init__(self, metrics: Sequence[str], settings: Mapping[str, Any]) -> None:
+    def __init__(self, metrics: Texts, settings: dict[str, Setting]) -> None:
         self.metrics = metrics
         self.settings = dict(settings)
         self.start = 0.0  # of this training, or of what is done of it now

@@ -12,6 +12,7 @@ from torch.nn.utils import get_total_norm
 
 from fer_lightning.errors import NotFiniteError, UserError
 from fer_lightning.files import write_json
+from fer_lightning.kinds import Location
 from fer_lightning.models.metrics import triplet_telemetry
 
 log = logging.getLogger(__name__)
@@ -32,7 +33,7 @@ class Health(Callback):
         output_dir: The run's folder.
     """
 
-    def __init__(self, output_dir: str) -> None:
+    def __init__(self, output_dir: Location) -> None:
         self.path = Path(output_dir) / "not_finite.json"
         self.rows = torch.empty(0)
         self.gradient_norm: float | None = None

@@ -13,6 +13,7 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.trainer.states import TrainerFn
 
 from fer_lightning.callbacks.continuation import announce
+from fer_lightning.kinds import Location
 from fer_lightning.loggers import PatientWandbLogger
 from fer_lightning.signals import Interrupted, Listener
 
@@ -33,7 +34,7 @@ class Interruption(Callback):
         output_dir: The run's folder.
     """
 
-    def __init__(self, output_dir: str) -> None:
+    def __init__(self, output_dir: Location) -> None:
         self.folder = Path(output_dir)
         self.listener = Listener()
         self.submitit = signal.getsignal(signal.SIGUSR2)  # puts a job of submitit's back into the queue and exits

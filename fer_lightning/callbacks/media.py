@@ -15,6 +15,7 @@ from fer_lightning.data.datamodule import FacesDataModule
 from fer_lightning.data.progress import track
 from fer_lightning.data.protocols import Partition
 from fer_lightning.files import write_json
+from fer_lightning.kinds import CountOrZero, Location, Part, Seed
 from fer_lightning.loggers import PatientWandbLogger
 from fer_lightning.report.figures import plots
 from fer_lightning.report.html import png
@@ -45,7 +46,13 @@ class Media(Callback):
     """
 
     def __init__(
-        self, output_dir: str, maps: Mapping[str, Any], map_faces: int, mistakes: int, neighbours: int, seed: int
+        self,
+        output_dir: Location,
+        maps: dict[str, Part[Any]],
+        map_faces: CountOrZero,
+        mistakes: CountOrZero,
+        neighbours: CountOrZero,
+        seed: Seed,
     ) -> None:
         self.folder = Path(output_dir)
         self.maps = dict(maps)

@@ -2,7 +2,6 @@
 
 import platform
 import time
-from collections.abc import Mapping
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -16,6 +15,7 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from fer_lightning import __version__
 from fer_lightning.data.published import ceiling
 from fer_lightning.files import write_csv, write_json
+from fer_lightning.kinds import Location, Metric, Setting
 from fer_lightning.loggers import PatientWandbLogger
 from fer_lightning.models.module import ExpressionModule
 from fer_lightning.report.statistics import certainty_figures, intervals, one_vs_rest
@@ -36,7 +36,9 @@ class Predictions(Callback):
         checkpoint: Path of the checkpoint that is scored again, or None in a training.
     """
 
-    def __init__(self, output_dir: str, objective: str, settings: Mapping, checkpoint: str | None) -> None:
+    def __init__(
+        self, output_dir: Location, objective: Metric, settings: dict[str, Setting], checkpoint: Location | None
+    ) -> None:
         self.folder = Path(output_dir)
         self.objective = objective
         self.settings = dict(settings)

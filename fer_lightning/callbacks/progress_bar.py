@@ -9,7 +9,11 @@ from rich.text import Text
 
 
 def progress_bar(shown: bool) -> Callback:
-    """Return the bar, or a callback that does nothing: Lightning refuses a bar beside ``enable_progress_bar=False``."""
+    """Return the bar, or a callback that does nothing: Lightning refuses a bar beside ``enable_progress_bar=False``.
+
+    Args:
+        shown: Whether there is a bar.
+    """
     return Bar() if shown else Callback()
 
 

@@ -1,13 +1,13 @@
 """What made a checkpoint, written into it."""
 
 import logging
-from collections.abc import Sequence
 from typing import Any
 
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.trainer.states import TrainerFn
 
 from fer_lightning import __version__
+from fer_lightning.kinds import Texts
 from fer_lightning.runs.checkpoints import KEY
 from fer_lightning.runs.record import code_fingerprint
 
@@ -21,7 +21,7 @@ class Provenance(Callback):
         overrides: The command line's overrides; composing them again gives the run's configuration.
     """
 
-    def __init__(self, overrides: Sequence[str]) -> None:
+    def __init__(self, overrides: Texts) -> None:
         self.overrides = [str(override) for override in overrides]
 
     def on_save_checkpoint(self, trainer: Any, pl_module: Any, checkpoint: dict[str, Any]) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 from lightning.pytorch.callbacks import Callback
 
+from fer_lightning.kinds import CountOrZero, Metric, Part, Text
 from hydra_plugins.fer_lightning_search import JOB, PRUNED
 
 log = logging.getLogger(__name__)
@@ -25,7 +26,7 @@ class Pruning(Callback):
         pruner: Pruner of Optuna's; its steps are epochs, counted from 0.
     """
 
-    def __init__(self, study_name: str, storage: str, job: int, objective: str, pruner: Any) -> None:
+    def __init__(self, study_name: Text, storage: Text, job: CountOrZero, objective: Metric, pruner: Part[Any]) -> None:
         self.study_name, self.storage, self.job = study_name, storage, job
         self.objective, self.pruner = objective, pruner
         self.trial: Any = None

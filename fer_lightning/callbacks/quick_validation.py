@@ -11,6 +11,7 @@ from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
 from fer_lightning.callbacks.averaging import AveragedWeights
+from fer_lightning.kinds import Count, Part, Seed
 from fer_lightning.models.classifiers import Classifier
 from fer_lightning.models.module import ExpressionModule
 
@@ -34,7 +35,9 @@ class QuickValidation(Callback):
         seed: Decides the order of the faces.
     """
 
-    def __init__(self, every_n_steps: int, sample_size: int, bank_size: int, classifier: Classifier, seed: int) -> None:
+    def __init__(
+        self, every_n_steps: Count, sample_size: Count, bank_size: Count, classifier: Part[Classifier], seed: Seed
+    ) -> None:
         self.every_n_steps = every_n_steps
         self.sample_size = sample_size
         self.bank_size = bank_size

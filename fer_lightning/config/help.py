@@ -1,4 +1,4 @@
-"""What --help says: lines to copy, then the choices of each group, out of conf/ and the schema; nothing is composed."""
+"""Write what --help shows: lines to copy, then the choices of each group. Nothing is composed."""
 
 import re
 import textwrap
@@ -8,10 +8,10 @@ from typing import cast
 from omegaconf import DictConfig, OmegaConf
 
 from fer_lightning.config import CONF
-from fer_lightning.config.nodes import Kind, kind
+from fer_lightning.config.commands import meanings
+from fer_lightning.config.nodes import NODES, Role, role
 from fer_lightning.config.suggestions import keys
 from fer_lightning.config.verbs import program, swept, verbs
-from fer_lightning.launch.schema.export import meanings
 
 WIDTH = 80  # letters, of the narrowest terminal that is common
 INDENT = 20  # letters before a meaning, at least
@@ -30,13 +30,6 @@ EXAMPLES = {  # what people copy -> what it does; the names of commands are put 
 }
 PLACES = "RUN is a folder of logs/train/runs, SWEEP of logs/train/multiruns, BEST is\nRUN/checkpoints/best.ckpt."
 OVERRIDE = re.compile(r"^  - override /(\w+): (\w+)", re.MULTILINE)  # in a file of conf/, of another group's choice
-# Groups that set values of several nodes, and so have no node in the schema.
-GROUPS = {
-    "experiment": "options that go together: a recipe, or one of the paper's experiments",
-    "hparams_search": "a search for hyperparameters, with -m",
-    "debug": "a short run, to see whether it works",
-    "table6": "the trials of the paper's table 6",
-}
 FREQUENT = ("data.root", "data.image_size", "data.batch_size", "optimizer.lr", "trainer.max_epochs")
 
 
@@ -82,7 +75,7 @@ def _values(own: DictConfig) -> Iterator[str]:
     """Yield the options that a command's file gives a value itself, without names for W&B."""
     for name in keys(own):
         grouped = (CONF / name.partition(".")[0]).is_dir()
-        if not grouped and kind(name) < Kind.NAME and not OmegaConf.is_dict(OmegaConf.select(own, name)):
+        if not grouped and role(name) < Role.NAME and not OmegaConf.is_dict(OmegaConf.select(own, name)):
             yield name
 
 
@@ -91,7 +84,7 @@ def _group(group: str, choice: str | None, meaning: Mapping[str, str]) -> Iterat
     files = sorted(path.stem for path in (CONF / group).glob("*.yaml"))
     if len(files) < 2 or group == "hydra":
         return
-    yield _entry(group, meaning.get(group) or GROUPS[group])
+    yield _entry(group, NODES[group].meaning)
     named = " ".join(f"{name}*" if name == choice else name for name in files)
     indent = " " * (INDENT + 2)
     yield textwrap.fill(named, WIDTH, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False)

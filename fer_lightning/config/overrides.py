@@ -11,7 +11,7 @@ from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
 from fer_lightning.config import CONF
-from fer_lightning.config.nodes import NODES, Kind, kind
+from fer_lightning.config.nodes import NODES, Role, role
 from fer_lightning.errors import UserError
 
 
@@ -33,7 +33,7 @@ def allowed(overrides: object, source: str) -> list[str]:
         try:
             override = parser.parse_override(text)
             reason = _refusal(override)
-            if reason is None and kind(override.key_or_group) <= Kind.RESULT:
+            if reason is None and role(override.key_or_group) <= Role.RESULT:
                 kept.append(text)
         except (HydraException, RecursionError) as error:
             raise UserError(f"{source} carries the override {text!r:.200}, which cannot be read: not loaded") from error
@@ -48,7 +48,7 @@ def _refusal(override: Override) -> str | None:
     node = re.split("[./]", key)[0]
     if node not in NODES:
         return "which is no option"
-    if NODES[node] > Kind.RESULT:
+    if NODES[node].role > Role.RESULT:
         return None
     if override.is_delete() or override.is_sweep_override() or override.package is not None:
         return "which does more than set a value"

@@ -20,7 +20,7 @@ from uuid import uuid4
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from fer_lightning.config import CONF
-from fer_lightning.config.nodes import Kind, kind
+from fer_lightning.config.nodes import Role, role
 from fer_lightning.data.tree import find_classes
 from fer_lightning.data.votes import VOTED
 from fer_lightning.errors import UserError
@@ -49,7 +49,7 @@ def run_name(overrides: Sequence[str], *, _root_: DictConfig) -> str:
     lost = False
     for override in overrides:
         option, _, value = override.lstrip("+~").partition("=")
-        if option not in NAMED and kind(option) <= Kind.MACHINE:
+        if option not in NAMED and role(option) <= Role.MACHINE:
             parts.append(f"{option}-{value}")
             lost |= re.fullmatch(r"[\w./-]+", parts[-1]) is None
     name = "-".join(re.sub(r"[^A-Za-z0-9._]+", "-", part).strip("-") for part in parts)
@@ -68,7 +68,7 @@ def shown_name(run_name: str, overrides: Sequence[str]) -> str:
         option, _, value = override.lstrip("+~").partition("=")
         if option == "run_name":
             return run_name
-        if option == "data.root" or kind(option) > Kind.RUN:
+        if option == "data.root" or role(option) > Role.RUN:
             continue
         if (CONF / option).is_dir():
             choices.append(value)

@@ -117,7 +117,7 @@ def known_keys(config_name: str) -> list[str]:
 
 
 def _meanings(config_name: str) -> dict[str, str]:
-    from fer_lightning.launch.schema.export import meanings  # here, for only a mistake needs pydantic
+    from fer_lightning.config.commands import meanings  # here, for only a mistake needs pydantic
 
     return meanings(config_name)
 

@@ -2,13 +2,19 @@
 
 import math
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 import albumentations
 import cv2
 import numpy as np
+from pydantic import Field
+
+from fer_lightning.kinds import Part, Says, Seed, Share
+
+Copies = Annotated[int, Field(ge=1, le=100), Says("a whole number from 1 to 100", "2")]
+Grey = Annotated[int, Field(ge=0, le=255), Says("a grey from 0 to 255", "0")]
 
 Transform: TypeAlias = albumentations.BasicTransform | albumentations.BaseCompose
 
@@ -24,7 +30,7 @@ class Chain:
         ValueError: If a transform has an unknown argument.
     """
 
-    def __init__(self, transforms: Sequence[Transform], seed: int) -> None:
+    def __init__(self, transforms: list[Part[Transform]], seed: Seed) -> None:
         for transform in transforms:
             _check_arguments(transform)
         self.transforms = albumentations.Compose(list(transforms))
@@ -86,11 +92,11 @@ class Augmentation:
 
     def __init__(
         self,
-        transforms: Sequence[Transform],
-        copies: int,
+        transforms: list[Part[Transform]],
+        copies: Copies,
         keep_original: bool,
         online: bool,
-        seed: int,
+        seed: Seed,
     ) -> None:
         self.chain = Chain(transforms, seed)
         self.copies = copies
@@ -111,7 +117,7 @@ class Cover(albumentations.ImageOnlyTransform):
         p: Share of the pictures that are covered.
     """
 
-    def __init__(self, left: float, right: float, top: float, bottom: float, fill: int, p: float) -> None:
+    def __init__(self, left: Share, right: Share, top: Share, bottom: Share, fill: Grey, p: Share) -> None:
         super().__init__(p=p)
         if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1 and 0 <= fill <= 255):
             raise ValueError("left < right and top < bottom must be shares of the side, and fill a grey, 0 to 255")

@@ -2,14 +2,15 @@
 
 import logging
 import signal
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from functools import cached_property
-from typing import Any
+from typing import Annotated, Any, TypedDict
 
 import cv2
 import lightning
 import numpy as np
 import torch
+from pydantic import Field
 from torch.utils.data import DataLoader
 
 from fer_lightning.data.audit import Audit, audit
@@ -20,6 +21,26 @@ from fer_lightning.data.pictures import Batch, Pictures, TrainingPictures
 from fer_lightning.data.readers import read_faces, summarize
 from fer_lightning.data.samplers import OrderedSampler, TrainingSampler
 from fer_lightning.data.twins import Twins
+from fer_lightning.kinds import BatchSize, Count, Location, Names, Part, Pixels, Says, Seed, Share, Source
+
+FaceCount = Annotated[int, Field(ge=100), Says("a whole number, 100 or more", "2800")]
+Workers = Annotated[int, Field(ge=0, le=256), Says("a whole number, 0 or more and at most 256", "2")]
+Seconds = Annotated[float, Field(ge=0), Says("a number of seconds, 0 or more", "300")]
+
+
+class Drawn(TypedDict):
+    """Settings of the synthetic faces.
+
+    Attributes:
+        count: Number of synthetic faces.
+        wrong_label_share: Share of them with a wrong label, on purpose.
+        seed: Decides which faces are drawn.
+    """
+
+    count: FaceCount
+    wrong_label_share: Share
+    seed: Seed
+
 
 log = logging.getLogger(__name__)
 
@@ -32,15 +53,15 @@ class FacesDataModule(lightning.LightningDataModule):
     Faces, audit, partition and training pictures are made at their first use.
 
     Args:
-        root: Folder, zip or csv of faces, "kaggle" to download, or None for the synthetic faces.
+        root: Folder, .zip or .csv of faces; kaggle downloads; null draws faces.
         cache_dir: Folder for faces that were read once.
         classes: Names of the classes, in the order of the labels.
         votes: FER+'s file of votes, which label the rows of ``fer2013.csv``; None for the source's own labels.
         image_size: Height and width of the faces, pixels; faces of another size are resized to it.
-        drawn: Arguments of ``fer_lightning.data.demo.draw_faces``, without the size.
+        drawn: Settings of the faces that are drawn where root is null.
         protocol: Function from a table of faces and its twins to a ``Partition``.
         augmentation: Changes training faces, and no others.
-        batch_size: Training pictures in a batch, of all processes together.
+        batch_size: Training pictures in a batch, of all devices together.
         sampler: Partial of ``ClassSampler`` or ``NaturalSampler``; the labels and this process's part are missing.
         eval_batch_size: Faces in a batch of gallery, validation and test, of all processes together.
         num_workers: Processes that prepare training batches; 0 prepares them in the training process.
@@ -51,19 +72,19 @@ class FacesDataModule(lightning.LightningDataModule):
 
     def __init__(
         self,
-        root: str | None,
-        cache_dir: str,
-        classes: Sequence[str],
-        votes: str | None,
-        image_size: int,
-        drawn: Mapping[str, Any],
-        protocol: Callable[[Faces, Twins], Partition],
-        augmentation: Augmentation,
-        batch_size: int,
-        sampler: Callable[..., TrainingSampler],
-        eval_batch_size: int,
-        num_workers: int,
-        worker_timeout: float,
+        root: Source | None,
+        cache_dir: Location,
+        classes: Names,
+        votes: Location | None,
+        image_size: Pixels,
+        drawn: Drawn,
+        protocol: Part[Callable[[Faces, Twins], Partition]],
+        augmentation: Part[Augmentation],
+        batch_size: BatchSize,
+        sampler: Part[Callable[..., TrainingSampler]],
+        eval_batch_size: Count,
+        num_workers: Workers,
+        worker_timeout: Seconds,
     ) -> None:
         super().__init__()
         self.root = root

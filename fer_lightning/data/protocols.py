@@ -6,8 +6,10 @@ measures its own leaks, so a protocol of your own is labelled in the same way.
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field
 
 from fer_lightning.data.augmentation import Chain
 from fer_lightning.data.faces import Faces
@@ -15,9 +17,12 @@ from fer_lightning.data.partition import Partition, deal
 from fer_lightning.data.progress import track
 from fer_lightning.data.twins import Twins
 from fer_lightning.errors import UserError
+from fer_lightning.kinds import CountOrZero, InnerShare, Part, Says, Seed
+
+Folds = Annotated[int, Field(ge=2), Says("a whole number, 2 or more", "5")]
 
 
-def honest(faces: Faces, twins: Twins, validation_share: float, seed: int) -> Partition:
+def honest(faces: Faces, twins: Twins, validation_share: InnerShare, seed: Seed) -> Partition:
     """Test on the held-out folder, validate on a part of the training folder, and keep twins on one side.
 
     A training face with an identical or near twin in the held-out folder is removed. The validation part is stratified
@@ -38,7 +43,9 @@ def honest(faces: Faces, twins: Twins, validation_share: float, seed: int) -> Pa
     return _clean("honest", faces, twins, train, test, validation_share, seed, proves)
 
 
-def kfold(faces: Faces, twins: Twins, folds: int, fold: int, validation_share: float, seed: int) -> Partition:
+def kfold(
+    faces: Faces, twins: Twins, folds: Folds, fold: CountOrZero, validation_share: InnerShare, seed: Seed
+) -> Partition:
     """Test on one of several folds of all faces, from whatever folder; twins are in the same fold.
 
     Args:
@@ -91,7 +98,9 @@ def official(faces: Faces, twins: Twins) -> Partition:
     return _partition("official", faces, twins, train, validation, test, proves)
 
 
-def paper(faces: Faces, twins: Twins, pictures: Mapping[str, Chain], test_share: float, seed: int) -> Partition:
+def paper(
+    faces: Faces, twins: Twins, pictures: dict[str, Part[Chain]], test_share: InnerShare, seed: Seed
+) -> Partition:
     """Make the pictures of the paper's table 2, then split them: siblings of a test picture are trained on.
 
     This is one reading of the paper, which does not say whether it splits before or after the augmentation.
@@ -111,16 +120,30 @@ def paper(faces: Faces, twins: Twins, pictures: Mapping[str, Chain], test_share:
     return Partition("paper", multiplied, origins, twins, train, train, test, test, proves)
 
 
-def leaky_gallery(faces: Faces, twins: Twins, validation_share: float, seed: int) -> Partition:
-    """Add the test faces to the gallery of the honest protocol: a fault, made to test the measure of leaks."""
+def leaky_gallery(faces: Faces, twins: Twins, validation_share: InnerShare, seed: Seed) -> Partition:
+    """Add the test faces to the gallery of the honest protocol: a fault, made to test the measure of leaks.
+
+    Args:
+        faces: The table.
+        twins: The table's twins.
+        validation_share: Share of the remaining training faces that validates, in (0, 1).
+        seed: Decides the cut.
+    """
     partition = honest(faces, twins, validation_share, seed)
     proves = "nothing: the classifier looks the answers up"
     gallery = np.union1d(partition.train, partition.test)
     return replace(partition, protocol="leaky_gallery", gallery=gallery, proves=proves)
 
 
-def leaky_report(faces: Faces, twins: Twins, validation_share: float, seed: int) -> Partition:
-    """Test on the training faces of the honest protocol: a fault, made to test the measure of leaks."""
+def leaky_report(faces: Faces, twins: Twins, validation_share: InnerShare, seed: Seed) -> Partition:
+    """Test on the training faces of the honest protocol: a fault, made to test the measure of leaks.
+
+    Args:
+        faces: The table.
+        twins: The table's twins.
+        validation_share: Share of the remaining training faces that validates, in (0, 1).
+        seed: Decides the cut.
+    """
     partition = honest(faces, twins, validation_share, seed)
     proves = "nothing: the network is asked what it was told"
     return replace(partition, protocol="leaky_report", test=partition.train, proves=proves)

@@ -6,11 +6,16 @@ Several processes draw the same batches. Each takes its share: every ``world_siz
 from abc import abstractmethod
 from collections.abc import Iterator
 from itertools import islice, pairwise
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field
 from torch.utils.data import Sampler
 
 from fer_lightning.errors import UserError
+from fer_lightning.kinds import BatchSize, Says, Seed
+
+DrawnClasses = Annotated[int, Field(ge=2), Says("a whole number from 2 to that of the classes", "4")]
 
 
 class TrainingSampler(Sampler[list[int]]):
@@ -88,9 +93,9 @@ class ClassSampler(TrainingSampler):
     def __init__(
         self,
         labels: np.ndarray,
-        batch_size: int,
-        classes_per_batch: int,
-        seed: int,
+        batch_size: BatchSize,
+        classes_per_batch: DrawnClasses,
+        seed: Seed,
         start: int = 0,
         world_size: int = 1,
         rank: int = 0,
@@ -137,7 +142,7 @@ class NaturalSampler(TrainingSampler):
     """
 
     def __init__(
-        self, labels: np.ndarray, batch_size: int, seed: int, start: int = 0, world_size: int = 1, rank: int = 0
+        self, labels: np.ndarray, batch_size: BatchSize, seed: Seed, start: int = 0, world_size: int = 1, rank: int = 0
     ) -> None:
         super().__init__(len(labels), batch_size, seed, start, world_size, rank)
         self.size = len(labels)

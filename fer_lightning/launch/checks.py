@@ -52,7 +52,7 @@ def check(cfg: DictConfig, config_name: str, carrier: str | None = None) -> None
     """
     if rank():
         return
-    from fer_lightning.launch.schema.refusals import check_values  # here, so that --help needs no pydantic
+    from fer_lightning.config.values import check_values  # here, so that --help needs no pydantic
 
     check_packages()
     check_values(cfg, config_name, carrier)

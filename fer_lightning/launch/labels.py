@@ -38,7 +38,7 @@ def labels(run: Path, output: Path | None, root: str | None) -> None:
     if not checkpoint.is_file():
         raise UserError(f"{run} holds no checkpoints/best.ckpt: give the folder of a run that has trained")
 
-    from fer_lightning.launch.schema.refusals import check_values
+    from fer_lightning.config.values import check_values
     from fer_lightning.models.network import check_weights  # here, so that a refusal does not wait for torch
     from fer_lightning.runs.checkpoints import KEY, load, read_overrides
     from fer_lightning.use.doubts import summary, write_labels

@@ -9,7 +9,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from fer_lightning.config.nodes import Kind, differences, kind
+from fer_lightning.config.nodes import Role, differences, role
 from fer_lightning.errors import FILE, FOLDER, UserError, stands_at
 from fer_lightning.launch.claims import LOCK
 from fer_lightning.runs.command import OPTIONS, is_sweep, key, quoted, read_options
@@ -151,7 +151,7 @@ def resumed(cfg: DictConfig) -> str | None:
     checkpoint = load_resumable(str(path))
     before = hydra.compose("train", repeatable(checkpoint[KEY]["overrides"], path))
     changed = differences(before, cfg)
-    if held := [line for name, line in changed.items() if kind(name) == Kind.STATE]:
+    if held := [line for name, line in changed.items() if role(name) == Role.STATE]:
         raise UserError(
             f"{path} holds the state of another optimizer or scheduler ({'; '.join(held[:3])}): resume with the same "
             "settings, or take its weights alone with init_from="

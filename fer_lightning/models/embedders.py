@@ -1,12 +1,25 @@
 """Embedders: the paper's network and the networks of timm."""
 
 from collections.abc import Sequence
+from typing import Annotated
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from fer_lightning.errors import UserError
+from fer_lightning.kinds import AnyText, Count, Dimension, PartShare, Positive, Says, Text, Width
+
+SixteenPixels = Annotated[
+    int, Field(ge=16, le=384, multiple_of=16), Says("a multiple of 16 pixels from 16 to 384", "48")
+]
+SixWidths = Annotated[list[Width], Field(min_length=6, max_length=6)]
+Stages = Annotated[
+    list[Annotated[list[SixWidths], Field(min_length=1, max_length=16)]],
+    Field(min_length=1),
+    Says("a list of stages, each a list of modules of six widths from 1 to 4096", "[[[32,32,48,8,16,16]]]"),
+]
 
 
 def convolution(
@@ -67,13 +80,13 @@ class FaceNet(nn.Module):
 
     def __init__(
         self,
-        embedding_size: int,
-        image_size: int,
-        stem_channels: int,
-        stages: Sequence[Sequence[Sequence[int]]],
-        hidden_size: int,
-        dropout: float,
-        initial_scale: float,
+        embedding_size: Dimension,
+        image_size: SixteenPixels,
+        stem_channels: Width,
+        stages: Stages,
+        hidden_size: Width,
+        dropout: PartShare,
+        initial_scale: Positive,
     ) -> None:
         super().__init__()
         if image_size < 16 or image_size % 16:
@@ -142,12 +155,12 @@ class TimmEmbedder(nn.Module):
 
     def __init__(
         self,
-        model_name: str,
-        embedding_size: int,
-        image_size: int,
+        model_name: Text,
+        embedding_size: Dimension,
+        image_size: Count,
         pretrained: bool,
-        checkpoint_path: str,
-        dropout: float,
+        checkpoint_path: AnyText,
+        dropout: PartShare,
     ) -> None:
         super().__init__()
         import timm  # slow to import

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
@@ -10,8 +10,11 @@ from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
 from fer_lightning.errors import UserError
+from fer_lightning.kinds import ClassCount, Count, Dimension, Positive, Says
 from fer_lightning.models.classifiers import QUERIES, Classifier, Decision, Neighbours, join
 from fer_lightning.models.neighbours import nearest
+
+Candidates = Annotated[list[Count], Says("a list of whole numbers, 1 or more", "[5,15]")]
 
 log = logging.getLogger(__name__)
 
@@ -47,12 +50,12 @@ class KNNClassifier(Classifier):
 
     def __init__(
         self,
-        k: int | None,
-        candidates: Sequence[int],
-        weights: Literal["uniform", "similarity"],
-        temperature: float,
-        num_classes: int,
-        embedding_size: int,
+        k: Count | None,
+        candidates: Candidates,
+        weights: Literal["similarity", "uniform"],
+        temperature: Positive,
+        num_classes: ClassCount,
+        embedding_size: Dimension,
     ) -> None:
         super().__init__(num_classes, embedding_size)
         if weights not in ("uniform", "similarity"):

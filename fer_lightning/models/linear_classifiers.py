@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn.functional import linear, normalize
 
 from fer_lightning.errors import UserError
+from fer_lightning.kinds import ClassCount, Count, Dimension, Positive
 from fer_lightning.models.classifiers import Classifier, Decision
 
 LOWEST = torch.finfo(torch.float32).min  # score of a class without a face: finite, as saved numbers have to be
@@ -70,7 +71,7 @@ class PrototypeClassifier(ScoringClassifier):
         embedding_size: D, length of the unit vectors.
     """
 
-    def __init__(self, temperature: float, num_classes: int, embedding_size: int) -> None:
+    def __init__(self, temperature: Positive, num_classes: ClassCount, embedding_size: Dimension) -> None:
         super().__init__(num_classes, embedding_size)
         if temperature <= 0:
             raise UserError(f"classifier.temperature={temperature} must be positive")
@@ -92,7 +93,9 @@ class LinearClassifier(ScoringClassifier):
         embedding_size: D, length of the unit vectors.
     """
 
-    def __init__(self, inverse_regularization: float, max_iter: int, num_classes: int, embedding_size: int) -> None:
+    def __init__(
+        self, inverse_regularization: Positive, max_iter: Count, num_classes: ClassCount, embedding_size: Dimension
+    ) -> None:
         super().__init__(num_classes, embedding_size)
         if inverse_regularization <= 0 or max_iter < 1:
             raise UserError(

@@ -9,6 +9,8 @@ from pytorch_metric_learning.reducers import MeanReducer
 from pytorch_metric_learning.utils.loss_and_miner_utils import convert_to_weights
 from torch import Tensor, nn
 
+from fer_lightning.kinds import ClassCount, Count, NotNegative, Part, PartShare, Positive
+
 
 class TripletCenterLoss(BaseMetricLossFunction):
     """Triplet loss of a face, the learnt centre of its class and the centre of each other class.
@@ -24,7 +26,9 @@ class TripletCenterLoss(BaseMetricLossFunction):
         distance: Distance of pytorch-metric-learning that grows with dissimilarity.
     """
 
-    def __init__(self, num_classes: int, embedding_size: int, margin: float, distance: nn.Module) -> None:
+    def __init__(
+        self, num_classes: ClassCount, embedding_size: Count, margin: NotNegative, distance: Part[nn.Module]
+    ) -> None:
         super().__init__(distance=distance)
         self.margin = margin
         self.centers = nn.Parameter(nn.init.orthogonal_(torch.empty(num_classes, embedding_size)))
@@ -52,10 +56,22 @@ class SmoothedSoftmaxLoss(NormalizedSoftmaxLoss):
     """Normalised softmax loss of the library, with smoothed labels (arXiv:1512.00567, section 7).
 
     Args:
+        num_classes: C.
+        embedding_size: D.
+        temperature: Divisor of the cosines.
+        distance: Similarity of pytorch-metric-learning.
         label_smoothing: Share of the target that is spread over all classes.
-        options: Arguments of ``NormalizedSoftmaxLoss``.
     """
 
-    def __init__(self, label_smoothing: float, **options: object) -> None:
-        super().__init__(**options)
+    def __init__(
+        self,
+        num_classes: ClassCount,
+        embedding_size: Count,
+        temperature: Positive,
+        distance: Part[nn.Module],
+        label_smoothing: PartShare,
+    ) -> None:
+        super().__init__(
+            num_classes=num_classes, embedding_size=embedding_size, temperature=temperature, distance=distance
+        )
         self.cross_entropy = nn.CrossEntropyLoss(reduction="none", label_smoothing=label_smoothing)

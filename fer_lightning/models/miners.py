@@ -2,7 +2,9 @@
 
 import torch
 from pytorch_metric_learning.miners import BaseMiner
-from torch import Tensor
+from torch import Tensor, nn
+
+from fer_lightning.kinds import Part
 
 
 def no_miner(embeddings: Tensor, labels: Tensor) -> None:
@@ -20,6 +22,9 @@ class FaceNetMiner(BaseMiner):
     Args:
         distance: Distance of pytorch-metric-learning that grows with dissimilarity.
     """
+
+    def __init__(self, distance: Part[nn.Module]) -> None:
+        super().__init__(distance=distance)
 
     def mine(
         self, embeddings: Tensor, labels: Tensor, ref_emb: Tensor, ref_labels: Tensor

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypedDict
 
 import lightning
 import numpy as np
@@ -14,12 +14,25 @@ from torch import Tensor
 from fer_lightning.data.classes import check_same, classes_of
 from fer_lightning.data.pictures import Batch
 from fer_lightning.errors import UserError
+from fer_lightning.kinds import Metric, Names, NotNegative, Part, Share
 from fer_lightning.models.calibration import KEY, Calibration, calibrate, read_calibration, to_distance
 from fer_lightning.models.distributed import gather_batch
 from fer_lightning.models.metrics import classification_metrics, triplet_telemetry
 from fer_lightning.models.network import Config, Network, build, check_weights
 
 PIECE = 128  # faces of an evaluation on the CPU, whose activations stay in its cache
+
+
+class Abstention(TypedDict):
+    """Faces that a trained network answers.
+
+    Attributes:
+        accuracy: Accuracy of the faces that are answered, at least; null: all are answered.
+        near: Share of the validation faces that count as near enough to the training faces.
+    """
+
+    accuracy: Share | None
+    near: Share
 
 
 class Prediction(NamedTuple):
@@ -62,17 +75,17 @@ class ExpressionModule(Network, lightning.LightningModule):
 
     def __init__(
         self,
-        embedder: Config,
-        classifier: Config,
-        classes: Sequence[str],
-        loss: Config | None,
-        miner: Config | None,
-        optimizer: Config | None,
-        scheduler: Config | None,
-        triplet_margin: float,
-        objective: str,
+        embedder: Part[Config],
+        classifier: Part[Config],
+        classes: Names,
+        loss: Part[Config] | None,
+        miner: Part[Config] | None,
+        optimizer: Part[Config] | None,
+        scheduler: Part[Config] | None,
+        triplet_margin: NotNegative,
+        objective: Metric,
         mirrored: bool,
-        abstention: Config | None,
+        abstention: Abstention | None,
     ) -> None:
         super().__init__(embedder, classifier, mirrored)
         self.save_hyperparameters(logger=False)  # train.py gives the loggers the whole configuration

@@ -4,11 +4,10 @@ Networks for ImageNet reduce the resolution in their first two layers. A face of
 lips.
 """
 
-from collections.abc import Sequence
-
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
+from fer_lightning.kinds import Blocks, Dimension, PartShare, Width, Widths
 from fer_lightning.models.embedders import convolution
 
 
@@ -45,7 +44,7 @@ class ResNet48(nn.Module):
     """
 
     def __init__(
-        self, embedding_size: int, stem_channels: int, widths: Sequence[int], blocks: Sequence[int], dropout: float
+        self, embedding_size: Dimension, stem_channels: Width, widths: Widths, blocks: Blocks, dropout: PartShare
     ) -> None:
         super().__init__()
         layers: list[nn.Module] = [convolution(1, stem_channels, 3, padding=1)]
@@ -72,7 +71,7 @@ class VGG48(nn.Module):
         dropout: Share of the mean's channels that are zeroed while training.
     """
 
-    def __init__(self, embedding_size: int, widths: Sequence[int], convolutions: Sequence[int], dropout: float) -> None:
+    def __init__(self, embedding_size: Dimension, widths: Widths, convolutions: Blocks, dropout: PartShare) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         channels = 1

@@ -47,7 +47,7 @@ def load_module(checkpoint: str | Path) -> Any:
     untrained: dict[str, Any] = dict.fromkeys(parts)
     saved, source = load(str(checkpoint), "checkpoint"), f"checkpoint={checkpoint}"
     classes = classes_of(saved[KEY], source)
-    make = partial(ExpressionModule, **untrained, classes=classes, triplet_margin=0.0, objective="")
+    make = partial(ExpressionModule, **untrained, classes=list(classes), triplet_margin=0.0, objective="")
     module: Any = rebuild(saved, source, make)
     module.calibration = read_calibration(saved, source)
     return module

@@ -2,13 +2,17 @@
 
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import cv2
 import numpy as np
 from PIL import Image
+from pydantic import Field
 
 from fer_lightning.errors import UserError, install_command
+from fer_lightning.kinds import Location, Says, Share
+
+Margin = Annotated[float, Field(ge=-0.5, le=3), Says("a number from -0.5 to 3", "0.05")]
 
 LONGEST_SIDE = 640  # pixels that a photograph is searched at; larger ones are made smaller for it
 
@@ -59,7 +63,7 @@ class BoxDetector(Detector):
         min_confidence: What the detector is less sure of, 0 to 1, is no face.
     """
 
-    def __init__(self, margin: float, min_confidence: float) -> None:
+    def __init__(self, margin: Margin, min_confidence: Share) -> None:
         if not -0.5 <= margin <= 3 or not 0 <= min_confidence <= 1:
             raise UserError(
                 f"detector.margin={margin} must lie in -0.5 to 3 and detector.min_confidence={min_confidence} in 0 to 1"
@@ -95,7 +99,7 @@ class YuFace(BoxDetector):
         min_confidence: As of ``BoxDetector``.
     """
 
-    def __init__(self, margin: float, min_confidence: float) -> None:
+    def __init__(self, margin: Margin, min_confidence: Share) -> None:
         super().__init__(margin, min_confidence)
         try:
             import yuface
@@ -118,7 +122,7 @@ class YuNet(BoxDetector):
         min_confidence: As of ``BoxDetector``.
     """
 
-    def __init__(self, model: str, margin: float, min_confidence: float) -> None:
+    def __init__(self, model: Location, margin: Margin, min_confidence: Share) -> None:
         super().__init__(margin, min_confidence)
         if not Path(model).is_file():
             raise UserError(

@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from fer_lightning.errors import UserError
+from fer_lightning.kinds import Count, Seed
 from fer_lightning.models.calibration import Calibration, calibrate
 from fer_lightning.models.network import Network
 from fer_lightning.use.description import Description
@@ -20,7 +21,7 @@ def full(embeddings: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     return embeddings, labels
 
 
-def kmeans(embeddings: Tensor, labels: Tensor, size: int, seed: int) -> tuple[Tensor, Tensor]:
+def kmeans(embeddings: Tensor, labels: Tensor, size: Count, seed: Seed) -> tuple[Tensor, Tensor]:
     """Return the means of clusters. Each class has as many clusters as its share of the gallery, at least one.
 
     Args:

@@ -2,16 +2,36 @@
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any, TypedDict
 
 import numpy as np
+from pydantic import Field
 
 from fer_lightning.data.augmentation import Chain, Transform
 from fer_lightning.data.progress import track
 from fer_lightning.errors import UserError
+from fer_lightning.kinds import OpenPart, Says, Seed
 from fer_lightning.report.statistics import intervals
 from fer_lightning.report.stress import PLAIN, Outcome
 from fer_lightning.use.model import Model
+
+Strengths = Annotated[
+    list[dict[str, Any]],
+    Field(min_length=1),
+    Says("a list of settings of its transform, the weakest first", "[{sigma_limit:[1,1]},{sigma_limit:[2,2]}]"),
+]
+
+
+class Change(TypedDict):
+    """One change of a face.
+
+    Attributes:
+        transform: Partial transform of albumentations; the strengths give the rest of its arguments.
+        strengths: Arguments of each strength, the weakest first.
+    """
+
+    transform: OpenPart[Any]
+    strengths: Strengths
 
 
 class Stress:
@@ -26,7 +46,7 @@ class Stress:
         UserError: If a transform refuses its arguments.
     """
 
-    def __init__(self, changes: Mapping[str, Mapping[str, Any]], seed: int) -> None:
+    def __init__(self, changes: dict[str, Change], seed: Seed) -> None:
         self.seed = seed
         self.steps = [
             (name, strength, _settings(arguments), self._chain(name, change["transform"], arguments))

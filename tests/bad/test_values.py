@@ -3,7 +3,6 @@
 import copy
 from collections.abc import Iterator
 from functools import cache
-from typing import get_args
 
 import pytest
 from hydra import compose, initialize_config_dir
@@ -14,12 +13,12 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from fer_lightning.config import CONF
+from fer_lightning.config.agreement import scores
+from fer_lightning.config.commands import class_options, group_targets, meanings, nodes
+from fer_lightning.config.signatures import signature
 from fer_lightning.data import faces
-from fer_lightning.kinds import Node
 from fer_lightning.launch.checks import check
 from fer_lightning.launch.messages import explain
-from fer_lightning.launch.schema.commands import scores
-from fer_lightning.launch.schema.export import meanings
 from tests.conftest import SMALL, options
 
 FAST = options("small", "plain", "debug=fast")
@@ -294,44 +293,42 @@ def test_group_that_is_null_is_named(run_here):
     assert "data=null must be one of faces" in done.text
 
 
-def described(cls: type[Node] = Node) -> dict[str, set[str]]:
-    """Return each class that the schema describes, and the names of its arguments."""
-    found: dict[str, set[str]] = {}
-    for model in cls.__subclasses__():
-        fields = {field.alias or name: field for name, field in model.model_fields.items()}
-        for name in get_args(fields["_target_"].annotation) if "_target_" in fields else ():
-            found.setdefault(name, set()).update(fields)
-        for name, own in described(model).items():
-            found.setdefault(name, set()).update(own)
-    return found
-
-
-CLASSES, OPTIONS = (
-    described(),
-    {name for command in ("eval", "audit", "predict", "export", "stress", "app") for name in meanings(command)},
-)
+OPTIONS = {name for command in ("eval", "audit", "predict", "export", "stress", "app") for name in meanings(command)}
 OPEN = {"pictures", "maps", "settings", "translate_px", "changes"}  # nodes whose names are anybody's
 
 
 def undescribed(node: object, path: tuple[str, ...] = ()) -> Iterator[str]:
-    """Yield what the schema does not describe of a YAML: our classes, their arguments, options."""
+    """Yield what no signature describes of a YAML: our classes, their arguments, options."""
     if isinstance(node, list):
         for item in node:
             yield from undescribed(item, (*path, "*"))
     if not isinstance(node, dict):
         return
-    name = node.get("_target_")
-    if name is not None and name not in CLASSES and name.startswith("fer_lightning."):
+    name = node.get("_target_", "")
+    if name.startswith("fer_lightning.") and signature(name) is None:
         yield f"class {name}"
+        return
+    described = class_options(name).options
     for key, value in node.items():
         where = ".".join((*path, key))
-        if name is None and not OPEN.intersection(path) and "*" not in path:
-            known = where in OPTIONS or key == "defaults"
+        if not name and not OPEN.intersection(path) and "*" not in path:
+            known = where in OPTIONS or key == "defaults" or (path == ("callbacks",) and "_target_" in value)
         else:
-            known = name not in CLASSES or key in {*CLASSES[name], "_partial_"}
+            known = not name.startswith("fer_lightning.") or key in described or key.startswith("_")
         if not known:
             yield where
         yield from undescribed(value, (*path, key))
+
+
+def test_each_option_of_ours_has_a_meaning():
+    targets = {target for node in nodes("eval") for _, target in group_targets(node) if signature(target)}
+    assert len(targets) > 30
+    assert [
+        f"{target} {name}"
+        for target in targets
+        for name, option in signature(target).options.items()
+        if not option.meaning
+    ] == []
 
 
 COMPOSED = {path.relative_to(CONF).as_posix() for path in CONF.rglob("*.yaml")} - {"wandb_sweep.yaml"}

@@ -6,7 +6,7 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
 from fer_lightning.config import CONF
-from fer_lightning.config.nodes import NODES, Kind, differences, kind
+from fer_lightning.config.nodes import NODES, Role, differences, role
 
 CHOICES = {
     "train": ["embedder=timm"],
@@ -35,22 +35,22 @@ def test_every_node_of_the_configuration_stands_in_the_table_and_nothing_else():
 @pytest.mark.parametrize(
     ("key", "expected"),
     [
-        ("optimizer", Kind.STATE),
-        ("optimizer.lr", Kind.STATE),
-        ("data.root", Kind.RESULT),
-        ("data.cache_dir", Kind.PLACE),
-        ("augmentation.transforms.0.limit", Kind.RESULT),
-        ("embedder.pretrained", Kind.RUN),
-        ("trainer.max_epochs", Kind.RUN),
-        ("trainer.logger.0.name", Kind.PLACE),
-        ("data.num_workers", Kind.MACHINE),
-        ("hydra/launcher", Kind.PLACE),
-        ("run_id", Kind.NAME),
-        ("no_such_node", Kind.RESULT),
+        ("optimizer", Role.STATE),
+        ("optimizer.lr", Role.STATE),
+        ("data.root", Role.RESULT),
+        ("data.cache_dir", Role.PLACE),
+        ("augmentation.transforms.0.limit", Role.RESULT),
+        ("embedder.pretrained", Role.RUN),
+        ("trainer.max_epochs", Role.RUN),
+        ("trainer.logger.0.name", Role.PLACE),
+        ("data.num_workers", Role.MACHINE),
+        ("hydra/launcher", Role.PLACE),
+        ("run_id", Role.NAME),
+        ("no_such_node", Role.RESULT),
     ],
 )
 def test_kind_is_that_of_the_nearest_node_around(key, expected):
-    assert kind(key) == expected
+    assert role(key) == expected
 
 
 def test_differences_are_those_of_result_and_run_and_each_is_named_once(make_cfg):

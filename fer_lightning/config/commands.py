@@ -1,0 +1,94 @@
+"""List the options of each command: its file in conf/ names its nodes, their classes describe the rest."""
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import cast
+
+from omegaconf import DictConfig, OmegaConf
+
+from fer_lightning.config import CONF
+from fer_lightning.config.nodes import NODES
+from fer_lightning.config.signatures import Kind, Option, Signature, resolve, signature
+
+MODULE = "fer_lightning.config.nodes"
+TARGET = re.compile(r"^(?:(\w+):[^\n]*\n  )?_target_: ([\w.]+)", re.MULTILINE)  # of a file's node, or of one in it
+
+
+@cache
+def nodes(command: str) -> tuple[str, ...]:
+    """Return the nodes of a command: the groups that its file chooses from, and the keys that it sets.
+
+    Args:
+        command: Name of its file in conf/, such as train.
+    """
+    content = cast(DictConfig, OmegaConf.load(CONF / f"{command}.yaml"))
+    names: list[str] = []
+    for entry in content.pop("defaults"):
+        if isinstance(entry, str):
+            names += () if entry == "_self_" else nodes(entry)
+            continue
+        for group, choice in entry.items():
+            if choice is not None and group != "hydra" and not group.startswith("override "):
+                names.append(group)
+    names += map(str, content)
+    return tuple(name for name in NODES if name in names)
+
+
+def node_kind(name: str) -> Kind:
+    """Return the kind of a node of the table."""
+    kind = NODES[name].kind
+    if kind != "fields":
+        return resolve(kind, MODULE)
+    options = {
+        key.removeprefix(f"{name}."): Option(node.kind, MODULE, node.meaning, required=True)
+        for key, node in NODES.items()
+        if key.startswith(f"{name}.")
+    }
+    return Kind("fields", options)
+
+
+def class_options(target: str) -> Signature:
+    """Return the options of a class, one of ours or of a library."""
+    from fer_lightning.config.library import library_options  # needs pydantic
+
+    return signature(target) or Signature(library_options(target), closed=False)
+
+
+@cache
+def group_targets(group: str) -> tuple[tuple[str, str], ...]:
+    """Return the nodes that the files of a group make, such as ``callbacks.media``, each with its class."""
+    targets: dict[tuple[str, str], None] = {}
+    for path in sorted((CONF / group).glob("*.yaml")):
+        for name, target in TARGET.findall(path.read_text(encoding="utf-8")):
+            if name in ("", group):
+                targets[group, target] = None
+            elif NODES[group].kind.startswith("dict"):
+                targets[f"{group}.{name}", target] = None
+    return tuple(targets)
+
+
+def meanings(command: str) -> dict[str, str]:
+    """Return the options of a command in the order of the table of nodes, and one line on each.
+
+    Returns:
+        ``optimizer`` -> "what changes the weights after each batch", ``optimizer.lr`` -> "learning rate" and so on. An
+        option that only some choices of its group have is there too.
+    """
+    lines: dict[str, str] = {}
+    for name in nodes(command):
+        lines[name] = NODES[name].meaning
+        for prefix, target in group_targets(name):
+            known = class_options(target)
+            lines.setdefault(prefix, known.summary)
+            lines |= _meanings(prefix, known.options)
+        lines |= {key: node.meaning for key, node in NODES.items() if key.startswith(f"{name}.") and node.meaning}
+    return lines
+
+
+def _meanings(prefix: str, options: Mapping[str, Option]) -> Iterator[tuple[str, str]]:
+    for name, option in options.items():
+        yield f"{prefix}.{name}", option.meaning
+        kind = resolve(option.kind, option.module)
+        if kind.form == "fields":
+            yield from _meanings(f"{prefix}.{name}", kind.content)

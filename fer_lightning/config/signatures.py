@@ -1,0 +1,235 @@
+"""Read the options of a class or function from its source: kinds from the signature, meanings from ``Args:``.
+
+Nothing is imported, so a wrong option is refused without waiting for torch.
+"""
+
+import ast
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib import import_module
+from typing import Any, Literal, NamedTuple, get_args, get_origin
+
+from fer_lightning.config import PACKAGE
+
+KINDS = "fer_lightning.kinds"
+ENTRY = re.compile(r"^    (\w+): (.*(?:\n {8}.*)*)", re.MULTILINE)  # of ``Args:`` or ``Attributes:``
+
+
+class Option(NamedTuple):
+    """An argument that a configuration can set.
+
+    Attributes:
+        kind: Source text of its annotation.
+        module: Module that the text stands in.
+        meaning: First sentence on it in the docstring.
+        required: Whether it has no default.
+    """
+
+    kind: str
+    module: str
+    meaning: str
+    required: bool
+
+
+class Signature(NamedTuple):
+    """Arguments that a configuration can set of a class or function.
+
+    Attributes:
+        options: Name -> option.
+        closed: Whether an argument that is not listed is refused.
+        summary: First line of the docstring.
+    """
+
+    options: Mapping[str, Option]
+    closed: bool
+    summary: str = ""
+
+
+class Kind(NamedTuple):
+    """What a value may be.
+
+    Attributes:
+        form: ``value``, ``part`` (a node with a ``_target_``), ``open part`` (one that lacks arguments), ``fields`` (a
+            node with fixed keys), ``list`` or ``dict`` (of values of one kind).
+        content: Text and module of a ``value``, for ``leaf``; the options of ``fields``; else the kind of the items.
+        nullable: Whether null is allowed.
+    """
+
+    form: Literal["value", "part", "open part", "fields", "list", "dict"]
+    content: Any
+    nullable: bool = False
+
+
+@cache
+def signature(target: str) -> Signature | None:
+    """Return the options of a class or function of ours; None for what is not in the package.
+
+    Args:
+        target: Its full name, such as ``fer_lightning.models.knn.KNNClassifier``.
+    """
+    module, _, name = target.rpartition(".")
+    definition = _definitions(module).get(name)
+    if not isinstance(definition, ast.ClassDef | ast.FunctionDef):
+        return None
+    summary = (ast.get_docstring(definition) or "").partition("\n")[0]
+    function = definition if isinstance(definition, ast.FunctionDef) else _constructor(module, definition)
+    if function is None:
+        return Signature({}, True, summary)
+    meanings, arguments = _meanings(definition), function.args
+    required = len(arguments.args) - len(arguments.defaults)  # arguments before the first that has a default
+    options = {
+        argument.arg: Option(
+            ast.unparse(argument.annotation), module, meanings.get(argument.arg, ""), position < required
+        )
+        for position, argument in enumerate(arguments.args)
+        if argument.annotation is not None and _is_kind(module, argument.annotation)
+    }
+    return Signature(options, arguments.kwarg is None, summary)
+
+
+@cache
+def resolve(text: str, module: str) -> Kind:
+    """Return the kind that an annotation describes.
+
+    Args:
+        text: Source text of the annotation.
+        module: Module that it stands in.
+    """
+    return _resolve(ast.parse(text, mode="eval").body, module)
+
+
+@cache
+def _definitions(module: str) -> dict[str, ast.stmt]:
+    """Return the classes, functions and kinds that a module of ours defines; nothing for another module."""
+    path = PACKAGE.parent.joinpath(*module.split(".")).with_suffix(".py")
+    if not (module.startswith("fer_lightning.") and path.is_file()):
+        return {}
+    definitions: dict[str, ast.stmt] = {}
+    for statement in ast.parse(path.read_text(encoding="utf-8")).body:
+        match statement:
+            case ast.ClassDef(name=name) | ast.FunctionDef(name=name):
+                definitions[name] = statement
+            case ast.Assign(targets=[ast.Name(id=name)], value=ast.Subscript(value=ast.Name(id="Annotated"))):
+                definitions[name] = statement
+            case ast.ImportFrom(module=source) if source == KINDS:
+                definitions |= {alias.name: statement for alias in statement.names}
+    return definitions
+
+
+def _constructor(module: str, definition: ast.ClassDef) -> ast.FunctionDef | None:
+    """Return the ``__init__`` of a class, or of its first base in the same module that has one."""
+    for statement in definition.body:
+        if isinstance(statement, ast.FunctionDef) and statement.name == "__init__":
+            return statement
+    bases = [_definitions(module).get(ast.unparse(base)) for base in definition.bases]
+    constructors = [_constructor(module, base) for base in bases if isinstance(base, ast.ClassDef)]
+    return next((constructor for constructor in constructors if constructor), None)
+
+
+def _meanings(definition: ast.ClassDef | ast.FunctionDef) -> dict[str, str]:
+    """Return the first sentence on each argument, as it stands beside an option: no capital, no full stop."""
+    meanings = {}
+    for match in ENTRY.finditer(ast.get_docstring(definition) or ""):
+        sentence = re.split(r"\.(?:\s|$)", " ".join(match[2].split()))[0]
+        capital = sentence[:2].istitle() or (sentence[1:2] == " " and sentence[0] == "A")
+        meanings[match[1]] = sentence[0].lower() + sentence[1:] if capital else sentence
+    return meanings
+
+
+def _is_kind(module: str, annotation: ast.expr) -> bool:
+    """Return whether an annotation consists of kinds: what the program itself passes in has another type."""
+    definitions = _definitions(module)
+    for name in _names(annotation):
+        statement = definitions.get(name)
+        if isinstance(statement, ast.ClassDef):
+            if not _is_typed_dict(statement):
+                return False
+        elif statement is None and name not in ("bool", "list", "dict", "str", "Literal"):
+            return False
+    return ast.unparse(annotation) != "str"
+
+
+def _names(annotation: ast.expr) -> Iterator[str]:
+    """Yield the names in an annotation, but not those of what a part is made to."""
+    match annotation:
+        case ast.Subscript(value=ast.Name(id="Part" | "OpenPart" as name)):
+            yield name
+        case ast.Subscript(value=ast.Name(id="Literal" as name)):
+            yield name
+        case ast.Name(id=name):
+            yield name
+        case _:
+            for child in ast.iter_child_nodes(annotation):
+                if isinstance(child, ast.expr):
+                    yield from _names(child)
+
+
+def _is_typed_dict(definition: ast.ClassDef) -> bool:
+    return [ast.unparse(base) for base in definition.bases] == ["TypedDict"]
+
+
+def _resolve(annotation: ast.expr, module: str) -> Kind:
+    match annotation:
+        case ast.BinOp(left=left, right=ast.Constant(value=None)):
+            return _resolve(left, module)._replace(nullable=True)
+        case ast.Subscript(value=ast.Name(id="Part")) | ast.Name(id="Part"):
+            return Kind("part", None)
+        case ast.Subscript(value=ast.Name(id="OpenPart")):
+            return Kind("open part", None)
+        case ast.Subscript(value=ast.Name(id="dict"), slice=ast.Tuple(elts=[_, items])):
+            return Kind("dict", _resolve(items, module))
+        case ast.Subscript(value=ast.Name(id="list"), slice=items) if "Part" in _names(items):
+            return Kind("list", _resolve(items, module))
+        case ast.Name(id=name) if isinstance(definition := _definitions(module).get(name), ast.ClassDef):
+            return Kind("fields", fields(module, definition))
+    return Kind("value", (ast.unparse(annotation), module))
+
+
+def fields(module: str, definition: ast.ClassDef) -> dict[str, Option]:
+    """Return the options of a node that has fixed keys and makes nothing: those of a TypedDict."""
+    meanings = _meanings(definition)
+    return {
+        line.target.id: Option(ast.unparse(line.annotation), module, meanings.get(line.target.id, ""), required=True)
+        for line in definition.body
+        if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name)
+    }
+
+
+@cache
+def leaf(text: str, module: str) -> tuple[Any, Any]:
+    """Return pydantic's check of a single value, and the words of its refusal."""
+    from pydantic import ConfigDict, TypeAdapter  # takes a third of a second, and --help needs no kinds
+
+    kind = eval(text, _namespace(module))
+    adapter = TypeAdapter(kind, config=ConfigDict(strict=True, allow_inf_nan=False))
+    return adapter, _words(kind)
+
+
+@cache
+def _namespace(module: str) -> dict[str, Any]:
+    """Return the names that an annotation may use: every kind, and those that its module defines."""
+    import typing
+
+    import pydantic
+
+    from fer_lightning import kinds
+
+    namespace = {**vars(typing), **vars(pydantic), **vars(kinds), "bool": kinds.Switch}
+    if module.startswith("fer_lightning.config."):
+        return namespace | vars(import_module(module))
+    for statement in _definitions(module).values():
+        if isinstance(statement, ast.Assign):
+            exec(compile(ast.Module([statement], []), module, "exec"), namespace)
+    return namespace
+
+
+def _words(kind: Any) -> Any:
+    """Return what a kind says of itself, or the list of its choices."""
+    from fer_lightning.kinds import Says, shown
+
+    metadata = getattr(kind, "__metadata__", ())
+    if says := next((item for item in metadata if isinstance(item, Says)), None):
+        return says
+    choices = [shown(choice) for choice in get_args(get_args(kind)[0] if get_origin(kind) is not Literal else kind)]
+    return Says(choices[0] if len(choices) == 1 else f"one of {', '.join(choices)}")
