@@ -1,8 +1,8 @@
-"""What the audit takes at so many of FER_DATA's faces; beyond them, turned and shifted copies are added.
+"""Print the time of the audit for numbers of FER_DATA's faces; above their number, turned and shifted copies are added.
 
     FER_DATA=face-expression-recognition-dataset.zip python benchmarks/audit_sizes.py 8972 35887 63000
 
-Each in seconds of the processor, by n log n, and with the memory that the process had taken at its highest.
+Each line has processor seconds, their share of n log n, and the peak memory of the process.
 """
 
 import resource
@@ -20,7 +20,7 @@ torch.set_num_threads(1)
 with tempfile.TemporaryDirectory() as name:
     faces = instantiate(configure(Path(name)).data).faces
     for count in map(int, sys.argv[1:]):
-        taken = search(faces, count, name)
+        duration = search(faces, count, name)
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        each = by_n_log_n(taken, count)
-        print(f"{count:,} faces: {taken:.1f} s, {each:.0f} us n log n, {memory:,.0f} MiB", flush=True)
+        each = by_n_log_n(duration, count)
+        print(f"{count:,} faces: {duration:.1f} s, {each:.0f} us n log n, {memory:,.0f} MiB", flush=True)

@@ -1,6 +1,6 @@
 """Claim 10: with one busy competitor a core, a training keeps about half of its speed.
 
-One training goes on all the while, by the clock on the wall; the competitors come and go.
+One training goes on all the time, timed by the clock; the competitors come and go.
 """
 
 import os
@@ -57,9 +57,10 @@ def measure(tiny: bool) -> list[Claim]:
             trainer.fit(instantiate(cfg.model), instantiate(cfg.data))
         finally:
             competitors.end()
-    alone, beside = ([cfg.data.batch_size * steps / taken for taken in competitors.seconds[at::2]] for at in (0, 1))
+    rates = [cfg.data.batch_size * steps / seconds for seconds in competitors.seconds]
+    alone, beside = rates[::2], rates[1::2]
     name = "training beside one busy process a core, over training alone"
-    ratios = [one / other for one, other in zip(beside, alone, strict=True)]
+    ratios = [busy / idle for busy, idle in zip(beside, alone, strict=True)]
     return [Claim(10, name, median(beside), median(alone), "pictures/s", ratios, 0.45, "at least")]
 
 

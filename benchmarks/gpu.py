@@ -1,4 +1,4 @@
-"""What a GPU is for: make bench-gpu. Skipped, by name, where there is no CUDA device. Not run yet: no GPU was at hand.
+"""Claims about a GPU: make bench-gpu. Skipped, by name, where there is no CUDA device. Not run yet: no GPU was at hand.
 
 The paper's trial 1 with 960 exact validations took 974 seconds (its table 6); here at most 60 on an H200. Throughput in
 bf16 is compared with float32's at batch 126, and copies from the device to the host are counted in a training step.
@@ -48,12 +48,12 @@ def synchronisations(folder: Path) -> float:
 
     cfg = configure(folder, *options(16, 40), *ON_GPU, "trainer.log_every_n_steps=1000")
     trainer = instantiate(cfg.trainer)
-    with warnings.catch_warnings(record=True) as seen:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         torch.cuda.set_sync_debug_mode("warn")
         trainer.fit(instantiate(cfg.model), instantiate(cfg.data))
         torch.cuda.set_sync_debug_mode("default")
-    return sum("synchroniz" in str(warning.message) for warning in seen) / trainer.global_step
+    return sum("synchroniz" in str(warning.message) for warning in caught) / trainer.global_step
 
 
 def trial(folder: Path) -> float:
@@ -76,8 +76,8 @@ def measure(tiny: bool) -> list[Claim]:
         waits = synchronisations(folder)
         claims.append(Claim(16, "GPU: times that a step waits", waits, 1, "a step", [waits], 0, "at most"))
         took = trial(folder)
-        words = f"GPU: the paper's trial 1, {VALIDATIONS} exact validations, over its {PAPER} s"
-        return [*claims, Claim(17, words, took, PAPER, "s", [took / PAPER], 60 / PAPER, "at most")]
+        title = f"GPU: the paper's trial 1, {VALIDATIONS} exact validations, over its {PAPER} s"
+        return [*claims, Claim(17, title, took, PAPER, "s", [took / PAPER], 60 / PAPER, "at most")]
 
 
 if __name__ == "__main__":

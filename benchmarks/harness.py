@@ -58,7 +58,7 @@ class Claim:
 
     @property
     def holds(self) -> bool:
-        """Whether the ratio keeps to the target."""
+        """True if the ratio keeps to the target."""
         return self.ratio >= self.target if self.bound == "at least" else self.ratio <= self.target
 
 

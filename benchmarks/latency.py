@@ -3,7 +3,7 @@
 A network of random weights and a gallery as large as FER2013's, in clusters as a trained network's (neighbours.py),
 through a bundle and an ONNX model. The embedder alone is the same network in the same library; for ONNX
 it is cut out of the model. One thread, in seconds of the processor, or BENCH_THREADS=2 by the clock on the wall; the
-pictures a second, which have the number 300 for their other side, are always seconds of the processor.
+pictures a second, compared with the number 300, are always in processor seconds.
 """
 
 import resource
@@ -36,7 +36,7 @@ ONNX = all(map(find_spec, ("onnx", "onnxruntime", "onnxscript")))
 
 
 def write_models(folder: Path, embedder: str, count: int, faces: np.ndarray) -> dict[str, Path]:
-    """Write a network with a gallery of so many faces as a bundle, which a checkpoint equals, and for ONNX."""
+    """Write a network with a gallery of ``count`` faces as a bundle and for ONNX; return the path of each format."""
     module = instantiate(configure(folder, f"embedder={embedder}").model)
     for layer in module.modules():
         if isinstance(layer, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d):
@@ -46,64 +46,65 @@ def write_models(folder: Path, embedder: str, count: int, faces: np.ndarray) -> 
     module.eval().classifier.fit(vectors(count), torch.arange(count) % len(CLASSES))
     names = "\n".join(f"train/{CLASSES[row % len(CLASSES)]}/{row}.jpg" for row in range(count))
     record = {"overrides": [], "version": __version__, "classes": list(CLASSES), "image_size": SIDE, "gallery": names}
-    checkpoint, places = folder / "best.ckpt", {"bundle": folder / "bundle"}
+    checkpoint, paths = folder / "best.ckpt", {"bundle": folder / "bundle"}
     saved = {"state_dict": module.state_dict(), "hyper_parameters": dict(module.hparams), KEY: record}
     torch.save(saved, checkpoint)
     network, description = read_checkpoint(checkpoint)
-    write_bundle(places["bundle"], network, description, "")
+    write_bundle(paths["bundle"], network, description, "")
     if ONNX:
         from fer_lightning.use.onnx_model import describe, to_onnx
 
-        places["ONNX"] = folder / "model.onnx"
-        places["ONNX"].write_bytes(describe(to_onnx(network, SIDE), description))
-    return places
+        paths["ONNX"] = folder / "model.onnx"
+        paths["ONNX"].write_bytes(describe(to_onnx(network, SIDE), description))
+    return paths
 
 
-def embed_alone(place: Path) -> Callable[[np.ndarray], object]:
-    """Return what embeds a batch of faces (N, H, W) uint8 and does nothing else."""
-    if place.suffix == ".onnx":
+def embed_alone(path: Path) -> Callable[[np.ndarray], object]:
+    """Return a function that embeds a batch of faces (N, H, W) uint8 and does nothing else."""
+    if path.suffix == ".onnx":
         import onnx
         from onnx.utils import Extractor
 
         from fer_lightning.use.onnx_model import OnnxBackend
 
-        part = Extractor(onnx.load(place)).extract_model(["faces"], ["embeddings"])
+        part = Extractor(onnx.load(path)).extract_model(["faces"], ["embeddings"])
         session = OnnxBackend(part.SerializeToString()).session
         return lambda faces: session.run(None, {"faces": faces})
-    network = load_model(place).backend.network
+    network = load_model(path).backend.network
     return torch.inference_mode()(lambda faces: network(scale(torch.from_numpy(faces))))
 
 
-def search_claims(places: dict[str, Path], embedder: str, faces: np.ndarray, rounds: int) -> list[Claim]:
+def search_claims(paths: dict[str, Path], embedder: str, faces: np.ndarray, rounds: int) -> list[Claim]:
     """Return the claim of each format and number of faces."""
     claims = []
-    for way, place in places.items():
-        model, embed = load_model(place), embed_alone(place)
+    for kind, path in paths.items():
+        model, embed = load_model(path), embed_alone(path)
         for size, times in SIZES.items():
-            some = faces[:size]
-            batches = [some[start : start + BATCH] for start in range(0, size, BATCH)]
+            images = faces[:size]
+            batches = [images[start : start + BATCH] for start in range(0, size, BATCH)]
 
             def milliseconds(work: Callable[[], object], times: int = times) -> float:
                 return 1000 * seconds(lambda: [work() for _ in range(times)]) / times
 
-            ours = partial(milliseconds, partial(model.answer, some))
+            ours = partial(milliseconds, partial(model.answer, images))
             theirs = partial(milliseconds, lambda batches=batches, embed=embed: [embed(batch) for batch in batches])
             ours(), theirs()  # the first calls allocate
-            name = f"{embedder}, {size} face{'s' * (size > 1)} by {way}: with k-NN over the embedder"
+            plural = "s" if size > 1 else ""
+            name = f"{embedder}, {size} face{plural} by {kind}: with k-NN over the embedder"
             claims.append(compare(14, name, ours, theirs, "ms", 1.1, "at most", rounds))
     return claims
 
 
-def predict(checkpoint: Path, pictures: Path, *options: str) -> float:
-    """Return the seconds of the processor that the command takes."""
+def predict(checkpoint: Path, pictures: Path, *limits: str) -> float:
+    """Return the processor seconds of the command."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    own = [f"checkpoint={checkpoint}", f"input={pictures}", f"hydra.run.dir={pictures.parent / 'out'}", *options]
-    command("-m", "fer_lightning", "predict", *own, folder=pictures.parent)
+    options = [f"checkpoint={checkpoint}", f"input={pictures}", f"hydra.run.dir={pictures.parent / 'out'}", *limits]
+    command("-m", "fer_lightning", "predict", *options, folder=pictures.parent)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def rate_claims(places: dict[str, Path], embedder: str, faces: np.ndarray, rounds: int) -> list[Claim]:
+def rate_claims(paths: dict[str, Path], embedder: str, faces: np.ndarray, rounds: int) -> list[Claim]:
     """Return the pictures a second of the command, with its start and without."""
     claims = []
     with tempfile.TemporaryDirectory() as name:
@@ -111,16 +112,16 @@ def rate_claims(places: dict[str, Path], embedder: str, faces: np.ndarray, round
         pictures.mkdir()
         for number, face in enumerate(faces):
             Image.fromarray(face).save(pictures / f"{number}.jpg")
-        for way, place in places.items():
-            pairs = [(predict(place, pictures), predict(place, pictures, "limit=1")) for _ in range(rounds)]
+        for kind, path in paths.items():
+            pairs = [(predict(path, pictures), predict(path, pictures, "limit=1")) for _ in range(rounds)]
             rates = {
                 "once it has started": [(len(faces) - 1) / (whole - start) for whole, start in pairs],
                 "with its start": [len(faces) / whole for whole, _ in pairs],
             }
-            for words, found in rates.items():
-                name = f"{embedder}, predict by {way}, {len(faces):,} pictures, {words}"
-                ratios = [rate / RATE for rate in found]
-                claims.append(Claim(14, name, median(found), RATE, "pictures/s", ratios, 1, "at least"))
+            for condition, figures in rates.items():
+                name = f"{embedder}, predict by {kind}, {len(faces):,} pictures, {condition}"
+                ratios = [rate / RATE for rate in figures]
+                claims.append(Claim(14, name, median(figures), RATE, "pictures/s", ratios, 1, "at least"))
     return claims
 
 
@@ -131,10 +132,10 @@ def measure(tiny: bool) -> list[Claim]:
     faces = draw_faces(max(SIZES) if tiny else 1000, 0.0, 0, SIDE).images
     for embedder in ("facenet",) if tiny else ("facenet", "resnet48"):
         with tempfile.TemporaryDirectory() as name:
-            places = write_models(Path(name), embedder, 900 if tiny else 28_821, faces[:256])
-            claims += search_claims(places, embedder, faces, rounds)
+            paths = write_models(Path(name), embedder, 900 if tiny else 28_821, faces[:256])
+            claims += search_claims(paths, embedder, faces, rounds)
             if not tiny:
-                claims += rate_claims(places, embedder, faces, rounds)
+                claims += rate_claims(paths, embedder, faces, rounds)
     return claims
 
 

@@ -50,9 +50,9 @@ def measure(tiny: bool) -> list[Claim]:
         def ours() -> float:
             optimizer = instantiate(cfg.optimizer)(model.parameters())
             order = np.random.default_rng(0).permutation(len(datamodule.training))[: steps * batch]
-            places = order.reshape(steps, batch).tolist()
+            batches_of_rows = order.reshape(steps, batch).tolist()
             fetch = datamodule.training.__getitems__
-            step = seconds(lambda: [_ours(model, optimizer, fetch(place)) for place in places]) / steps
+            step = seconds(lambda: [_ours(model, optimizer, fetch(part)) for part in batches_of_rows]) / steps
             images = datamodule.training.__getitems__(list(range(len(rows)))).images
             model.eval()
             with torch.no_grad():

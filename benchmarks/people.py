@@ -15,9 +15,9 @@ from torchvision.datasets import ImageFolder
 def write(folder: Path, images: np.ndarray, labels: np.ndarray) -> None:
     """Write faces as a folder of PNG files."""
     for row, (image, label) in enumerate(zip(images, labels, strict=True)):
-        place = folder / str(label)
-        place.mkdir(parents=True, exist_ok=True)
-        cv2.imwrite(str(place / f"{row}.png"), image)
+        directory = folder / str(label)
+        directory.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(directory / f"{row}.png"), image)
 
 
 class Reader:
@@ -67,6 +67,6 @@ class People(lightning.LightningModule):
     def embed(self, batches: DataLoader) -> torch.Tensor:
         """Return the embeddings of a folder's pictures."""
         self.eval()
-        found = torch.cat([self.embedder(images) for images, _ in batches])
+        embeddings = torch.cat([self.embedder(images) for images, _ in batches])
         self.train()
-        return found
+        return embeddings

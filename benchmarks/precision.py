@@ -25,11 +25,11 @@ def measure(tiny: bool) -> list[Claim]:
             rounds = 1 if tiny else 3
             if number == 12 and not computes_bf16():
                 name, rounds = f"{name} (the processor has no bf16)", 1
-            own = [*options(size, steps), "~callbacks.quick_validation"]
-            datamodule = instantiate(configure(Path(folder), *own).data)
+            overrides = [*options(size, steps), "~callbacks.quick_validation"]
+            datamodule = instantiate(configure(Path(folder), *overrides).data)
             datamodule.setup("fit")
             sides = [
-                partial(train, configure(Path(folder), *own, *extra), steps, datamodule, size)
+                partial(train, configure(Path(folder), *overrides, *extra), steps, datamodule, size)
                 for extra in ([option], [])
             ]
             claims.append(compare(number, name, *sides, "pictures/s", target, "at least", rounds))

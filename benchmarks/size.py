@@ -45,8 +45,8 @@ def some(faces: Faces, count: int) -> Faces:
         seed=0,
     )
     images, labels, splits = faces.images[rows], faces.labels[rows], faces.splits[rows]
-    for place in range(len(faces), count):
-        images[place] = moved(image=images[place])["image"]
+    for row in range(len(faces), count):
+        images[row] = moved(image=images[row])["image"]
     return replace(
         faces,
         **{"images": images, "labels": labels, "splits": splits, "names": faces.names[rows], "true_labels": None},
@@ -61,9 +61,9 @@ def search(faces: Faces, count: int, folder: str) -> float:
         return seconds(lambda: audit(drawn, cache))
 
 
-def by_n_log_n(taken: float, count: int) -> float:
-    """Return the microseconds for each n log n of so many seconds."""
-    return 1e6 * taken / (count * math.log(count))
+def by_n_log_n(duration: float, count: int) -> float:
+    """Return the microseconds for each n log n."""
+    return 1e6 * duration / (count * math.log(count))
 
 
 def measure(tiny: bool) -> list[Claim]:
@@ -80,8 +80,8 @@ def measure(tiny: bool) -> list[Claim]:
         faces = instantiate(configure(folder, *drawn).data).faces
         whole = 400 if tiny else len(faces)
         sides = [lambda n=n: by_n_log_n(search(faces, n, name), n) for n in (whole, whole // 4)]
-        words = f"the audit of {whole:,} faces over that of a quarter, by n log n"
-        return [*claims, compare(13, words, *sides, "us", 1, "at most", rounds)]
+        title = f"the audit of {whole:,} faces over that of a quarter, by n log n"
+        return [*claims, compare(13, title, *sides, "us", 1, "at most", rounds)]
 
 
 if __name__ == "__main__":

@@ -23,16 +23,16 @@ SEEDS = range(4)
 
 def sweep(folder: Path, *options: str) -> float:
     """Return the seconds of one sweep."""
-    place = f"hydra.sweep.dir={folder}/{time.time()}"
+    destination = f"hydra.sweep.dir={folder}/{time.time()}"
     seeds = f"seed={','.join(map(str, SEEDS))}"
-    return command(str(ROOT / "train.py"), "-m", *OPTIONS, seeds, place, *options, folder=folder)
+    return command(str(ROOT / "train.py"), "-m", *OPTIONS, seeds, destination, *options, folder=folder)
 
 
 def row(folder: Path) -> float:
     """Return the seconds of four processes, one after the other, by those of two."""
-    place = f"{folder}/{time.time()}"
+    runs = f"{folder}/{time.time()}"
     return 2 * sum(
-        command(str(ROOT / "train.py"), *OPTIONS, f"seed={seed}", f"hydra.run.dir={place}/{seed}", folder=folder)
+        command(str(ROOT / "train.py"), *OPTIONS, f"seed={seed}", f"hydra.run.dir={runs}/{seed}", folder=folder)
         for seed in SEEDS[:2]
     )
 

@@ -56,11 +56,11 @@ def train(side: str, steps: int, folder: Path) -> float:
 
 def together(side: str, steps: int, trials: int = 1, threads: int | None = 1) -> float:
     """Return the pictures a second of several trainings at a time, in processes of their own."""
-    own = {**environment(), "OMP_NUM_THREADS": str(threads)}
+    variables = {**environment(), "OMP_NUM_THREADS": str(threads)}
     if threads is None:
-        del own["OMP_NUM_THREADS"]
-    asked = [sys.executable, __file__, "--side", side, str(steps)]
-    trainings = [subprocess.Popen(asked, env=own, stdout=subprocess.PIPE, text=True) for _ in range(trials)]
+        del variables["OMP_NUM_THREADS"]
+    command = [sys.executable, __file__, "--side", side, str(steps)]
+    trainings = [subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, text=True) for _ in range(trials)]
     answers = [training.communicate()[0] for training in trainings]
     return sum(float(answer.rpartition("PICTURES ")[2]) for answer in answers)
 
