@@ -59,7 +59,7 @@ def signalled(monkeypatch):
     [
         (checks, "low_room", signal.SIGINT, WITHOUT_PICTURES),  # before torch
         (datamodule, "audit", signal.SIGINT, WITHOUT_PICTURES),
-        (protocols, "_pictures", signal.SIGHUP, (*WITHOUT_PICTURES, "protocol=paper")),  # while copies are drawn
+        (protocols, "multiply", signal.SIGHUP, (*WITHOUT_PICTURES, "protocol=paper")),  # while copies are drawn
     ],
 )
 def test_before_the_first_batch(tmp_path, run_here, signalled, place, name, signum, own):
