@@ -1,10 +1,10 @@
-"""A search for hyperparameters by Optuna 4, as a sweeper of Hydra's.
+"""A search for hyperparameters by Optuna 4, as a sweeper of Hydra.
 
-Hydra takes sweepers from the package ``hydra_plugins`` alone. Its own plugin for Optuna holds Optuna below 3.
+Hydra 1.3 takes a sweeper only from the package ``hydra_plugins``, also when it is registered. Its own plugin for Optuna
+needs Optuna below 3.
 """
 
 import logging
-from collections.abc import Iterator
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -13,29 +13,29 @@ from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig
+from omegaconf import DictConfig, read_write
 
 from fer_lightning.words import percent
 
 log = logging.getLogger(__name__)
 
-JOB, PRUNED = "job", "pruned"  # attributes of a trial: its job's number; that its run was stopped as hopeless
+JOB, PRUNED = "job", "pruned"  # attributes of a trial: the number of its job; whether its run was stopped as hopeless
 
 
 class Search(Sweeper):
-    """Asks a study for trials, runs each as a job, and tells the study what it returned.
+    """Asks a study for trials, runs each as a job, and tells the study the result.
 
-    A trial whose job failed is told as failed and ends nothing. ``callbacks.pruning`` finds its trial by the number of
-    its job and notes there that it has stopped it.
+    A failed job makes its trial a failed one, and the search goes on. ``callbacks.pruning`` finds its trial by the
+    number of the job and notes there that it stopped the run.
 
     Args:
         study_name: Name of the study.
-        storage: Address of the database that keeps it.
-        direction: ``maximize`` or ``minimize``, of what a job returns.
-        sampler: Sampler of Optuna's.
+        storage: Address of its database.
+        direction: ``maximize`` or ``minimize``: of the jobs' results.
+        sampler: Sampler of Optuna.
         n_trials: Number of trials.
-        n_jobs: Trials that are asked for at a time; more than one needs a launcher that runs jobs side by side.
-        params: Option -> what it is drawn from, in Hydra's grammar of sweeps; the command line adds to it.
+        n_jobs: Trials to ask for at a time; more than one needs a launcher that runs several jobs at once.
+        params: Option -> its range in Hydra's grammar of sweeps; the command line adds to it.
     """
 
     def __init__(
@@ -61,15 +61,14 @@ class Search(Sweeper):
 
     def sweep(self, arguments: list[str]) -> None:
         """Run the trials."""
-        import optuna  # takes a second, and every command looks at the plugins
+        import optuna  # here, because it takes a second, and every command imports the plugins
 
-        optuna.logging.set_verbosity(optuna.logging.WARNING)  # a line on each trial; the jobs say more
-        overrides = OverridesParser.create().parse_overrides(
-            [*(f"{option}={value}" for option, value in self.params.items()), *arguments]
-        )
+        optuna.logging.set_verbosity(optuna.logging.WARNING)  # without its line for each trial
+        texts = [*(f"{option}={value}" for option, value in self.params.items()), *arguments]
+        overrides = OverridesParser.create().parse_overrides(texts)
         last = {override.get_key_element(): override for override in overrides}
-        space = {option: distribution(one) for option, one in last.items() if one.is_sweep_override()}
-        fixed = [str(one.input_line) for one in last.values() if not one.is_sweep_override()]
+        space = {option: distribution(override) for option, override in last.items() if override.is_sweep_override()}
+        fixed = [str(override.input_line) for override in last.values() if not override.is_sweep_override()]
         study = optuna.create_study(
             storage=self.storage,
             sampler=self.sampler,
@@ -77,14 +76,15 @@ class Search(Sweeper):
             direction=self.direction,
             load_if_exists=True,
         )
-        for numbers in batches(self.n_trials, self.n_jobs):
+        for start in range(0, self.n_trials, self.n_jobs):
+            numbers = range(start, min(start + self.n_jobs, self.n_trials))
             trials = [study.ask(space) for _ in numbers]
             for trial, number in zip(trials, numbers, strict=True):
                 trial.set_user_attr(JOB, number)
             jobs = [[*fixed, *(f"{option}={value}" for option, value in trial.params.items())] for trial in trials]
             self.validate_batch_is_legal(jobs)
-            returned = self.launcher.launch(jobs, initial_job_idx=numbers[0])
-            for trial, result in zip(trials, returned, strict=True):
+            results = self.launcher.launch(jobs, initial_job_idx=start)
+            for trial, result in zip(trials, results, strict=True):
                 study.tell(trial.number, **outcome(study.trials[trial.number].user_attrs, result))
         if any(trial.state == optuna.trial.TrialState.COMPLETE for trial in study.trials):
             best = study.best_trial
@@ -92,14 +92,8 @@ class Search(Sweeper):
             log.info("best of the search: %s %s, with %s", self.objective, percent(float(best.values[0])), options)
 
 
-def batches(count: int, size: int) -> Iterator[range]:
-    """Yield the numbers 0 to ``count`` - 1, ``size`` at a time."""
-    for start in range(0, count, size):
-        yield range(start, min(start + size, count))
-
-
 def outcome(attributes: dict[str, Any], result: JobReturn) -> dict[str, Any]:
-    """Return what a study is told of a trial: its state and, of one that has run to its end, its value.
+    """Return the arguments of ``Study.tell`` for a trial: its state, and its value if it ran to the end.
 
     A pruned trial has the values that its run has reported.
     """
@@ -113,19 +107,41 @@ def outcome(attributes: dict[str, Any], result: JobReturn) -> dict[str, Any]:
 
 
 def distribution(override: Override) -> Any:
-    """Return the distribution that an option is drawn from.
+    """Return the distribution of a swept option.
 
-    ``interval(a, b)`` is one of floats, ``int(interval(a, b))`` of whole numbers; ``tag(log, ...)`` draws the
-    logarithm. ``range(a, b)`` leaves its end out, as everywhere in Hydra. ``choice(...)`` and ``a,b`` are categories.
+    ``interval(a, b)`` gives floats and ``int(interval(a, b))`` whole numbers; ``tag(log, ...)`` draws the logarithm.
+    ``range(a, b)`` excludes its end, as everywhere in Hydra. ``choice(...)`` and ``a,b`` give categories.
     """
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-    drawn: Any = override.value()
-    if isinstance(drawn, IntervalSweep):
-        low, high = drawn.start, drawn.end
-        kind: Any = IntDistribution if isinstance(low, int) and isinstance(high, int) else FloatDistribution
-        return kind(low, high, log="log" in drawn.tags)
+    value: Any = override.value()
+    if isinstance(value, IntervalSweep):
+        whole = isinstance(value.start, int) and isinstance(value.end, int)
+        kind: Any = IntDistribution if whole else FloatDistribution
+        return kind(value.start, value.end, log="log" in value.tags)
     choices: list[Any] = list(override.sweep_iterator(transformer=Transformer.encode))
-    if isinstance(drawn, RangeSweep) and not drawn.shuffle and all(isinstance(one, int) for one in choices):
-        return IntDistribution(choices[0], choices[-1], step=int(drawn.step))
+    if isinstance(value, RangeSweep) and not value.shuffle and all(isinstance(choice, int) for choice in choices):
+        return IntDistribution(choices[0], choices[-1], step=int(value.step))
     return CategoricalDistribution(choices)
+
+
+def continue_study(config: DictConfig) -> None:
+    """Queue the unfinished and failed trials of a resumed search again, and count its finished ones."""
+    import optuna
+    from optuna.trial import TrialState
+
+    sweeper = config.hydra.sweeper
+    study = optuna.create_study(
+        study_name=sweeper.study_name, storage=sweeper.storage, direction=sweeper.direction, load_if_exists=True
+    )
+    ended = [trial.params for trial in study.trials if trial.state in (TrialState.COMPLETE, TrialState.PRUNED)]
+    queued: list[dict] = []
+    for trial in study.trials:
+        if trial.state == TrialState.RUNNING:  # its process has ended, because this one could claim the folder
+            study.tell(trial.number, state=TrialState.FAIL)
+        if trial.state in (TrialState.RUNNING, TrialState.FAIL) and trial.params not in [*ended, *queued]:
+            queued.append(trial.params)
+            study.enqueue_trial(trial.params)
+    with read_write(config.hydra):
+        sweeper.n_trials = max(0, sweeper.n_trials - len(ended))
+        sweeper.sampler.seed += len(study.trials)  # another seed, or it would draw its first trials again

@@ -101,10 +101,18 @@ class FacesDataModule(lightning.LightningDataModule):
         self.num_workers = num_workers
         self.worker_timeout = worker_timeout
 
+    @property
+    def fingerprint(self) -> str:
+        """Return the fingerprint of the faces; nothing is logged."""
+        return self._read().fingerprint
+
+    def _read(self) -> Faces:
+        return read_faces(self.root, self.cache_dir, self.drawn, self.image_size, self.classes, self.votes)
+
     @cached_property
     def faces(self) -> Faces:
         """Read the faces and log their summary."""
-        faces = read_faces(self.root, self.cache_dir, self.drawn, self.image_size, self.classes, self.votes)
+        faces = self._read()
         log.info(summarize(faces))
         return faces
 

@@ -1,4 +1,4 @@
-"""What stands around each task: folders claimed before it; its state, table and reports written after it."""
+"""Hydra's callback around each job: its folder is claimed before it; its record and reports are written after it."""
 
 import gc
 import logging
@@ -6,8 +6,9 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from enum import Enum, auto
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -22,12 +23,9 @@ from fer_lightning.files import write_text, writing_lock
 from fer_lightning.launch.claims import claim, lost, withdraw
 from fer_lightning.launch.environment import quiet
 from fer_lightning.launch.messages import deleted, diagnose
-from fer_lightning.launch.reports import advise, outdated, report_run
-from fer_lightning.launch.returns import SilentReturn
-from fer_lightning.launch.search import (
-    PASSED,
+from fer_lightning.launch.sweeps import (
+    ENDED,
     check_sweeper,
-    continue_search,
     count_jobs,
     is_last,
     note_refused,
@@ -37,17 +35,41 @@ from fer_lightning.launch.search import (
 )
 from fer_lightning.report.ranking import read_jobs
 from fer_lightning.report.tables import show_table, tabulate
-from fer_lightning.runs.command import OPTIONS, WHOLE, command, is_sweep, key
-from fer_lightning.runs.record import NAME, Run, Status, read_record, read_runs, write_record
+from fer_lightning.runs.command import OPTIONS, WHOLE, command, is_sweep, key, with_seeds
+from fer_lightning.runs.record import NAME, Status, read_record, read_run, read_runs, write_record
 from fer_lightning.words import duration
 
 log = logging.getLogger(__name__)
 
-PAUSE = 300  # seconds between two reports of a sweep, as long as jobs are left: each takes longer than the one before
+PAUSE = 300  # seconds between two reports of a sweep while jobs remain; each takes longer than the one before
+
+
+class End(Enum):
+    """How a job ended."""
+
+    COMPLETED = auto()
+    FAILED = auto()
+    REFUSED = auto()  # before anything was written
+    DELETED = auto()  # somebody deleted its folder
+
+
+class SilentReturn(JobReturn):
+    """Result of a job. Hydra's own class prints "Error executing job" before it raises the error."""
+
+    @property
+    def return_value(self) -> Any:
+        """Return the job's result, or raise its error."""
+        if self.status == JobStatus.FAILED:
+            raise self._return_value
+        return self._return_value
+
+    @return_value.setter
+    def return_value(self, value: Any) -> None:
+        self._return_value = value
 
 
 def final(method: Callable[..., None]) -> Callable[..., None]:
-    """Let what a method refuses, or a disk, end the process: Hydra turns a callback's exceptions into warnings."""
+    """Exit with the message of a UserError or a disk error. Hydra would only warn about an exception in a callback."""
 
     @wraps(method)
     def call(self: "Jobs", config: DictConfig, **kwargs: Any) -> None:
@@ -63,7 +85,7 @@ def final(method: Callable[..., None]) -> Callable[..., None]:
 
 
 def attempt(write: Callable[..., None], *arguments: Any) -> None:
-    """Write a report; what goes wrong costs no more than that."""
+    """Write a report. An error is only logged: the run itself has ended well."""
     try:
         write(*arguments)
     except Exception as error:
@@ -71,7 +93,7 @@ def attempt(write: Callable[..., None], *arguments: Any) -> None:
 
 
 class Jobs(Callback):
-    """Hydra's one callback.
+    """Hydra's only callback.
 
     Args:
         claim: Whether the folder of an earlier run or sweep, or of one that another process runs, is refused.
@@ -83,84 +105,122 @@ class Jobs(Callback):
         self.claim, self.ledger, self.report = claim, ledger, report
         self.process = os.getpid()
         self.sweep: DictConfig | None = None
-        self.start = time.time()  # not monotonic: the jobs may run on other machines
+        self.start = time.time()  # not monotonic, because the jobs may run on other machines
 
     @final
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Claim the folder of a single run."""
         if not self.claim:
             return
-        folder, place = Path(config.hydra.run.dir), config.get("resume_from")
+        folder, source = Path(config.hydra.run.dir), config.get("resume_from")
         claim("run", folder, "choose another hydra.run.dir")
-        goes_on = place is not None and Path(place).absolute().is_relative_to(folder.absolute())
-        if (folder / "config.yaml").exists() and not goes_on:
+        resumes = source is not None and Path(source).absolute().is_relative_to(folder.absolute())
+        if (folder / "config.yaml").exists() and not resumes:
             raise UserError(f"{folder} holds a run already: choose another hydra.run.dir, or delete it")
 
     @final
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Claim the folder of a sweep and note the options that make it; put a search's study in order."""
+        """Claim the folder of a sweep and write down its options; prepare the study of a resumed search."""
         check_sweeper(config)
         self.sweep, self.start = config, time.time()
         folder = Path(config.hydra.sweep.dir)
         claim("sweep", folder, "choose another hydra.sweep.dir")
-        goes_on = OmegaConf.select(config, "sweep.resume") is not None
-        if is_sweep(folder) and not goes_on:
+        resumes = OmegaConf.select(config, "sweep.resume") is not None
+        if is_sweep(folder) and not resumes:
             raise UserError(
                 f"{folder} holds a sweep already: go on with it by sweep.resume={folder}, or choose another "
                 "hydra.sweep.dir"
             )
         options = [*config.hydra.overrides.task, *config.hydra.overrides.hydra]
-        own = [option for option in options if key(option) not in ("hydra.sweep.dir", "hydra.mode", "sweep.resume")]
+        options = [option for option in options if key(option) not in ("hydra.sweep.dir", "hydra.mode", "sweep.resume")]
         (folder / OPTIONS).parent.mkdir(exist_ok=True)
-        write_text(folder / OPTIONS, OmegaConf.to_yaml(OmegaConf.create(own)))
-        write_text(folder / PASSED, "")
-        if goes_on and "study_name" in config.hydra.sweeper:
-            continue_search(config)
-        if not goes_on and (advice := side_by_side(config)):
+        write_text(folder / OPTIONS, OmegaConf.to_yaml(OmegaConf.create(options)))
+        write_text(folder / ENDED, "")
+        if resumes and "study_name" in config.hydra.sweeper:
+            from hydra_plugins.fer_lightning_search import continue_study
+
+            continue_study(config)
+        if not resumes and (advice := side_by_side(config)):
             log.info(advice)
 
     @final
     def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Claim the folder of a job; say which of a sweep's it is and how long the rest may take."""
-        signals.command.obey()  # what a library has caught in the job before
-        quiet()  # here, where a launcher's processes pass too
+        """Claim the folder of a job; in a sweep log its number, its options and the time that the rest may take."""
+        signals.command.obey()  # a signal whose exception a library has caught in the job before
+        quiet()  # here, because the processes of a launcher come here too
         if self.claim:
             claim("run", Path(config.hydra.runtime.output_dir), "leave this job out")
         if self.sweep is None:
             return
-        jobs, left = count_jobs(self.sweep), ""
-        ended = self._ended(Path(config.hydra.sweep.dir))
-        now = [job for job in ended if self._is_new(job)]
-        if now:
-            audited = max(job.record.audit_seconds or 0.0 for job in now)  # by one job, for all of them
-            seconds = (time.time() - self.start - audited) / len(now) * max(0, jobs - len(ended))
-            left = f"; about {duration(seconds)} left"
-        own = " ".join(option for option in config.hydra.overrides.task if key(option) in swept(self.sweep))
-        log.info("job %d of %d: %s%s", config.hydra.job.num + 1, jobs, own, left)
+        options = [option for option in config.hydra.overrides.task if key(option) in swept(self.sweep)]
+        number, rest = config.hydra.job.num + 1, self._time_left(self.sweep, Path(config.hydra.sweep.dir))
+        log.info("job %d of %d: %s%s", number, count_jobs(self.sweep), " ".join(options), rest)
+
+    def _time_left(self, sweep: DictConfig, folder: Path) -> str:
+        """Return the time that the jobs to come may take, in words; empty before the first has ended."""
+        new, earlier = [], 0
+        for job in read_jobs(folder):
+            is_new = (job.folder / NAME).stat().st_mtime > self.start
+            if is_new and job.record.status in (Status.COMPLETED, Status.FAILED):
+                new.append(job)
+            elif job.record.status == Status.COMPLETED:  # one that failed before the sweep was resumed runs again
+                earlier += 1
+        if not new:
+            return ""
+        audit = max(job.record.audit_seconds or 0.0 for job in new)  # one job makes it for all
+        remaining = max(0, count_jobs(sweep) - len(new) - earlier)
+        return f"; about {duration((time.time() - self.start - audit) / len(new) * remaining)} left"
 
     @final
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
-        """Diagnose what ended the job, write down its state, then what can be told from it."""
+        """Write down how a job ended, then its report and that of its sweep."""
         job_return.__class__ = SilentReturn
-        error = None
-        if job_return.status == JobStatus.FAILED:
-            job_return.return_value = error = self._diagnosed(job_return._return_value, config)
-        if folder := lost():  # there is nothing to write into; it may be that nothing else has failed
-            job_return.status, job_return.return_value = JobStatus.FAILED, error or UserError(deleted(folder))
+        end, error = self._end(config, job_return)
+        if end == End.DELETED:  # there is no folder to write into
             return
-        refused = error is not None and withdraw("run")
-        if refused and self.sweep is not None:
+        if end != End.REFUSED:
+            if self.ledger:
+                close(config, error)
+            if self.report:
+                attempt(report_run, config)
+        if self.sweep is None:
+            return
+        if end == End.REFUSED:
             note_refused(config)
             log.warning("job %d has not begun: %s", config.hydra.job.num + 1, error)
-        if self.ledger and not refused:
-            _close(config, error)
-        if self.report and not refused:
-            attempt(report_run, config)
-        last = self.ledger and self.sweep is not None and is_last(self.sweep, config)
-        if self.report and self.sweep is not None:
+        last = self.ledger and is_last(self.sweep, config)
+        if self.report:
             attempt(self.report_sweep, config, last)
-        if last and self.sweep is not None:
+        if last:
             self._conclude(self.sweep, config)
+
+    def _end(self, config: DictConfig, job_return: JobReturn) -> tuple[End, Exception | None]:
+        """Return how a job ended and its diagnosed error, which becomes the job's result."""
+        error = None
+        if job_return.status == JobStatus.FAILED:
+            error = self._diagnosed(job_return._return_value, config)
+        end = End.COMPLETED
+        if folder := lost():
+            end, error = End.DELETED, error or UserError(deleted(folder))
+        elif error is not None:
+            end = End.REFUSED if withdraw("run") else End.FAILED
+        if error is not None:
+            job_return.status, job_return.return_value = JobStatus.FAILED, error
+        return end, error
+
+    def _diagnosed(self, error: Exception, config: DictConfig) -> Exception:
+        """Return a UserError with the diagnosis, or the error itself; free the memory that its frames hold."""
+        diagnosis = error
+        if sentence := diagnose(error, config):
+            diagnosis = UserError(sentence)
+            diagnosis.__cause__ = error
+        elif os.getpid() != self.process:  # in a launcher's process: an exception is sent back without its traceback
+            error.add_note("".join(traceback.format_tb(error.__traceback__)))
+        traceback.clear_frames(error.__traceback__)
+        gc.collect()
+        if (torch := sys.modules.get("torch")) and torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        return diagnosis
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """End a search with exit code 1 if one of its jobs failed; a grid has ended so before this."""
@@ -171,22 +231,8 @@ class Jobs(Callback):
         if refused := refused_jobs(folder):
             raise SystemExit(f"error: {refused} jobs have not begun, each for the reason above")
 
-    def _diagnosed(self, error: Exception, config: DictConfig) -> Exception:
-        """Return the diagnosis of what ended a job, or the error itself; free the memory that its frames hold."""
-        diagnosis = error
-        if sentence := diagnose(error, config):
-            diagnosis = UserError(sentence)
-            diagnosis.__cause__ = error
-        elif os.getpid() != self.process:  # a launcher's: the exception travels back without its traceback
-            error.add_note("".join(traceback.format_tb(error.__traceback__)))
-        traceback.clear_frames(error.__traceback__)
-        gc.collect()
-        if (torch := sys.modules.get("torch")) and torch.cuda.is_available():
-            torch.cuda.empty_cache()
-        return diagnosis
-
     def report_sweep(self, config: DictConfig, last: bool) -> None:
-        """Write the report of a sweep that has results; with its last job close it."""
+        """Write the report of a sweep with results, at most every ``PAUSE`` seconds; after its last job close it."""
         folder = Path(config.hydra.sweep.dir)
         if not any(folder.glob(f"*/{NAME}")):
             return
@@ -196,34 +242,19 @@ class Jobs(Callback):
             if not last and time.time() - max(self.start, written) < PAUSE:
                 return
             runs = read_runs(folder)
-            if not any(one.predictions or config.objective in one.figures for one in runs):
+            if not any(run.predictions or config.objective in run.figures for run in runs):
                 return
-            from fer_lightning.report.page import write_report  # loads long: only where there is something
+            from fer_lightning.report.page import write_report  # slow, so only where there are results
 
             write_report(folder, runs)
             if last and "wandb" in config.logger and not config.trainer.fast_dev_run:
                 from fer_lightning.report.wandb import log_sweep
 
-                if outdated(folder / "wandb", folder.glob(f"*/{NAME}")):  # else there is nothing new
+                if outdated(folder / "wandb", folder.glob(f"*/{NAME}")):
                     log_sweep(folder, config)
 
-    def _ended(self, sweep: Path) -> list[Run]:
-        """Return the jobs that have ended, in any process.
-
-        A job that failed before the sweep was resumed has not ended: it runs again.
-        """
-        return [
-            job
-            for job in read_jobs(sweep)
-            if job.record.status == Status.COMPLETED or (job.record.status == Status.FAILED and self._is_new(job))
-        ]
-
-    def _is_new(self, job: Run) -> bool:
-        """Return whether a job was recorded after this sweep started."""
-        return (job.folder / NAME).stat().st_mtime > self.start
-
     def _conclude(self, sweep: DictConfig, config: DictConfig) -> None:
-        """Show a sweep's table, the verdict, and what to do next."""
+        """Show a sweep's table and verdict, and log the next command."""
         folder = Path(config.hydra.sweep.dir)
         if not any(folder.glob(f"*/{NAME}")):  # every job was refused
             return
@@ -231,7 +262,7 @@ class Jobs(Callback):
         show_table(board)
         if not self.report or not any(config.objective in run.figures for run in board.runs):
             return
-        from fer_lightning.report.verdict import verdict  # scipy loads long
+        from fer_lightning.report.verdict import verdict  # here, because scipy loads slowly
 
         for card in verdict(board):
             log.info("%s", card)
@@ -239,19 +270,50 @@ class Jobs(Callback):
         if any(run.record.status == Status.FAILED for run in board.runs):
             log.info("to run again what failed: %s", command(Path(config.hydra.runtime.output_dir)), extra=WHOLE)
         elif "n_trials" not in config.hydra.sweeper and "seed" not in swept(sweep):
-            advise(config)
+            advise_seeds(config)
 
 
-def _close(config: DictConfig, error: Exception | None) -> None:
-    """Write a job's true state on disk and into W&B; in a sweep rewrite the table."""
+def close(config: DictConfig, error: Exception | None) -> None:
+    """Write a job's final state into its record and into W&B; in a sweep write the table again."""
     folder = Path(config.hydra.runtime.output_dir)
     record = read_record(folder)
-    if record.status != Status.COMPLETED:  # what failed before it began leaves a completed run as it is
+    if record.status != Status.COMPLETED:  # an error before the start leaves a completed run as it is
         options = " ".join(option for option in config.hydra.overrides.task if not option.startswith("sweep."))
-        line = None if error is None else " ".join(f"{type(error).__name__}: {error}".split())
-        status = Status.COMPLETED if error is None else Status.FAILED
+        status, line = Status.COMPLETED, None
+        if error is not None:
+            status, line = Status.FAILED, " ".join(f"{type(error).__name__}: {error}".split())
         write_record(folder, replace(record, status=status, overrides=options, error=line))
     if wandb := sys.modules.get("wandb"):
         wandb.finish(exit_code=int(error is not None))
     if config.hydra.mode.name == "MULTIRUN":
         tabulate(Path(config.hydra.sweep.dir), config.objective)
+
+
+def report_run(config: DictConfig) -> None:
+    """Write the report of a job that has results, and log where it is."""
+    folder = Path(config.hydra.runtime.output_dir)
+    run = read_run(folder)
+    if not run.predictions:
+        return
+    if outdated(folder / "report.html", [folder / NAME]):
+        from fer_lightning.report.doctor import findings  # slow, so only where there are results
+        from fer_lightning.report.page import write_report
+
+        for line in findings(run):
+            log.warning("doctor: %s", line)
+        write_report(folder, [run])
+        log.info("results: %s (report.html, figures/, metrics.json, predictions.csv)", folder)
+    if config.hydra.mode.name == "RUN":
+        advise_seeds(config)
+
+
+def advise_seeds(config: DictConfig) -> None:
+    """Log the command that repeats a training with other seeds."""
+    if config.job_type == "train" and not config.trainer.fast_dev_run:
+        line = with_seeds(Path(config.hydra.runtime.output_dir), list(config.hydra.overrides.task))
+        log.info("to see what another seed changes: %s", line, extra=WHOLE)
+
+
+def outdated(path: Path, sources: Iterable[Path]) -> bool:
+    """Return whether a file is missing, or older than one of those it was made from."""
+    return not path.exists() or path.stat().st_mtime <= max(source.stat().st_mtime for source in sources)

@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 import fer_lightning.report.wandb
 from fer_lightning.files import write_json
 from fer_lightning.launch.jobs import PAUSE, Jobs
-from fer_lightning.launch.search import is_last
+from fer_lightning.launch.sweeps import is_last
 from fer_lightning.report.tables import tabulate
 from tests import processes
 from tests.conftest import options

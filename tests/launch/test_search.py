@@ -6,7 +6,7 @@ from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import OmegaConf
 
 from fer_lightning.launch.environment import Build
-from fer_lightning.launch.search import count_jobs, side_by_side, swept
+from fer_lightning.launch.sweeps import count_jobs, side_by_side, swept
 from hydra_plugins.fer_lightning_search import distribution, outcome
 
 
@@ -47,8 +47,8 @@ def test_options_and_jobs_of_a_sweep(params, overrides, expected, jobs):
 def test_a_sweep_says_when_jobs_side_by_side_would_help(
     monkeypatch, cores, accelerator, build, launcher, sweeper, expected
 ):
-    monkeypatch.setattr("fer_lightning.launch.search.cores", lambda: cores)
-    monkeypatch.setattr("fer_lightning.launch.search.torch_build", lambda: build)
+    monkeypatch.setattr("fer_lightning.launch.sweeps.cores", lambda: cores)
+    monkeypatch.setattr("fer_lightning.launch.sweeps.torch_build", lambda: build)
     hydra = {"runtime": {"choices": {"hydra/launcher": launcher}}, "overrides": {"task": ["seed=0,1,2"]}}
     config = OmegaConf.create({"hydra": {**hydra, "sweeper": sweeper}, "trainer": {"accelerator": accelerator}})
     advice = side_by_side(config)
