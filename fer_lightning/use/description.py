@@ -1,4 +1,4 @@
-"""What a bundle or an ONNX model says of itself: classes, preprocessing, network, origin; as JSON."""
+"""Description of a bundle or an ONNX model: classes, preprocessing, network, origin; as JSON."""
 
 import json
 from collections.abc import Mapping
@@ -10,34 +10,21 @@ from fer_lightning.errors import UserError
 from fer_lightning.models.calibration import Calibration, read_calibration
 from fer_lightning.names import printable
 
-FORMAT = 1  # raise it with every change that an older fer_lightning would read wrongly
+FORMAT = 1  # raise it with every change that an older fer_lightning would misread
 
 
 @dataclass(frozen=True)
 class Description:
-    """What is needed to use a model, and where it comes from.
+    """Everything that a model needs to be used, and its origin."""
 
-    Attributes:
-        classes: Names of the classes, in the order of the votes.
-        image_size: Height and width of the faces that the network takes, pixels.
-        embedder: Configuration of the embedder: a class of ours and plain values.
-        classifier: Configuration of the classifier, likewise.
-        mirrored: Whether a face is embedded as the mean of its picture and its mirror image.
-        origin: What made it: versions, and fingerprints of code, data and weights.
-        changes: What was changed on export, one sentence each.
-        gallery: Names of the classifier's faces, row by row; empty where they are not known.
-        calibration: How votes become probabilities, and from which faces the model abstains.
-        format: Version of this format.
-    """
-
-    classes: tuple[str, ...]
-    image_size: int
-    embedder: dict[str, Any]
-    classifier: dict[str, Any]
-    mirrored: bool
-    origin: dict[str, str]
-    changes: tuple[str, ...] = ()
-    gallery: tuple[str, ...] = ()
+    classes: tuple[str, ...]  # in the order of the votes
+    image_size: int  # height and width of a face, pixels
+    embedder: dict[str, Any]  # configuration: a class of conf/embedder and plain values
+    classifier: dict[str, Any]  # configuration: a class of conf/classifier and plain values
+    mirrored: bool  # whether a face is embedded as the mean of its picture and its mirror image
+    origin: dict[str, str]  # versions, and fingerprints of code, data and weights
+    changes: tuple[str, ...] = ()  # by the export, one sentence each
+    gallery: tuple[str, ...] = ()  # file names of the gallery's faces, by row; empty if unknown
     calibration: Calibration = field(default_factory=Calibration)
     format: int = FORMAT
     preprocessing: str = field(
@@ -47,24 +34,24 @@ class Description:
     )
 
     def to_json(self) -> str:
-        """Return it as text."""
+        """Return the description as text."""
         return json.dumps({**asdict(self), "gallery": "\n".join(self.gallery)}, indent=2) + "\n"
 
 
 def read_gallery(content: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the names of the classifier's faces; of what was written before they were saved, none."""
+    """Return the file names of the gallery's faces; none for an old file, which has no names."""
     return tuple(printable(str(content.get("gallery", ""))).splitlines())
 
 
 def read_description(text: str, source: str) -> Description:
-    """Return what ``to_json`` wrote.
+    """Return the description in a JSON text.
 
     Args:
-        text: JSON; a stranger's may be given. The configurations are not looked at, see ``runs.rebuilding.rebuild``.
-        source: Name of the file in messages, after the option that gave it.
+        text: May be hostile. ``runs.rebuilding.rebuild`` checks the configurations, not this function.
+        source: Name of the file in messages, with the option that names it.
 
     Raises:
-        UserError: If it is damaged, no description of ours, or of a newer format.
+        UserError: If the text is damaged, no description, or of a newer format.
     """
     try:
         content = json.loads(text)

@@ -1,4 +1,4 @@
-"""Faces in photographs: where they are, and the square that is cut out of the photograph for each."""
+"""Detectors: find the faces in a picture and cut out a square for each."""
 
 from abc import ABC, abstractmethod
 from pathlib import Path
@@ -14,11 +14,11 @@ from fer_lightning.kinds import Location, Says, Share
 
 Margin = Annotated[float, Field(ge=-0.5, le=3), Says("a number from -0.5 to 3", "0.05")]
 
-LONGEST_SIDE = 640  # pixels that a photograph is searched at; larger ones are made smaller for it
+LONGEST_SIDE = 640  # pixels; a larger picture is searched at this size
 
 
 class Box(NamedTuple):
-    """Where a face is, pixels of the photograph; it may reach beyond its edges."""
+    """Position of a face, pixels of the picture. It may reach beyond the edges."""
 
     left: int
     top: int
@@ -28,21 +28,13 @@ class Box(NamedTuple):
 
 
 class Detector(ABC):
-    """What finds faces in a photograph; calling it cuts them out.
+    """Base of all detectors."""
 
-    Attributes:
-        note: What it does, for people.
-    """
-
-    note: str
+    note: str  # for people
 
     @abstractmethod
     def __call__(self, picture: Image.Image) -> list[tuple[Box | None, Image.Image]]:
-        """Return a box and a picture of each face, the most certain first; none where there is none.
-
-        Args:
-            picture: Grey or colour, 8 bits.
-        """
+        """Return the box and the picture of each face, the most certain first. Pictures are grey or colour, 8 bits."""
 
 
 class WholePicture(Detector):
@@ -56,7 +48,7 @@ class WholePicture(Detector):
 
 
 class BoxDetector(Detector):
-    """What finds boxes; each is made a square about its middle and widened.
+    """Detector that finds boxes. Each box becomes a wider square about its middle.
 
     Args:
         margin: Share of the box's longer side that the square is larger by; below 0 it is smaller.
@@ -64,24 +56,20 @@ class BoxDetector(Detector):
     """
 
     def __init__(self, margin: Margin, min_confidence: Share) -> None:
-        if not -0.5 <= margin <= 3 or not 0 <= min_confidence <= 1:
-            raise UserError(
-                f"detector.margin={margin} must lie in -0.5 to 3 and detector.min_confidence={min_confidence} in 0 to 1"
-            )
         self.note = f"faces found by {type(self).__name__}, margin {margin:g}"
         self.margin = margin
         self.min_confidence = min_confidence
 
     @abstractmethod
     def find(self, pixels: np.ndarray) -> np.ndarray:
-        """Return left, top, width, height and confidence (N, 5) of the faces in pixels (H, W, 3) uint8, BGR."""
+        """Return left, top, width, height and confidence (N, 5) of the faces in (H, W, 3) uint8, BGR."""
 
     def __call__(self, picture: Image.Image) -> list[tuple[Box | None, Image.Image]]:
-        """Return the square of each face and what it shows; beyond the edges of the photograph its border goes on."""
+        """Return the square and the picture of each face, the most certain first."""
         scale = max(1.0, max(picture.size) / LONGEST_SIDE)
         smaller = picture.resize([max(1, round(side / scale)) for side in picture.size]) if scale > 1 else picture
-        found = self.find(np.ascontiguousarray(np.asarray(smaller.convert("RGB"))[:, :, ::-1]))
-        boxes = [self._square(scale * row[:4], float(row[4])) for row in found if row[4] >= self.min_confidence]
+        rows = self.find(np.ascontiguousarray(np.asarray(smaller.convert("RGB"))[:, :, ::-1]))
+        boxes = [self._square(scale * row[:4], float(row[4])) for row in rows if row[4] >= self.min_confidence]
         return [(box, cut(picture, box)) for box in sorted(boxes, key=lambda box: (-box.confidence, box))]
 
     def _square(self, box: np.ndarray, confidence: float) -> Box:
@@ -92,7 +80,7 @@ class BoxDetector(Detector):
 
 
 class YuFace(BoxDetector):
-    """Shiqi Yu's libfacedetection, by the package yuface, which carries its weights.
+    """Detector of the package yuface: Shiqi Yu's libfacedetection with its weights.
 
     Args:
         margin: As of ``BoxDetector``.
@@ -108,13 +96,13 @@ class YuFace(BoxDetector):
         self.detect = yuface.detect
 
     def find(self, pixels: np.ndarray) -> np.ndarray:
-        """Return the boxes of libfacedetection."""
+        """Return the boxes (N, 5) of libfacedetection."""
         confidences, boxes, _ = self.detect(pixels, 0.0)
         return np.column_stack([boxes.astype(float), confidences / 100])
 
 
 class YuNet(BoxDetector):
-    """OpenCV's FaceDetectorYN.
+    """Detector of OpenCV: FaceDetectorYN.
 
     Args:
         model: Path of its ONNX file, such as face_detection_yunet_2023mar.onnx of OpenCV's zoo.
@@ -135,14 +123,14 @@ class YuNet(BoxDetector):
             raise UserError(f"detector.model={model} is no model that OpenCV can read ({error.err})") from error
 
     def find(self, pixels: np.ndarray) -> np.ndarray:
-        """Return the boxes of YuNet."""
+        """Return the boxes (N, 5) of YuNet."""
         self.network.setInputSize((pixels.shape[1], pixels.shape[0]))
         faces = self.network.detect(pixels)[1]
         return np.empty((0, 5)) if faces is None else faces[:, [0, 1, 2, 3, 14]]
 
 
 def cut(picture: Image.Image, box: Box) -> Image.Image:
-    """Return what a box shows; beyond the edges of the picture its border goes on."""
+    """Return the part of a picture inside a box. Pixels beyond the edges repeat the border."""
     rows = np.arange(box.top, box.top + box.height).clip(0, picture.height - 1)
     columns = np.arange(box.left, box.left + box.width).clip(0, picture.width - 1)
     return Image.fromarray(np.asarray(picture)[rows[:, None], columns])

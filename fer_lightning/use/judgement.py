@@ -1,9 +1,9 @@
-"""What a run's network thinks of the labels of the training folder.
+"""Judgement of the labels of a training folder by the network that was trained on it.
 
-All faces are embedded by the network and dealt into folds, twins into one. The run's own classifier is fitted on the
-faces of all other folds and asked about those of one. The score of a label is its share of that vote: the
-self-confidence of C. Northcutt et al., Confident learning, arXiv:1911.00068, with votes in place of probabilities. The
-lead of another class (their normalised margin) finds fewer wrong labels of synthetic faces (docs/results/labels.md).
+The network embeds all faces. They are dealt into folds; twins share a fold. The run's own classifier is fitted on all
+other folds and votes on the faces of one. The score of a label is its share of the vote: the self-confidence of
+C. Northcutt et al., Confident learning, arXiv:1911.00068, with votes in place of probabilities. The lead of another
+class (their normalised margin) finds fewer of the wrong labels of synthetic faces: docs/labels.md.
 """
 
 from collections.abc import Callable
@@ -21,67 +21,63 @@ from fer_lightning.data.progress import track
 from fer_lightning.models.classifiers import Classifier
 
 FOLDS = 10
-BATCH = 256  # faces that are embedded at once
+FACES_AT_ONCE = 256  # in a batch to embed
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """What is thought of the labels of the training folder, the one with the least of the vote first; each (M,).
+    """Votes on the labels of the training folder, the least believable label first; each (M,)."""
 
-    Attributes:
-        rows: int64, rows of the table of faces.
-        believed: int64, the class with most votes; the label itself where it ties with another.
-        own: float, share of the vote for the label.
-        other: float, share of the vote for the class that is believed.
-        trained_on: bool, whether the network was trained on the face.
-    """
+    rows: np.ndarray  # int64, rows of the table of faces
+    labels: np.ndarray  # int64
+    believed: np.ndarray  # int64, class with the most votes; the label itself if it ties with another class
+    label_votes: np.ndarray  # float, share of the vote for the label
+    believed_votes: np.ndarray  # float, share of the vote for the believed class
+    trained_on: np.ndarray  # bool, whether the network was trained on the face
 
-    rows: np.ndarray
-    believed: np.ndarray
-    own: np.ndarray
-    other: np.ndarray
-    trained_on: np.ndarray
+    @property
+    def doubted(self) -> np.ndarray:
+        """(M,) bool, whether another class has more votes than the label."""
+        return self.believed != self.labels
 
 
 def judge(
     embed_images: Callable[[Tensor], Tensor], classifier: Classifier, partition: Partition, audit: Audit
 ) -> Judgement:
-    """Judge the labels of every face of the training folder, and fit the classifier anew for it.
+    """Judge the label of every face in the training folder. The classifier is fitted anew.
 
     Args:
-        embed_images: A network (B, 1, H, W) float32 in [-1, 1] -> (B, D), unit vectors.
-        classifier: The run's.
-        partition: The run's.
+        embed_images: The run's network: (B, 1, H, W) float32 in [-1, 1] -> (B, D), unit vectors.
+        classifier: The run's classifier.
+        partition: The run's partition.
         audit: Audit of the same faces.
     """
     faces = audit.faces
     rows = np.flatnonzero(faces.splits == "train")
     labels, groups = faces.labels[rows], np.unique(audit.twins.groups[rows], return_inverse=True)[1]
-    votes = fold_votes(classifier, embeddings(embed_images, faces, rows), labels, groups, FOLDS)
-    believed, own, other = weigh(votes, labels)
-    order = np.lexsort((-other, own))
-    return Judgement(
-        rows=rows[order],
-        believed=believed[order],
-        own=own[order],
-        other=other[order],
-        trained_on=np.isin(rows, partition.origins[partition.train])[order],
-    )
+    votes = fold_votes(classifier, embed(embed_images, faces, rows), labels, groups, FOLDS)
+    believed, label_votes, believed_votes = weigh(votes, labels)
+    trained_on = np.isin(rows, partition.origins[partition.train])
+    order = np.lexsort((-believed_votes, label_votes))
+    columns = (rows, labels, believed, label_votes, believed_votes, trained_on)
+    return Judgement(*(column[order] for column in columns))
 
 
 @torch.inference_mode()
-def embeddings(embed_images: Callable[[Tensor], Tensor], faces: Faces, rows: np.ndarray) -> Tensor:
-    """Return the embeddings (M, D) of some rows, not augmented."""
+def embed(embed_images: Callable[[Tensor], Tensor], faces: Faces, rows: np.ndarray) -> Tensor:
+    """Return the embeddings (M, D) of some rows of the faces, without augmentation."""
     pictures = Pictures(faces, rows)
-    starts = track(range(0, len(rows), BATCH), "embedding faces")
-    batches = (list(range(start, min(start + BATCH, len(rows)))) for start in starts)
-    return torch.cat([embed_images(pictures.__getitems__(batch).images) for batch in batches])
+    embeddings = []
+    for start in track(range(0, len(rows), FACES_AT_ONCE), "embedding faces"):
+        batch = list(range(start, min(start + FACES_AT_ONCE, len(rows))))
+        embeddings.append(embed_images(pictures.__getitems__(batch).images))
+    return torch.cat(embeddings)
 
 
 def fold_votes(
     classifier: Classifier, embeddings: Tensor, labels: np.ndarray, groups: np.ndarray, folds: int
 ) -> np.ndarray:
-    """Return the shares of the vote (M, C) that each face gets of the faces in the other folds.
+    """Return the votes (M, C), as shares, of the other folds on each face.
 
     Args:
         classifier: Fitted anew for each fold.
@@ -100,14 +96,11 @@ def fold_votes(
 
 
 def weigh(votes: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the class that is believed, the share of the vote for the label, and that for the class; each (M,).
-
-    A label that ties with another class is believed.
+    """Return the believed class, the vote for the label and the vote for the believed class; each (M,).
 
     Args:
         votes: (M, C) shares.
-        labels: (M,) int64.
+        labels: (M,) int64; a label that ties with another class is believed.
     """
-    own = votes[np.arange(len(labels)), labels]
-    most = votes.max(axis=1)
-    return np.where(own < most, votes.argmax(axis=1), labels), own, most
+    label_votes, most = votes[np.arange(len(labels)), labels], votes.max(axis=1)
+    return np.where(label_votes < most, votes.argmax(axis=1), labels), label_votes, most

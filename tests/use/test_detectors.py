@@ -41,12 +41,6 @@ def test_without_a_detector_the_picture_is_the_face():
     assert "taken as one face" in WholePicture.note
 
 
-@pytest.mark.parametrize("make", [lambda: Stub(9.0, 0.5), lambda: Stub(0.0, 2.0)])
-def test_settings_out_of_range(make):
-    with pytest.raises(UserError, match=r"detector\.margin=.* must lie in"):
-        make()
-
-
 def test_missing_extra_and_missing_model(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "yuface", None)
     with pytest.raises(UserError, match=r"detector=yuface needs yuface: pip install -e '\.\[detect\]'$"):

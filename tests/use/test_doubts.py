@@ -14,7 +14,7 @@ from fer_lightning.data.audit import audit
 from fer_lightning.data.faces import CLASSES
 from fer_lightning.data.protocols import honest
 from fer_lightning.models.knn import KNNClassifier
-from fer_lightning.use.doubts import COLUMNS, list_rows, per_class, precision_recall, write_labels
+from fer_lightning.use.doubts import csv_rows, per_class, precision_recall, write_labels
 from fer_lightning.use.judgement import Judgement, fold_votes, judge, weigh
 from tests.conftest import ROOT, options
 
@@ -99,7 +99,9 @@ def judged(faces, tmp_path):
     own, other = np.full(70, 0.9), np.full(70, 0.9)
     own[:2], other[:2] = [0.0, 0.25], [1.0, 0.5]
     trained_on = np.arange(70) != 1
-    return Judgement(np.arange(70), believed, own, other, trained_on), audit(faces, str(tmp_path / "cache"))
+    return Judgement(np.arange(70), labels[:70], believed, own, other, trained_on), audit(
+        faces, str(tmp_path / "cache")
+    )
 
 
 def test_csv_holds_every_face_in_order(judged, tmp_path):
@@ -111,13 +113,13 @@ def test_csv_holds_every_face_in_order(judged, tmp_path):
     assert tuple(rows[1].values()) == expected
     assert [row["file"] for row in rows if row["contradictory_twins"] == "1"] == ["train/3.png", "train/10.png"]
     assert rows[3]["twins"] == rows[10]["twins"] == "3"
-    assert [len(row) for row in list_rows(*judged)] == [len(COLUMNS)] * 70
+    assert [len(row) for row in csv_rows(*judged)] == [9] * 70
 
 
 def test_classes_are_counted(judged):
     table = per_class(judged[0], judged[1].faces)
     assert [(row["name"], row["doubted"]) for row in table if row["doubted"]] == [(CLASSES[0], 1), (CLASSES[1], 1)]
-    assert table[0]["rather"] == [0, 0, 0, 0, 1, 0, 0]
+    assert table[0]["believed"] == [0, 0, 0, 0, 1, 0, 0]
     assert sum(row["faces"] for row in table) == 70
 
 

@@ -136,6 +136,10 @@ def test_memory_holds_no_more_than_a_batch(checkpoint):
         (["input={good}", "checkpoint=none.ckpt"], "checkpoint=none.ckpt does not exist"),
         (["input={good}", "checkpoint={checkpoint}", "detector=haar"], "detector=haar does not exist: use one of none"),
         (["input={good}", "checkpoint={checkpoint}", "detector=yunet"], "detector.model is missing"),
+        (
+            ["input={good}", "checkpoint={checkpoint}", "detector=yuface", "detector.margin=9"],
+            "detector.margin=9 must be a number from -0.5 to 3",
+        ),
         (["input={good}", "checkpoint={checkpoint}", "faces=none"], "faces=none cannot be used"),
         (["input={good}", "checkpoint={checkpoint}", "batch_siz=2"], "did you mean batch_size"),
     ],
