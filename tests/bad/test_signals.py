@@ -74,7 +74,7 @@ def test_before_the_first_batch(tmp_path, run_here, signalled, place, name, sign
     ("place", "name", "signum", "status", "own"),
     [
         (predictions, "write_csv", signal.SIGTERM, "interrupted", WITHOUT_PICTURES),
-        (predictions, "say", signal.SIGINT, "interrupted", WITHOUT_PICTURES),
+        (predictions, "print_score", signal.SIGINT, "interrupted", WITHOUT_PICTURES),
         pytest.param(
             *(media, "embedding_map", signal.SIGHUP, "interrupted"),
             ("~callbacks.media.maps.tsne", WITHOUT_PICTURES[1]),
@@ -93,7 +93,7 @@ def test_after_the_last_batch(tmp_path, run_here, signalled, place, name, signum
 
 
 def test_a_sweep_stops_at_a_signal_after_the_last_batch_of_a_job(tmp_path, run_here, signalled):
-    signalled(predictions, "say", signal.SIGTERM)
+    signalled(predictions, "print_score", signal.SIGTERM)
     done = run_here("train.py", "-m", "seed=0,1", *options(*TINY, *WITHOUT_PICTURES, "sweep"))
     assert done.code == 143, done.text
     assert f"to go on: python train.py sweep.resume={tmp_path}/out" in done.text.splitlines()[-1]
