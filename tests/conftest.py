@@ -34,7 +34,9 @@ import fer_lightning.config.resolvers  # noqa: F401
 from fer_lightning.callbacks.interruption import Interruption
 from fer_lightning.data.faces import CLASSES, Faces, fingerprint
 from fer_lightning.signals import Interrupted
+from fer_lightning.launch.checks import check
 from fer_lightning.launch.environment import NOTICES
+from fer_lightning.launch.messages import explain
 from fer_lightning.signals import ENDING
 
 ROOT = Path(__file__).parents[1]
@@ -235,3 +237,25 @@ def run_here(tmp_path, monkeypatch, capfd) -> Callable[..., Outcome]:
         return Outcome(code, f"{captured.out}{captured.err}{message}")
 
     return execute
+
+
+@pytest.fixture
+def refusal(tmp_path, monkeypatch) -> Callable[..., str | None]:
+    """Compose and check the options of train.py, which no library is loaded for; return the sentence of a refusal."""
+
+    def answer(*arguments: str) -> str | None:
+        monkeypatch.setattr(sys, "argv", ["train.py", *arguments])
+        GlobalHydra.instance().clear()
+        try:
+            with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+                output = [f"{PLACE}{tmp_path}", "hydra.job.num=0"]
+                cfg = compose("train", [*output, *arguments], return_hydra_config=True)
+            HydraConfig.instance().set_config(cfg)
+            with open_dict(cfg):
+                del cfg["hydra"]
+            check(cfg, "train")
+        except Exception as error:
+            return explain(error, "train")
+        return None
+
+    return answer

@@ -45,15 +45,12 @@ def test_a_printed_claim_is_read_again(capsys, monkeypatch):
     assert harness.read(capsys.readouterr().out) == [claim]
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore")  # Lightning's advice about tiny trainings
 @pytest.mark.parametrize(
     "name",
     [
-        *("augmentation", "neighbours"),
-        *(
-            pytest.param(name, marks=pytest.mark.long)
-            for name in ("latency", "paper_trial", "quick_validation", "size", "training_loop")
-        ),
+        *("augmentation", "latency", "neighbours", "paper_trial", "quick_validation", "size", "training_loop"),
     ],
 )
 def test_benchmark_runs(name, monkeypatch, tmp_path):

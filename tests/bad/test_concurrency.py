@@ -48,6 +48,7 @@ def test_a_folder_in_which_a_process_works_is_refused_and_left_as_it_is(tmp_path
             assert contents(tmp_path / folder) == before
 
 
+@pytest.mark.long
 def test_a_folder_deleted_in_training(tmp_path, run_here, monkeypatch):
     step = ExpressionModule.training_step
 
@@ -64,7 +65,13 @@ def test_a_folder_deleted_in_training(tmp_path, run_here, monkeypatch):
     assert "UserWarning" not in done.text
 
 
-@pytest.mark.parametrize("arguments", [["hydra.run.dir=out"], ["-m", "seed=0,1", "hydra.sweep.dir=out"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["hydra.run.dir=out"],
+        pytest.param(["-m", "seed=0,1", "hydra.sweep.dir=out"], marks=pytest.mark.long),
+    ],
+)
 def test_a_disk_that_is_full_at_the_start(tmp_path, run_here, monkeypatch, arguments):
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")

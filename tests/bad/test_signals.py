@@ -58,8 +58,11 @@ def signalled(monkeypatch):
     ("place", "name", "signum", "own"),
     [
         (checks, "low_room", signal.SIGINT, WITHOUT_PICTURES),  # before torch
-        (datamodule, "audit", signal.SIGINT, WITHOUT_PICTURES),
-        (protocols, "multiply", signal.SIGHUP, (*WITHOUT_PICTURES, "protocol=paper")),  # while copies are drawn
+        pytest.param(datamodule, "audit", signal.SIGINT, WITHOUT_PICTURES, marks=pytest.mark.long),
+        pytest.param(  # while copies are drawn
+            *(protocols, "multiply", signal.SIGHUP, (*WITHOUT_PICTURES, "protocol=paper")),
+            marks=pytest.mark.long,
+        ),
     ],
 )
 def test_before_the_first_batch(tmp_path, run_here, signalled, place, name, signum, own):
@@ -74,13 +77,15 @@ def test_before_the_first_batch(tmp_path, run_here, signalled, place, name, sign
     ("place", "name", "signum", "status", "own"),
     [
         (predictions, "write_csv", signal.SIGTERM, "interrupted", WITHOUT_PICTURES),
-        (predictions, "print_score", signal.SIGINT, "interrupted", WITHOUT_PICTURES),
+        pytest.param(predictions, "print_score", signal.SIGINT, "interrupted", WITHOUT_PICTURES, marks=pytest.mark.long),
         pytest.param(
             *(media, "embedding_map", signal.SIGHUP, "interrupted"),
             ("~callbacks.media.maps.tsne", WITHOUT_PICTURES[1]),
             marks=pytest.mark.long,
         ),
-        (page, "write_report", signal.SIGTERM, "completed", WITHOUT_PICTURES[:1]),
+        pytest.param(
+            *(page, "write_report", signal.SIGTERM, "completed", WITHOUT_PICTURES[:1]), marks=pytest.mark.long
+        ),
     ],
 )
 def test_after_the_last_batch(tmp_path, run_here, signalled, place, name, signum, status, own):
@@ -92,6 +97,7 @@ def test_after_the_last_batch(tmp_path, run_here, signalled, place, name, signum
     assert not [path for path in (tmp_path / "run").rglob(".*") if path.name not in (".hydra", ".lock")]
 
 
+@pytest.mark.long
 def test_a_sweep_stops_at_a_signal_after_the_last_batch_of_a_job(tmp_path, run_here, signalled):
     signalled(predictions, "print_score", signal.SIGTERM)
     done = run_here("train.py", "-m", "seed=0,1", *options(*TINY, *WITHOUT_PICTURES, "sweep"))
@@ -123,7 +129,14 @@ def start(folder: Path, *command: str) -> subprocess.Popen:
         )
 
 
-@pytest.mark.parametrize("command", [["train.py"], ["eval.py"], ["-m", "fer_lightning", "train"]])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["train.py"],
+        pytest.param(["eval.py"], marks=pytest.mark.long),
+        pytest.param(["-m", "fer_lightning", "train"], marks=pytest.mark.long),
+    ],
+)
 def test_ctrl_c_while_hydra_is_imported(tmp_path, command):
     """The interpreter is stopped where Hydra begins to be imported."""
     site = tmp_path / "sitecustomize.py"

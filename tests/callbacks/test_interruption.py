@@ -70,6 +70,7 @@ def test_sigterm_leaves_a_run_that_the_printed_command_goes_on_with(tmp_path, ru
     assert [path.name for path in tmp_path.iterdir() if path.name not in ("my run", ".cache")] == []
 
 
+@pytest.mark.long
 def test_sigterm_to_every_process_of_a_run(tmp_path):
     """As Slurm sends it: also to those that prepare batches, which may not have begun yet."""
     stopped(tmp_path, "data.num_workers=2", "hydra.run.dir=run", group=True)
@@ -114,6 +115,7 @@ def hang(folder: Path) -> None:
     train(folder, 1)
 
 
+@pytest.mark.long
 def test_a_second_ctrl_c_waits_for_nothing(tmp_path):
     process = start(hang, tmp_path)
     until((tmp_path / "hangs").is_file, process)
@@ -127,7 +129,9 @@ def test_a_second_ctrl_c_waits_for_nothing(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("kills", "first"), [(1, "last.ckpt"), pytest.param(50, "", marks=pytest.mark.kill)], ids=["once", "50 times"]
+    ("kills", "first"),
+    [pytest.param(1, "last.ckpt", marks=pytest.mark.long), pytest.param(50, "", marks=pytest.mark.kill)],
+    ids=["once", "50 times"],
 )
 def test_killed_at_any_moment_it_goes_on_as_if_it_had_not_been(tmp_path, kills, first):
     moments = random.Random(kills)

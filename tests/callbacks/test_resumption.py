@@ -31,13 +31,13 @@ def uninterrupted() -> dict:
     [
         ("adam", "constant", "mid-epoch", 2),
         ("adam", "constant", "end of an epoch", 0),
-        ("sgd", "plateau", "validation", 0),
         ("sgd", "plateau", "first batch of an epoch", 0),
-        ("rmsprop", "cosine", "mid-epoch", 0),
         *(
             pytest.param(*case, marks=pytest.mark.long)
             for case in (
                 ("adam", "constant", "mid-epoch", 0),
+                ("sgd", "plateau", "validation", 0),
+                ("rmsprop", "cosine", "mid-epoch", 0),
                 ("sgd", "constant", "mid-epoch", 0),
                 ("rmsprop", "constant", "mid-epoch", 0),
                 ("adam", "constant", "end of an epoch", 2),

@@ -10,7 +10,7 @@ from tests.conftest import ENVIRONMENT, ROOT
 TRAIN = str(ROOT / "train.py")
 
 
-@pytest.mark.parametrize("console", ["full", "gone"])
+@pytest.mark.parametrize("console", ["full", pytest.param("gone", marks=pytest.mark.long)])
 def test_a_console_that_cannot_be_written(tmp_path, console):
     """The command goes on: what it does is worth more than what it says."""
     done = {"full": "> /dev/full", "gone": "| true; exit ${PIPESTATUS[0]}"}[console]

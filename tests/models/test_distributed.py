@@ -182,7 +182,8 @@ def train(rank: int | None, folder: Path) -> None:
     torch.save(weights, folder / f"{rank}.pt")
 
 
-@pytest.mark.parametrize("losses", [LOSSES, pytest.param(OTHERS, marks=pytest.mark.long)], ids=["two", "others"])
+@pytest.mark.long
+@pytest.mark.parametrize("losses", [LOSSES, OTHERS], ids=["two", "others"])
 def test_every_loss_moves_the_weights_as_in_one_process(tmp_path, losses):
     """The miner and the loss see the gathered batch, and gradients have the size of one process's."""
     (tmp_path / "losses.txt").write_text("\n".join(losses))
