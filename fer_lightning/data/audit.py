@@ -48,11 +48,8 @@ class Audit:
 
     def contradictory(self, groups: np.ndarray) -> np.ndarray:
         """Return (N,) bool: whether the group of each face has more than one label."""
-        labels = self.faces.labels
-        lowest, highest = np.full(len(groups), len(self.faces.classes)), np.full(len(groups), -1)
-        np.minimum.at(lowest, groups, labels)
-        np.maximum.at(highest, groups, labels)
-        return lowest[groups] != highest[groups]
+        pairs = np.unique(np.stack([groups, self.faces.labels]), axis=1)  # each label of a group once
+        return np.bincount(pairs[0])[groups] > 1
 
     def in_training(self, groups: np.ndarray) -> np.ndarray:
         """Return (N,) bool: whether each face is held out and has a twin in the training folder."""
@@ -105,19 +102,14 @@ class Audit:
     def figures(self) -> dict[str, float]:
         """Return the numbers of the report by their names in loggers."""
         report = self.report()
-        figures = {
-            "audit/faces": report["faces"],
-            "audit/unreadable": report["unreadable"],
-            "audit/flat": report["flat"],
-            "audit/alarms": len(report["alarms"]),
-        }
+        figures = {name: report[name] for name in ("faces", "unreadable", "flat")} | {"alarms": len(report["alarms"])}
         for kind in ("identical_twins", "near_twins"):
             for name in ("groups", "pictures", "contradictory_groups"):
-                figures[f"audit/{kind}_{name}"] = report[kind][name]
+                figures[f"{kind}_{name}"] = report[kind][name]
         for split, shares in report["held_out"].items():
-            figures[f"audit/{split}_twin_in_training"] = shares["twin_in_training"]
-            figures[f"audit/{split}_identical_twin_in_training"] = shares["identical_twin_in_training"]
-        return {name: float(number) for name, number in figures.items()}
+            for name in ("twin_in_training", "identical_twin_in_training"):
+                figures[f"{split}_{name}"] = shares[name]
+        return {f"audit/{name}": float(number) for name, number in figures.items()}
 
     def alarms(self) -> list[str]:
         """Return one sentence for each reason not to believe a score on these faces."""

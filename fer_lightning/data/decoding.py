@@ -14,18 +14,12 @@ EMOTIONS = dict(zip("0123456", ("angry", "disgust", "fear", "happy", "sad", "sur
 USAGES = {"training": "train", "publictest": "validation", "privatetest": "test"}
 
 
-def read_picture(file: IO[bytes], image_size: int) -> tuple[np.ndarray, list[str]]:
-    """Return a picture as (H, W) uint8 of ``image_size``, and a remark for each change to it.
+def open_upright(file: IO[bytes], changes: list[str]) -> Image.Image:
+    """Return a picture, completely decoded and turned upright; append remarks to ``changes``.
 
     Raises:
         Exception: Any error of Pillow if the file is damaged or no picture; see ``reason``.
     """
-    changes: list[str] = []
-    return to_face(open_upright(file, changes), image_size, changes), changes
-
-
-def open_upright(file: IO[bytes], changes: list[str]) -> Image.Image:
-    """Return a picture, completely decoded and turned upright; append remarks to ``changes``."""
     with Image.open(file, formats=FORMATS) as opened:
         if opened.width * opened.height > MAX_PIXELS:
             raise Image.DecompressionBombError

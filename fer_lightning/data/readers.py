@@ -12,32 +12,20 @@ import warnings
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
 
+from fer_lightning.data import listing
 from fer_lightning.data.cache import load_arrays, save_arrays
 from fer_lightning.data.classes import wrong_names
-from fer_lightning.data.decoding import EMOTIONS, read_picture, read_row, reason
+from fer_lightning.data.decoding import EMOTIONS, open_upright, read_row, reason, to_face
 from fer_lightning.data.demo import SOURCE, draw_faces, drawing
 from fer_lightning.data.faces import CLASSES, Faces, fingerprint
-from fer_lightning.data.listing import (
-    KAGGLE,
-    REMEDY,
-    Files,
-    Remarks,
-    download,
-    list_folder,
-    list_zip,
-    locate,
-    no_archive,
-    no_layout,
-    not_readable,
-    shorten,
-)
 from fer_lightning.data.progress import track
 from fer_lightning.data.tree import check_folders, choose_pictures, describe, find_classes
 from fer_lightning.data.votes import VOTED, relabel
@@ -95,12 +83,12 @@ def read_faces(
             )
         cache = Path(cache_dir) / f"drawn-v{CACHE_VERSION}-{image_size}px-{drawing(drawn)}.npz"
         return _load_or_make(cache, SOURCE, names, lambda: draw_faces(**drawn, image_size=image_size))
-    path = download() if root == "kaggle" else locate(root)
-    source = KAGGLE if root == "kaggle" else write_name(file_name(path.name))
+    path = listing.download() if root == "kaggle" else listing.locate(root)
+    source = listing.KAGGLE if root == "kaggle" else write_name(file_name(path.name))
     try:
         if path.is_dir():
-            files, key, remarks = list_folder(path)
-            read = partial(_read_files, path, source, files, remarks, image_size, names)
+            files, key, remarks = listing.list_folder(path)
+            read = partial(_Scan(path, image_size, names, files, remarks).faces, source)
         else:
             with path.open("rb") as file:
                 key = hashlib.file_digest(file, "sha256").hexdigest()
@@ -112,9 +100,9 @@ def read_faces(
         log.info("%s: %s faces in %.1f s", path, f"{len(faces):,}", time.perf_counter() - start)
         return faces
     except OSError as error:
-        raise not_readable(path, error) from error
+        raise listing.not_readable(path, error) from error
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, UnicodeDecodeError) as error:
-        raise no_archive(path, error) from error
+        raise listing.no_archive(path, error) from error
 
 
 def summarize(faces: Faces) -> str:
@@ -124,7 +112,7 @@ def summarize(faces: Faces) -> str:
         per_class = ", ".join(f"{name} {count:,}" for name, count in zip(faces.classes, counts, strict=True))
         lines.append(f"  {split:<10} {sum(counts):>6,}: {per_class}")
     if faces.unreadable:
-        lines.append(f"  {len(faces.unreadable):,} unreadable: {shorten(map(': '.join, faces.unreadable))}")
+        lines.append(f"  {len(faces.unreadable):,} unreadable: {listing.shorten(map(': '.join, faces.unreadable))}")
     return "\n".join(lines + [f"  {remark}" for remark in faces.remarks])
 
 
@@ -153,104 +141,108 @@ def _load_or_make(cache: Path, source: str, classes: tuple[str, ...], make: Call
 def _read_file(path: Path, source: str, image_size: int, classes: tuple[str, ...]) -> Faces:
     """Return the faces of a csv or of a zip archive."""
     if path.suffix.lower() == ".csv":
-        files: Files = {CSV_NAMES[0]: lambda: path.open("rb")}
-        return _read_files(path, source, files, Remarks(), image_size, classes)
+        files: listing.Files = {CSV_NAMES[0]: lambda: path.open("rb")}
+        return _Scan(path, image_size, classes, files, listing.Remarks()).faces(source)
     with zipfile.ZipFile(path) as archive:
-        return _read_files(path, source, *list_zip(path, archive), image_size, classes)
+        return _Scan(path, image_size, classes, *listing.list_zip(path, archive)).faces(source)
 
 
-def _read_files(
-    path: Path, source: str, files: Files, remarks: Remarks, image_size: int, classes: tuple[str, ...]
-) -> Faces:
-    """Return the faces of the pictures of a source; if it has no pictures in the layout, those of its csv."""
-    log.info("Reading the faces of %s", path)
-    tables = [name for name in sorted(files) if PurePosixPath(name).name.lower() in CSV_NAMES]
-    unreadable: list[tuple[str, str]] = []
-    if names := choose_pictures(path, files, remarks):
-        check_folders(path, names, classes)
-        rows, unreadable = _read_pictures(path, names, files, remarks, image_size, classes)
-    elif tables:
-        table = path if path.suffix.lower() == ".csv" else path / tables[0]
-        rows = _read_csv(table, files[tables[0]], remarks, image_size, classes)
-    else:
-        raise no_layout(path, files)
-    _check_rows(path, rows, unreadable, classes)
-    images = np.stack([row.image for row in rows])
-    labels = np.array([row.label for row in rows])
-    splits = np.array([row.split for row in rows])
-    return Faces(
-        images=images,
-        labels=labels,
-        names=np.array([row.name for row in rows]),
-        splits=splits,
-        source=source,
-        fingerprint=fingerprint(images, labels, splits, classes),
-        unreadable=tuple(unreadable),
-        remarks=tuple(f"{kind}: {count:,}." for kind, count in sorted(remarks.items())),
-        classes=classes,
-    )
+@dataclass
+class _Scan:
+    """One reading of all files of a source."""
 
+    path: Path
+    image_size: int
+    classes: tuple[str, ...]
+    files: listing.Files
+    remarks: listing.Remarks
+    rows: list[Row] = field(default_factory=list)
+    unreadable: list[tuple[str, str]] = field(default_factory=list)  # name and reason
 
-def _read_pictures(
-    path: Path, names: list[str], files: Files, remarks: Remarks, image_size: int, classes: tuple[str, ...]
-) -> tuple[list[Row], list[tuple[str, str]]]:
-    """Return the faces of the named pictures, and (name, reason) of the unreadable ones."""
-    rows, unreadable = [], []
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow's warnings of odd metadata
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        for name in track(names, f"reading {path.name}"):
-            short_name, split, label, renamed = describe(name, classes)
-            try:
-                with files[name]() as file:
-                    image, changes = read_picture(file, image_size)
-            except Exception as error:  # decoders raise almost anything on damaged files
-                unreadable.append((short_name, reason(error)))
-                continue
-            remarks.update(renamed + changes)
-            rows.append(Row(short_name, split, classes.index(label), image))
-    return rows, unreadable
-
-
-def _read_csv(
-    path: Path, opener: Callable[[], IO[bytes]], remarks: Remarks, image_size: int, classes: tuple[str, ...]
-) -> list[Row]:
-    """Return the faces of FER2013's csv, which has the columns emotion, pixels and Usage."""
-    rows: list[Row] = []
-    position = "header"
-    emotions = EMOTIONS if set(classes) == set(CLASSES) else {str(label): name for label, name in enumerate(classes)}
-    try:
-        with opener() as binary, warnings.catch_warnings():
-            warnings.simplefilter("error")  # np.fromstring only warns about text that is no number
-            table = csv.reader(io.TextIOWrapper(binary, encoding="utf-8-sig", errors="replace", newline=""))
-            header = [column.strip().lower() for column in next(table, [])]
-            if not {"emotion", "pixels", "usage"} <= set(header):
-                raise ValueError(f"columns {header}, needed: emotion, pixels, Usage")
-            if repeated := [name for name in ("emotion", "pixels", "usage") if header.count(name) > 1]:
-                raise ValueError(f"column {repeated[0]} stands there more than once")
-            for number, cells in enumerate(filter(None, table), start=1):
-                position = f"row {number}"
-                row = dict(zip(header, map(str.strip, cells), strict=False))
-                emotion, split, image, changes = read_row(row, image_size, emotions)
-                remarks.update(changes)
-                rows.append(Row(f"{split}/{emotion}/csv_{number:05}", split, classes.index(emotion), image))
-    except (ValueError, csv.Error) as error:
-        raise UserError(f"{path}, {position}: {error}. Mend or delete it, or fetch the file again.") from error
-    return rows
-
-
-def _check_rows(path: Path, rows: list[Row], unreadable: list[tuple[str, str]], classes: tuple[str, ...]) -> None:
-    """Refuse a source if too many pictures are unreadable or a split lacks a class."""
-    total = len(rows) + len(unreadable)
-    if len(unreadable) > MAX_UNREADABLE_SHARE * total:
-        raise UserError(
-            f"{path}: {len(unreadable):,} of {total:,} pictures are unreadable, more than "
-            f"{100 * MAX_UNREADABLE_SHARE:.0f} %: {shorten(map(': '.join, unreadable))}. Fetch the data set again."
+    def faces(self, source: str) -> Faces:
+        """Return the faces of the pictures; if there are no pictures in the layout, those of the csv."""
+        log.info("Reading the faces of %s", self.path)
+        tables = [name for name in sorted(self.files) if PurePosixPath(name).name.lower() in CSV_NAMES]
+        if names := choose_pictures(self.path, self.files, self.remarks):
+            check_folders(self.path, names, self.classes)
+            self._read_pictures(names)
+        elif tables:
+            self._read_csv(tables[0])
+        else:
+            raise listing.no_layout(self.path, self.files)
+        self._check()
+        images = np.stack([row.image for row in self.rows])
+        labels = np.array([row.label for row in self.rows])
+        splits = np.array([row.split for row in self.rows])
+        return Faces(
+            images=images,
+            labels=labels,
+            names=np.array([row.name for row in self.rows]),
+            splits=splits,
+            source=source,
+            fingerprint=fingerprint(images, labels, splits, self.classes),
+            unreadable=tuple(self.unreadable),
+            remarks=tuple(f"{kind}: {count:,}." for kind, count in sorted(self.remarks.items())),
+            classes=self.classes,
         )
-    present = {(row.split, row.label) for row in rows}
-    splits = {split for split, _ in present}
-    if "train" not in splits:
-        raise UserError(f"{path}: the train split is empty. {REMEDY}")
-    required = {(split, label) for split in splits for label in range(len(classes))}
-    if missing := sorted(f"{split}/{classes[label]}" for split, label in required - present):
-        raise UserError(f"{path} holds no face of {shorten(missing)}; each split needs all of {', '.join(classes)}.")
+
+    def _read_pictures(self, names: list[str]) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow's warnings of odd metadata
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            for name in track(names, f"reading {self.path.name}"):
+                short_name, split, label, changes = describe(name, self.classes)
+                try:
+                    with self.files[name]() as file:
+                        image = to_face(open_upright(file, changes), self.image_size, changes)
+                except Exception as error:  # decoders raise almost anything on damaged files
+                    self.unreadable.append((short_name, reason(error)))
+                    continue
+                self.remarks.update(changes)
+                self.rows.append(Row(short_name, split, self.classes.index(label), image))
+
+    def _read_csv(self, name: str) -> None:
+        """Read a table with FER2013's columns: emotion, pixels and Usage."""
+        position = "header"
+        emotions = EMOTIONS
+        if set(self.classes) != set(CLASSES):
+            emotions = {str(label): emotion for label, emotion in enumerate(self.classes)}
+        try:
+            with self.files[name]() as binary, warnings.catch_warnings():
+                warnings.simplefilter("error")  # np.fromstring only warns about text that is no number
+                table = csv.reader(io.TextIOWrapper(binary, encoding="utf-8-sig", errors="replace", newline=""))
+                header = [column.strip().lower() for column in next(table, [])]
+                if not {"emotion", "pixels", "usage"} <= set(header):
+                    raise ValueError(f"columns {header}, needed: emotion, pixels, Usage")
+                if repeated := [column for column in ("emotion", "pixels", "usage") if header.count(column) > 1]:
+                    raise ValueError(f"column {repeated[0]} stands there more than once")
+                for number, cells in enumerate(filter(None, table), start=1):
+                    position = f"row {number}"
+                    row = dict(zip(header, map(str.strip, cells), strict=False))
+                    emotion, split, image, changes = read_row(row, self.image_size, emotions)
+                    self.remarks.update(changes)
+                    label = self.classes.index(emotion)
+                    self.rows.append(Row(f"{split}/{emotion}/csv_{number:05}", split, label, image))
+        except (ValueError, csv.Error) as error:
+            path = self.path if self.path.suffix.lower() == ".csv" else self.path / name
+            raise UserError(f"{path}, {position}: {error}. Mend or delete it, or fetch the file again.") from error
+
+    def _check(self) -> None:
+        """Refuse a source if too many pictures are unreadable or a split lacks a class."""
+        total = len(self.rows) + len(self.unreadable)
+        if len(self.unreadable) > MAX_UNREADABLE_SHARE * total:
+            examples = listing.shorten(map(": ".join, self.unreadable))
+            raise UserError(
+                f"{self.path}: {len(self.unreadable):,} of {total:,} pictures are unreadable, more than "
+                f"{100 * MAX_UNREADABLE_SHARE:.0f} %: {examples}. Fetch the data set again."
+            )
+        present = {(row.split, row.label) for row in self.rows}
+        splits = {split for split, _ in present}
+        if "train" not in splits:
+            raise UserError(f"{self.path}: the train split is empty. {listing.REMEDY}")
+        required = {(split, label) for split in splits for label in range(len(self.classes))}
+        if missing := sorted(f"{split}/{self.classes[label]}" for split, label in required - present):
+            raise UserError(
+                f"{self.path} holds no face of {listing.shorten(missing)}; each split needs all of "
+                f"{', '.join(self.classes)}."
+            )

@@ -41,7 +41,7 @@ def test_cache_is_used_kept_apart_and_rebuilt(tmp_path, read, monkeypatch, caplo
     first = read(root)
     (cache,) = (tmp_path / "cache").iterdir()  # and no temporary file
     with monkeypatch.context() as patch:
-        patch.setattr(readers, "read_picture", None)  # would make all unreadable
+        patch.setattr(readers, "open_upright", None)  # would make all unreadable
         again = read(root)
     for field in ("images", "labels", "names", "splits"):
         np.testing.assert_array_equal(getattr(again, field), getattr(first, field))
