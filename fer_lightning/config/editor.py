@@ -12,6 +12,7 @@ from fer_lightning.config.verbs import verb
 from fer_lightning.errors import UserError
 
 POINTER = {"type": "string", "pattern": r"\$\{", "description": "the value of another option"}
+FOREIGN = {"not": {"pattern": r"^fer_lightning\."}}  # the class that a node of the user's own makes
 Schema = dict[str, Any]
 
 
@@ -30,47 +31,28 @@ def print_schema(node: str | None) -> None:
     Raises:
         UserError: If there is no such group.
     """
-    names = nodes("eval")
-    groups = sorted(name for name in names if (CONF / name).is_dir())
-    if node is None:
-        schema = _object({name: (_node(name), NODES[name].meaning) for name in names}, closed=True)
-    elif node in groups:
-        schema = _node(node)
-    else:
+    groups = sorted(name for name in nodes("eval") if (CONF / name).is_dir())
+    if node is not None and node not in groups:
         raise UserError(f"schema {node}: there is no such group, use one of {', '.join(groups)}")
+    lines = {name: (_node(name), NODES[name].meaning) for name in nodes("eval")}
+    schema = _object(lines, closed=True) if node is None else lines[node][0]
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": f"conf/{node or ''}"}
     print(json.dumps({**head, **schema}, indent=2))
 
 
 def _node(name: str) -> Schema:
     """Return the schema of a node: any class that its files name, or one of the user's own."""
-    parts: dict[str, list[Schema]] = {}
-    for prefix, target in group_targets(name):
+    parts: dict[str, list[Schema]] = {name: []}
+    for node, target in group_targets(name):
         known = class_options(target)
-        parts.setdefault(prefix, []).append(_options(known.options, known.closed, {"const": target}))
+        parts.setdefault(node, []).append(_options(known.options, known.closed, {"const": target}))
     kind = node_kind(name)
-    if kind.form == "dict":
-        inner = {key.rpartition(".")[2]: ({"anyOf": [*schemas, _foreign()]}, "") for key, schemas in parts.items()}
-        return _object(inner, closed=False)
     if kind.form == "part":
-        return {"anyOf": [*parts.get(name, []), _foreign()]}
+        return {"anyOf": [*parts[name], _options({}, False, FOREIGN)]}
+    if kind.form == "dict":
+        del parts[name]
+        return _object({key.rpartition(".")[2]: ({"anyOf": schemas}, "") for key, schemas in parts.items()}, False)
     return _kind(kind)
-
-
-def _foreign() -> Schema:
-    return {
-        "type": "object",
-        "properties": {"_target_": {"type": "string", "not": {"pattern": r"^fer_lightning\."}}},
-        "required": ["_target_"],
-    }
-
-
-def _options(options: Mapping[str, Option], closed: bool, target: Schema | None) -> Schema:
-    lines = {name: (_kind(resolve(item.kind, item.module)), item.meaning) for name, item in options.items()}
-    if target is not None:
-        lines["_target_"] = (target, "the class that is made")
-        lines |= {f"_{key}_": ({}, "an argument of Hydra's instantiate") for key in ("partial", "recursive", "convert")}
-    return _object(lines, closed)
 
 
 def _kind(kind: Kind) -> Schema:
@@ -84,8 +66,18 @@ def _kind(kind: Kind) -> Schema:
         case "dict":
             schema = {"type": "object", "additionalProperties": _kind(kind.content)}
         case _:
-            schema = {"type": "object", "required": ["_target_"]}
+            schema = _options({}, False, {})
     return {"anyOf": [schema, {"type": "null"}]} if kind.nullable else schema
+
+
+def _options(options: Mapping[str, Option], closed: bool, target: Schema | None) -> Schema:
+    """Return the schema of a node with some options, and of the class that it makes unless that is None."""
+    lines = {name: (_kind(resolve(item.kind, item.module)), item.meaning) for name, item in options.items()}
+    if target is None:
+        return _object(lines, closed)
+    lines |= {f"_{key}_": ({}, "for Hydra's instantiate") for key in ("partial", "recursive", "convert")}
+    lines["_target_"] = ({"type": "string", **target}, "the class that is made")
+    return {**_object(lines, closed), "required": ["_target_"]}
 
 
 def _object(lines: Mapping[str, tuple[Schema, str]], closed: bool) -> Schema:

@@ -2,8 +2,8 @@
 
 import math
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NoReturn
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from fer_lightning.config import CONF
 from fer_lightning.config.agreement import check_agreement
 from fer_lightning.config.commands import class_options, node_kind, nodes
-from fer_lightning.config.signatures import Kind, Option, leaf, resolve
+from fer_lightning.config.signatures import Kind, Signature, leaf, resolve
 from fer_lightning.config.suggestions import keys, meant
 from fer_lightning.errors import UserError
 from fer_lightning.kinds import shown
@@ -42,35 +42,121 @@ def check_values(cfg: DictConfig, command: str, carrier: str | None = None) -> N
         UserError: Naming the first such option as it is written on the command line.
     """
     try:
-        _check(cfg, command)
+        _Check(cfg, command).run()
     except UserError as error:
         if carrier is None:
             raise
         raise UserError(f"{carrier} brings options that cannot be: {error}") from error
 
 
-def _check(cfg: DictConfig, command: str) -> None:
-    values, unresolved = _resolved(cfg)
-    options = {name: node_kind(name) for name in nodes(command)}
-    for name in [*options, *(name for name in values if name not in options)]:
-        if name in unresolved:
-            continue
-        if name not in options:
-            raise UserError(_unknown(cfg, (name,), command))
-        if name not in values:
-            raise UserError(_missing(name))
-        for path, value, reason in _mistakes(values[name], options[name], (name,)):
-            option = _option(cfg, path)
-            if reason == "unknown":
-                raise UserError(_unknown(cfg, path, command))
-            if reason == "missing":
-                raise UserError(_missing(option))
-            text = shown(value)
-            short = text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
-            raise UserError(f"{option}={short} must be {reason.replace('OPTION', option)}")
-    check_agreement({name: value for name, value in values.items() if name in options})
-    if unresolved and HydraConfig.initialized():  # without Hydra's own node, what takes a value from it stays open
-        raise next(iter(unresolved.values()))
+class _Check:
+    """Check of one configuration; the first mistake raises a UserError."""
+
+    def __init__(self, cfg: DictConfig, command: str) -> None:
+        self.cfg, self.command = cfg, command
+
+    def run(self) -> None:
+        """Check each node, then what the nodes must agree on."""
+        values, unresolved = _resolved(self.cfg)
+        names = nodes(self.command)
+        for name in (*names, *(name for name in values if name not in names)):
+            if name in values and name in names:
+                self.value(values[name], node_kind(name), (name,))
+            elif name in values:
+                self.unknown((name,))
+            elif name not in unresolved:
+                self.missing(name)
+        check_agreement(values)
+        if unresolved and HydraConfig.initialized():  # without Hydra's own node, what takes a value from it stays open
+            raise next(iter(unresolved.values()))
+
+    def value(self, value: Any, kind: Kind, path: Path) -> None:
+        """Check a value against its kind."""
+        if value is None and kind.nullable:
+            return
+        match kind.form:
+            case "value":
+                self.leaf(value, kind, path)
+            case "part" | "open part":
+                if not isinstance(value, dict) or "_target_" not in value:
+                    self.refuse(path, value, NODE)
+                self.part(value, kind.form == "part", path)
+            case "list":
+                if not isinstance(value, list):
+                    self.refuse(path, value, "a list, such as []")
+                for position, item in enumerate(value):
+                    self.value(item, kind.content, (*path, position))
+            case "dict" | "fields":
+                if not isinstance(value, dict):
+                    self.refuse(path, value, "a node of names, such as {}")
+                if kind.form == "fields":
+                    self.arguments(value, Signature(kind.content, closed=True), True, path)
+                    return
+                for key, item in value.items():
+                    self.value(item, kind.content, (*path, key))
+
+    def leaf(self, value: Any, kind: Kind, path: Path) -> None:
+        """Check a value that pydantic knows, and the nodes in it."""
+        adapter, says = leaf(*kind.content)
+        try:
+            adapter.validate_python(value)
+        except ValidationError:
+            null = ", or null" if kind.nullable else ""
+            example = f", such as {says.example}" if says.example else ""
+            self.refuse(path, value, f"{says.words}{null}{example}")
+        self.anything(value, path)
+
+    def part(self, node: dict, complete: bool, path: Path) -> None:
+        """Check a node that makes something; unless it is ``complete``, arguments may be missing."""
+        arguments = dict(node)
+        target = arguments.pop("_target_")
+        if not (isinstance(target, str) and CLASS_NAME.fullmatch(target)):
+            self.refuse((*path, "_target_"), target, "the name of a class, such as torch.optim.Adam")
+        for key, allowed in HYDRA_KEYS.items():
+            setting = arguments.pop(key, allowed)
+            if shown(setting) != shown(allowed):
+                self.refuse((*path, key), setting, shown(allowed))
+        self.arguments(arguments, class_options(target), complete, path)
+
+    def arguments(self, values: Mapping, known: Signature, complete: bool, path: Path) -> None:
+        """Check the arguments of a class, or the fields of a node."""
+        for name, option in known.options.items():
+            if name in values:
+                self.value(values[name], resolve(option.kind, option.module), (*path, name))
+            elif option.required and complete:
+                self.missing(_option(self.cfg, (*path, name)))
+        for name in values.keys() - known.options.keys():
+            if known.closed:
+                self.unknown((*path, name))
+            self.anything(values[name], (*path, name))
+
+    def anything(self, value: Any, path: Path) -> None:
+        """Check what no kind describes: numbers are finite, and nodes that make something are right."""
+        if isinstance(value, float) and not math.isfinite(value):
+            self.refuse(path, value, "a finite number, such as 0.1")
+        if isinstance(value, dict) and isinstance(value.get("_target_"), str):
+            self.part(value, True, path)
+        elif isinstance(value, dict | list):
+            for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+                self.anything(item, (*path, key))
+
+    def refuse(self, path: Path, value: Any, words: str) -> NoReturn:
+        """Raise the sentence on a value that must be something else."""
+        option, text = _option(self.cfg, path), shown(value)
+        short = text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+        raise UserError(f"{option}={short} must be {words.replace('OPTION', option)}")
+
+    def unknown(self, path: Path) -> NoReturn:
+        """Raise the sentence on a key that is no option."""
+        option = _option(self.cfg, path)
+        known = [key for key in keys(self.cfg) if key != option]
+        raise UserError(f"{option} is no option{meant(option, known, self.command)}")
+
+    def missing(self, option: str) -> NoReturn:
+        """Raise the sentence on an option without a value."""
+        choices = sorted(file.stem for file in (CONF / option).glob("*.yaml"))
+        listed = f", one of {', '.join(choices)}" if choices else ""
+        raise UserError(f"{option} is missing: add {option}=...{listed}")
 
 
 def _resolved(cfg: DictConfig) -> tuple[dict[str, Any], dict[str, Exception]]:
@@ -98,105 +184,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list):
         return [_plain(item) for item in value]
     return value.encode(errors="replace").decode() if isinstance(value, str) else value
-
-
-def _mistakes(value: Any, kind: Kind, path: Path) -> Iterator[tuple[Path, Any, str]]:
-    """Yield where a value is wrong, the value there, and what it must be; or "missing", or "unknown"."""
-    if value is None and kind.nullable:
-        return
-    match kind.form:
-        case "value":
-            yield from _leaf_mistakes(value, kind, path)
-        case "part" | "open part":
-            if not (isinstance(value, dict) and "_target_" in value):
-                yield path, value, NODE
-                return
-            target = value["_target_"]
-            if not (isinstance(target, str) and CLASS_NAME.fullmatch(target)):
-                yield (*path, "_target_"), target, "the name of a class, such as torch.optim.Adam"
-                return
-            yield from _part_mistakes(value, target, kind.form == "open part", path)
-        case "fields":
-            if not isinstance(value, dict):
-                yield path, value, "a node of names, such as {}"
-                return
-            yield from _option_mistakes(value, kind.content, True, False, path)
-        case "list":
-            if not isinstance(value, list):
-                yield path, value, "a list, such as []"
-                return
-            for position, item in enumerate(value):
-                yield from _mistakes(item, kind.content, (*path, position))
-        case "dict":
-            if not isinstance(value, dict):
-                yield path, value, "a node of names, such as {}"
-                return
-            for key, item in value.items():
-                yield from _mistakes(item, kind.content, (*path, key))
-
-
-def _leaf_mistakes(value: Any, kind: Kind, path: Path) -> Iterator[tuple[Path, Any, str]]:
-    adapter, says = leaf(*kind.content)
-    try:
-        adapter.validate_python(value)
-    except ValidationError:
-        null = ", or null" if kind.nullable else ""
-        example = f", such as {says.example}" if says.example else ""
-        yield path, value, f"{says.words}{null}{example}"
-        return
-    yield from _inner_mistakes(value, path)
-
-
-def _part_mistakes(value: dict, target: str, incomplete: bool, path: Path) -> Iterator[tuple[Path, Any, str]]:
-    """Yield the mistakes in a node that makes something."""
-    arguments = {key: item for key, item in value.items() if key != "_target_"}
-    for key, allowed in HYDRA_KEYS.items():
-        setting = arguments.pop(key, allowed)
-        if shown(setting) != shown(allowed):
-            yield (*path, key), setting, shown(allowed)
-    known = class_options(target)
-    yield from _option_mistakes(arguments, known.options, known.closed, incomplete, path)
-
-
-def _option_mistakes(
-    values: Mapping, options: Mapping[str, Option], closed: bool, incomplete: bool, path: Path
-) -> Iterator[tuple[Path, Any, str]]:
-    """Yield the mistakes in some arguments, or fields."""
-    for name, option in options.items():
-        if name in values:
-            yield from _mistakes(values[name], resolve(option.kind, option.module), (*path, name))
-        elif option.required and not incomplete:
-            yield (*path, name), None, "missing"
-    for name in values.keys() - options.keys():
-        if closed:
-            yield (*path, name), values[name], "unknown"
-        else:
-            yield from _inner_mistakes(values[name], (*path, name))
-
-
-def _inner_mistakes(value: Any, path: Path) -> Iterator[tuple[Path, Any, str]]:
-    """Yield the mistakes in what no kind describes: numbers that are not finite, and nodes that make something."""
-    if isinstance(value, float) and not math.isfinite(value):
-        yield path, value, "a finite number, such as 0.1"
-    elif isinstance(value, list):
-        for position, item in enumerate(value):
-            yield from _inner_mistakes(item, (*path, position))
-    elif isinstance(value, dict):
-        if isinstance(value.get("_target_"), str):
-            yield from _mistakes(value, Kind("part", None), path)
-            return
-        for key, item in value.items():
-            yield from _inner_mistakes(item, (*path, key))
-
-
-def _missing(option: str) -> str:
-    choices = sorted(file.stem for file in (CONF / option).glob("*.yaml"))
-    return f"{option} is missing: add {option}=..." + (f", one of {', '.join(choices)}" if choices else "")
-
-
-def _unknown(cfg: DictConfig, path: Path, command: str) -> str:
-    option = _option(cfg, path)
-    return f"{option} is no option{meant(option, [key for key in keys(cfg) if key != option], command)}"
 
 
 def _option(cfg: DictConfig, path: Path) -> str:
