@@ -15,7 +15,7 @@ sys.path.append(str(ROOT / "benchmarks"))
 harness = importlib.import_module("harness")
 
 
-def test_sides_are_measured_in_turn_and_the_ratio_is_the_median_of_the_rounds():
+def test_ratio_is_the_median_of_alternating_rounds():
     order = []
 
     def side(name, *figures):

@@ -9,7 +9,7 @@ from fer_lightning.__main__ import main
 from fer_lightning.report import wandb
 
 
-def test_a_missing_extra_is_named_with_the_command_that_installs_it(monkeypatch):
+def test_missing_extra_is_named_with_its_pip_command(monkeypatch):
     monkeypatch.setitem(sys.modules, "wandb_workspaces", None)
     with pytest.raises(SystemExit, match=r"needs wandb-workspaces: pip install -e '\.\[dashboard\]'$"):
         main(["dashboard", "me/faces", "s"])

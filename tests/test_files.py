@@ -16,7 +16,7 @@ def test_a_file_is_replaced_at_the_end_and_not_before(tmp_path):
 
 
 @pytest.mark.parametrize("folder", [False, True])
-def test_after_an_error_the_old_file_stays_and_no_part_of_the_new_one(tmp_path, folder):
+def test_old_file_stays_whole_after_an_error(tmp_path, folder):
     path = tmp_path / "a"
     path.write_text("old")
 
@@ -41,7 +41,7 @@ def test_a_folder_is_written_whole(tmp_path):
     assert (tmp_path / "a/b").read_text() == "b"
 
 
-def test_what_a_killed_process_left_under_a_fixed_suffix_is_overwritten(tmp_path):
+def test_file_of_a_killed_process_is_overwritten(tmp_path):
     (tmp_path / ".a.part").write_text("a killed process wrote half of this")
     with replacing(tmp_path / "a", ".part") as temporary:
         temporary.write_text("whole")

@@ -9,7 +9,7 @@ from fer_lightning.errors import UserError
 from fer_lightning.plugins import AtomicCheckpointIO, SharedStatistics
 
 
-def test_batch_norm_is_shared_on_a_gpu_and_said_not_to_be_on_the_cpu(caplog):
+def test_batch_norm_is_shared_on_a_gpu_alone(caplog):
     """timm's layers keep the activation that is built into them."""
     model = nn.Sequential(nn.Conv2d(1, 8, 3), nn.BatchNorm2d(8), timm.layers.BatchNormAct2d(8))
     assert SharedStatistics().apply(model) is model

@@ -174,7 +174,7 @@ def test_what_is_unusual_but_sound_is_scored(run, tmp_path, edit):
     assert run.predict(run.edited(tmp_path / "unusual.ckpt", edit)).isfinite().all()
 
 
-def test_a_checkpoint_from_before_the_first_validation_goes_on_but_is_not_scored(run, tmp_path):
+def test_checkpoint_before_the_first_validation_is_not_scored(run, tmp_path):
     """Fault 49: SIGTERM in the first epoch leaves one."""
     empty = (GALLERY, torch.empty(0, 128)), (LABELS, torch.empty(0, dtype=torch.int64))
     path = run.edited(tmp_path / "early.ckpt", *empty)
@@ -211,7 +211,7 @@ def test_scores_of_a_class_are_looked_at_too(make_cfg, head):
         (("resumption",), GONE, "its resumption is missing or empty"),
     ],
 )
-def test_a_checkpoint_without_the_state_of_a_training_is_not_resumed(run, tmp_path, keys, value, words):
+def test_checkpoint_without_training_state_is_not_resumed(run, tmp_path, keys, value, words):
     """Fault 83: such as the weights alone."""
     path = run.edited(tmp_path / "edited.ckpt", (keys, value))
     assert words in refusal(lambda path: load_resumable(str(path)), path)
@@ -232,7 +232,7 @@ def test_a_checkpoint_without_the_state_of_a_training_is_not_resumed(run, tmp_pa
         ),
     ],
 )
-def test_what_torch_or_lightning_cannot_load_is_refused_in_one_sentence(run, tmp_path, edits, words):
+def test_state_that_cannot_be_loaded_is_one_sentence(run, tmp_path, edits, words):
     """Fault 83."""
     with pytest.raises(UserError) as info:
         run.go_on(run.edited(tmp_path / "edited.ckpt", *edits))

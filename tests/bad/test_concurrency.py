@@ -25,7 +25,7 @@ def contents(folder: Path) -> dict[Path, bytes]:
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_a_folder_in_which_a_process_works_is_refused_and_left_as_it_is(tmp_path, run_here):
+def test_folder_of_a_running_process_is_refused_untouched(tmp_path, run_here):
     for place in ("run/.hydra", "sweep/job/.hydra"):
         folder = tmp_path / place
         folder.mkdir(parents=True)

@@ -77,7 +77,9 @@ def test_before_the_first_batch(tmp_path, run_here, signalled, place, name, sign
     ("place", "name", "signum", "status", "own"),
     [
         (predictions, "write_csv", signal.SIGTERM, "interrupted", WITHOUT_PICTURES),
-        pytest.param(predictions, "print_score", signal.SIGINT, "interrupted", WITHOUT_PICTURES, marks=pytest.mark.long),
+        pytest.param(
+            predictions, "print_score", signal.SIGINT, "interrupted", WITHOUT_PICTURES, marks=pytest.mark.long
+        ),
         pytest.param(
             *(media, "embedding_map", signal.SIGHUP, "interrupted"),
             ("~callbacks.media.maps.tsne", WITHOUT_PICTURES[1]),

@@ -59,7 +59,7 @@ def averaged(start: int) -> float:
 
 
 @pytest.mark.parametrize("start", [0, 3])
-def test_validation_has_the_average_and_training_the_latest_weights(start):
+def test_validation_has_average_training_latest_weights(start):
     module = Module()
     callback, trainer = trained(module, start)
     expected = averaged(start)
@@ -142,7 +142,7 @@ def test_a_rise_of_one_step_is_refused_in_a_new_run_alone(make_cfg):
         model.configure_optimizers()
 
 
-def test_other_schedulers_move_once_an_epoch_and_watch_the_objective(make_cfg):
+def test_epoch_schedulers_watch_the_objective(make_cfg):
     model = instantiate(make_cfg("scheduler=plateau", "objective=val/macro_f1").model)
     plan = model.configure_optimizers()["lr_scheduler"]
     assert (plan["interval"], plan["monitor"]) == ("epoch", "val/macro_f1")

@@ -77,7 +77,7 @@ class Poison(Callback):
         ("weight", "is not written"),
     ],
 )
-def test_not_finite_numbers_end_the_run_and_spare_its_checkpoints(make_cfg, tmp_path, place, words):
+def test_not_finite_numbers_end_the_run_without_a_checkpoint(make_cfg, tmp_path, place, words):
     cfg = make_cfg(*OPTIONS)
     trainer = instantiate(cfg.trainer)
     poison, model = Poison(place), instantiate(cfg.model)

@@ -47,7 +47,7 @@ def stopped(tmp_path: Path, *arguments: str, group: bool = False) -> str:
     return text
 
 
-def test_sigterm_leaves_a_run_that_the_printed_command_goes_on_with(tmp_path, run_here):
+def test_printed_command_resumes_after_sigterm(tmp_path, run_here):
     folder = tmp_path / "my run"
     output = stopped(tmp_path, "logger=wandb", "hydra.run.dir=my run")
     step = step_count(folder / "checkpoints/last.ckpt")

@@ -38,7 +38,7 @@ class Identity(torch.nn.Module):
         self.logged.append((step, numbers["val/accuracy_quick"]))
 
 
-def test_a_score_is_the_share_that_a_sample_of_the_gallery_classifies_once_a_step():
+def test_quick_score_by_hand():
     labels = np.array([0, 1, 0, 1, 0, 1])  # four of the gallery, two of the validation
     faces = angles(0, 90, 10, 20, 5, 85)
     module = Identity().train()

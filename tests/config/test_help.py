@@ -46,7 +46,7 @@ def test_help_marks_what_is_taken(make_cfg):
             assert (starred or [None])[0] == chosen[group] or chosen[group] is None, group
 
 
-def test_help_is_shown_at_once_and_the_raw_configuration_on_request(run_here):
+def test_help_and_the_raw_configuration_of_a_command(run_here):
     done = run_here("train.py", "--help")
     assert (done.code, done.text.splitlines()[2]) == (0, write_help("train").splitlines()[2])
     done = run_here("train.py", "--cfg", "job", "-p", "optimizer")

@@ -19,7 +19,7 @@ CHOICES = {
 }
 
 
-def test_every_node_of_the_configuration_stands_in_the_table_and_nothing_else():
+def test_table_has_exactly_the_nodes_of_the_configuration():
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(CONF), version_base="1.3"):
         configs = [compose(name, overrides, return_hydra_config=True) for name, overrides in CHOICES.items()]
@@ -53,7 +53,7 @@ def test_kind_is_that_of_the_nearest_node_around(key, expected):
     assert role(key) == expected
 
 
-def test_differences_are_those_of_result_and_run_and_each_is_named_once(make_cfg):
+def test_differences_name_each_option_once(make_cfg):
     before = make_cfg()
     same = make_cfg("data.num_workers=2", "data.cache_dir=x", "run_name=x", "callbacks.media.mistakes=1", "logger=none")
     assert differences(before, same) == {}

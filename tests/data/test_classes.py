@@ -49,7 +49,7 @@ def test_known_names_come_first_and_keep_their_spelling():
     assert class_of("Anger", ("anger", "joy")) == "anger"  # a given name before a known spelling
 
 
-def test_classes_are_found_in_folders_and_zips_without_reading_pictures(tmp_path):
+def test_classes_are_found_without_reading_pictures(tmp_path):
     root = write_faces(tmp_path / "faces", FOLDERS, 1)
     (root / "train" / "empty").mkdir()
     for path in root.glob("*/Contempt/*"):
@@ -106,7 +106,7 @@ def test_names_that_cannot_be_are_refused(tmp_path, names, words):
         read_faces(str(root), str(tmp_path), {}, 48, names)
 
 
-def test_options_that_do_not_fit_the_classes_are_refused_before_torch(tmp_path, make_cfg):
+def test_options_that_do_not_fit_the_classes_are_refused(tmp_path, make_cfg):
     root = write_faces(tmp_path / "faces", THREE, 1)
     mistakes = {
         ("sampler=balanced", "sampler.classes_per_batch=4"): "sampler.classes_per_batch=4 must be .* the 3 classes",

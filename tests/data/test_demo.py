@@ -35,7 +35,7 @@ def test_the_seed_alone_decides_and_no_pixel_has_changed(faces):
     assert len(np.unique(faces.images, axis=0)) == COUNT
 
 
-def test_the_faces_of_the_default_run_are_the_ones_its_published_score_was_measured_on():
+def test_default_faces_are_those_of_the_published_score():
     faces = draw_faces(2800, 0.1, 0, 48)
     assert faces.fingerprint == "3a3d5e7f212bd0b40f4226b8213ca0e021e82185c99f30db3b4b11084bfde8af"
     assert faces.best_possible == 0.9

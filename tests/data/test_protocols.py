@@ -80,7 +80,7 @@ def test_official_needs_three_parts(faces, twins):
     assert [len(rows) for rows in (parts.train, parts.validation, parts.test)] == [70, 30, 40]
 
 
-def test_paper_puts_siblings_of_nearly_every_test_picture_into_training(faces, twins):
+def test_paper_leaks_siblings_of_nearly_every_test_picture(faces, twins):
     kinds = ("rotated", "cropped", "shifted_x", "shifted_y", "combined")
     parts = paper(faces, twins, dict.fromkeys(kinds, Chain([], 0)), test_share=0.2, seed=0)
     assert len(parts.faces) == 6 * 140
@@ -120,6 +120,6 @@ def test_a_source_without_held_out_faces_is_refused(faces, twins):
 
 
 @pytest.mark.parametrize("protocol", [honest, leaky_gallery])
-def test_twins_of_every_training_face_among_the_held_out_ones_leave_nothing_to_train_on(faces, twins, protocol):
+def test_held_out_twins_of_every_training_face_are_refused(faces, twins, protocol):
     with pytest.raises(UserError, match=r"protocol=honest leaves no face to train on, .* twin .* or protocol=folder"):
         protocol(faces, replace(twins, groups=np.tile(np.arange(70), 2)), 0.1, 0)

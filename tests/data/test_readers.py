@@ -72,7 +72,7 @@ def test_unreadable_files_are_named_and_skipped(tmp_path, read, monkeypatch):
         read(zipped)
 
 
-def test_faces_are_resized_to_the_size_asked_for_and_cached_by_it(tmp_path, read):
+def test_faces_are_resized_and_cached_by_size(tmp_path, read):
     steps = {
         name: encode(np.repeat(np.arange(48, dtype=np.uint8) * 5, 48).reshape(48, 48)) for name in make_tree("train")
     }
@@ -93,7 +93,7 @@ def test_faces_are_resized_to_the_size_asked_for_and_cached_by_it(tmp_path, read
     assert len(list((tmp_path / "cache").iterdir())) == 4
 
 
-def test_drawn_faces_where_no_root_is_given_and_from_the_cache_what_was_drawn(tmp_path, monkeypatch):
+def test_drawn_faces_come_from_the_cache_the_second_time(tmp_path, monkeypatch):
     drawn = {"count": 100, "wrong_label_share": 0.1, "seed": 3}
     first, plain = read_faces(None, str(tmp_path), drawn, 16), draw_faces(**drawn, image_size=16)
     monkeypatch.setattr(readers, "draw_faces", None)

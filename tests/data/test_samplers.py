@@ -33,7 +33,7 @@ def test_impossible_batches_name_their_option(batch_size, classes, word):
 
 
 @pytest.mark.parametrize("world_size", [1, 2])
-def test_natural_deals_every_picture_once_and_processes_share_each_batch(world_size):
+def test_natural_deals_every_picture_once(world_size):
     ranks = [list(NaturalSampler(LABELS, 16, seed=0, world_size=world_size, rank=rank)) for rank in range(world_size)]
     whole = [sorted(chain(*shares)) for shares in zip(*ranks, strict=True)]
     assert [len(batch) for batch in whole] == [16] * (len(LABELS) // 16)
@@ -42,7 +42,7 @@ def test_natural_deals_every_picture_once_and_processes_share_each_batch(world_s
     assert whole == [sorted(batch) for batch in NaturalSampler(LABELS, 16, seed=0)]
 
 
-def test_natural_order_depends_on_seed_and_epoch_and_goes_on_where_it_stopped():
+def test_natural_order_goes_on_where_it_stopped():
     sampler = NaturalSampler(LABELS, 16, seed=0)
     first = list(sampler)
     assert first == list(sampler)

@@ -77,7 +77,7 @@ def test_different_pictures_and_flat_ones_are_no_near_twins(pictures):
 
 
 @pytest.mark.parametrize(("right", "shown"), [(3, True), (40, False), (48, False)])
-def test_what_an_alignment_moves_out_of_the_picture_shows_nothing(pictures, right, shown):
+def test_alignment_ignores_pixels_moved_out_of_the_picture(pictures, right, shown):
     matrix = np.array([[1, 0, right], [0, 1, 0]], np.float32)
     correlation = detail_correlation(view(pictures[0]), view(pictures[0], right=-right), matrix)
     assert correlation > 0.99 if shown else correlation == 0

@@ -10,7 +10,7 @@ from tests.conftest import SMALL
 TWO = ("trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2")
 
 
-def test_several_devices_are_refused_before_torch_where_they_cannot_work(tmp_path, run_here, make_cfg, monkeypatch):
+def test_several_devices_in_a_sweep_are_refused(tmp_path, run_here, make_cfg, monkeypatch):
     """Fault 72: each process would run the sweep again."""
 
     def refusal(*own: str) -> str:

@@ -64,7 +64,7 @@ def test_refusals_come_before_what_loads_long_and_leave_nothing(tmp_path):
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_a_sweep_goes_on_past_a_refused_job_which_leaves_no_folder(tmp_path, run_here):
+def test_sweep_passes_a_refused_job_without_a_folder(tmp_path, run_here):
     fast = options("small", "plain", "debug=fast", "hydra.sweep.dir=out")
     done = run_here("train.py", "-m", "optimizer.lr=-1,0.001", *fast)
     assert done.code == 1

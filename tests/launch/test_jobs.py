@@ -43,7 +43,7 @@ def closing_run(folder: Path, config) -> None:
     (folder / "wandb").mkdir(exist_ok=True)
 
 
-def test_jobs_that_end_at_once_lose_no_row_and_close_the_sweep_once(tmp_path):
+def test_jobs_that_end_at_once_close_the_sweep_once(tmp_path):
     jobs = Jobs(claim=False, ledger=True, report=True)
     jobs.sweep = OmegaConf.create({"hydra": {"sweeper": {"n_trials": processes.TOGETHER}}})
     processes.together(end_job, tmp_path, jobs)
@@ -59,7 +59,7 @@ def test_jobs_that_end_at_once_lose_no_row_and_close_the_sweep_once(tmp_path):
         assert (sweep / "closing_runs").read_text() == (sweep / "tables").read_text() == "one\n"
 
 
-def test_the_report_of_a_sweep_waits_while_jobs_are_left_and_is_whole_in_the_end(tmp_path):
+def test_report_of_a_sweep_waits_for_the_last_job(tmp_path):
     jobs = Jobs(claim=False, ledger=True, report=True)
     config = OmegaConf.create({"objective": "val/accuracy", "logger": {}, "hydra": {"sweep": {"dir": str(tmp_path)}}})
 

@@ -97,7 +97,7 @@ def test_nothing_left_to_train_is_said(make_cfg, checkpoint, caplog):
     assert "other settings" not in caplog.text
 
 
-def test_a_command_line_that_resumes_repeats_the_runs_own_options(tmp_path, checkpoint):
+def test_resuming_command_line_repeats_the_options_of_the_run(tmp_path, checkpoint):
     folder = tmp_path / "a run"
     (folder / ".hydra").mkdir(parents=True)
     (folder / "config.yaml").touch()

@@ -57,7 +57,7 @@ def rows(folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_a_sweep_of_four_jobs_of_which_one_fails_and_two_are_refused(tmp_path):
+def test_sweep_with_a_failed_and_two_refused_jobs(tmp_path):
     jobs = ("optimizer.lr=1e-3,1e30", "data.batch_size=28,30", "logger=wandb")  # 30 is no multiple of seven classes
     process = start(tmp_path, *SLURM, *jobs)
     output, _ = process.communicate(timeout=240)

@@ -47,7 +47,7 @@ def steps(monkeypatch) -> dict:
     return seen
 
 
-def test_an_interrupted_sweep_goes_on_to_what_an_uninterrupted_one_gives(tmp_path, run_here, steps):
+def test_interrupted_sweep_ends_as_an_uninterrupted_one(tmp_path, run_here, steps):
     assert run_here("train.py", *options(*QUIET, "optimizer=sgd", "hydra.run.dir=whole/sgd-")).code == 0
     each = steps["SGD"]
     steps.clear()

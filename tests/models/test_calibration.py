@@ -59,7 +59,7 @@ def test_threshold_answers_as_many_as_the_accuracy_allows(monkeypatch):
     assert choose_threshold(confidence, ~right, 0.5) == (None, 0.25)  # 0 of 2, 0 of 3, 1 of 4, 1 of 5
 
 
-def test_equal_votes_are_answered_together_and_few_faces_prove_nothing(monkeypatch):
+def test_equal_votes_are_answered_together(monkeypatch):
     confidence, right = np.array([0.9, 0.8, 0.8, 0.8]), np.array([True, True, False, False])
     assert choose_threshold(confidence, right, 0.9) == (None, 0.5)  # fewer than 30: all or none
     monkeypatch.setattr("fer_lightning.models.calibration.FEWEST", 1)

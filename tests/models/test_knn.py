@@ -143,7 +143,7 @@ def test_of_equal_candidates_the_smallest_is_kept():
     assert knn.choose(angles(91), torch.tensor([2])) == {"accuracy_k5": 1, "accuracy_k2": 1, "accuracy_k1": 1, "k": 1}
 
 
-def test_a_chosen_k_is_saved_and_a_configured_one_is_not_overruled():
+def test_chosen_k_is_saved_and_a_configured_k_stays():
     saved = KNNClassifier(None, [1, 2], "uniform", 0.1, 3, 2)
     saved.fit(angles(0, 10, 20, 90, 100), torch.tensor([0, 1, 1, 2, 2]))
     saved.choose(angles(2), torch.tensor([0]))

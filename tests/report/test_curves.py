@@ -34,7 +34,7 @@ def curves(*histories: dict) -> Curves:
     return Curves({str(n): one for n, one in enumerate(histories)}, range(len(histories)), "val/accuracy", yardsticks)
 
 
-def test_the_most_important_comes_first_and_what_is_flat_is_left_out():
+def test_important_curves_come_first_and_flat_ones_are_left_out():
     accuracies, distances = ("train/accuracy", "val/accuracy"), ("train/positive_distance", "train/negative_distance")
     alone = [("val/accuracy",), accuracies, distances, ("train/spread",), ("train/loss",)]
     assert curves(history()).panels == alone
@@ -44,7 +44,7 @@ def test_the_most_important_comes_first_and_what_is_flat_is_left_out():
     assert len(draw_all(several).axes) == 6
 
 
-def test_epochs_are_on_the_axis_and_the_chosen_checkpoint_is_marked():
+def test_axis_has_epochs_and_the_chosen_checkpoint():
     assert steps_per_epoch(history()) == 100
     axes = draw_panel(curves(history()), ("val/accuracy",)).axes[0]
     assert axes.get_xlabel() == "epoch"

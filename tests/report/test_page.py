@@ -144,7 +144,7 @@ def test_what_opens_first_in_wandb_is_what_matters(sweep):
 
 
 @pytest.mark.long
-def test_broken_figure_is_counted_and_the_chosen_checkpoint_uploaded(run_here, tmp_path, monkeypatch):
+def test_broken_figure_is_counted_and_the_checkpoint_uploaded(run_here, tmp_path, monkeypatch):
     monkeypatch.setenv("WANDB_DATA_DIR", str(tmp_path / "staged"))
     monkeypatch.setenv("WANDB_CACHE_DIR", str(tmp_path / "cached"))
     broken = ("logger.wandb.log_model=true", "+callbacks.media.maps.tsne.metric=nowhere")
@@ -362,7 +362,7 @@ def test_pages_fit_and_ask_for_nothing(pages, open_page, name, width):
 
 
 @in_chromium
-def test_the_page_shows_the_numbers_of_sweep_csv_and_leads_to_its_runs(sweep, open_page):
+def test_page_shows_sweep_csv_and_leads_to_its_runs(sweep, open_page):
     page = open_page(sweep / "report.html", 1280)
     with (sweep / "sweep.csv").open() as file:
         rows = [row for row in csv.DictReader(file) if row["status"] == "completed"]
@@ -379,7 +379,7 @@ def test_the_page_shows_the_numbers_of_sweep_csv_and_leads_to_its_runs(sweep, op
 
 
 @in_chromium
-def test_the_table_sorts_and_the_page_is_dark_where_that_is_wished(sweep, open_page):
+def test_table_sorts_and_page_has_a_dark_scheme(sweep, open_page):
     page = open_page(sweep / "report.html", 1280, "dark")
     head = page.locator("#leaderboard th", has_text="test macro F1")
     column = page.locator("#leaderboard thead th").all_inner_texts().index("test macro F1")

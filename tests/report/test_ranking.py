@@ -8,7 +8,7 @@ from fer_lightning.runs.record import read_runs
 from tests.report.conftest import FACES, ranked
 
 
-def test_option_scores_leave_leaky_runs_and_options_of_some_runs_out(make, tmp_path):
+def test_option_scores_of_honest_runs_and_shared_options(make, tmp_path):
     make("a", ["optimizer=adam", "seed=0", "+extra=1"], val=0.5)
     make("b", ["optimizer=sgd", "seed=0"], val=0.3)
     make("c", ["optimizer=adam", "seed=0"], val=0.4)

@@ -88,7 +88,7 @@ def test_bins_by_hand():
     assert (accuracies.tolist(), counts.tolist()) == ([0.5, 1.0, 1.0], [2, 1, 1])
 
 
-def test_what_is_measured_of_faces_that_are_all_abstained_from_and_of_an_older_checkpoint():
+def test_measures_where_no_face_is_answered_or_calibrated():
     votes = np.float32([[0.6, 0.4], [0.3, 0.7]])
     outputs = {"predictions": np.array([0, 1]), "labels": np.array([0, 0]), "votes": votes, "raw_votes": votes}
     outputs["abstained"] = np.ones(2, dtype=np.int64)
@@ -123,7 +123,7 @@ def test_runs_are_compared_face_by_face(tmp_path):
     assert in_words(result).startswith("+50.0 points")
 
 
-def test_confusion_of_a_run_counts_rows_as_true_and_columns_as_predicted(tmp_path):
+def test_confusion_has_true_rows_and_predicted_columns(tmp_path):
     guesses = (("angry", "sad"), ("angry", "sad"), ("sad", "angry"), ("happy", "happy"))
     run = write_run(tmp_path / "a", [(f"{i}.png", *guess, 1, i, 0) for i, guess in enumerate(guesses)])
     expected = np.zeros((7, 7))

@@ -19,7 +19,7 @@ def test_two_runs_on_the_same_faces(make, tmp_path):
     assert differences(ranked(tmp_path))[1][0] == "-14.3"
 
 
-def test_best_on_the_validation_faces_may_be_behind_on_the_test_faces(make, tmp_path):
+def test_best_on_validation_faces_may_be_behind_on_test_faces(make, tmp_path):
     make("a", ["optimizer=adam"], right=300, val=0.6)
     make("b", ["optimizer=sgd"], right=400, val=0.5)
     _, _, margin, meaning = verdict(ranked(tmp_path))
@@ -61,7 +61,7 @@ def test_what_a_score_is_held_against(make, tmp_path):
         assert score.note == f"95 % interval 54.1 to 60.1; always angry scores 14.3 %{known}"
 
 
-def test_experiments_are_compared_by_the_seeds_they_share_and_not_by_their_luckiest(make, tmp_path):
+def test_experiments_are_compared_by_shared_seeds(make, tmp_path):
     for seed, (adam, sgd) in enumerate(((400, 380), (410, 392), (420, 398))):
         make(f"a{seed}", ["optimizer=adam", f"seed={seed}"], right=adam, val=0.6)
         make(f"b{seed}", ["optimizer=sgd", f"seed={seed}"], right=sgd, val=0.59)

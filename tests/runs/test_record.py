@@ -29,7 +29,7 @@ def test_a_record_is_read_as_it_was_written(tmp_path):
     assert read_run(tmp_path) == Run(tmp_path, written)
 
 
-def test_files_of_other_versions_are_read_and_keep_what_is_unknown(tmp_path):
+def test_files_of_other_versions_keep_unknown_content(tmp_path):
     assert read_record(tmp_path) == Record()
     (tmp_path / "metrics.json").write_text('{"test/accuracy": 0.5, "data": "synthetic faces", "new": {"a": 1}}')
     noted = read_record(tmp_path)

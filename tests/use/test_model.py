@@ -100,7 +100,7 @@ def test_bundle_answers_as_the_checkpoint_without_unpickling(checkpoint, bundle,
         assert np.array_equal(found, wanted)
 
 
-def test_votes_are_calibrated_and_faces_abstained_from_in_every_format(checkpoint, calibrated, drawn, tmp_path):
+def test_every_format_calibrates_votes_and_abstains(checkpoint, calibrated, drawn, tmp_path):
     write_bundle(tmp_path / "bundle", *read_checkpoint(calibrated), card="")
     model, other = load_model(calibrated), load_model(tmp_path / "bundle")
     raw, faces = load_model(checkpoint).votes(drawn[0]), drawn[0]

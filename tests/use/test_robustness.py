@@ -46,7 +46,7 @@ def standard() -> Stress:
         return instantiate(compose("stress", overrides=["checkpoint=x"]).stress, _convert_="all")
 
 
-def test_each_change_has_three_strengths_that_change_a_face_more_and_more(standard, drawn):
+def test_each_change_has_three_rising_strengths(standard, drawn):
     assert [strength for _, strength, _, _ in standard.steps] == [1, 2, 3] * 12
     faces = drawn[0][:20]
     for start in range(0, 36, 3):
@@ -71,7 +71,7 @@ def test_light_contrast_and_cover_do_what_they_say(standard):
     assert (covered[24:, 12:36] == 7).all()
 
 
-def test_accuracy_and_what_remains_of_it_are_those_of_a_model_that_sees_only_light(standard):
+def test_accuracy_of_a_model_that_sees_only_light(standard):
     def answer(faces, batch_size):
         return Answers((faces.mean(axis=(1, 2)) < 60).astype(np.int64), None, None)
 

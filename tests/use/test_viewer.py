@@ -295,7 +295,7 @@ def browser_page(page):
 
 
 @in_chromium
-def test_page_in_chromium_takes_photos_good_and_bad_and_the_camera(browser_page, onto, model):
+def test_page_in_chromium_takes_photos_and_the_camera(browser_page, onto, model):
     opened, answer = browser_page, browser_page.locator("#answer")
 
     def upload(name: str, data: bytes, shown: str) -> None:
