@@ -8,7 +8,7 @@ from omegaconf import DictConfig
 
 from fer_lightning.config.verbs import verb
 from fer_lightning.files import write_json
-from fer_lightning.report.audit import show, worst, write_files
+from fer_lightning.report.audit import print_audit, worst_cases, write_findings
 from fer_lightning.report.html import write_page
 
 log = logging.getLogger(__name__)
@@ -19,10 +19,10 @@ def audit(cfg: DictConfig) -> None:
     """Audit the faces and write audit.json, audit.html and audit.csv."""
     result, folder = instantiate(cfg.data).audit, Path(cfg.paths.output_dir)
     report = result.report()
-    show(result)
+    print_audit(result)
     write_json(folder / "audit.json", report)
-    write_files(folder / "audit.csv", result)
-    content = {"report": report, "classes": result.faces.classes, "sections": worst(result)}
+    write_findings(folder / "audit.csv", result)
+    content = {"report": report, "classes": result.faces.classes, "sections": worst_cases(result)}
     write_page(folder / "audit.html", "audit.html", title="Audit", **content)
     for logger in instantiate(cfg.logger).values():
         logger.log_hyperparams({"audit": report})

@@ -1,9 +1,10 @@
-"""What the audit shows: tables on the console, audit.csv, the worst cases of its page."""
+"""The audit for people: tables on the console, audit.csv, and the worst cases on its page."""
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from rich.markup import escape
@@ -22,8 +23,8 @@ GROUPS = 8  # of a kind on the page
 PICTURES = 12  # of a group on the page
 
 
-def show(audit: Audit) -> None:
-    """Print the audit's page on the console."""
+def print_audit(audit: Audit) -> None:
+    """Print the counts, findings and alarms of an audit."""
     report = audit.report()
     columns = {}
     for split, counts in report["counts"].items():
@@ -34,24 +35,23 @@ def show(audit: Audit) -> None:
     for name in audit.faces.classes:
         table.add_row(name, *(f"{counts[name]:,}" for counts in columns.values()))
     table.add_row("all", *(f"{sum(counts.values()):,}" for counts in columns.values()))
-    found = Table("finding", "number", title="findings")
-    for name, number in audit.figures().items():
-        share = name.endswith("in_training")
-        words = name.removeprefix("audit/").replace("_", " ").replace("flat", "of one grey tone")
-        found.add_row(words, percent(number) if share else f"{number:,.0f}")
-    copies, own = report["augmented_copies"], report["fer2013"]
-    copied = f"{copies['found']} of {copies['sampled']} ({percent(copies['share'])})"
-    found.add_row("augmented copies among sampled held-out faces", copied)
-    found.add_row("FER2013 itself: twin in training", percent(own["twin_in_training"]), style="dim")
-    found.add_row("FER2013 itself: augmented copies", percent(own["augmented_copies"]), style="dim")
     print_table(table)
-    print_table(found)
+    findings = Table("finding", "number", title="findings")
+    for name, number in audit.figures().items():
+        title = name.removeprefix("audit/").replace("_", " ").replace("flat", "of one grey tone")
+        findings.add_row(title, percent(number) if name.endswith("in_training") else f"{number:,.0f}")
+    copies, fer2013 = report["augmented_copies"], report["fer2013"]
+    share = f"{copies['found']} of {copies['sampled']} ({percent(copies['share'])})"
+    findings.add_row("augmented copies among sampled held-out faces", share)
+    findings.add_row("FER2013 itself: twin in training", percent(fer2013["twin_in_training"]), style="dim")
+    findings.add_row("FER2013 itself: augmented copies", percent(fer2013["augmented_copies"]), style="dim")
+    print_table(findings)
     for line in (*report["differences"], *(f"alarm: {alarm}" for alarm in report["alarms"])):
         log.info(line)
 
 
-def write_files(path: Path, audit: Audit) -> None:
-    """Write one row per file and finding."""
+def write_findings(path: Path, audit: Audit) -> None:
+    """Write audit.csv, one row per file and finding."""
     write_csv(path, ["file", "split", "label", "finding", "detail"], _findings(audit))
 
 
@@ -59,7 +59,7 @@ def _findings(audit: Audit) -> Iterator[list[object]]:
     """Yield the rows of audit.csv."""
     faces, twins = audit.faces, audit.twins
 
-    def of(rows: np.ndarray, finding: str, details: Iterable[object]) -> Iterator[list[object]]:
+    def list_rows(rows: np.ndarray, finding: str, details: Iterable[object]) -> Iterator[list[object]]:
         for row, detail in zip(rows, details, strict=True):
             yield [faces.names[row], faces.splits[row], faces.classes[faces.labels[row]], finding, detail]
 
@@ -67,79 +67,80 @@ def _findings(audit: Audit) -> Iterator[list[object]]:
         yield [name, "", "", "unreadable", reason]
     rows = np.flatnonzero(flat(faces.images))
     tones = (f"tones {faces.images[row].min()} to {faces.images[row].max()}" for row in rows)
-    yield from of(rows, "one grey tone", tones)
+    yield from list_rows(rows, "one grey tone", tones)
     for finding, groups in (("identical twins", twins.identical), ("twins", twins.groups)):
-        rows = np.flatnonzero(np.bincount(groups, minlength=len(groups))[groups] > 1)
-        yield from of(rows, f"one of {finding}", faces.names[groups[rows]])  # named after the group's first picture
-        rows = np.flatnonzero(audit.contradictory(groups))
-        yield from of(rows, f"{finding} with contradictory labels", faces.names[groups[rows]])
-        rows = np.flatnonzero(audit.in_training(groups))
-        yield from of(rows, f"held out, with {finding} in training", faces.names[groups[rows]])
+        in_groups = np.bincount(groups, minlength=len(groups))[groups] > 1
+        for mask, title in (
+            (in_groups, f"one of {finding}"),
+            (audit.contradictory(groups), f"{finding} with contradictory labels"),
+            (audit.in_training(groups), f"held out, with {finding} in training"),
+        ):
+            rows = np.flatnonzero(mask)
+            yield from list_rows(rows, title, faces.names[groups[rows]])  # a group is named after its first picture
     held_out, train = audit.copies.T
-    yield from of(held_out, "held out, copy of a training face", faces.names[train])
+    yield from list_rows(held_out, "held out, copy of a training face", faces.names[train])
 
 
-def worst(audit: Audit) -> list[dict]:
-    """Return the pictures of the worst cases for the page; a group of twins is shown once."""
+def worst_cases(audit: Audit) -> list[dict[str, Any]]:
+    """Return the sections of the page about the worst cases; a group of twins stands in one section only."""
     faces, twins = audit.faces, audit.twins
     groups = twins.groups
-    first = _largest(groups, audit.contradictory(groups))
-    across = np.isin(groups, groups[audit.in_training(groups)]) & ~_in(groups, first)
-    second = _largest(groups, across)
-    pairs = ~_in(groups, [*first, *second])[twins.pairs[:, 0]]
-    mirrored = twins.pairs[pairs & (twins.kinds == "mirrored")]
-    unlike = twins.pairs[pairs & np.isin(twins.kinds, ("rescaled", "rotated", "shifted far"))]
+    contradictory = _largest(groups, audit.contradictory(groups))
+    across = np.isin(groups, groups[audit.in_training(groups)]) & ~_in(groups, contradictory)
+    split = _largest(groups, across)
+    free = ~_in(groups, [*contradictory, *split])[twins.pairs[:, 0]]
+    mirrored = twins.pairs[free & (twins.kinds == "mirrored")]
+    unlike = twins.pairs[free & np.isin(twins.kinds, ("rescaled", "rotated", "shifted far"))]
     sections = (
-        ("Twins in the training folder and outside it", "Whoever trains on one has seen the other.", second),
-        ("Mirrored twins", "One is the other's mirror image.", _some(mirrored)),
-        ("Rescaled, rotated and shifted twins", "One is a part of the other, turned or moved.", _some(unlike)),
+        ("Twins in the training folder and outside it", "Whoever trains on one has seen the other.", split),
+        ("Mirrored twins", "One is the other's mirror image.", _sample(mirrored)),
+        ("Rescaled, rotated and shifted twins", "One is a part of the other, turned or moved.", _sample(unlike)),
         (
             "Augmented copies",
             "A sampled held-out face and the training face that it is a rotated, mirrored, cropped or shifted copy of.",
-            _some(audit.copies),
+            _sample(audit.copies),
         ),
         ("Pictures of one grey tone", "They show nothing.", [np.flatnonzero(flat(faces.images))]),
     )
     return [contradictions(audit), *(_section(audit, *section) for section in sections)]
 
 
-def contradictions(audit: Audit) -> dict:
-    """Return the largest groups of twins that do not agree on a label, for a page."""
-    groups = audit.twins.groups
-    found = _largest(groups, audit.contradictory(groups))
-    return _section(audit, "Twins with contradictory labels", "The same photograph under different labels.", found)
+def contradictions(audit: Audit) -> dict[str, Any]:
+    """Return the section of a page about the largest groups of twins with different labels."""
+    groups = _largest(audit.twins.groups, audit.contradictory(audit.twins.groups))
+    return _section(audit, "Twins with contradictory labels", "The same photograph under different labels.", groups)
 
 
-def _section(audit: Audit, title: str, text: str, found: Iterable[np.ndarray]) -> dict:
-    """Return what templates/sections.html shows of some groups of rows."""
-    return {"title": title, "text": text, "groups": [list(_pictures(audit, rows)) for rows in found if len(rows)]}
+def _section(audit: Audit, title: str, text: str, groups: Iterable[np.ndarray]) -> dict[str, Any]:
+    """Return a section for templates/sections.html with the pictures of some groups of rows."""
+    return {"title": title, "text": text, "groups": [list(_pictures(audit, rows)) for rows in groups if len(rows)]}
 
 
-def _largest(groups: np.ndarray, chosen: np.ndarray) -> list[np.ndarray]:
-    """Return the rows of the largest groups among the chosen rows."""
-    heads, sizes = np.unique(groups[chosen], return_counts=True)
+def _largest(groups: np.ndarray, mask: np.ndarray) -> list[np.ndarray]:
+    """Return the rows of the largest groups that have rows in the mask (N,) bool."""
+    heads, sizes = np.unique(groups[mask], return_counts=True)
     return [np.flatnonzero(groups == head) for head in heads[np.argsort(-sizes, kind="stable")][:GROUPS]]
 
 
-def _in(groups: np.ndarray, shown: Sequence[np.ndarray]) -> np.ndarray:
-    """Return (N,) bool: whether each face's group is among some groups of rows."""
-    return np.isin(groups, [groups[rows[0]] for rows in shown])
+def _in(groups: np.ndarray, chosen: list[np.ndarray]) -> np.ndarray:
+    """Return (N,) bool: whether the group of each face is among the chosen groups of rows."""
+    return np.isin(groups, [groups[rows[0]] for rows in chosen])
 
 
-def _some(pairs: np.ndarray) -> np.ndarray:
-    """Return a few pairs, spread over all of them."""
+def _sample(pairs: np.ndarray) -> np.ndarray:
+    """Return at most ``GROUPS`` pairs, spread evenly."""
     return pairs[:: max(1, len(pairs) // GROUPS)][:GROUPS]
 
 
 def _pictures(audit: Audit, rows: np.ndarray) -> Iterator[dict[str, str]]:
-    """Yield what the page shows of some faces, one of each label and split before a second one."""
+    """Yield the pictures of a group: one of each label and split before a second one."""
     faces = audit.faces
-    seen: Counter[tuple[int, str]] = Counter()
+    counts: Counter[tuple[int, str]] = Counter()
     turns = []
     for row in rows:
         kind = (faces.labels[row], faces.splits[row])
-        turns.append(seen[kind])
-        seen[kind] += 1
+        turns.append(counts[kind])
+        counts[kind] += 1
     for row in rows[np.argsort(turns, kind="stable")][:PICTURES]:
         yield {
             "png": png(faces.images[row]),

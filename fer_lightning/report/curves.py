@@ -5,19 +5,20 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from fer_lightning.report.style import (
     RUN_STYLES,
-    STYLE,
     draw_reference,
     legend_columns,
     legend_height,
+    new_figure,
+    new_grid,
     run_color,
     share_axis,
+    styled,
     wrapped,
 )
 from fer_lightning.report.yardsticks import Yardstick
@@ -55,19 +56,12 @@ WINDOW = 20  # a curve is smoothed over this fraction of its length
 
 @dataclass(frozen=True)
 class Curves:
-    """The logged metrics of some runs.
+    """The logged metrics of some runs."""
 
-    Attributes:
-        histories: Run -> metric -> (steps, values).
-        kinds: Number of each run's experiment, from 0. Its repetitions share a colour and differ in their lines.
-        objective: Metric whose highest value chose the checkpoint.
-        references: Accuracies to draw lines at.
-    """
-
-    histories: Mapping[str, History]
-    kinds: Sequence[int]
-    objective: str
-    references: Sequence[Yardstick]
+    histories: Mapping[str, History]  # by run
+    kinds: Sequence[int]  # number of each run's experiment; repetitions share a colour and differ in their lines
+    objective: str  # metric that chose the checkpoint
+    references: Sequence[Yardstick]  # accuracies to draw lines at
 
     @property
     def panels(self) -> list[tuple[str, ...]]:
@@ -170,33 +164,25 @@ def flat_in_words(curves: Curves) -> str:
     return f" Left out, since they do not change: {', '.join(values)}." if values else ""
 
 
+@styled
 def draw_all(curves: Curves) -> Figure:
     """Draw all panels in one figure."""
     panels = curves.panels
-    columns = min(3, max(1, len(panels)))
-    rows = max(1, -(-len(panels) // columns))
     names = [wrapped(name, 60) for name in curves.histories]
-    with rc_context(STYLE):
-        height = 2.7 * rows + 0.2 + legend_height(names)
-        figure = Figure(figsize=(max(5, 3.5 * columns), height), layout="constrained")
-        grid = figure.subplots(rows, columns, squeeze=False)
-        for axes in grid.flat[len(panels) :]:
-            axes.set_axis_off()
-        for axes, metrics in zip(grid.flat, panels, strict=False):
-            _draw(axes, curves, metrics)
-        if len(names) > 1:
-            lines = [figure.axes[0].plot([], [], **style)[0] for style in curves.styles]
-            figure.legend(
-                lines, names, loc="outside lower left", ncols=legend_columns(names), frameon=False, fontsize=8
-            )
+    figure, grid = new_grid(len(panels), 3.5, 2.7, least_width=5, legend=0.2 + legend_height(names))
+    for axes, metrics in zip(grid.flat, panels, strict=False):
+        _draw(axes, curves, metrics)
+    if len(names) > 1:
+        lines = [figure.axes[0].plot([], [], **style)[0] for style in curves.styles]
+        figure.legend(lines, names, loc="outside lower left", ncols=legend_columns(names), frameon=False, fontsize=8)
     return figure
 
 
+@styled
 def draw_panel(curves: Curves, metrics: tuple[str, ...]) -> Figure:
     """Draw one panel as a figure."""
-    with rc_context(STYLE):
-        figure = Figure(figsize=(4.2, 3), layout="constrained")
-        _draw(figure.add_subplot(), curves, metrics)
+    figure, axes = new_figure(4.2, 3)
+    _draw(axes, curves, metrics)
     return figure
 
 

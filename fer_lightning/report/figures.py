@@ -8,7 +8,6 @@ from functools import partial
 from typing import NamedTuple
 
 import numpy as np
-from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -21,14 +20,16 @@ from fer_lightning.report.style import (
     GRID,
     LEAKY,
     RUN_COLORS,
-    STYLE,
     class_colors,
     draw_reference,
     legend_columns,
     legend_height,
+    new_figure,
+    new_grid,
     run_color,
     share_axis,
     short,
+    styled,
     wrapped,
 )
 from fer_lightning.report.yardsticks import Yardstick, yardsticks
@@ -41,23 +42,14 @@ SCORES = 40  # rows of the figure of scores
 
 
 class Plot(NamedTuple):
-    """A figure that is not drawn yet.
+    """A figure that is not drawn yet."""
 
-    Attributes:
-        name: Name of its files and of its key in W&B.
-        title: Heading on the page.
-        text: Explanation on the page.
-        draw: Draws it.
-        parts: Draw smaller figures, which the page shows instead of a wide one.
-        key: Name, colour and line of each run, if the parts have no legend.
-    """
-
-    name: str
+    name: str  # of its files, and of its key in W&B
     title: str
-    text: str
+    text: str  # explanation on the page
     draw: Callable[[], Figure]
-    parts: Sequence[Callable[[], Figure]] = ()
-    key: Sequence[tuple[str, str, str]] = ()
+    parts: Sequence[Callable[[], Figure]] = ()  # smaller figures for the page, instead of a wide one
+    key: Sequence[tuple[str, str, str]] = ()  # name, colour and line of each run, if the parts have no legend
 
 
 def scores(board: Board) -> Plot | None:
@@ -79,33 +71,32 @@ def scores(board: Board) -> Plot | None:
     )
 
 
+@styled
 def draw_scores(entries: Sequence[Entry], references: Sequence[Yardstick]) -> Figure:
     """Draw the test accuracies of some entries, the first on top, with a line for each reference."""
     names = [wrapped(entry.label, 30) for entry in entries]
     lines = sum(name.count("\n") + 1.6 for name in names)
-    with rc_context(STYLE):
-        figure = Figure(figsize=(4.8, 2.3 + 0.16 * lines), layout="constrained")
-        axes = figure.add_subplot()
-        for row, entry in enumerate(entries):
-            color = LEAKY if entry.leaky else RUN_COLORS[0]
-            accuracies = [run.figures["test/accuracy"] for run in entry.runs]
-            if entry.repeated or "test/accuracy_low" not in entry.figures:
-                axes.plot(np.mean(accuracies), row, "|", color="black", markersize=14, markeredgewidth=1.5)
-            else:
-                interval = [entry.figures["test/accuracy_low"], entry.figures["test/accuracy_high"]]
-                axes.plot(interval, [row, row], color=color, linewidth=1.5, solid_capstyle="butt")
-            face = "white" if entry.leaky else color
-            axes.plot(accuracies, [row] * len(accuracies), "o", color=color, markerfacecolor=face, markersize=5)
-        for reference in references:
-            draw_reference(axes, f"{reference.name} {percent(reference.accuracy)}", reference.accuracy, vertical=True)
-        axes.set_yticks(range(len(names)), names)
-        for label, entry in zip(axes.get_yticklabels(), entries, strict=True):
-            label.set_color(LEAKY if entry.leaky else "black")
-        axes.set(xlabel="test accuracy", ylim=(len(entries) - 0.4, -0.6))
-        axes.margins(x=0.08)
-        axes.grid(axis="x", color=GRID, linewidth=0.6)
-        axes.set_axisbelow(True)
-        share_axis(axes.xaxis)
+    figure, axes = new_figure(4.8, 2.3 + 0.16 * lines)
+    for row, entry in enumerate(entries):
+        color = LEAKY if entry.leaky else RUN_COLORS[0]
+        accuracies = [run.figures["test/accuracy"] for run in entry.runs]
+        if entry.repeated or "test/accuracy_low" not in entry.figures:
+            axes.plot(np.mean(accuracies), row, "|", color="black", markersize=14, markeredgewidth=1.5)
+        else:
+            interval = [entry.figures["test/accuracy_low"], entry.figures["test/accuracy_high"]]
+            axes.plot(interval, [row, row], color=color, linewidth=1.5, solid_capstyle="butt")
+        face = "white" if entry.leaky else color
+        axes.plot(accuracies, [row] * len(accuracies), "o", color=color, markerfacecolor=face, markersize=5)
+    for reference in references:
+        draw_reference(axes, f"{reference.name} {percent(reference.accuracy)}", reference.accuracy, vertical=True)
+    axes.set_yticks(range(len(names)), names)
+    for label, entry in zip(axes.get_yticklabels(), entries, strict=True):
+        label.set_color(LEAKY if entry.leaky else "black")
+    axes.set(xlabel="test accuracy", ylim=(len(entries) - 0.4, -0.6))
+    axes.margins(x=0.08)
+    axes.grid(axis="x", color=GRID, linewidth=0.6)
+    axes.set_axisbelow(True)
+    share_axis(axes.xaxis)
     return figure
 
 
@@ -145,22 +136,17 @@ def options(board: Board) -> Plot | None:
     )
 
 
+@styled
 def draw_options(values: Mapping[str, tuple[Sequence[str], Sequence[float]]], objective: str) -> Figure:
     """Draw a panel for each option: option -> (choices, scores), one point a run."""
-    columns = min(3, max(1, len(values)))
-    rows = max(1, -(-len(values) // columns))
-    with rc_context(STYLE):
-        figure = Figure(figsize=(max(4.8, 3.4 * columns), 3 * rows), layout="constrained")
-        grid = figure.subplots(rows, columns, squeeze=False, sharey=True)
-        for axes in grid.flat[len(values) :]:
-            axes.set_axis_off()
-        for axes, (option, (choices, scores)) in zip(grid.flat, values.items(), strict=False):
-            _draw_points(axes, choices, scores)
-            axes.set(xlabel=option)
-            if "accuracy" in objective:
-                share_axis(axes.yaxis)
-        for axes in grid[:, 0]:
-            axes.set(ylabel=named(objective))
+    figure, grid = new_grid(len(values), 3.4, 3, least_width=4.8, sharey=True)
+    for axes, (option, (choices, scores)) in zip(grid.flat, values.items(), strict=False):
+        _draw_points(axes, choices, scores)
+        axes.set(xlabel=option)
+        if "accuracy" in objective:
+            share_axis(axes.yaxis)
+    for axes in grid[:, 0]:
+        axes.set(ylabel=named(objective))
     return figure
 
 
@@ -201,28 +187,23 @@ def confusion_matrices(board: Board) -> Plot | None:
     )
 
 
+@styled
 def draw_confusion(matrices: Mapping[str, np.ndarray], classes: Sequence[str]) -> Figure:
     """Draw confusion matrices (C, C) side by side, rows true and columns predicted: share of each row, and count."""
-    columns = min(3, len(matrices))
-    rows = -(-len(matrices) // columns)
     side = max(4.4, 0.36 * len(classes))  # inches
-    with rc_context(STYLE):
-        figure = Figure(figsize=((side + 0.2) * columns, side * rows), layout="constrained")
-        grid = figure.subplots(rows, columns, squeeze=False)
-        for axes in grid.flat[len(matrices) :]:
-            axes.set_axis_off()
-        for axes, (name, counts) in zip(grid.flat, matrices.items(), strict=False):
-            shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-            axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-            for (row, column), share in np.ndenumerate(shares):
-                color = "white" if share > 0.5 else "black"
-                text = f"{percent(share, 0)}\n{int(counts[row, column]):,}"
-                axes.text(column, row, text, ha="center", va="center", color=color, fontsize=7)
-            axes.spines[:].set_visible(True)
-            axes.set_xticks(range(len(classes)), classes, rotation=45, ha="right")
-            axes.set_yticks(range(len(classes)), classes)
-            axes.set(xlabel="predicted", ylabel="label (share and number of its faces)")
-            axes.set_title(wrapped(name, 48), fontsize=9)
+    figure, grid = new_grid(len(matrices), side + 0.2, side)
+    for axes, (name, counts) in zip(grid.flat, matrices.items(), strict=False):
+        shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+        axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+        for (row, column), share in np.ndenumerate(shares):
+            color = "white" if share > 0.5 else "black"
+            text = f"{percent(share, 0)}\n{int(counts[row, column]):,}"
+            axes.text(column, row, text, ha="center", va="center", color=color, fontsize=7)
+        axes.spines[:].set_visible(True)
+        axes.set_xticks(range(len(classes)), classes, rotation=45, ha="right")
+        axes.set_yticks(range(len(classes)), classes)
+        axes.set(xlabel="predicted", ylabel="label (share and number of its faces)")
+        axes.set_title(wrapped(name, 48), fontsize=9)
     return figure
 
 
@@ -242,6 +223,7 @@ def per_class(board: Board) -> Plot | None:
     )
 
 
+@styled
 def draw_per_class(values: Mapping[str, np.ndarray], classes: Sequence[str], legend: bool = True) -> Figure:
     """Draw bars of the F1 per class (C,): in the colours of the classes for one run, of the runs for several."""
     names = [wrapped(name, 50) for name in values]
@@ -249,21 +231,19 @@ def draw_per_class(values: Mapping[str, np.ndarray], classes: Sequence[str], leg
     height = 1 + len(classes) * max(0.3, 0.14 * len(values))
     if several and legend:
         height += 1.5 * legend_height(names)
-    with rc_context(STYLE):
-        figure = Figure(figsize=(4.8, height), layout="constrained")
-        axes = figure.add_subplot()
-        width, colors = 0.8 / len(values), list(class_colors(classes).values())
-        for run, (name, scores) in enumerate(zip(names, values.values(), strict=True)):
-            positions = np.arange(len(classes)) - 0.4 + width * (run + 0.5)
-            bars = axes.barh(positions, scores, width, color=run_color(run) if several else colors, label=name)
-            if len(values) <= 2:
-                axes.bar_label(bars, [percent(score) for score in scores], fontsize=8, padding=2)
-        axes.set_yticks(range(len(classes)), classes)
-        axes.invert_yaxis()
-        axes.set(xlabel="F1 of the class", xlim=(0, 1.08))
-        share_axis(axes.xaxis)
-        if several and legend:
-            figure.legend(loc="outside lower left", ncols=max(1, legend_columns(names) // 2), frameon=False, fontsize=8)
+    figure, axes = new_figure(4.8, height)
+    width, colors = 0.8 / len(values), list(class_colors(classes).values())
+    for run, (name, scores) in enumerate(zip(names, values.values(), strict=True)):
+        positions = np.arange(len(classes)) - 0.4 + width * (run + 0.5)
+        bars = axes.barh(positions, scores, width, color=run_color(run) if several else colors, label=name)
+        if len(values) <= 2:
+            axes.bar_label(bars, [percent(score) for score in scores], fontsize=8, padding=2)
+    axes.set_yticks(range(len(classes)), classes)
+    axes.invert_yaxis()
+    axes.set(xlabel="F1 of the class", xlim=(0, 1.08))
+    share_axis(axes.xaxis)
+    if several and legend:
+        figure.legend(loc="outside lower left", ncols=max(1, legend_columns(names) // 2), frameon=False, fontsize=8)
     return figure
 
 
@@ -290,6 +270,7 @@ def risk_coverage(board: Board) -> Plot | None:
     )
 
 
+@styled
 def draw_risk_coverage(run: Run, chosen: tuple[float, float] | None) -> Figure:
     """Draw risk against coverage.
 
@@ -300,27 +281,25 @@ def draw_risk_coverage(run: Run, chosen: tuple[float, float] | None) -> Figure:
     right, votes = _right(run), _votes(run, "vote")
     coverage, risk = risk_and_coverage(votes, right)
     best = risk_and_coverage(right.astype(float), right)[1]
-    with rc_context(STYLE):
-        figure = Figure(figsize=(4.8, 3.2), layout="constrained")
-        axes = figure.add_subplot()
-        axes.plot(coverage, risk, color=RUN_COLORS[0], label="the surest first")
-        axes.plot(coverage, best, color=GREY, linestyle="--", linewidth=1, label="if every right one came first")
-        axes.axhline(risk[-1], color=GREY, linestyle=":", linewidth=1, label="in random order")
-        if chosen:
-            share, accuracy = chosen
-            axes.plot(share, 1 - accuracy, "o", color=RUN_COLORS[1], markersize=8, markerfacecolor="none")
-            axes.annotate(
-                f"chosen: {percent(share)} answered,\n{percent(1 - accuracy)} of them wrong",
-                (share, 1 - accuracy),
-                xytext=(-8, 10),
-                textcoords="offset points",
-                ha="right" if share > 0.5 else "left",
-                fontsize=8,
-            )
-        axes.set(xlabel="answered, of the test faces", ylabel="wrong, of those answered", xlim=(0, 1.02))
-        axes.set_ylim(bottom=0, top=1.6 * max(risk.max(), 0.01))
-        share_axis(axes.xaxis, axes.yaxis)
-        axes.legend(loc="upper left", frameon=False, fontsize=8)
+    figure, axes = new_figure(4.8, 3.2)
+    axes.plot(coverage, risk, color=RUN_COLORS[0], label="the surest first")
+    axes.plot(coverage, best, color=GREY, linestyle="--", linewidth=1, label="if every right one came first")
+    axes.axhline(risk[-1], color=GREY, linestyle=":", linewidth=1, label="in random order")
+    if chosen:
+        share, accuracy = chosen
+        axes.plot(share, 1 - accuracy, "o", color=RUN_COLORS[1], markersize=8, markerfacecolor="none")
+        axes.annotate(
+            f"chosen: {percent(share)} answered,\n{percent(1 - accuracy)} of them wrong",
+            (share, 1 - accuracy),
+            xytext=(-8, 10),
+            textcoords="offset points",
+            ha="right" if share > 0.5 else "left",
+            fontsize=8,
+        )
+    axes.set(xlabel="answered, of the test faces", ylabel="wrong, of those answered", xlim=(0, 1.02))
+    axes.set_ylim(bottom=0, top=1.6 * max(risk.max(), 0.01))
+    share_axis(axes.xaxis, axes.yaxis)
+    axes.legend(loc="upper left", frameon=False, fontsize=8)
     return figure
 
 
@@ -340,6 +319,7 @@ def reliability(board: Board) -> Plot | None:
     )
 
 
+@styled
 def draw_reliability(run: Run, before: float, after: float) -> Figure:
     """Draw the accuracy of each bin of votes.
 
@@ -353,20 +333,18 @@ def draw_reliability(run: Run, before: float, after: float) -> Figure:
         ("shares of the vote", "raw_vote", before, "s", RUN_COLORS[1]),
         ("calibrated", "vote", after, "o", RUN_COLORS[0]),
     )
-    with rc_context(STYLE):
-        figure = Figure(figsize=(4.8, 3.6), layout="constrained")
-        axes = figure.add_subplot()
-        axes.plot([0, 1], [0, 1], color=GREY, linestyle=":", linewidth=1)
-        for name, column, error, marker, color in series:
-            mean, accuracy, counts = reliability_bins(_votes(run, column), right)
-            axes.plot(mean, accuracy, color=color, linewidth=1)
-            sizes = 8 + 150 * counts / counts.sum()
-            label = f"{name}: {number(error)} % off"
-            axes.scatter(mean, accuracy, sizes, color=color, marker=marker, alpha=0.7, linewidths=0, label=label)
-        axes.set(xlabel="vote for the class that was answered", ylabel="right, of such faces")
-        axes.set(xlim=(0, 1.03), ylim=(0, 1.03))
-        share_axis(axes.xaxis, axes.yaxis)
-        axes.legend(loc="upper left", frameon=False, fontsize=8)
+    figure, axes = new_figure(4.8, 3.6)
+    axes.plot([0, 1], [0, 1], color=GREY, linestyle=":", linewidth=1)
+    for name, column, error, marker, color in series:
+        mean, accuracy, counts = reliability_bins(_votes(run, column), right)
+        axes.plot(mean, accuracy, color=color, linewidth=1)
+        sizes = 8 + 150 * counts / counts.sum()
+        label = f"{name}: {number(error)} % off"
+        axes.scatter(mean, accuracy, sizes, color=color, marker=marker, alpha=0.7, linewidths=0, label=label)
+    axes.set(xlabel="vote for the class that was answered", ylabel="right, of such faces")
+    axes.set(xlim=(0, 1.03), ylim=(0, 1.03))
+    share_axis(axes.xaxis, axes.yaxis)
+    axes.legend(loc="upper left", frameon=False, fontsize=8)
     return figure
 
 
@@ -384,27 +362,26 @@ def stress(board: Board) -> Plot | None:
     )
 
 
+@styled
 def draw_stress(outcomes: Sequence[Outcome]) -> Figure:
     """Draw a row for each change, a dot with its interval for each strength, a line for the faces as they are."""
     changes, plain = by_change(outcomes), as_they_are(outcomes)
-    with rc_context(STYLE):
-        figure = Figure(figsize=(4.8, 1.1 + 0.34 * len(changes)), layout="constrained")
-        axes = figure.add_subplot()
-        axes.axvspan(plain.low, plain.high, color=GRID, linewidth=0)
-        axes.axvline(plain.accuracy, color=GREY, linestyle=":", linewidth=1)
-        axes.set_title(f"line: {plain.change}, {percent(plain.accuracy)}", fontsize=8, loc="right")
-        for row, strengths in enumerate(changes.values()):
-            for position, outcome in enumerate(strengths):
-                shade = (position + 1) / len(strengths)
-                y = row + 0.2 * (position - (len(strengths) - 1) / 2)
-                axes.plot([outcome.low, outcome.high], [y, y], color=RUN_COLORS[0], alpha=shade, linewidth=1)
-                axes.plot(outcome.accuracy, y, "o", color=RUN_COLORS[0], alpha=shade, markersize=4)
-        axes.set_yticks(range(len(changes)), [name.replace("_", " ") for name in changes])
-        axes.set(xlabel="test accuracy", ylim=(len(changes) - 0.4, -0.6))
-        axes.set_xlim(left=0)
-        axes.grid(axis="y", color=GRID, linewidth=0.6)
-        axes.set_axisbelow(True)
-        share_axis(axes.xaxis)
+    figure, axes = new_figure(4.8, 1.1 + 0.34 * len(changes))
+    axes.axvspan(plain.low, plain.high, color=GRID, linewidth=0)
+    axes.axvline(plain.accuracy, color=GREY, linestyle=":", linewidth=1)
+    axes.set_title(f"line: {plain.change}, {percent(plain.accuracy)}", fontsize=8, loc="right")
+    for row, strengths in enumerate(changes.values()):
+        for position, outcome in enumerate(strengths):
+            shade = (position + 1) / len(strengths)
+            y = row + 0.2 * (position - (len(strengths) - 1) / 2)
+            axes.plot([outcome.low, outcome.high], [y, y], color=RUN_COLORS[0], alpha=shade, linewidth=1)
+            axes.plot(outcome.accuracy, y, "o", color=RUN_COLORS[0], alpha=shade, markersize=4)
+    axes.set_yticks(range(len(changes)), [name.replace("_", " ") for name in changes])
+    axes.set(xlabel="test accuracy", ylim=(len(changes) - 0.4, -0.6))
+    axes.set_xlim(left=0)
+    axes.grid(axis="y", color=GRID, linewidth=0.6)
+    axes.set_axisbelow(True)
+    share_axis(axes.xaxis)
     return figure
 
 

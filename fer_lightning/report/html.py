@@ -1,4 +1,4 @@
-"""Pages that need nothing but themselves: templates filled, pictures inside."""
+"""HTML pages in one file: templates filled, images inside."""
 
 import base64
 import hashlib
@@ -24,19 +24,19 @@ SCRIPT = (Path(__file__).parent / "templates" / "page.js").read_text(encoding="u
 
 
 def headings(content: str) -> list[tuple[str, str]]:
-    """Return the anchor and the text of every heading of a page's content, for its index."""
+    """Return the anchor and the text of each heading of a page, for its index."""
     return re.findall(r'<h2 id="([^"]+)">(.*?)</h2>', content)
 
 
 def anchor(text: str) -> str:
-    """Return a heading as the name of a place in a page."""
+    """Return the anchor of a heading."""
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 
 TEMPLATES.filters |= {"percent": percent, "headings": headings, "anchor": anchor}
-TEMPLATES.globals |= {  # the only script that a browser may run is this one, by its hash
+TEMPLATES.globals |= {
     "script": Markup(SCRIPT),
-    "script_hash": base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode(),
+    "script_hash": base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode(),  # browsers run no other script
 }
 
 
@@ -46,12 +46,12 @@ def write_page(path: Path, template: str, **content: object) -> None:
 
 
 def png(image: np.ndarray) -> str:
-    """Return a picture (H, W) uint8 as base64 of a PNG."""
+    """Encode a picture (H, W) uint8 as PNG in base64."""
     return base64.b64encode(cv2.imencode(".png", image)[1].tobytes()).decode()
 
 
 def unpng(text: str) -> np.ndarray:
-    """Return the picture (H, W) uint8 that ``png`` was given."""
+    """Decode a picture (H, W) uint8 that ``png`` encoded."""
     image = cv2.imdecode(np.frombuffer(base64.b64decode(text), np.uint8), cv2.IMREAD_GRAYSCALE)
     if image is None:
         raise ValueError("this is no PNG")
@@ -59,5 +59,5 @@ def unpng(text: str) -> np.ndarray:
 
 
 def embed(path: Path) -> str:
-    """Return a PNG file as the address of an image inside a page."""
+    """Return a PNG file as a data URL."""
     return f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"

@@ -20,23 +20,14 @@ ENOUGH = 3  # repetitions of an experiment that give a standard deviation and al
 
 @dataclass(frozen=True)
 class Entry:
-    """One row of the leaderboard: a run, or the repetitions of one experiment over seeds or folds.
-
-    Attributes:
-        label: Short name for people.
-        runs: The run, or the completed repetitions.
-        overrides: Options of the run; for repetitions without seed and fold.
-        figures: Metric -> value; for repetitions the mean.
-        seconds: Length of the training; for repetitions the mean.
-        values: Metric -> sorted values of the repetitions; empty for one run.
-    """
+    """One row of the leaderboard: a run, or the repetitions of one experiment over seeds or folds."""
 
     label: str
-    runs: list[Run]
-    overrides: str
-    figures: Mapping[str, float]
-    seconds: float | None
-    values: Mapping[str, list[float]] = field(default_factory=dict)
+    runs: list[Run]  # the run, or the completed repetitions
+    overrides: str  # of repetitions without seed and fold
+    figures: Mapping[str, float]  # of repetitions the means
+    seconds: float | None  # of the training; of repetitions the mean
+    values: Mapping[str, list[float]] = field(default_factory=dict)  # of repetitions: metric -> sorted values
 
     @property
     def record(self) -> Record:
@@ -63,79 +54,73 @@ class Entry:
         values = self.values.get(metric, [])
         return stdev(values) if len(values) >= ENOUGH else None
 
+    def rank(self, metric: str) -> tuple[bool, bool, float]:
+        """Return a sort key: the highest score first, then leaky entries, then those without a score."""
+        return metric not in self.figures, self.leaky, -self.figures.get(metric, 0.0)
+
 
 @dataclass(frozen=True)
 class Board:
-    """Runs and experiments, the best first.
+    """The leaderboard: repeated experiments, then all runs, each with the best first."""
 
-    Attributes:
-        objective: Metric that orders them.
-        runs: All runs.
-        names: Short name of each run.
-        entries: Repeated experiments, then all runs.
-    """
-
-    objective: str
-    runs: list[Run]
-    names: list[str]
+    objective: str  # metric that orders them
     entries: list[Entry]
+
+    @property
+    def runs(self) -> list[Run]:
+        """All runs."""
+        return [entry.runs[0] for entry in self.entries if not entry.repeated]
+
+    @property
+    def names(self) -> list[str]:
+        """Short names of the runs."""
+        return [entry.label for entry in self.entries if not entry.repeated]
 
     @property
     def scored(self) -> list[tuple[str, Run]]:
         """Name and run of the runs with predictions."""
-        names = self.names
-        if len(self.runs) == 1 and self.runs[0].record.data:  # a single run needs no name that tells it from others
-            names = [f"{self.runs[0].record.data}, protocol {self.runs[0].record.protocol}"]
-        return [(name, run) for name, run in zip(names, self.runs, strict=True) if run.predictions]
+        names, runs = self.names, self.runs
+        if len(runs) == 1 and runs[0].record.data:  # a single run needs no name that tells it from others
+            names = [f"{runs[0].record.data}, protocol {runs[0].record.protocol}"]
+        return [(name, run) for name, run in zip(names, runs, strict=True) if run.predictions]
 
 
-def rank_runs(runs: Iterable[Run], objective: str | None = None) -> Board:
+def rank_runs(runs: Sequence[Run], objective: str | None = None) -> Board:
     """Return the runs, and means over repeated runs, in the order of the objective.
 
     Args:
         runs: The runs.
         objective: Metric; if None, the one that the runs recorded.
     """
-    runs = list(runs)
     if objective is None:
         objective = next((run.record.objective for run in runs if run.record.objective), "val/accuracy")
-    runs = sorted(runs, key=lambda run: _rank(run.figures.get(objective), run.record))
-    names = distinguish(runs)
-    singles = [_single(run, name) for run, name in zip(runs, names, strict=True)]
-    return Board(objective, runs, names, [*_means(singles, objective), *singles])
+    entries = []
+    for run, name in zip(runs, distinguish(runs), strict=True):
+        overrides = " ".join(run.overrides) if run.record.overrides is None else run.record.overrides
+        entries.append(Entry(name, [run], overrides, run.figures, run.record.elapsed_seconds))
+    entries.sort(key=lambda entry: entry.rank(objective))
+    return Board(objective, [*_means(entries, objective), *entries])
 
 
-def _rank(score: float | None, record: Record) -> tuple[bool, bool, float]:
-    """Return a sort key: the highest score first, then leaky runs, then those without a score."""
-    return score is None, bool(record.leaks), -(score or 0.0)
-
-
-def _single(run: Run, name: str) -> Entry:
-    """Return the entry of one run."""
-    overrides = " ".join(run.overrides) if run.record.overrides is None else run.record.overrides
-    return Entry(name, [run], overrides, run.figures, run.record.elapsed_seconds)
-
-
-def _means(singles: Sequence[Entry], objective: str) -> list[Entry]:
+def _means(entries: Sequence[Entry], objective: str) -> list[Entry]:
     """Return an entry for each experiment that was completed with several seeds or folds."""
     experiments = defaultdict(list)
-    for entry in singles:
+    for entry in entries:
         if entry.status == Status.COMPLETED:
             experiments[experiment(entry.overrides)].append(entry.runs[0])
     repetitions = {overrides: runs for overrides, runs in experiments.items() if len(runs) > 1}
-    options = [overrides.split() for overrides in [*repetitions, *(entry.overrides for entry in singles)]]
-    entries = []
-    for (overrides, runs), name in zip(repetitions.items(), unshared(options), strict=False):
-        columns = {
-            metric: sorted(run.figures[metric] for run in runs if metric in run.figures)
-            for metric in (objective, *MEASURED)
-        }
-        values = {metric: column for metric, column in columns.items() if column}
-        figures = {metric: fmean(column) for metric, column in values.items()}
+    names = unshared([overrides.split() for overrides in [*repetitions, *(entry.overrides for entry in entries)]])
+    means = []
+    for (overrides, runs), name in zip(repetitions.items(), names, strict=False):
+        values = {}
+        for metric in (objective, *MEASURED):
+            if scores := sorted(run.figures[metric] for run in runs if metric in run.figures):
+                values[metric] = scores
+        figures = {metric: fmean(scores) for metric, scores in values.items()}
         seconds = [run.record.elapsed_seconds for run in runs if run.record.elapsed_seconds is not None]
         label = f"mean of {len(runs)}: {name}" if name else f"mean of {len(runs)}"
-        entries.append(Entry(label, runs, overrides, figures, fmean(seconds) if seconds else None, values))
-    return sorted(entries, key=lambda entry: _rank(entry.figures.get(objective), entry.record))
+        means.append(Entry(label, runs, overrides, figures, fmean(seconds) if seconds else None, values))
+    return sorted(means, key=lambda entry: entry.rank(objective))
 
 
 def experiment(overrides: str) -> str:

@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from fer_lightning.data.partition import Partition
-from fer_lightning.report.style import STYLE, class_colors, class_markers, wrapped
+from fer_lightning.report.style import class_colors, class_markers, new_figure, styled, wrapped
 
 if TYPE_CHECKING:
     from fer_lightning.data.augmentation import Chain  # albumentations loads slowly
@@ -22,6 +21,7 @@ TITLES = {  # on the page; other figures take the names of their files
 PICTURES = 6  # of each class in the grid of augmented faces
 
 
+@styled
 def embedding_map(
     reducer: Any, embeddings: np.ndarray, labels: np.ndarray, classes: Sequence[str], title: str
 ) -> Figure:
@@ -30,19 +30,18 @@ def embedding_map(
         reducer.perplexity = min(reducer.perplexity, (len(embeddings) - 1) / 3)
     points = reducer.fit_transform(embeddings)
     colors, markers = class_colors(classes), class_markers(classes)
-    with rc_context(STYLE):
-        figure = Figure(figsize=(4.8, 4.6), layout="constrained")
-        axes = figure.add_subplot()
-        for label, name in enumerate(classes):
-            x, y = points[labels == label].T
-            axes.scatter(x, y, s=16, marker=markers[name], color=colors[name], alpha=0.7, linewidths=0, label=name)
-        axes.set(xticks=[], yticks=[], xlabel="first axis (no unit)", ylabel="second axis (no unit)")
-        axes.set_title(wrapped(title, 52), fontsize=9)
-        axes.spines[:].set_visible(True)
-        figure.legend(loc="outside lower center", ncols=4, frameon=False, markerscale=2)
+    figure, axes = new_figure(4.8, 4.6)
+    for label, name in enumerate(classes):
+        x, y = points[labels == label].T
+        axes.scatter(x, y, s=16, marker=markers[name], color=colors[name], alpha=0.7, linewidths=0, label=name)
+    axes.set(xticks=[], yticks=[], xlabel="first axis (no unit)", ylabel="second axis (no unit)")
+    axes.set_title(wrapped(title, 52), fontsize=9)
+    axes.spines[:].set_visible(True)
+    figure.legend(loc="outside lower center", ncols=4, frameon=False, markerscale=2)
     return figure
 
 
+@styled
 def augmentation_grid(partition: Partition, chain: "Chain") -> Figure:
     """Draw a face of each class as it is and as training sees it (figures 2 and 7 of the paper).
 
@@ -67,16 +66,15 @@ def augmentation_grid(partition: Partition, chain: "Chain") -> Figure:
             rows[name] = list(faces.images[members[:PICTURES]])
     augmented = len(chain) or len(origins) > len(np.unique(origins))
     titles = ("original", "augmented") if augmented else ("as it is", "others")
-    with rc_context(STYLE):
-        figure = Figure(figsize=(1.05 * PICTURES + 0.8, 1.08 * len(rows) + 0.3), layout="constrained")
-        grid = figure.subplots(len(rows), PICTURES, squeeze=False)
-        for axes in grid.flat:
-            axes.set(xticks=[], yticks=[])
-            axes.spines[:].set_visible(False)
-        for row, (name, images) in enumerate(rows.items()):
-            grid[row, 0].set_ylabel(name, rotation=0, ha="right", va="center")
-            for axes, image in zip(grid[row], images, strict=False):
-                axes.imshow(image, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-        for axes, title in zip(grid[0], titles, strict=False):
-            axes.set_title(title, fontsize=8)
+    figure = Figure(figsize=(1.05 * PICTURES + 0.8, 1.08 * len(rows) + 0.3), layout="constrained")
+    grid = figure.subplots(len(rows), PICTURES, squeeze=False)
+    for axes in grid.flat:
+        axes.set(xticks=[], yticks=[])
+        axes.spines[:].set_visible(False)
+    for row, (name, images) in enumerate(rows.items()):
+        grid[row, 0].set_ylabel(name, rotation=0, ha="right", va="center")
+        for axes, image in zip(grid[row], images, strict=False):
+            axes.imshow(image, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+    for axes, title in zip(grid[0], titles, strict=False):
+        axes.set_title(title, fontsize=8)
     return figure

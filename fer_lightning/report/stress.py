@@ -1,4 +1,4 @@
-"""How an accuracy holds where the faces are changed: stress.json and stress.csv, which only this module knows."""
+"""Results of a stress test: the accuracy on changed faces, in stress.json and stress.csv."""
 
 import json
 from collections.abc import Sequence
@@ -9,30 +9,34 @@ from fer_lightning.errors import UserError
 from fer_lightning.files import write_csv, write_json
 
 NAME = "stress.json"
-PLAIN = "as they are"  # what stands first: the faces without a change
+PLAIN = "as they are"  # the first outcome: the faces without a change
 
 
 class Outcome(NamedTuple):
     """The accuracy under one change."""
 
     change: str
-    strength: int  # from 1, the weakest; 0 of the faces as they are
-    setting: str  # in words
+    strength: int  # from 1, the weakest; 0 for the faces as they are
+    setting: str  # of the change, in words
     accuracy: float
-    low: float  # of its 95 % interval
+    low: float  # of the 95 % interval
     high: float
     remains: float  # share of the accuracy on the faces as they are
 
 
 def write_stress(folder: Path, outcomes: Sequence[Outcome], head: dict[str, object]) -> None:
-    """Write stress.json, which begins with a head, and stress.csv."""
+    """Write stress.json, which begins with the entries of ``head``, and stress.csv."""
     write_json(folder / NAME, {**head, "outcomes": [outcome._asdict() for outcome in outcomes]})
     table = [[*outcome[:3], *(f"{share:.6f}" for share in outcome[3:])] for outcome in outcomes]
     write_csv(folder / "stress.csv", Outcome._fields, table)
 
 
 def read_stress(folder: Path) -> list[Outcome]:
-    """Return what ``write_stress`` wrote, nothing without the file; refuse a damaged one."""
+    """Return the outcomes in a folder; empty without the file.
+
+    Raises:
+        UserError: If the file is damaged.
+    """
     path = folder / NAME
     if not path.is_file():
         return []
@@ -43,16 +47,16 @@ def read_stress(folder: Path) -> list[Outcome]:
 
 
 def by_change(outcomes: Sequence[Outcome]) -> dict[str, list[Outcome]]:
-    """Return the outcomes of each change, the weakest strength first, without those of the faces as they are."""
+    """Return change -> its outcomes, the weakest strength first."""
     names = dict.fromkeys(outcome.change for outcome in outcomes if outcome.strength)
     return {name: [outcome for outcome in outcomes if outcome.change == name] for name in names}
 
 
 def as_they_are(outcomes: Sequence[Outcome]) -> Outcome:
-    """Return the outcome of the faces without a change."""
+    """Return the outcome for the faces without a change."""
     return next(outcome for outcome in outcomes if not outcome.strength)
 
 
 def mean_remains(outcomes: Sequence[Outcome]) -> float:
-    """Return what remains of the accuracy, as the mean over all changes and strengths."""
+    """Return the mean share of the accuracy that remains, over all changes and strengths."""
     return sum(outcome.remains for outcome in outcomes if outcome.strength) / max(1, len(outcomes) - 1)

@@ -37,13 +37,13 @@ from pathlib import Path
 from fer_lightning.data.audit import audit
 from fer_lightning.data.readers import read_faces
 from fer_lightning.launch.console import outlast_console
-from fer_lightning.report.audit import show, write_files
+from fer_lightning.report.audit import print_audit, write_findings
 root, cache, folder = sys.argv[1:]
 outlast_console()
 found = audit(read_faces(root, cache, {}, 48), cache)
-show(found)
+print_audit(found)
 print(*found.faces.names[:3], "\\u00b1")
-write_files(Path(folder) / "audit.csv", found)
+write_findings(Path(folder) / "audit.csv", found)
 """
 
 
@@ -145,7 +145,7 @@ def test_class_folders_reach_the_console_escaped(run_here, tmp_path):
 def test_a_table_shows_options_as_they_are_but_escaped(tmp_path, capsys):
     """Fault 94; the brackets are no markup of the table's either."""
     names = ("\x1b[31mx", "[/red]y")
-    show_table(rank_runs(Run(tmp_path, Record(Status.FAILED, overrides=f"data.root={name}")) for name in names))
+    show_table(rank_runs([Run(tmp_path, Record(Status.FAILED, overrides=f"data.root={name}")) for name in names]))
     shown = capsys.readouterr().out
     assert r"data.root=\x1b[31mx" in shown
     assert "data.root=[/red]y" in shown
