@@ -8,7 +8,7 @@ import pytest
 from tests.conftest import ROOT
 
 ROOMS = [
-    *("errors files kinds names signals words", "data", "config", "models", "runs", "report", "use"),
+    *("errors files kinds names progress signals words", "data", "config", "models", "runs", "report", "use"),
     *("loggers plugins callbacks", "launch", "__main__"),
 ]
 RANK = {name: rank for rank, names in enumerate(ROOMS) for name in names.split()}

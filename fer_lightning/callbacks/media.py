@@ -12,11 +12,11 @@ from lightning.pytorch.callbacks import Callback
 from matplotlib.figure import Figure
 
 from fer_lightning.data.datamodule import FacesDataModule
-from fer_lightning.data.progress import track
 from fer_lightning.data.protocols import Partition
 from fer_lightning.files import write_json
 from fer_lightning.kinds import CountOrZero, Location, Part, Seed
 from fer_lightning.loggers import PatientWandbLogger
+from fer_lightning.progress import track
 from fer_lightning.report.figures import plots
 from fer_lightning.report.html import png
 from fer_lightning.report.ranking import rank_runs

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from fer_lightning.data.faces import Faces
-from fer_lightning.data.progress import track
+from fer_lightning.progress import track
 
 if TYPE_CHECKING:  # a trained network imports this module too, and should not wait for albumentations
     from fer_lightning.data.augmentation import Augmentation

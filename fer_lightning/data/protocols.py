@@ -14,10 +14,10 @@ from pydantic import Field
 from fer_lightning.data.augmentation import Chain
 from fer_lightning.data.faces import Faces
 from fer_lightning.data.partition import Partition, deal
-from fer_lightning.data.progress import track
 from fer_lightning.data.twins import Twins
 from fer_lightning.errors import UserError
 from fer_lightning.kinds import CountOrZero, InnerShare, Part, Says, Seed
+from fer_lightning.progress import track
 
 Folds = Annotated[int, Field(ge=2), Says("a whole number, 2 or more", "5")]
 

@@ -26,11 +26,11 @@ from fer_lightning.data.classes import wrong_names
 from fer_lightning.data.decoding import EMOTIONS, open_upright, read_row, reason, to_face
 from fer_lightning.data.demo import SOURCE, draw_faces, drawing
 from fer_lightning.data.faces import CLASSES, Faces, fingerprint
-from fer_lightning.data.progress import track
 from fer_lightning.data.tree import check_folders, choose_pictures, describe, find_classes
 from fer_lightning.data.votes import VOTED, relabel
 from fer_lightning.errors import UserError
 from fer_lightning.names import file_name, write_name
+from fer_lightning.progress import track
 
 log = logging.getLogger(__name__)
 

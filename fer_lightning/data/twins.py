@@ -19,7 +19,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from fer_lightning.data.progress import track
+from fer_lightning.progress import track
 
 # The search for candidates.
 SMALL = 24  # pixels, height and width of the pictures that are compared

@@ -10,9 +10,9 @@ from omegaconf import DictConfig
 
 from fer_lightning.config.verbs import verb
 from fer_lightning.data.listing import shorten
-from fer_lightning.data.progress import track
 from fer_lightning.errors import UserError
 from fer_lightning.launch.trained import training_faces
+from fer_lightning.progress import track
 from fer_lightning.signals import Interrupted, command
 from fer_lightning.use.model import load_model
 from fer_lightning.use.prediction_files import PredictionFiles, write_predictions

@@ -17,8 +17,8 @@ from fer_lightning.data.audit import Audit
 from fer_lightning.data.faces import Faces
 from fer_lightning.data.partition import Partition, deal
 from fer_lightning.data.pictures import Pictures
-from fer_lightning.data.progress import track
 from fer_lightning.models.classifiers import Classifier
+from fer_lightning.progress import track
 
 FOLDS = 10
 FACES_AT_ONCE = 256  # in a batch to embed

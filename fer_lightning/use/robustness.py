@@ -8,9 +8,9 @@ import numpy as np
 from pydantic import Field
 
 from fer_lightning.data.augmentation import Chain, Transform
-from fer_lightning.data.progress import track
 from fer_lightning.errors import UserError
 from fer_lightning.kinds import OpenPart, Says, Seed
+from fer_lightning.progress import track
 from fer_lightning.report.statistics import intervals
 from fer_lightning.report.stress import PLAIN, Outcome
 from fer_lightning.use.model import Model
