@@ -2,7 +2,7 @@
 
 import re
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import cast
 
 from omegaconf import DictConfig, OmegaConf
@@ -33,35 +33,35 @@ OVERRIDE = re.compile(r"^  - override /(\w+): (\w+)", re.MULTILINE)  # in a file
 FREQUENT = ("data.root", "data.image_size", "data.batch_size", "optimizer.lr", "trainer.max_epochs")
 
 
-def write_help(config_name: str) -> str:
-    """Return what a command says of itself.
+def write_help(command: str) -> str:
+    """Return the help of a command.
 
     Args:
-        config_name: Name of its file in conf/, such as train.
+        command: Name of its file in conf/, such as train.
     """
-    meaning, own = meanings(config_name), cast(DictConfig, OmegaConf.load(CONF / f"{config_name}.yaml"))
-    many = "[-m] " if swept(config_name) else ""
-    lines = [f"{program(config_name)} {many}[OPTION=VALUE ...]", "", *_examples(), "", PLACES, ""]
+    meaning, content = meanings(command), cast(DictConfig, OmegaConf.load(CONF / f"{command}.yaml"))
+    many = "[-m] " if swept(command) else ""
+    lines = [f"{program(command)} {many}[OPTION=VALUE ...]", "", *_examples(), "", PLACES, ""]
     lines += ["Groups, GROUP=CHOICE; * is what is taken unless another is given:"]
-    lines += [line for group, choice in _choices(own.defaults).items() for line in _group(group, choice, meaning)]
-    inherited = [program(name) for name in own.defaults if name in verbs()]
-    lines += [f"  and those of {command} --help, as the checkpoint chose them" for command in inherited]
+    lines += [line for group, choice in _choices(content.defaults).items() for line in _group(group, choice)]
+    inherited = [name for name in content.defaults if name in verbs()]
+    lines += [f"  and those of {program(name)} --help, as the checkpoint chose them" for name in inherited]
     lines += ["", "Options, OPTION=VALUE (--cfg job prints every one with its value):"]
     frequent = () if inherited else FREQUENT
-    lines += [_entry(name, meaning[name]) for name in (*frequent, *_values(own)) if name in meaning]
-    return "\n".join([*lines, "", *_footer(config_name)])
+    lines += [_entry(name, meaning[name]) for name in (*frequent, *_values(content)) if name in meaning]
+    return "\n".join([*lines, "", *_footer(command)])
 
 
 def _examples() -> Iterator[str]:
     programs = {name: program(name) for name in verbs()}
-    commands = {example.format(**programs): words for example, words in EXAMPLES.items()}
+    commands = {example.format(**programs): purpose for example, purpose in EXAMPLES.items()}
     width = max(map(len, commands))
-    for command, words in commands.items():
-        yield f"  {command:<{width}}  # {words}"
+    for line, purpose in commands.items():
+        yield f"  {line:<{width}}  # {purpose}"
 
 
 def _choices(defaults: list) -> dict[str, str | None]:
-    """Return the groups of a defaults list, and where each stands once those after it have had their say."""
+    """Return the groups of a defaults list, and the choice of each after the overrides of those behind it."""
     choices = {}
     for entry in filter(OmegaConf.is_dict, defaults):
         for group, choice in entry.items():
@@ -71,36 +71,36 @@ def _choices(defaults: list) -> dict[str, str | None]:
     return choices
 
 
-def _values(own: DictConfig) -> Iterator[str]:
+def _values(content: DictConfig) -> Iterator[str]:
     """Yield the options that a command's file gives a value itself, without names for W&B."""
-    for name in keys(own):
+    for name in keys(content):
         grouped = (CONF / name.partition(".")[0]).is_dir()
-        if not grouped and role(name) < Role.NAME and not OmegaConf.is_dict(OmegaConf.select(own, name)):
+        if not grouped and role(name) < Role.NAME and not OmegaConf.is_dict(OmegaConf.select(content, name)):
             yield name
 
 
-def _group(group: str, choice: str | None, meaning: Mapping[str, str]) -> Iterator[str]:
+def _group(group: str, choice: str | None) -> Iterator[str]:
     """Yield the lines on a group; none where there is nothing to choose."""
     files = sorted(path.stem for path in (CONF / group).glob("*.yaml"))
     if len(files) < 2 or group == "hydra":
         return
     yield _entry(group, NODES[group].meaning)
-    named = " ".join(f"{name}*" if name == choice else name for name in files)
+    names = " ".join(f"{name}*" if name == choice else name for name in files)
     indent = " " * (INDENT + 2)
-    yield textwrap.fill(named, WIDTH, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False)
+    yield textwrap.fill(names, WIDTH, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False)
 
 
-def _entry(name: str, words: str) -> str:
+def _entry(name: str, meaning: str) -> str:
     gap = max(INDENT, len(name) + 2)
-    return textwrap.fill(f"  {name:<{gap}}{words}", WIDTH, subsequent_indent=" " * (INDENT + 2))
+    return textwrap.fill(f"  {name:<{gap}}{meaning}", WIDTH, subsequent_indent=" " * (INDENT + 2))
 
 
-def _footer(config_name: str) -> Iterator[str]:
+def _footer(command: str) -> Iterator[str]:
     yield "HYDRA_FULL_ERROR=1 shows tracebacks; --hydra-help has Hydra's own flags."
-    if swept(config_name):
+    if swept(command):
         yield "-m runs each of several values, such as seed=0,1,2; hydra/launcher=joblib"
         yield "runs several at a time."
         yield "Completion by the tab key (bash, zsh, fish):"
-        yield f'  eval "$({program(config_name)} -sc install=bash)"'
+        yield f'  eval "$({program(command)} -sc install=bash)"'
     if (readme := CONF.parent / "README.md").is_file():
         yield f"Read on: {readme}, docs/ beside it"

@@ -1,4 +1,4 @@
-"""What was probably meant by an option or a choice that does not exist."""
+"""Suggest options and choices for one that does not exist."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -12,12 +12,12 @@ from fer_lightning.config import CONF
 from fer_lightning.config.verbs import program
 from fer_lightning.errors import UserError
 
-# What other programs call an option, where neither its name nor the schema's words tell.
+# Name of an option in other programs, where neither its name here nor its meaning helps.
 ALIASES = {
     **dict.fromkeys(("bs", "batchsize"), "data.batch_size"),
     **dict.fromkeys(("backbone", "network", "net", "arch", "architecture"), "embedder"),
     **dict.fromkeys(("ckpt", "weights", "model_path"), "checkpoint"),
-    "checkpoint": "bundle",  # where it is no option itself: of app
+    "checkpoint": "bundle",  # for app, which has no option of that name
     **dict.fromkeys(("dataset", "data_dir", "data_path", "data_root", "path"), "data.root"),
     **dict.fromkeys(("gpu", "gpus", "num_gpus"), "trainer.devices"),
     **dict.fromkeys(("device", "cuda"), "trainer.accelerator"),
@@ -28,98 +28,102 @@ ALIASES = {
     "jobs": "data.num_workers",
 }
 FLAG = re.compile(r"--?([A-Za-z][\w.-]+)(?:=(.*))?", re.DOTALL)
-HYDRAS = (  # flags of Hydra's own, of which argparse takes the beginnings too
+HYDRA_FLAGS = (  # argparse takes the beginning of a flag too
     *("help", "hydra-help", "version", "resolve", "package", "cfg", "run", "multirun", "shell-completion"),
     *("config-path", "config-name", "config-dir", "experimental-rerun", "info", "sc", "cp", "cn", "cd"),
 )
 
 
-def check_flags(arguments: Sequence[str], config_name: str) -> None:
-    """Refuse an option that is written as a flag, such as --lr 0.1, with how it is written here."""
-    for argument, following in zip(arguments, [*arguments[1:], "-"], strict=False):
-        found = FLAG.fullmatch(argument)
-        if found is None or any(flag.startswith(found[1]) for flag in HYDRAS):
+def check_flags(arguments: Sequence[str], command: str) -> None:
+    """Refuse an option that is written as a flag, such as --lr 0.1."""
+    for position, argument in enumerate(arguments):
+        match = FLAG.fullmatch(argument)
+        if match is None or any(flag.startswith(match[1]) for flag in HYDRA_FLAGS):
             continue
-        option = next(iter(close_to(found[1].replace("-", "_"), known_keys(config_name), config_name)), None)
-        value = found[2] or ("..." if following.startswith("-") or "=" in following else following)
-        raise UserError(
-            f"{argument} is no option: options are written NAME=VALUE, "
-            + (f"did you mean {option}={value}?" if option else f"see {program(config_name)} --help")
-        )
+        following = "".join(arguments[position + 1 : position + 2])
+        if not following or following.startswith("-") or "=" in following:
+            following = "..."
+        options = similar(match[1].replace("-", "_"), known_keys(command), command)
+        hint = f"did you mean {options[0]}={match[2] or following}?" if options else f"see {program(command)} --help"
+        raise UserError(f"{argument} is no option: options are written NAME=VALUE, {hint}")
 
 
-def meant(key: str, known: Sequence[str], config_name: str) -> str:
-    """Return what to say after an option that does not exist: those that come close."""
-    if key not in known and key in _meanings(config_name):
+def suggestion(key: str, known: Sequence[str], command: str) -> str:
+    """Return the end of a sentence on an option that does not exist: the options that are similar."""
+    if key not in known and key in _meanings(command):
         return f" that a file of conf/ gives: write +{key}=... with the plus sign"
-    close = close_to(key, known, config_name)
-    return f": did you mean {' or '.join(close[:3])}?" if close else f": see {program(config_name)} --help"
+    options = similar(key, known, command)[:3]
+    return f": did you mean {' or '.join(options)}?" if options else f": see {program(command)} --help"
 
 
-def close_to(key: str, known: Sequence[str], config_name: str) -> list[str]:
-    """Return the options that come close to one that does not exist, the likeliest first.
+def similar(key: str, known: Sequence[str], command: str) -> list[str]:
+    """Return the options that are similar to one that does not exist, the likeliest first.
 
-    Those are, in this order: what other programs mean by it, options that end in it, those whose meaning it is, those
-    that end in it and one word more (max_epochs for epochs), and those that are spelt alike.
+    Order: the name in other programs, options whose last part is the name, options that the name describes, options
+    with one word more (max_epochs for epochs), similar spelling.
     """
-    *_, name = key.lower().rsplit(".", 1)
-    ends = {option: option.rsplit(".", 1)[-1] for option in sorted(known, key=lambda one: (one.count("."), len(one)))}
-    alias = [one for one in [ALIASES.get(name, "")] if one in known or one.startswith("hydra.")]
-    same = [option for option, end in ends.items() if end == name]
-    if "." in key:
-        return list(dict.fromkeys([*same, *alias, *get_close_matches(key, known, n=3)]))
-    if alias or same:
-        return [*alias, *same]
-    told = [
-        option
-        for option, meaning in _meanings(config_name).items()
-        if option in known and meaning == name.replace("_", " ")
-    ]
-    words = _stems(name)
-    longer = [option for option, end in ends.items() if words < _stems(end) and len(_stems(end)) == len(words) + 1]
-    spelt = get_close_matches(name, dict.fromkeys(ends.values()), n=3, cutoff=0.75)
-    alike = [*get_close_matches(key, known, n=3), *(option for one in spelt for option in ends if ends[option] == one)]
-    return list(dict.fromkeys([*told, *longer, *([] if told or longer else alike)]))
+    name = key.lower().rpartition(".")[2]
+    last = {option: option.rpartition(".")[2] for option in sorted(known, key=lambda key: (key.count("."), len(key)))}
+    alias = ALIASES.get(name, "")
+    options = [alias] if alias in known or alias.startswith("hydra.") else []
+    options += [option for option in last if last[option] == name]
+    if not options:
+        meanings = _meanings(command)
+        options += [option for option in known if meanings.get(option) == name.replace("_", " ")]
+        stems = _stems(name)
+        options += [
+            option for option in last if stems < _stems(last[option]) and len(_stems(last[option])) == len(stems) + 1
+        ]
+    if "." in key or not options:
+        options += get_close_matches(key, known, n=3)
+    if not options:
+        for spelling in get_close_matches(name, dict.fromkeys(last.values()), n=3, cutoff=0.75):
+            options += [option for option in last if last[option] == spelling]
+    return list(dict.fromkeys(options))
 
 
 def no_choice(group: str, name: str, choices: Sequence[str] = ()) -> str:
-    """Return what is wrong with a choice of a group that does not exist.
+    """Return the sentence on a choice that a group does not have.
 
     Args:
-        group: Its name, such as optimizer or hydra/launcher.
-        name: What was asked for.
-        choices: What there is, as Hydra says it; where it says nothing, the files of ``conf/``.
+        group: Name of the group, such as optimizer or hydra/launcher.
+        name: The choice.
+        choices: The choices that there are; empty for the files of ``conf/``.
     """
     choices = choices or sorted(path.stem for path in (CONF / group).glob("*.yaml"))
     listed = ", ".join(choices)
     if name == "null":
         return f"{group}=null must be one of {listed}; a group that is to stay as it is is left out"
     close = get_close_matches(name, choices, n=1)
-    return f"{group}={name} does not exist: use one of {listed}" + "".join(f" (did you mean {one}?)" for one in close)
+    hint = f" (did you mean {close[0]}?)" if close else ""
+    return f"{group}={name} does not exist: use one of {listed}{hint}"
 
 
 def keys(node: DictConfig, prefix: str = "") -> Iterator[str]:
-    """Yield every option of a configuration; what points to another node has none of its own."""
+    """Yield every option of a configuration; a node that points to another has none of its own."""
     for key in map(str, node):
         yield f"{prefix}{key}"
         if not OmegaConf.is_interpolation(node, key) and OmegaConf.is_dict(child := node.get(key)):
             yield from keys(child, f"{prefix}{key}.")
 
 
-def known_keys(config_name: str) -> list[str]:
+def known_keys(command: str) -> list[str]:
     """Return the options of a command as ``conf/`` alone composes it, without those that take another's value."""
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        cfg = compose(config_name)
-    parts = [(name, *name.rpartition(".")) for name in keys(cfg)]
-    own = ((name, OmegaConf.select(cfg, parent) if parent else cfg, key) for name, parent, _, key in parts)
-    return [name for name, node, key in own if not OmegaConf.is_interpolation(node, key)]
+        cfg = compose(command)
+
+    def points(key: str) -> bool:
+        node, _, name = key.rpartition(".")
+        return OmegaConf.is_interpolation(OmegaConf.select(cfg, node) if node else cfg, name)
+
+    return [key for key in keys(cfg) if not points(key)]
 
 
-def _meanings(config_name: str) -> dict[str, str]:
-    from fer_lightning.config.commands import meanings  # here, for only a mistake needs pydantic
+def _meanings(command: str) -> dict[str, str]:
+    from fer_lightning.config.commands import meanings  # needs pydantic, and only a mistake needs it
 
-    return meanings(config_name)
+    return meanings(command)
 
 
 def _stems(name: str) -> set[str]:

@@ -14,7 +14,7 @@ from fer_lightning.config import CONF
 from fer_lightning.config.agreement import check_agreement
 from fer_lightning.config.commands import class_options, node_kind, nodes
 from fer_lightning.config.signatures import Kind, Signature, leaf, resolve
-from fer_lightning.config.suggestions import keys, meant
+from fer_lightning.config.suggestions import keys, suggestion
 from fer_lightning.errors import UserError
 from fer_lightning.kinds import shown
 
@@ -150,7 +150,7 @@ class _Check:
         """Raise the sentence on a key that is no option."""
         option = _option(self.cfg, path)
         known = [key for key in keys(self.cfg) if key != option]
-        raise UserError(f"{option} is no option{meant(option, known, self.command)}")
+        raise UserError(f"{option} is no option{suggestion(option, known, self.command)}")
 
     def missing(self, option: str) -> NoReturn:
         """Raise the sentence on an option without a value."""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fer_lightning.config.suggestions import check_flags, known_keys, meant, no_choice
+from fer_lightning.config.suggestions import check_flags, known_keys, no_choice, suggestion
 from fer_lightning.errors import UserError
 
 
@@ -22,7 +22,7 @@ from fer_lightning.errors import UserError
     ],
 )
 def test_an_option_that_comes_close_is_named(key, words, train_keys):
-    assert meant(key, train_keys, "train").startswith(words)
+    assert suggestion(key, train_keys, "train").startswith(words)
 
 
 @pytest.fixture(scope="module")
