@@ -1,4 +1,4 @@
-"""What a training says of itself: what it trains, how long that may take, and one line an epoch."""
+"""Log lines of a training: what is trained, how long that may take, and one line an epoch."""
 
 import logging
 import time
@@ -12,7 +12,7 @@ from fer_lightning.words import duration
 
 log = logging.getLogger(__name__)
 
-WARM_UP, MEASURED = 2, 20  # steps: those that are slower than the others, and the last one before time is told
+WARM_UP, MEASURED = 2, 20  # steps: the slow ones at the start, and the one after which the time is estimated
 FORWARD = 1 / 3  # part of a training step's time that embedding its pictures takes
 
 
@@ -27,14 +27,15 @@ class EpochLines(Callback):
     def __init__(self, metrics: Texts, settings: dict[str, Setting]) -> None:
         self.metrics = metrics
         self.settings = dict(settings)
-        self.start = 0.0  # of this training, or of what is done of it now
-        self.begun = 0  # epochs before it
-        self.steps = 0  # done now
-        self.warm = 0.0
+        # All of this process, which may have resumed the training:
+        self.start = 0.0
+        self.first_epoch = 0
+        self.steps = 0
+        self.warm = 0.0  # time after the warm-up
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
-        """Say what is trained and start the clock."""
-        self.start, self.begun, self.steps = time.monotonic(), trainer.current_epoch, 0
+        """Log what is trained and start the clock."""
+        self.start, self.first_epoch, self.steps = time.monotonic(), trainer.current_epoch, 0
         device = pl_module.device
         log.info(
             "training on %s faces, %s: %s; %s parameters; %s epochs of %s steps",
@@ -53,36 +54,35 @@ class EpochLines(Callback):
             )
 
     def on_train_batch_end(self, trainer: Any, *args: Any, **kwargs: Any) -> None:
-        """Say once how long all of it may take: the steps at their pace, and what validation embeds."""
+        """Estimate the time once, from the pace of the first steps and the pictures of a validation."""
         self.steps += 1
         if self.steps == WARM_UP:
             self.warm = time.monotonic()
-        if self.steps == MEASURED and trainer.current_epoch == self.begun:  # an epoch's line knows better
+        if self.steps == MEASURED and trainer.current_epoch == self.first_epoch:  # later, the epochs' lines have it
             step = (time.monotonic() - self.warm) / (MEASURED - WARM_UP)
             epoch = step * (trainer.num_training_batches + FORWARD * _validation_batches(trainer))
-            log.info("about %s for the %d epochs", duration(epoch * self._left(trainer)), self._left(trainer))
+            epochs = trainer.max_epochs - trainer.current_epoch
+            log.info("about %s for the %d epochs", duration(epoch * epochs), epochs)
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
-        """Log the line; the epoch's validation is already done."""
-        numbers = trainer.callback_metrics
-        figures = "  ".join(f"{name} {numbers[name].item():.4f}" for name in self.metrics if name in numbers)
+        """Log the epoch's line, after its validation."""
+        values = trainer.callback_metrics
+        figures = "  ".join(f"{name} {values[name].item():.4f}" for name in self.metrics if name in values)
         seconds = time.monotonic() - self.start
-        done, left = trainer.current_epoch + 1, self._left(trainer) - 1
-        more = f", about {duration(seconds / (done - self.begun) * left)} left" if left > 0 else ""
-        log.info("epoch %d/%d  %s  %s%s", done, trainer.max_epochs, figures, duration(seconds), more)
-
-    def _left(self, trainer: Any) -> int:
-        """Return the number of epochs to come, the one at hand included."""
-        return trainer.max_epochs - trainer.current_epoch
+        done = trainer.current_epoch + 1
+        remaining, estimate = trainer.max_epochs - done, ""
+        if remaining > 0:
+            estimate = f", about {duration(seconds / (done - self.first_epoch) * remaining)} left"
+        log.info("epoch %d/%d  %s  %s%s", done, trainer.max_epochs, figures, duration(seconds), estimate)
 
 
 def computes_bf16() -> bool:
-    """Return whether the processor multiplies bfloat16 numbers by itself."""
-    return any(found for name, found in torch.cpu.get_capabilities().items() if name.endswith("bf16"))
+    """Return whether the processor has instructions for bfloat16."""
+    return any(able for name, able in torch.cpu.get_capabilities().items() if name.endswith("bf16"))
 
 
 def _validation_batches(trainer: Any) -> float:
-    """Return the pictures of an epoch's validation, its gallery included, in batches of training."""
+    """Return the number of pictures that an epoch's validation embeds, in batches of the training."""
     faces = trainer.datamodule
     pictures = sum(trainer.num_val_batches) * faces.eval_batch_size * (1 + trainer.lightning_module.mirrored)
     return pictures / faces.batch_size / trainer.check_val_every_n_epoch

@@ -1,4 +1,4 @@
-"""The bar of a training, a validation or a test, on a terminal."""
+"""The progress bar of a training, a validation or a test."""
 
 import re
 from typing import Any
@@ -18,16 +18,16 @@ def progress_bar(shown: bool) -> Callback:
 
 
 class Bar(RichProgressBar):
-    """Lightning's bar, of one line at 80 columns; it counts epochs from 1 and leaves nothing behind.
+    """Lightning's bar in one line of 80 columns. It counts epochs from 1 and disappears at its end.
 
-    It draws on rich's one console, as ``launch.console`` writes lines on it.
+    It uses rich's global console, as ``launch.console`` does.
     """
 
     def __init__(self) -> None:
         super().__init__(refresh_rate=10)  # a second
 
     def configure_columns(self, trainer: Any) -> list[ProgressColumn]:
-        """Return what stands in the line before the metrics."""
+        """Return the columns before the metrics."""
         return [
             Name(trainer.max_epochs),
             BarColumn(bar_width=20),
@@ -40,32 +40,28 @@ class Bar(RichProgressBar):
         return {name: value for name, value in super().get_metrics(trainer, pl_module).items() if name != "v_num"}
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
-        """Make a bar that goes when it ends."""
+        """Start a bar that disappears at its end."""
         super().on_train_start(trainer, pl_module)
-        self._vanish()
+        self._make_transient()
 
     def on_test_start(self, trainer: Any, pl_module: Any) -> None:
-        """Make a bar that goes when it ends."""
+        """Start a bar that disappears at its end."""
         super().on_test_start(trainer, pl_module)
-        self._vanish()
+        self._make_transient()
 
-    def _vanish(self) -> None:
+    def _make_transient(self) -> None:
         if self.progress is not None:
             self.progress.live.transient = True
 
 
 class Name(ProgressColumn):
-    """What a bar counts: of an epoch the number that its line has too, where Lightning counts from 0.
-
-    Args:
-        epochs: How many there are.
-    """
+    """Column with the epoch number, counted from 1 as in the log (Lightning counts from 0)."""
 
     def __init__(self, epochs: int) -> None:
         super().__init__()
         self.epochs = epochs
 
     def render(self, task: Task) -> Text:
-        """Return the name."""
+        """Return the text of the column."""
         epoch = re.match(r"Epoch (\d+)", task.description)
         return Text(f"epoch {int(epoch[1]) + 1}/{self.epochs}" if epoch else task.description)

@@ -1,4 +1,4 @@
-"""What made a checkpoint, written into it."""
+"""Provenance: the faces, options and code that made a checkpoint, written into it."""
 
 import logging
 from typing import Any
@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 
 class Provenance(Callback):
-    """Write into each checkpoint what made it: plain strings, nothing that loading could call.
+    """Write a record into each checkpoint: plain strings and numbers, which loading cannot run.
 
     Args:
         overrides: The command line's overrides; composing them again gives the run's configuration.
@@ -26,8 +26,11 @@ class Provenance(Callback):
 
     def on_save_checkpoint(self, trainer: Any, pl_module: Any, checkpoint: dict[str, Any]) -> None:
         """Add the record."""
-        faces, partition, known = trainer.datamodule.faces, trainer.datamodule.partition, pl_module.classifier.known()
+        faces, partition = trainer.datamodule.faces, trainer.datamodule.partition
+        gallery = pl_module.classifier.known()
         names = partition.faces.names[partition.gallery].tolist()
+        if gallery is None or len(gallery[1]) != len(names):  # the classifier was not yet fitted on these faces
+            names = []
         checkpoint[KEY] = {
             "version": __version__,
             "code": code_fingerprint(),
@@ -37,25 +40,24 @@ class Provenance(Callback):
             "data": faces.source,
             "data_fingerprint": faces.fingerprint,
             "partition": partition.fingerprint,
-            # Row by row those of the classifier's faces, no line break is in them; none where it knows other faces yet.
-            "gallery": "\n".join(names) if known is not None and len(known[1]) == len(names) else "",
+            "gallery": "\n".join(names),  # names of the classifier's faces, row by row; no name has a line break
         }
 
     def on_load_checkpoint(self, trainer: Any, pl_module: Any, checkpoint: dict[str, Any]) -> None:
-        """Say so where the faces of a run that goes on are others, or stand on other sides."""
+        """Warn if a resumed run has other faces, or another partition of them."""
         if trainer.state.fn != TrainerFn.FITTING:
             return
         datamodule, record = trainer.datamodule, checkpoint[KEY]
-        ours = datamodule.partition.fingerprint
+        partition = datamodule.partition.fingerprint
         if record["data_fingerprint"] != datamodule.faces.fingerprint:
             log.warning(
                 "resumed on other faces (%s, now %s), so not what one uninterrupted run gives",
                 *(record["data"], datamodule.faces.source),
             )
-        elif record.get("partition", ours) != ours:  # checkpoints of 0.1.0 do not know theirs
+        elif record.get("partition", partition) != partition:  # checkpoints of 0.1.0 have no such entry
             log.warning(
-                "resumed on another partition of the same faces: some that have trained may validate now. The search "
-                "for twins finds others on another kind of processor, and each protocol deals by them: to go on with "
-                "the former one, bring audit-*.npz from that machine's %s",
+                "resumed on another partition of the same faces: some faces that were trained on may validate now. "
+                "Protocols deal faces by their twins, and another kind of processor may find other twins. To keep the "
+                "partition, bring audit-*.npz from that machine's %s",
                 datamodule.cache_dir,
             )

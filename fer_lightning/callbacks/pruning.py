@@ -1,4 +1,4 @@
-"""Hopeless trials of a search end early."""
+"""Pruning: hopeless trials of a search end early."""
 
 import logging
 from typing import Any
@@ -12,11 +12,10 @@ log = logging.getLogger(__name__)
 
 
 class Pruning(Callback):
-    """Report each exact validation to a study of Optuna's, and end the training where its pruner says so.
+    """Report each exact validation to a study of Optuna, and end the training when its pruner decides so.
 
-    A run that is ended so is tested like any other, by the best checkpoint it has come to; its trial is called pruned.
-    Where no running trial of the study has the number of this job, as where a job is repeated by itself, nothing is
-    reported and nothing ends early.
+    Such a run is tested like any other, with its best checkpoint, and its trial is marked as pruned. If no running
+    trial of the study has the number of this job (a job that is repeated alone), this class does nothing.
 
     Args:
         study_name: Name of the study.
@@ -30,7 +29,7 @@ class Pruning(Callback):
         self.study_name, self.storage, self.job = study_name, storage, job
         self.objective, self.pruner = objective, pruner
         self.trial: Any = None
-        self.reported = -1  # the latest epoch
+        self.epoch = -1  # the latest one that was reported
 
     def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
         """Find the trial of this job."""
@@ -40,15 +39,15 @@ class Pruning(Callback):
             return
         study = optuna.load_study(study_name=self.study_name, storage=self.storage, pruner=self.pruner)
         running = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,))
-        own = [trial for trial in running if trial.user_attrs.get(JOB) == self.job]
-        self.trial = optuna.trial.Trial(study, own[-1]._trial_id) if own else None
+        trials = [trial for trial in running if trial.user_attrs.get(JOB) == self.job]
+        self.trial = optuna.trial.Trial(study, trials[-1]._trial_id) if trials else None
 
     def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
-        """Report the first score of an epoch, and end a training that is not worth its time."""
+        """Report the first score of an epoch, and end the training if its trial is hopeless."""
         epoch, hopeless = trainer.current_epoch, False
-        if trainer.sanity_checking or epoch == self.reported:
+        if trainer.sanity_checking or epoch == self.epoch:
             return
-        self.reported = epoch
+        self.epoch = epoch
         if self.trial is not None:
             self.trial.report(trainer.callback_metrics[self.objective].item(), step=epoch)
             hopeless = epoch + 1 < trainer.max_epochs and self.trial.should_prune()

@@ -53,7 +53,7 @@ def test_quick_score_by_hand():
     )
     quick = QuickValidation(2, 8, 2, KNNClassifier(1, [], "uniform", 0.1, num_classes=2, embedding_size=2), seed=0)
     quick.on_train_start(trainer, module)
-    quick.known = np.arange(4)
+    quick.gallery = np.arange(4)
     for step in (0, 1, 2, 2, 3, 4, 6):  # step 2 has two batches
         trainer.global_step = step
         quick.on_train_batch_end(trainer, module, None, None, 0)
@@ -76,7 +76,7 @@ def test_samples_go_round_and_are_those_of_the_seed():
     for seed in (0, 0, 1):
         quick = QuickValidation(2, 20, 4, KNNClassifier(1, [], "uniform", 0.1, num_classes=3, embedding_size=2), seed)
         quick.on_train_start(trainer, Identity())
-        drawn.append([*quick.known, *quick.asked])
+        drawn.append([*quick.gallery, *quick.queries])
     assert drawn[0] == drawn[1] != drawn[2]
     assert sorted(drawn[0]) == list(range(200))
 
