@@ -11,7 +11,7 @@ from fer_lightning.config.verbs import verb
 from fer_lightning.launch.trained import training_faces
 from fer_lightning.signals import Interrupted
 from fer_lightning.use.model import load_model
-from fer_lightning.use.server import Uploads, listen, make_app, serve
+from fer_lightning.use.server import Uploads, listen, make_app, make_server
 from fer_lightning.use.viewer import Viewer
 
 log = logging.getLogger(__name__)
@@ -24,7 +24,7 @@ def app(cfg: DictConfig) -> None:
         page = _make(cfg)
         log.info("the page: http://%s:%d (on this machine alone; Ctrl-C ends it)", *socket.getsockname())
         try:
-            serve(page, socket)
+            make_server(page).run(sockets=[socket])
         except Interrupted as interruption:
             interruption.announced = True  # there is no run to go on with
             log.info("the page is closed")

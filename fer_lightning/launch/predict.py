@@ -15,7 +15,7 @@ from fer_lightning.launch.trained import training_faces
 from fer_lightning.progress import track
 from fer_lightning.signals import Interrupted, command
 from fer_lightning.use.model import load_model
-from fer_lightning.use.prediction_files import PredictionFiles, write_predictions
+from fer_lightning.use.prediction_files import prediction_writer, write_predictions
 from fer_lightning.use.recognition import Tally, recognise
 from fer_lightning.use.sheet import CELL, write_sheet
 from fer_lightning.use.sources import open_source
@@ -38,11 +38,11 @@ def predict(cfg: DictConfig) -> None:
     }
     tally, sheet = Tally(), []
     frames = track(source, f"predicting {cfg.input}")
-    with PredictionFiles(folder, model, head, cfg.neighbours) as files:
+    with prediction_writer(folder, model.classes, head, cfg.neighbours) as write:
         try:
             for recognition in recognise(model, detector, frames, cfg.batch_size, cfg.sheet, CELL):
                 tally.add(recognition)
-                files.write(recognition)
+                write(recognition)
                 if recognition.thumbnail is not None:
                     sheet.append(recognition)
         except Interrupted as interruption:

@@ -32,21 +32,17 @@ class Backend(Protocol):
 class Agreement:
     """Comparison of two backends.
 
-    Attributes:
-        faces: Number of faces.
-        other_class: Faces whose class differs.
-        largest_difference: Of a vote, over all faces without a tie.
-        tied: Faces whose votes differ by more than ``TOLERANCE`` only because two gallery faces are equally far, to
-            within ``TIE``, and rounding decides which of them is the last neighbour.
+    A face is tied if its votes differ by more than ``TOLERANCE`` only because two gallery faces are equally far, to
+    within ``TIE``, and rounding decides which of them is the last neighbour.
     """
 
-    faces: int
-    other_class: int
-    largest_difference: float
-    tied: int
+    faces: int  # number of faces
+    other_class: int  # faces whose class differs
+    largest_difference: float  # of a vote, over all faces that are not tied
+    tied: int  # faces that are tied
 
     def __str__(self) -> str:
-        """Return it for people."""
+        """Return the comparison for people."""
         text = f"votes apart by {self.largest_difference:.1e} at most"
         if self.tied:
             text += f"; of {self.tied:,} more votes differ, since rounding chooses between equally far neighbours"

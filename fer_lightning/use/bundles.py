@@ -33,11 +33,7 @@ WEIGHTS, CONFIG = "model.safetensors", "config.json"
 
 
 class FaceReader(nn.Module):
-    """Steps from pixels to votes as one module, for ONNX.
-
-    Args:
-        network: Fitted, in evaluation mode.
-    """
+    """Steps from pixels to votes as one module, for ONNX. The network is fitted and in evaluation mode."""
 
     def __init__(self, network: Network) -> None:
         super().__init__()
@@ -51,11 +47,7 @@ class FaceReader(nn.Module):
 
 
 class TorchBackend:
-    """Backend that runs a network in torch.
-
-    Args:
-        network: Fitted, in evaluation mode.
-    """
+    """Backend that runs a network in torch. The network is fitted and in evaluation mode."""
 
     def __init__(self, network: Network) -> None:
         self.network = network
@@ -84,14 +76,12 @@ def read_checkpoint(path: Path) -> tuple[Network, Description]:
     record = checkpoint[checkpoints.KEY]
     network, classes = rebuild(checkpoint, source, Network), classes_of(record, source)
     _check_number(network, classes, source)
-    image_size = record.get("image_size") or _image_size(
-        checkpoint["hyper_parameters"]["embedder"], record["overrides"], source
-    )
+    embedder = own_part("embedder", checkpoint, source)
     origin = {key: str(record[key]) for key in ("version", "code", "data", "data_fingerprint") if key in record}
     return network, Description(
         classes=classes,
-        image_size=int(image_size),
-        embedder=own_part("embedder", checkpoint, source),
+        image_size=int(record.get("image_size") or _image_size(embedder, record["overrides"], source)),
+        embedder=embedder,
         classifier=own_part("classifier", checkpoint, source),
         mirrored=network.mirrored,
         origin=origin,

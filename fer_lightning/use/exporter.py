@@ -26,32 +26,20 @@ CALIBRATION = 256  # validation faces that set the ranges of int8
 
 @dataclass(frozen=True)
 class Trial:
-    """Faces to test an export on.
+    """Faces to test an export on. Labels are None if they cannot measure the accuracy of the network."""
 
-    Attributes:
-        name: What they are, for people.
-        test: (N, H, W) uint8, on which the export must agree with the network.
-        labels: (N,) int64; None if they cannot measure the accuracy of this network.
-        validation: (M, H, W) uint8, to choose what an export changes.
-        validation_labels: (M,) int64; None as ``labels``.
-    """
-
-    name: str
-    test: np.ndarray
-    labels: np.ndarray | None
-    validation: np.ndarray
-    validation_labels: np.ndarray | None
+    name: str  # for people
+    test: np.ndarray  # (N, H, W) uint8, on which the export must agree with the network
+    labels: np.ndarray | None  # (N,) int64
+    validation: np.ndarray  # (M, H, W) uint8, to choose the options that an export changes
+    validation_labels: np.ndarray | None  # (M,) int64
 
 
 class Exporter:
-    """Write one network in other formats.
+    """Write one network, fitted and in evaluation mode, in other formats.
 
-    Args:
-        network: Fitted, in evaluation mode; ``shrink`` changes it.
-        description: Of its checkpoint.
-        record: Of its run.
-        stress: Accuracies of the network on changed faces; empty if not measured.
-        find_trial: Returns the faces to test the export on. It is not called for a bundle with the full gallery.
+    ``record`` and ``stress`` (empty if not measured) are for the card. ``find_trial`` is not called for a bundle with
+    the full gallery: it has nothing to compare.
     """
 
     def __init__(
@@ -72,7 +60,7 @@ class Exporter:
         return self.find_trial()
 
     def shrink(self, reduce: Reduce, name: str) -> None:
-        """Make the gallery smaller, and note what that costs."""
+        """Make the network's gallery smaller, and note the cost."""
         backend, validation = TorchBackend(self.network), None
         before = self._accuracy(backend)
         if self.trial.validation_labels is not None:
@@ -115,7 +103,7 @@ class Exporter:
         write_text(file.with_suffix(".md"), card)
 
     def _quantise(self, model: bytes) -> bytes:
-        """Return the model in int8, and note what that costs."""
+        """Return the model in int8, and note the cost."""
         quantised, faces = to_int8(model, self.trial.validation[:CALIBRATION]), self.trial.test
         exact, backend = OnnxBackend(model), OnnxBackend(quantised)
         differing = compare(exact, backend, faces).other_class

@@ -45,17 +45,10 @@ def kmeans(embeddings: Tensor, labels: Tensor, size: Count, seed: Seed) -> tuple
 def shrink(
     network: Network, description: Description, reduce: Reduce, validation: tuple[Tensor, Tensor] | None
 ) -> tuple[Description, str]:
-    """Give the network's classifier a smaller gallery, and fit its options and its calibration to it.
+    """Give the network's classifier a smaller gallery. Return the new description and the change in words.
 
-    Args:
-        network: Is changed.
-        description: Of the network before.
-        reduce: Makes the gallery smaller.
-        validation: Embeddings (B, D) and labels (B,) to choose the options and the calibration; without them the
-            options shrink with the gallery, votes are not calibrated and no face is abstained from.
-
-    Returns:
-        The description of the network now, and the change in words.
+    Embeddings (B, D) and labels (B,) of validation faces choose the classifier's options and the calibration. Without
+    them the options shrink with the gallery, votes are not calibrated and no face is abstained from.
 
     Raises:
         UserError: If the classifier keeps no faces.

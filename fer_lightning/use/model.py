@@ -19,7 +19,7 @@ Picture = np.ndarray | Image.Image | str | Path
 
 
 class Neighbour(NamedTuple):
-    """A training face that decided about another face."""
+    """Training face that decided about another face."""
 
     position: int  # row of the gallery
     name: str  # of its file in the training data; empty if unknown
@@ -29,21 +29,13 @@ class Neighbour(NamedTuple):
 
 @dataclass(frozen=True)
 class Prediction:
-    """The prediction for one face.
+    """Prediction for one face. A vote is a probability if the model is calibrated, else a share of the vote."""
 
-    Attributes:
-        label: The winning class.
-        votes: Of every class, summing to 1: a probability if the model is calibrated, else the share of the vote.
-        confidence: Vote for ``label``.
-        neighbours: The training faces that decided, nearest first; None if the classifier has no neighbours.
-        abstained: Whether the model abstains, because the neighbours disagree or are far.
-    """
-
-    label: str
-    votes: Mapping[str, float]
-    confidence: float
-    neighbours: tuple[Neighbour, ...] | None
-    abstained: bool
+    label: str  # the winning class
+    votes: Mapping[str, float]  # of every class, summing to 1
+    confidence: float  # vote for the label
+    neighbours: tuple[Neighbour, ...] | None  # training faces that decided, nearest first; None without a gallery
+    abstained: bool  # because the neighbours disagree or are far
 
     @property
     def distance(self) -> float | None:
@@ -52,12 +44,7 @@ class Prediction:
 
 
 class Model:
-    """A trained network, ready to predict.
-
-    Args:
-        backend: Computes the answers.
-        description: Classes, face size, gallery and calibration of the network.
-    """
+    """A trained network, ready to predict."""
 
     def __init__(self, backend: Backend, description: Description) -> None:
         self.backend = backend

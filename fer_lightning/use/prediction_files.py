@@ -2,63 +2,82 @@
 
 import csv
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
 from fer_lightning.data.faces import Faces
 from fer_lightning.report.html import png, write_page
 from fer_lightning.report.style import class_colors
-from fer_lightning.use.model import Model
 from fer_lightning.use.recognition import Recognition
 
 BOX = ["left", "top", "width", "height", "face_confidence"]
 
 
-class PredictionFiles:
-    """predictions.csv and predictions.json: one entry per face, or one with the problem of a picture.
+@contextmanager
+def prediction_writer(
+    folder: Path, classes: Sequence[str], head: Mapping[str, Any], neighbours: int
+) -> Iterator[Callable[[Recognition], None]]:
+    """Open predictions.csv and predictions.json; yield a function that adds the faces of a picture to both.
+
+    After an error or a signal both files are complete as far as they go.
 
     Args:
         folder: Folder of the files.
-        model: Its classes are columns.
+        classes: Classes of the model.
         head: First entries of predictions.json.
         neighbours: Number of neighbours per face, nearest first.
     """
+    header = ["file", "frame", *BOX, "class", *(f"vote_{name}" for name in classes), "distance", "abstained", "problem"]
+    for number in range(1, neighbours + 1):
+        header += [f"neighbour_{number}", f"neighbour_{number}_label", f"neighbour_{number}_similarity"]
+    csv_path, json_path = folder / "predictions.csv", folder / "predictions.json"
+    with (
+        csv_path.open("w", newline="", encoding="utf-8", errors="surrogateescape") as csv_file,
+        json_path.open("w", encoding="utf-8") as json_file,
+    ):
+        table = csv.DictWriter(csv_file, header, lineterminator="\n")
+        table.writeheader()
+        json_file.write(json.dumps(head)[:-1] + ', "predictions": [')
+        separator = "\n"
 
-    def __init__(self, folder: Path, model: Model, head: Mapping[str, Any], neighbours: int) -> None:
-        self.neighbours = neighbours
-        self.csv_file = (folder / "predictions.csv").open("w", newline="", encoding="utf-8", errors="surrogateescape")
-        self.json_file = (folder / "predictions.json").open("w", encoding="utf-8")
-        votes = [f"vote_{name}" for name in model.classes]
-        header = ["file", "frame", *BOX, "class", *votes, "distance", "abstained", "problem"]
-        for number in range(1, neighbours + 1):
-            header += [f"neighbour_{number}{part}" for part in ("", "_label", "_similarity")]
-        self.table = csv.DictWriter(self.csv_file, header, lineterminator="\n")
-        self.table.writeheader()
-        self.json_file.write(json.dumps(head)[:-1] + ', "predictions": [')
-        self.separator = "\n"
+        def write(recognition: Recognition) -> None:
+            nonlocal separator
+            for row, entry in _entries(recognition, neighbours):
+                table.writerow(row)
+                json_file.write(separator + json.dumps(entry))
+                separator = ",\n"
 
-    def write(self, recognition: Recognition) -> None:
-        """Write the entries of one picture."""
-        picture = {"file": recognition.file, "frame": recognition.frame}
-        if not recognition.faces:
-            self._write({**picture, "problem": recognition.problem}, {**picture, "problem": recognition.problem})
-        for box, prediction in recognition.faces:
-            neighbours = (prediction.neighbours or ())[: self.neighbours]
-            row: dict[str, Any] = {**picture, "class": prediction.label, "abstained": int(prediction.abstained)}
-            if box is not None:
-                row |= zip(BOX, box, strict=True)
-            if prediction.distance is not None:
-                row["distance"] = f"{prediction.distance:.6f}"
-            row |= {f"vote_{name}": f"{vote:.6f}" for name, vote in prediction.votes.items()}
-            for number, neighbour in enumerate(neighbours, 1):
-                row[f"neighbour_{number}"] = neighbour.name
-                row[f"neighbour_{number}_label"] = neighbour.label
-                row[f"neighbour_{number}_similarity"] = f"{neighbour.similarity:.6f}"
-            content = {
+        try:
+            yield write
+        finally:
+            json_file.write("\n]}\n")
+
+
+def _entries(recognition: Recognition, count: int) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Yield the row of predictions.csv and the entry of predictions.json for each face, or for the problem."""
+    picture = {"file": recognition.file, "frame": recognition.frame}
+    if not recognition.faces:
+        problem = {**picture, "problem": recognition.problem}
+        yield problem, problem
+    for box, prediction in recognition.faces:
+        neighbours = (prediction.neighbours or ())[:count]
+        row: dict[str, Any] = {**picture, "class": prediction.label, "abstained": int(prediction.abstained)}
+        row |= {f"vote_{name}": f"{vote:.6f}" for name, vote in prediction.votes.items()}
+        if box is not None:
+            row |= zip(BOX, box, strict=True)
+        if prediction.distance is not None:
+            row["distance"] = f"{prediction.distance:.6f}"
+        for number, neighbour in enumerate(neighbours, 1):
+            row[f"neighbour_{number}"] = neighbour.name
+            row[f"neighbour_{number}_label"] = neighbour.label
+            row[f"neighbour_{number}_similarity"] = f"{neighbour.similarity:.6f}"
+        yield (
+            row,
+            {
                 **picture,
                 "box": None if box is None else box._asdict(),
                 "votes": {name: round(vote, 6) for name, vote in prediction.votes.items()},
@@ -66,24 +85,8 @@ class PredictionFiles:
                 "abstained": prediction.abstained,
                 "neighbours": [neighbour._asdict() for neighbour in neighbours],
                 "class": prediction.label,
-            }
-            self._write(row, content)
-
-    def _write(self, row: dict[str, Any], content: dict[str, Any]) -> None:
-        self.table.writerow(row)
-        self.json_file.write(self.separator + json.dumps(content))
-        self.separator = ",\n"
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """End and close both files, also after an error."""
-        self.json_file.write("\n]}\n")
-        self.json_file.close()
-        self.csv_file.close()
+            },
+        )
 
 
 def write_predictions(
@@ -100,10 +103,10 @@ def write_predictions(
     Args:
         path: The file.
         recognitions: Pictures with a thumbnail each.
-        head: Names and values of the first line.
+        head: Names and values at the top of the page.
         number: Number of all pictures.
         neighbours: Number of neighbours per face.
-        faces: Training faces, whose pictures are shown by their names.
+        faces: Training faces, for the pictures of the neighbours.
         classes: Classes of the model.
     """
     thumbnails = [png(np.asarray(recognition.thumbnail)[:, :, ::-1]) for recognition in recognitions]
@@ -121,13 +124,7 @@ def write_predictions(
 
 
 def neighbour_pictures(recognitions: Sequence[Recognition], neighbours: int, faces: Faces | None) -> dict[str, str]:
-    """Return the training faces that a page shows, by their names, as base64 of PNGs.
-
-    Args:
-        recognitions: Pictures on the page.
-        neighbours: Number of neighbours per face.
-        faces: Training faces; None if they are not available.
-    """
+    """Return the pictures of the neighbours that a page shows, by their names, as base64 of PNGs."""
     if faces is None:
         return {}
     names = {

@@ -34,7 +34,7 @@ def recognise(
     """Yield the predictions for each picture, in the order of the pictures.
 
     Args:
-        model: Predicts the class of each face.
+        model: Trained network.
         detector: Finds the faces.
         frames: The pictures.
         batch_size: Faces that are computed at once.

@@ -33,12 +33,7 @@ HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Re
 
 
 class RefusedError(Exception):
-    """Refusal of an upload.
-
-    Args:
-        status: Status code of HTTP.
-        sentence: Why, and what can be done.
-    """
+    """Refusal of an upload, with a status code of HTTP."""
 
     def __init__(self, status: int, sentence: str) -> None:
         super().__init__(sentence)
@@ -101,12 +96,7 @@ class Uploads:
 
 
 def make_app(uploads: Uploads, head: Mapping[str, str]) -> Starlette:
-    """Return the application: the page at /, the answers to photos at /photo.
-
-    Args:
-        uploads: Takes the photos.
-        head: Names and values at the top of the page.
-    """
+    """Return the application: the page at / with ``head`` at its top, and the answers to photos at /photo."""
     page = html.TEMPLATES.get_template("app.html").render(
         title="Facial expressions in a photo",
         head=head,
@@ -137,11 +127,6 @@ def listen(port: int) -> socket.socket:
         raise UserError(f"port={port} cannot be had ({reason}): give another, or port=0 for a free one") from error
 
 
-def serve(app: Starlette, listener: socket.socket) -> None:
-    """Serve until a signal ends it."""
-    server(app).run(sockets=[listener])
-
-
-def server(app: Starlette) -> uvicorn.Server:
-    """Return the server of the page; it logs no requests."""
+def make_server(app: Starlette) -> uvicorn.Server:
+    """Return a server that logs no requests."""
     return uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, server_header=False))

@@ -24,11 +24,11 @@ class Viewer:
     """Answer photos; keep none of them.
 
     Args:
-        model: Predicts the class of each face.
+        model: Trained network.
         detector: Finds the faces.
-        neighbours: Number of training faces that are shown for each face.
+        neighbours: Number of neighbours that are shown for each face.
         seconds: Time limit for the decoding of a photo.
-        faces: Training faces, whose pictures are shown by their names; None if they are not available.
+        faces: Training faces, for the pictures of the neighbours.
     """
 
     def __init__(
@@ -39,10 +39,7 @@ class Viewer:
         self.lock = Lock()  # detectors and networks answer one photo at a time
 
     def analyse(self, data: bytes) -> tuple[Image.Image, Recognition]:
-        """Return a photo and the predictions for its faces.
-
-        Args:
-            data: Content of a picture file.
+        """Return the photo in a picture file's content, and the predictions for its faces.
 
         Raises:
             UserError: If it is no photo, or cannot be decoded in time.

@@ -169,7 +169,7 @@ def page(model, drawn):
     taker = server.Uploads(viewer, MOST, 1, 2.0)
     app = server.make_app(taker, {"model": "best.ckpt", "detector": Eyes.note})
     place = server.listen(0)
-    serving = server.server(app)
+    serving = server.make_server(app)
     thread = threading.Thread(target=serving.run, kwargs={"sockets": [place]})
     thread.start()
     while not serving.started:
