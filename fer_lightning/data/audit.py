@@ -161,12 +161,12 @@ def audit(faces: Faces, cache_dir: str) -> Audit:
     seconds = 0.0
     arrays = load_arrays(path)
     if arrays is None:
-        log.info("audit: looking for twins among %d faces, once: what is found is kept", len(faces))
+        log.info("audit: searching for twins among %d faces; the result is cached", len(faces))
         start = time.perf_counter()
         arrays = _search(faces)
         save_arrays(path, arrays)
         seconds = time.perf_counter() - start
-        log.info("audit: looked for twins in %.1f s", seconds)
+        log.info("audit: the search for twins took %.1f s", seconds)
     twins = Twins(arrays["identical"], arrays["groups"], arrays["pairs"], arrays["kinds"])
     return Audit(faces, twins, arrays["sample"], arrays["copies"], seconds)
 

@@ -138,7 +138,7 @@ class FacesDataModule(lightning.LightningDataModule):
         labels = partition.faces.labels[partition.train]
         for name, count in zip(partition.faces.classes, np.bincount(labels, minlength=len(self.classes)), strict=True):
             if count < 2:
-                log.warning("%s has %d training face: a positive of it is the face itself", name, count)
+                log.warning("%s has %d training face: a positive needs two", name, count)
         if leaks := partition.leaks():
             log.warning("leaky: %s", "; ".join(leaks))
         return partition

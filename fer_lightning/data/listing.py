@@ -138,7 +138,7 @@ def list_zip(path: Path, archive: zipfile.ZipFile) -> tuple[Files, Remarks]:
     files: Files = {member.filename.replace("\\", "/"): partial(archive.open, member) for member in members}
     remarks = Remarks()
     if repeated := len(members) - len(files):
-        remarks["Members under a name taken before, the last one read"] = repeated
+        remarks["Members with a repeated name, of which the last was read"] = repeated
     return files, remarks
 
 

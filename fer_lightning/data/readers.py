@@ -79,7 +79,7 @@ def read_faces(
     if root is None:
         if names != CLASSES:
             raise UserError(
-                "data.classes is for faces of your own, and data.root=null draws faces of seven: leave it out"
+                "data.classes is for your own faces; data.root=null draws faces of seven classes: leave it out"
             )
         cache = Path(cache_dir) / f"drawn-v{CACHE_VERSION}-{image_size}px-{drawing(drawn)}.npz"
         return _load_or_make(cache, SOURCE, names, lambda: draw_faces(**drawn, image_size=image_size))
@@ -215,7 +215,7 @@ class _Scan:
                 if not {"emotion", "pixels", "usage"} <= set(header):
                     raise ValueError(f"columns {header}, needed: emotion, pixels, Usage")
                 if repeated := [column for column in ("emotion", "pixels", "usage") if header.count(column) > 1]:
-                    raise ValueError(f"column {repeated[0]} stands there more than once")
+                    raise ValueError(f"column {repeated[0]} is there more than once")
                 for number, cells in enumerate(filter(None, table), start=1):
                     position = f"row {number}"
                     row = dict(zip(header, map(str.strip, cells), strict=False))
@@ -225,7 +225,7 @@ class _Scan:
                     self.rows.append(Row(f"{split}/{emotion}/csv_{number:05}", split, label, image))
         except (ValueError, csv.Error) as error:
             path = self.path if self.path.suffix.lower() == ".csv" else self.path / name
-            raise UserError(f"{path}, {position}: {error}. Mend or delete it, or fetch the file again.") from error
+            raise UserError(f"{path}, {position}: {error}. Correct or delete it, or fetch the file again.") from error
 
     def _check(self) -> None:
         """Refuse a source if too many pictures are unreadable or a split lacks a class."""

@@ -154,7 +154,7 @@ def search(
 
     with ThreadPoolExecutor(os.cpu_count()) as threads:
         results = threads.map(compare, keys_of_pair.values())
-        pairs = [pair for pair in track(results, "comparing what may be twins", len(keys_of_pair)) if pair]
+        pairs = [pair for pair in track(results, "comparing candidates for twins", len(keys_of_pair)) if pair]
     positions = np.array([pair[:2] for pair in pairs], dtype=np.int64).reshape(-1, 2)
     return positions[:, 0], positions[:, 1], np.array([kind for *_, kind in pairs], dtype="<U11")
 
@@ -232,7 +232,7 @@ def _find_candidates(
     tree = cKDTree(points[order, :TREE_COMPONENTS], LEAF)
     candidates: Candidates = {}
     step = max(1, CHUNK // len(queries))
-    for start in track(range(0, len(transforms), step), "looking for twins"):
+    for start in track(range(0, len(transforms), step), "searching for twins"):
         chosen = transforms[start : start + step]
         matrices = [_matrix(transform) for transform in chosen]
         moved = _shrink(_warp(image, matrix) for matrix in matrices for image in queries)

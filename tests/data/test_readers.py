@@ -39,7 +39,7 @@ def test_csv_without_its_columns(tmp_path, read):
 def test_csv_with_a_column_twice_is_refused(tmp_path, read):
     path = tmp_path / "fer2013.csv"
     path.write_bytes(csv_text(csv_rows(), header="emotion,pixels,Usage,Emotion "))
-    with pytest.raises(UserError, match=r"fer2013\.csv, header: column emotion stands there more than once\. Mend"):
+    with pytest.raises(UserError, match=r"fer2013\.csv, header: column emotion is there more than once\. Correct"):
         read(path)
 
 
