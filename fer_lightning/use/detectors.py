@@ -51,8 +51,8 @@ class BoxDetector(Detector):
     """Detector that finds boxes. Each box becomes a wider square about its middle.
 
     Args:
-        margin: Share of the box's longer side that the square is larger by; below 0 it is smaller.
-        min_confidence: What the detector is less sure of, 0 to 1, is no face.
+        margin: Share of a box's longer side that is added around it; below 0 it is taken away.
+        min_confidence: Minimum confidence of a face.
     """
 
     def __init__(self, margin: Margin, min_confidence: Share) -> None:
@@ -83,8 +83,8 @@ class YuFace(BoxDetector):
     """Detector of the package yuface: Shiqi Yu's libfacedetection with its weights.
 
     Args:
-        margin: As of ``BoxDetector``.
-        min_confidence: As of ``BoxDetector``.
+        margin: Share of a box's longer side that is added around it; below 0 it is taken away.
+        min_confidence: Minimum confidence of a face.
     """
 
     def __init__(self, margin: Margin, min_confidence: Share) -> None:
@@ -106,8 +106,8 @@ class YuNet(BoxDetector):
 
     Args:
         model: Path of its ONNX file, such as face_detection_yunet_2023mar.onnx of OpenCV's zoo.
-        margin: As of ``BoxDetector``.
-        min_confidence: As of ``BoxDetector``.
+        margin: Share of a box's longer side that is added around it; below 0 it is taken away.
+        min_confidence: Minimum confidence of a face.
     """
 
     def __init__(self, model: Location, margin: Margin, min_confidence: Share) -> None:
