@@ -35,7 +35,7 @@ from fer_lightning.callbacks.interruption import Interruption
 from fer_lightning.data.faces import CLASSES, Faces, fingerprint
 from fer_lightning.signals import Interrupted
 from fer_lightning.launch.checks import check
-from fer_lightning.launch.environment import NOTICES
+from fer_lightning.launch.console import NOTICES
 from fer_lightning.launch.messages import explain
 from fer_lightning.signals import ENDING
 

@@ -1,7 +1,8 @@
-"""Configurations that cannot run, refused before torch is imported."""
+"""The refusals before torch is imported: secrets, values, devices, checkpoints, faces, folders."""
 
 import logging
 import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -12,12 +13,13 @@ from omegaconf import DictConfig, OmegaConf
 from fer_lightning.data.listing import check_source, locate
 from fer_lightning.data.votes import read_votes
 from fer_lightning.errors import UserError
-from fer_lightning.launch.environment import check_gpu, check_packages, low_room, rank, started_processes
+from fer_lightning.launch.environment import check_gpu, check_packages, rank, started_processes
 from fer_lightning.runs.checkpoints import checkpoint_file
 
 log = logging.getLogger(__name__)
 
 SECRET = re.compile(r"(api_?key|secret|password|token|credentials?)$", re.IGNORECASE)
+ROOM = 2**30  # bytes; checkpoints, logs and figures of a run of FaceNet take a third of it
 
 
 def check_python() -> None:
@@ -39,16 +41,16 @@ def check_secrets(arguments: list[str]) -> None:
 
 
 def check(cfg: DictConfig, config_name: str, carrier: str | None = None) -> None:
-    """Refuse a configuration that cannot run; of several processes the main one speaks for all.
+    """Refuse a configuration that cannot run. Of several processes only the main one checks.
 
     Args:
         cfg: The composed configuration.
-        config_name: Which one of ``conf/`` it is made of.
-        carrier: The checkpoint that brings some of its options, such as ``checkpoint=best.ckpt``; a stranger may have
+        config_name: Name of its file in ``conf/``.
+        carrier: The checkpoint that some options come from, such as ``checkpoint=best.ckpt``. A stranger may have
             written them.
 
     Raises:
-        UserError: Naming the first option that cannot be.
+        UserError: Naming the first wrong option.
     """
     if rank():
         return
@@ -56,14 +58,16 @@ def check(cfg: DictConfig, config_name: str, carrier: str | None = None) -> None
 
     check_packages()
     check_values(cfg, config_name, carrier)
-    if "trainer" in cfg:  # audit, predict and app have none
+    trains = "trainer" in cfg
+    if trains:
         _check_devices(cfg)
         check_gpu(cfg.trainer.accelerator)
     for option in ("checkpoint", "init_from", "bundle"):
-        place = cfg.get(option)
-        if place is not None and not (config_name in ("predict", "app") and _is_export(Path(place))):
-            checkpoint_file(place, option)
-    if (root := OmegaConf.select(cfg, "data.root")) not in (None, "kaggle"):  # predict and app need no faces
+        path = cfg.get(option)
+        is_export = not trains and path is not None and (Path(path).is_dir() or Path(path).suffix.lower() == ".onnx")
+        if path is not None and not is_export:
+            checkpoint_file(path, option)
+    if (root := OmegaConf.select(cfg, "data.root")) not in (None, "kaggle"):
         check_source(locate(root))
     if (votes := OmegaConf.select(cfg, "data.votes")) is not None:
         read_votes(votes)
@@ -77,13 +81,14 @@ def check(cfg: DictConfig, config_name: str, carrier: str | None = None) -> None
         log.warning(warning)
 
 
-def _is_export(place: Path) -> bool:
-    """Return whether a model is a bundle's folder or an ONNX file, and so no checkpoint."""
-    return place.is_dir() or place.suffix.lower() == ".onnx"
+def low_room(folder: Path) -> str | None:
+    """Return a warning where the disk of a folder is nearly full, else None."""
+    free = shutil.disk_usage(folder).free
+    return f"only {free / 2**20:,.0f} MiB are free at {folder}; a run may need more" if free < ROOM else None
 
 
 def _check_devices(cfg: DictConfig) -> None:
-    """Refuse several devices where they would train apart, or cannot share a batch."""
+    """Refuse several devices that would train apart, or that cannot share a batch equally."""
     devices, started = cfg.trainer.devices, started_processes()
     nodes = cfg.trainer.get("num_nodes", 1)
     if HydraConfig.get().mode == RunMode.MULTIRUN and (str(devices) != "1" or started > 1):

@@ -1,4 +1,4 @@
-"""The folders that this process works in, claimed for as long as it does: no other may write into them."""
+"""The folders that this process works in. It claims them, so that no other process writes there."""
 
 import os
 import shutil
@@ -10,17 +10,17 @@ from filelock import FileLock, Timeout
 
 from fer_lightning.errors import UserError
 
-LOCK = ".lock"  # stays when the process has ended: were it deleted, two processes could hold two files of one name
-NOTES = {".hydra", LOCK, ".writing.lock", "multirun.yaml", "study.db"}  # what a folder holds before anything has begun
+LOCK = ".lock"  # never deleted: two processes could hold two files of that name
+NOTES = {".hydra", LOCK, ".writing.lock", "multirun.yaml", "study.db"}  # files of a folder before its run has begun
 
 
 class Claim(NamedTuple):
     """A claimed folder.
 
     Attributes:
-        lock: What holds it.
+        lock: Its lock.
         made: Folders that were made for it, the innermost first.
-        before: What stood in it before -> when that was last written, ns.
+        before: Content before the claim -> time of its last change, ns.
     """
 
     lock: FileLock
@@ -29,87 +29,87 @@ class Claim(NamedTuple):
 
     @property
     def folder(self) -> Path:
-        """The folder."""
+        """Return the folder."""
         return Path(self.lock.lock_file).parent
 
 
-_held: dict[str, Claim] = {}  # the sweep that this process runs, and the run at hand
+_claims: dict[str, Claim] = {}  # by "sweep" and "run"
 
 
 def claim(what: str, folder: Path, remedy: str) -> None:
-    """Make a folder and claim it, in place of an earlier one; the system lets go of it with the process.
+    """Make a folder and claim it until the process ends; release the folder that was claimed before.
 
     Args:
         what: ``sweep`` or ``run``.
         folder: Its folder.
-        remedy: What whoever comes second may do.
+        remedy: What the second process can do, for its message.
 
     Raises:
-        UserError: If another process holds the folder.
+        UserError: If another process has claimed the folder.
     """
     folder = folder.absolute()
-    made = [place for place in (folder, *folder.parents) if not os.path.exists(place)]
+    made = [path for path in (folder, *folder.parents) if not os.path.exists(path)]
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / LOCK, is_singleton=True)
-    if what in _held and _held[what].lock is lock:
+    if what in _claims and _claims[what].lock is lock:
         return
-    before = _entries(folder)
-    if before and all(map(_is_note, before)):  # of a sweep's job, which Hydra has made just now
+    before = _content(folder)
+    if before and all(map(_is_note, before)):  # a job of a sweep: Hydra has just made its folder
         made, before = [folder], {}
     try:
         lock.acquire(timeout=0)
     except Timeout:
         raise UserError(f"another process works in {folder}: wait for it, or {remedy}") from None
-    if what in _held:
-        _held[what].lock.release(force=True)
-    _held[what] = Claim(lock, made, before)
+    if what in _claims:
+        _claims[what].lock.release(force=True)
+    _claims[what] = Claim(lock, made, before)
 
 
 def at_hand() -> Path | None:
-    """Return the folder of the run at hand, or that of a sweep before its first job; None before either."""
-    held = _held.get("run", _held.get("sweep"))
-    return None if held is None else held.folder
+    """Return the folder of the current run, before the first job of a sweep that of the sweep, or None."""
+    current = _claims.get("run", _claims.get("sweep"))
+    return None if current is None else current.folder
 
 
 def lost() -> Path | None:
-    """Return a claimed folder that somebody has deleted; None where there is none."""
-    return next((held.folder for held in _held.values() if not Path(held.lock.lock_file).exists()), None)
+    """Return a claimed folder that was deleted, or None."""
+    return next((claim.folder for claim in _claims.values() if not Path(claim.lock.lock_file).exists()), None)
 
 
 def withdraw(what: str) -> bool:
-    """Take back a claimed folder in which nothing has begun, with the folders that were made for it.
+    """Delete a claimed folder in which nothing has begun, with the folders that were made for it.
 
-    What stood there before stays.
+    Earlier content stays.
 
     Returns:
-        Whether it was taken back; not where something has been written beside the notes of the command itself.
+        Whether it was deleted: False where there are new files beside Hydra's and the logs.
     """
-    held = _held.get(what)
-    if held is None or not held.folder.is_dir():
+    current = _claims.get(what)
+    if current is None or not current.folder.is_dir():
         return False
-    new = [path for path, written in _entries(held.folder).items() if held.before.get(path) != written]
+    new = [path for path, time in _content(current.folder).items() if current.before.get(path) != time]
     if not all(map(_is_note, new)):
         return False
-    del _held[what]
-    held.lock.release(force=True)
-    for path in set(new) - held.before.keys():
+    del _claims[what]
+    current.lock.release(force=True)
+    for path in set(new) - current.before.keys():
         if path.is_dir():
             shutil.rmtree(path)
         else:
             path.unlink()
-    with suppress(OSError):  # the first that holds something else
-        for folder in held.made:
+    with suppress(OSError):  # a folder with other content ends it
+        for folder in current.made:
             folder.rmdir()
     return True
 
 
 def release() -> None:
-    """Let go of every folder."""
-    while _held:
-        _held.popitem()[1].lock.release(force=True)
+    """Release every folder."""
+    while _claims:
+        _claims.popitem()[1].lock.release(force=True)
 
 
-def _entries(folder: Path) -> dict[Path, int]:
+def _content(folder: Path) -> dict[Path, int]:
     return {path: path.lstat().st_mtime_ns for path in folder.iterdir()}
 
 

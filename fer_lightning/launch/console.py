@@ -1,10 +1,11 @@
-"""What stands on the console: whole lines above a live bar, nothing that a terminal obeys; and it may go away."""
+"""The console: whole lines above a live bar, no control characters, no needless warnings; a run outlasts it."""
 
 import io
 import logging
 import os
 import sys
 import textwrap
+import warnings
 from contextlib import suppress
 from typing import Any
 
@@ -12,9 +13,27 @@ from rich import get_console
 
 from fer_lightning.names import printable
 
+# Warnings of libraries that are no news about a run, each with the reason.
+NOTICES = (
+    ".*does not have many workers",  # batches come out of one array in memory
+    "The `srun` command is available",  # also shown where Slurm is not meant
+    ".*LeafSpec.* is deprecated",  # Lightning 2.6 on torch 2.15
+    ".*your dataloader is not resumable",  # its sampler starts where training stopped
+    "It is recommended to use .self.log.*sync_dist",  # every process logs the same number
+    "The dirpath has changed from",  # an evaluation writes into a folder of its own
+    ".*exists and is not empty",  # the CSV logger and the checkpoints of a resumed run
+)
+
+
+def quiet() -> None:
+    """Silence these warnings; make an error of albumentations' warning about a wrong argument."""
+    for notice in NOTICES:
+        warnings.filterwarnings("ignore", notice)
+    warnings.filterwarnings("error", "Argument.* not valid", UserWarning)
+
 
 class Printable(logging.Formatter):
-    """Formats log lines without control characters: names and options in them come from anywhere."""
+    """Formats log lines without control characters, because names and options in them come from anywhere."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
@@ -22,11 +41,11 @@ class Printable(logging.Formatter):
 
 
 class ConsoleHandler(logging.StreamHandler):
-    """Write the lines of a log: plain ones as they are, on a terminal through rich's one console.
+    """Writes log lines: plain ones as they are, on a terminal through rich.
 
-    That console is also what Lightning's progress bar and ``data.progress`` draw on, so lines come to stand above a
-    live bar. They are wrapped between words; one that is logged with ``extra=WHOLE`` (runs/command.py) is left to the
-    terminal, from which it can then be copied in one piece.
+    Lightning's progress bar and ``data.progress`` use rich's console too, so lines appear above a live bar. They are
+    wrapped between words. A line that is logged with ``extra=WHOLE`` (runs/command.py) is not, so that it can be
+    copied in one piece.
     """
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -40,24 +59,21 @@ class ConsoleHandler(logging.StreamHandler):
             if getattr(record, "wrap", True):
                 text = "\n".join(_wrapped(line, console.width) for line in text.splitlines())
             console.print(text, markup=False, highlight=False, emoji=False, soft_wrap=True)
-        except Exception:  # as every handler of the standard library
+        except Exception:  # as in every handler of the standard library
             self.handleError(record)
 
 
 def _wrapped(line: str, width: int) -> str:
-    """Return a line in parts that fit, a long word in one piece; what comes after the first part is moved in."""
+    """Break a line between words and indent its continuation; a long word stays in one piece."""
     return textwrap.fill(line, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
 
 
 def outlast_console() -> None:
-    """Let a command go on when its standard output can no longer be written; it is said once, on standard error.
-
-    What the console's encoding lacks, as under LC_ALL=C every accent, is shown as a number.
-    """
+    """Let the command go on when its standard output is closed. Characters that it cannot show become numbers."""
     console = sys.stdout
-    if console is None:  # closed by whoever started it
+    if console is None:  # closed before the start
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115  as long as the process
-    if isinstance(console, io.TextIOWrapper) and console is sys.__stdout__:  # else somebody has put another there
+    if isinstance(console, io.TextIOWrapper) and console is sys.__stdout__:  # else a program has replaced it
         console.flush()
         sys.stdout = io.TextIOWrapper(
             io.BufferedWriter(_Lasting(console.fileno(), "w", closefd=False)),
@@ -68,17 +84,17 @@ def outlast_console() -> None:
 
 
 class _Lasting(io.FileIO):
-    """A file that becomes /dev/null, for the processes started later too, at the first failure to write it."""
+    """A file that becomes /dev/null at its first error, also for processes started later."""
 
     def write(self, data: Any) -> int:
-        """Write, or lose, the data."""
+        """Write the data, or lose it."""
         try:
             return super().write(data)
         except OSError as error:
             null = os.open(os.devnull, os.O_WRONLY)
             os.dup2(null, self.fileno())
             os.close(null)
-            with suppress(OSError):  # it may be the same terminal
+            with suppress(OSError):  # standard error may be the same terminal
                 print(
                     f"standard output cannot be written ({error.strerror}): the command goes on without it; what a run "
                     "says stands in the .log file of its folder",

@@ -21,7 +21,7 @@ from fer_lightning import signals
 from fer_lightning.errors import UserError
 from fer_lightning.files import write_text, writing_lock
 from fer_lightning.launch.claims import claim, lost, withdraw
-from fer_lightning.launch.environment import quiet
+from fer_lightning.launch.console import quiet
 from fer_lightning.launch.messages import deleted, diagnose
 from fer_lightning.launch.sweeps import (
     ENDED,

@@ -1,4 +1,4 @@
-"""Errors as one sentence each: options that cannot be, and failures that are nobody's bug (memory, disk, drivers)."""
+"""Errors as one sentence: wrong options, and failures of the machine such as memory, disk and drivers."""
 
 import errno
 import inspect
@@ -21,15 +21,12 @@ from fer_lightning.launch.claims import at_hand, lost
 from fer_lightning.launch.environment import no_device, torch_build, torchvision_mismatch
 from fer_lightning.names import printable
 
-# Functions of Hydra's that run a job, take its result from another process, or send it there.
+# Functions of Hydra that run a job, send it to another process or take its result from there.
 STARTED = {"run_job", "return_value", "launch"}
-EXTRAS = {  # plugins of Hydra's that are not there -> what to install
-    "hydra/launcher/joblib": "joblib",
-    "hydra/launcher/submitit_slurm": "slurm",
-}
+EXTRAS = {"hydra/launcher/joblib": "joblib", "hydra/launcher/submitit_slurm": "slurm"}  # plugin of Hydra -> our extra
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 CLOSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG)
-# What a library says -> what to do about it; {} takes what the pattern's group found.
+# Message of a library -> our sentence; {} is the pattern's group.
 REMEDIES = (
     (
         r"DataLoader worker .*(?:killed by signal|exited unexpectedly)",
@@ -68,7 +65,12 @@ REMEDIES = (
 
 
 def diagnose(error: BaseException, cfg: DictConfig | None = None) -> str | None:
-    """Return one sentence with the remedy, or None for an error that is not known here."""
+    """Return one sentence with the remedy, or None for an unknown error.
+
+    Args:
+        error: What ended a job or a command.
+        cfg: The job's configuration, whose batch size is named where memory was short.
+    """
     if folder := lost():
         return deleted(folder)
     if isinstance(error.__cause__, UserError):  # raised while Hydra instantiated a node
@@ -80,41 +82,48 @@ def diagnose(error: BaseException, cfg: DictConfig | None = None) -> str | None:
             f"out of memory: make data.batch_size{size} or data.eval_batch_size smaller, or use "
             f"trainer.precision=bf16-mixed ({text or type(error).__name__:.200})"
         )
-    if isinstance(error, OSError) and error.errno in FULL:
-        path = Path(error.filename or at_hand() or ".")
-        place = next(folder for folder in (path.absolute(), *path.absolute().parents) if folder.exists())
-        free = shutil.disk_usage(place).free
-        return (
-            f"the disk is full at {path} ({free:,} bytes free, {error.strerror}): free some space or choose another "
-            "hydra.run.dir; checkpoints written before are whole"
-        )
-    if isinstance(error, OSError) and error.errno in CLOSED and error.filename:
-        return (
-            f"{error.filename} cannot be opened or written ({error.strerror}): choose another hydra.run.dir "
-            "(hydra.sweep.dir for a sweep), which sets paths.output_dir, or another paths.cache_dir"
-        )
+    if isinstance(error, OSError) and (sentence := _disk_error(error)):
+        return sentence
     if "torchvision::nms" in text:
         return torchvision_mismatch()
-    if found := re.search(r"Argument\(s\) (.+) are not valid for transform (\w+)", text):
-        takes = inspect.signature(getattr(sys.modules["albumentations"], found[2])).parameters
-        return f"augmentation: {found[2]} does not take {found[1]}: use {', '.join(takes)}"
+    if match := re.search(r"Argument\(s\) (.+) are not valid for transform (\w+)", text):
+        arguments = inspect.signature(getattr(sys.modules["albumentations"], match[2])).parameters
+        return f"augmentation: {match[2]} does not take {match[1]}: use {', '.join(arguments)}"
     for pattern, remedy in REMEDIES:
-        if found := re.search(pattern, text):
-            return remedy.format(*found.groups())
-    if type(error).__name__ == "MisconfigurationException":  # Lightning's, of its own arguments
+        if match := re.search(pattern, text):
+            return remedy.format(*match.groups())
+    if type(error).__name__ == "MisconfigurationException":  # Lightning's, about its own arguments
         return f"trainer: {text}"
     return None
 
 
+def _disk_error(error: OSError) -> str | None:
+    """Return the sentence for a full disk or a file that cannot be written, or None for another error."""
+    if error.errno in FULL:
+        path = Path(error.filename or at_hand() or ".")
+        folder = next(folder for folder in (path.absolute(), *path.absolute().parents) if folder.exists())
+        free = shutil.disk_usage(folder).free
+        return (
+            f"the disk is full at {path} ({free:,} bytes free, {error.strerror}): free some space or choose another "
+            "hydra.run.dir; checkpoints written before are whole"
+        )
+    if error.errno in CLOSED and error.filename:
+        return (
+            f"{error.filename} cannot be opened or written ({error.strerror}): choose another hydra.run.dir "
+            "(hydra.sweep.dir for a sweep), which sets paths.output_dir, or another paths.cache_dir"
+        )
+    return None
+
+
 def deleted(folder: Path) -> str:
-    """Return what is wrong where somebody has deleted a folder at work, and the remedy."""
+    """Return the sentence for a folder that was deleted during its run."""
     return f"{folder} was deleted while the command wrote into it: start it again, and leave its folder in place"
 
 
 def explain(error: Exception, config_name: str) -> str | None:
-    """Return an error as one line, with what was probably meant; None for what can only be a bug."""
+    """Return an error as one line, with the option that was probably meant; None for a bug."""
     sentence = _sentence(error, config_name)
-    return None if sentence is None else printable(" ".join(sentence.split()))  # what was typed may hold line breaks
+    return None if sentence is None else printable(" ".join(sentence.split()))  # an option may hold line breaks
 
 
 def _sentence(error: Exception, config_name: str) -> str | None:
@@ -125,18 +134,18 @@ def _sentence(error: Exception, config_name: str) -> str | None:
     if isinstance(error, HydraException | OmegaConfBaseException):
         return _explain_hydra(error, config_name)
     if "Config group override must be a string" in str(error):  # optimizer=3, data=null
-        given = OverridesParser.create().parse_overrides([one for one in sys.argv[1:] if "=" in one])
-        groups = [one for one in given if (CONF / one.key_or_group).is_dir()]
-        for wrong in (one for one in groups if not isinstance(one.value(), str | list)):
-            return no_choice(wrong.key_or_group, str(wrong.input_line).partition("=")[2])
+        options = [argument for argument in sys.argv[1:] if "=" in argument]
+        for override in OverridesParser.create().parse_overrides(options):
+            if (CONF / override.key_or_group).is_dir() and not isinstance(override.value(), str | list):
+                return no_choice(override.key_or_group, str(override.input_line).partition("=")[2])
     if STARTED.isdisjoint(frame.name for frame in traceback.extract_tb(error.__traceback__)):
-        # Hydra was still reading the command line: whatever its parser stumbles over was written there.
+        # No job has started: Hydra's parser has failed on the command line.
         return f"the options cannot be read ({type(error).__name__}: {error})"
     return None
 
 
 def _explain_hydra(error: Exception, config_name: str) -> str:
-    """Return Hydra's complaint as one sentence."""
+    """Return a message of Hydra or OmegaConf as one sentence about the option."""
     text = str(error)
     if match := re.search(r"Could not override '([^']+)'", text):
         return f"{match[1]} is no option{suggestion(match[1], known_keys(config_name), config_name)}"
@@ -145,9 +154,9 @@ def _explain_hydra(error: Exception, config_name: str) -> str:
     if match := re.search(r"Could not find '([\w/]+)/([^'/]+)'", text):
         return no_choice(match[1], match[2], re.findall(r"^\t([\w-]+)$", text, re.MULTILINE))
     if match := re.search(r"Ambiguous value for argument '(.+)'", text):
-        sweep = (
-            f"add -m for a run with each of them ({program_at_work()} -m {match[1]}); " if swept(config_name) else ""
-        )
+        sweep = ""
+        if swept(config_name):
+            sweep = f"add -m for a run with each of them ({program_at_work()} -m {match[1]}); "
         return (
             f"{match[1]} gives several values: {sweep}a list stands in brackets, and quotes around what holds a comma, "
             "such as 'data.root=\"a,b.zip\"'"
@@ -159,16 +168,15 @@ def _explain_hydra(error: Exception, config_name: str) -> str:
         )
     if "No supported gpu backend" in text:
         return no_device(torch_build())
+    if "Error locating target 'umap." in text:
+        return f"callbacks=umap needs umap-learn: {install_command('umap')}"
     if match := re.search(r"Missing mandatory value: (\S+)", text):
         return f"{match[1]} is missing: add {match[1]}=..."
     if match := re.search(r"Interpolation key '([^']+)' not found", text):
         if match[1].startswith("loss."):
             return f"{match[1]} is missing: with another loss than triplet use miner=none or miner=batch_hard"
         return f"{match[1]} is missing, and other options take their value from it: give {match[1]}=... a value"
-    if "Error locating target 'umap." in text:
-        return f"callbacks=umap needs umap-learn: {install_command('umap')}"
-    if match := re.search(
-        r"Error in call to target '[^']+':\s*\w+\((['\"])(.*)\1\)\s*full_key: (\S+)", text, re.DOTALL
-    ):
+    call = r"Error in call to target '[^']+':\s*\w+\((['\"])(.*)\1\)\s*full_key: (\S+)"
+    if match := re.search(call, text, re.DOTALL):
         return f"{match[3]}: {match[2]} (HYDRA_FULL_ERROR=1 shows where)"
     return text

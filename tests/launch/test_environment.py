@@ -13,7 +13,7 @@ from hydra.errors import InstantiationException
 from omegaconf import OmegaConf
 
 from fer_lightning.errors import UserError
-from fer_lightning.launch import entry, environment, messages
+from fer_lightning.launch import checks, entry, environment, messages
 from fer_lightning.launch.environment import Build, check_gpu, torch_build
 from fer_lightning.launch.messages import diagnose, explain
 from tests.conftest import ROOT, options
@@ -87,7 +87,7 @@ def test_versions_that_cannot_work_together_are_held_apart(run_here, monkeypatch
 
 
 def test_little_room_on_the_disk_is_said(tmp_path, run_here, monkeypatch):
-    monkeypatch.setattr(environment, "ROOM", 2**60)
+    monkeypatch.setattr(checks, "ROOM", 2**60)
     zipfile.ZipFile(tmp_path / "no.ckpt", "w").close()  # refused after it
     done = run_here("train.py", "init_from=no.ckpt")
     assert "MiB are free at" in done.text
