@@ -103,12 +103,11 @@ class Curves:
 
     @property
     def epoch_lengths(self) -> list[float]:
-        """Steps per epoch of each run; 1 each if one is unknown, or if no run trained for two epochs."""
+        """Steps per epoch of each run; 1 each if any is unknown, or if no run trained for two epochs."""
         lengths = [steps_per_epoch(history) for history in self.histories.values()]
         ends = [last_step(history) + 1 for history in self.histories.values()]
-        known = [length for length in lengths if length]
-        if len(known) == len(lengths) and any(end >= 2 * length for end, length in zip(ends, known, strict=True)):
-            return known
+        if all(lengths) and any(end >= 2 * length for end, length in zip(ends, lengths, strict=True)):
+            return lengths
         return [1] * len(lengths)
 
     def logged(self, metric: str) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -144,10 +143,10 @@ def last_step(history: History) -> int:
     return max((int(steps[-1]) for name, (steps, _) in history.items() if not name.startswith("test/")), default=0)
 
 
-def steps_per_epoch(history: History) -> float | None:
-    """Return the number of steps of an epoch, from the first validation; None without one."""
+def steps_per_epoch(history: History) -> float:
+    """Return the number of steps of an epoch, from the first validation; 0 if it is unknown."""
     if "epoch" not in history or "val/accuracy" not in history:
-        return None
+        return 0
     step = int(history["val/accuracy"][0][0])
     epochs = dict(zip(*history["epoch"], strict=True))
     return (step + 1) / (epochs[step] + 1)

@@ -41,10 +41,10 @@ def choices(run: Run) -> str:
     if not path.is_file():
         return ""
     chosen = OmegaConf.load(path).hydra.runtime.choices
-    words = [f"{group} {chosen[group]}" for group in CHOICES if chosen.get(group) not in (None, "none")]
+    settings = [f"{group} {chosen[group]}" for group in CHOICES if chosen.get(group) not in (None, "none")]
     if run.record.settings.get("seed") is not None:
-        words.append(f"seed {run.record.settings['seed']}")
-    return ", ".join(words)
+        settings.append(f"seed {run.record.settings['seed']}")
+    return ", ".join(settings)
 
 
 def swept(runs: Sequence[Run]) -> dict[str, list[str]]:

@@ -1,6 +1,7 @@
 """Statistics of predictions: confusion, F1, bootstrap intervals, comparisons, calibration, risk and coverage."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.stats import binomtest, t
@@ -69,49 +70,61 @@ def intervals(
     return {name: tuple(np.quantile(values, (0.025, 0.975)).tolist()) for name, values in scores(drawn).items()}
 
 
-def compare(first: np.ndarray, second: np.ndarray, groups: np.ndarray, seed: int = 0) -> dict[str, float]:
-    """Compare two classifiers on the same faces.
+@dataclass(frozen=True)
+class Comparison:
+    """Difference of two accuracies, first minus second."""
+
+    difference: float
+    low: float = 0.0  # of its 95 % interval
+    high: float = 0.0
+    p: float | None = None  # two-sided; None if there is too little to test
+    pairs: int = 0  # repetitions that both have; 0 for two runs
+    faces: int = 0  # test faces of two runs
+    only_first: int = 0  # faces that only the first gets right
+    only_second: int = 0
+
+    @property
+    def significant(self) -> bool:
+        """Whether interval and test both say that the difference is more than chance."""
+        return self.p is not None and self.p < 0.05 and self.low * self.high > 0
+
+
+def compare(first: np.ndarray, second: np.ndarray, groups: np.ndarray, seed: int = 0) -> Comparison:
+    """Compare two classifiers on the same faces: bootstrap interval over groups, McNemar's exact test.
 
     Args:
         first: (B,) bool, whether the first one is right.
         second: (B,) bool, whether the second one is.
         groups: (B,) int64, the group of twins of each face.
         seed: Seed of the resamples.
-
-    Returns:
-        ``difference`` of the accuracies (first minus second), its bootstrap interval ``low`` and ``high``, the number
-        of faces that ``only_first`` and ``only_second`` get right, and the two-sided ``p`` of McNemar's exact test.
     """
     only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
     cells = first.astype(int) - second.astype(int) + 1  # 0: only the second, 1: agree, 2: only the first
     drawn = _resample(_tables(cells, groups, 3), seed)
     low, high = np.quantile((drawn[:, 2] - drawn[:, 0]) / drawn.sum(axis=1), (0.025, 0.975))
     discordant = only_first + only_second
-    return {
-        "difference": float(first.mean() - second.mean()),
-        "low": float(low),
-        "high": float(high),
-        "only_first": only_first,
-        "only_second": only_second,
-        "p": float(binomtest(only_first, discordant).pvalue) if discordant else 1.0,
-    }
+    return Comparison(
+        difference=float(first.mean() - second.mean()),
+        low=float(low),
+        high=float(high),
+        p=float(binomtest(only_first, discordant).pvalue) if discordant else 1.0,
+        faces=len(first),
+        only_first=only_first,
+        only_second=only_second,
+    )
 
 
-def paired(differences: np.ndarray) -> dict[str, float]:
+def paired(differences: np.ndarray) -> Comparison:
     """Compare two experiments over their repetitions by Student's paired t-test.
 
     Args:
         differences: (R,) first minus second, for each seed or fold that both have; R at least 2.
-
-    Returns:
-        The mean ``difference``, its 95 % interval ``low`` and ``high``, the two-sided ``p``, and the number of
-        ``pairs``.
     """
-    number, difference = len(differences), float(differences.mean())
-    error = float(differences.std(ddof=1)) / np.sqrt(number)
-    half = float(t.ppf(0.975, number - 1)) * error
-    p = 2 * float(t.sf(abs(difference) / error, number - 1)) if error else float(difference == 0)
-    return {"difference": difference, "low": difference - half, "high": difference + half, "p": p, "pairs": number}
+    pairs, difference = len(differences), float(differences.mean())
+    error = float(differences.std(ddof=1)) / np.sqrt(pairs)
+    half = float(t.ppf(0.975, pairs - 1)) * error
+    p = 2 * float(t.sf(abs(difference) / error, pairs - 1)) if error else float(difference == 0)
+    return Comparison(difference, difference - half, difference + half, p, pairs)
 
 
 def f1_per_class(confusion: np.ndarray) -> np.ndarray:

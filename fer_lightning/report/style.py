@@ -49,8 +49,8 @@ def class_markers(classes: Sequence[str]) -> dict[str, str]:
 def _by_class(classes: Sequence[str], choices: Sequence[str]) -> dict[str, str]:
     """Return a choice for each class: a fixed one for each of the seven, for others a free one, repeated if too few."""
     fixed = dict(zip(CLASSES, choices, strict=False))
-    taken = {fixed[name] for name in classes if name in fixed}
-    free = cycle([choice for choice in choices if choice not in taken] or choices)
+    used = {fixed[name] for name in classes if name in fixed}
+    free = cycle([choice for choice in choices if choice not in used] or choices)
     return {name: fixed[name] if name in fixed else next(free) for name in classes}
 
 

@@ -191,33 +191,19 @@ def print_score(record: Record, labels: np.ndarray, classes: Sequence[str], cali
     """
     figures = record.figures
     counts = np.bincount(labels, minlength=len(classes))
-    limit = record.labels_allow or 1.0
-    log.info(
-        "test/accuracy %s (95 %% interval %s to %s); guessing scores %s, always answering %s %s%s",
-        percent(figures["test/accuracy"]),
-        number(figures["test/accuracy_low"]),
-        number(figures["test/accuracy_high"]),
-        percent(1 / len(classes)),
-        classes[int(counts.argmax())],
-        percent(counts.max() / counts.sum()),
-        f"; the labels allow {percent(limit)}" if limit < 1 else "",
-    )
-    log.info(
-        "balanced %s, macro F1 %s; %d test faces of %s, protocol %s%s",
-        percent(figures["test/balanced_accuracy"]),
-        percent(figures["test/macro_f1"]),
-        record.test_faces,
-        record.data,
-        record.protocol,
-        f"; leaky: {record.leaks}" if record.leaks else "",
-    )
-    faces = int(figures["test/faces_without_twins"])
-    if faces and faces != record.test_faces:
-        log.info(
-            "test/accuracy_without_twins %s on the %d of them without a twin in training",
-            percent(figures["test/accuracy_without_twins"]),
-            faces,
-        )
+    majority = f"{classes[int(counts.argmax())]} {percent(counts.max() / counts.sum())}"
+    limit = "" if record.labels_allow in (None, 1.0) else f"; the labels allow {percent(record.labels_allow)}"
+    interval = f"{number(figures['test/accuracy_low'])} to {number(figures['test/accuracy_high'])}"
+    chance = f"guessing scores {percent(1 / len(classes))}, always answering {majority}{limit}"
+    log.info("test/accuracy %s (95 %% interval %s); %s", percent(figures["test/accuracy"]), interval, chance)
+    scores = f"balanced {percent(figures['test/balanced_accuracy'])}, macro F1 {percent(figures['test/macro_f1'])}"
+    leaks = f"; leaky: {record.leaks}" if record.leaks else ""
+    faces = f"{record.test_faces} test faces of {record.data}, protocol {record.protocol}"
+    log.info("%s; %s%s", scores, faces, leaks)
+    without_twins = int(figures["test/faces_without_twins"])
+    if without_twins and without_twins != record.test_faces:
+        accuracy = percent(figures["test/accuracy_without_twins"])
+        log.info("test/accuracy_without_twins %s on the %d of them without a twin in training", accuracy, without_twins)
     log.info("%s", calibration)
     if "test/calibration_error" in figures:
         log.info(

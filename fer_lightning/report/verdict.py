@@ -1,15 +1,16 @@
 """Whether the best run is really better: its score, its lead, and the test of that lead."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from statistics import fmean
+from typing import NamedTuple
 
 import numpy as np
 
 from fer_lightning.config.verbs import verb
 from fer_lightning.errors import UserError
 from fer_lightning.report.ranking import ENOUGH, Board, Entry
-from fer_lightning.report.statistics import compare, paired
+from fer_lightning.report.statistics import Comparison, compare, paired
 from fer_lightning.report.tables import figure
 from fer_lightning.report.yardsticks import yardsticks
 from fer_lightning.runs.record import Run
@@ -70,7 +71,7 @@ def contenders(board: Board) -> list[Entry]:
 def differences(board: Board) -> list[tuple[str, str]]:
     """Return for each entry its test accuracy minus that of the best of its kind, in points, and the interval.
 
-    Single runs are compared with the best run, repeated experiments with the best experiment.
+    Runs are compared with the best run, repeated experiments with the best experiment.
     """
     bests: dict[bool, Entry] = {}
     cells = []
@@ -81,7 +82,9 @@ def differences(board: Board) -> list[tuple[str, str]]:
                 bests[entry.repeated] = entry
                 cell = ("best", "")
             elif result := contest(entry, bests[entry.repeated]):
-                cell = _difference(result)
+                text = points(result.difference)
+                interval = "" if result.p is None else f"({_interval(result)})"
+                cell = (text if result.significant else f"≈ {text}", interval)
         cells.append(cell)
     return cells
 
@@ -91,21 +94,11 @@ def _competes(entry: Entry, objective: str) -> bool:
     return not entry.leaky and objective in entry.figures and bool(entry.runs[0].predictions)
 
 
-def _difference(result: Mapping[str, Any]) -> tuple[str, str]:
-    """Return a difference and its interval as text."""
-    text = points(result["difference"])
-    interval = f"({points(result['low'])} to {points(result['high'])})" if "p" in result else ""
-    return text if significant(result) else f"≈ {text}", interval
-
-
-def contest(first: Entry, second: Entry) -> dict[str, Any] | None:
+def contest(first: Entry, second: Entry) -> Comparison | None:
     """Compare the test accuracies of two entries, or return None if nothing can be compared.
 
-    Two runs are compared on their common test faces, two experiments over the seeds or folds that both have. With
-    fewer than ``ENOUGH`` of these there is no interval and no ``p``.
-
-    Returns:
-        ``difference`` (first minus second), its interval ``low`` and ``high``, ``p``, and ``faces`` or ``pairs``.
+    Two runs are compared on their common test faces, two experiments over the seeds or folds that both have. Fewer than
+    ``ENOUGH`` of these are not tested.
     """
     if not first.repeated and not second.repeated:
         try:
@@ -120,68 +113,56 @@ def contest(first: Entry, second: Entry) -> dict[str, Any] | None:
     if not shared:
         return None
     gains = np.array([accuracies[repetition] - others[repetition] for repetition in shared])
-    if len(shared) < ENOUGH:
-        return {"difference": float(gains.mean()), "pairs": len(shared)}
-    return paired(gains)
-
-
-def significant(result: Mapping[str, Any]) -> bool:
-    """Return whether interval and test both say that a difference is more than chance."""
-    return "p" in result and result["p"] < 0.05 and result["low"] * result["high"] > 0
+    return paired(gains) if len(shared) >= ENOUGH else Comparison(float(gains.mean()), pairs=len(shared))
 
 
 def _spread(entry: Entry) -> tuple[float, str]:
-    """Return the lower end of an entry's test accuracies, and their uncertainty in words."""
+    """Return the lower end of an entry's test accuracies, and their uncertainty as text."""
     accuracies = sorted(run.figures["test/accuracy"] for run in entry.runs)
     if len(accuracies) == 1:
-        low, high = (entry.figures[f"test/accuracy_{end}"] for end in ("low", "high"))
+        low, high = entry.figures["test/accuracy_low"], entry.figures["test/accuracy_high"]
         return low, f"95 % interval {number(low)} to {number(high)}"
     deviation = entry.deviation("test/accuracy")
-    if deviation is not None:
-        words = f"mean of {len(accuracies)} runs, standard deviation {number(deviation)} points"
-    else:
-        words = f"mean of {' and '.join(map(percent, accuracies))}"
-    return accuracies[0], words
+    if deviation is None:
+        return accuracies[0], f"mean of {' and '.join(map(percent, accuracies))}"
+    return accuracies[0], f"mean of {len(accuracies)} runs, standard deviation {number(deviation)} points"
 
 
-def _lead(best: Entry, second: Entry, result: Mapping[str, Any] | None) -> Card:
+def _interval(result: Comparison) -> str:
+    return f"{points(result.low)} to {points(result.high)}"
+
+
+def _lead(best: Entry, second: Entry, result: Comparison | None) -> Card:
     """Return how far the best is ahead of the second on the test faces, or behind it."""
-    if result is None:
-        difference = best.figures["test/accuracy"] - second.figures["test/accuracy"]
-    else:
-        difference = result["difference"]
+    difference, note = best.figures["test/accuracy"] - second.figures["test/accuracy"], second.label
+    if result:
+        difference = result.difference
+        if result.p is not None:
+            note += f"; 95 % interval of the difference {_interval(result)}"
     side = "Ahead of" if difference > 0 else "Behind" if difference < 0 else "Level with"
-    note = second.label
-    if result and "p" in result:
-        note += f"; 95 % interval of the difference {points(result['low'])} to {points(result['high'])}"
     if difference < 0:
         note += "; the validation faces chose, the test faces only report"
     return Card(f"{side} the next, on the test faces", f"{number(abs(difference))} points", note)
 
 
-def _meaning(result: Mapping[str, Any] | None) -> tuple[str, str]:
+def _meaning(result: Comparison | None) -> tuple[str, str]:
     """Return an answer and its reason."""
     if result is None:
         return "Unknown", "the two report on different test faces, or share no seeds"
-    if "p" not in result:
-        return TOO_EARLY, f"{result['pairs']} repetitions of each are too few: add seeds, as seed=0,1,2,3,4"
-    if not significant(result):
-        answer, verb = "No", "do not tell the two apart"
-    elif result["difference"] > 0:
-        answer, verb = "Yes", "tell the two apart"
-    else:
-        answer, verb = "No", "put the next ahead"
-    if "faces" in result:
-        test = f"McNemar's exact test on {result['faces']:,} test faces, p = {result['p']:.2g}"
-        return answer, f"these faces {verb} ({test}); other seeds may change it"
-    return answer, f"the repetitions {verb} (paired t-test over {result['pairs']}, p = {result['p']:.2g})"
+    if result.p is None:
+        return TOO_EARLY, f"{result.pairs} repetitions of each are too few: add seeds, as seed=0,1,2,3,4"
+    answer = "Yes" if result.significant and result.difference > 0 else "No"
+    verb = "do not tell the two apart"
+    if result.significant:
+        verb = "tell the two apart" if result.difference > 0 else "put the next ahead"
+    if result.pairs:
+        return answer, f"the repetitions {verb} (paired t-test over {result.pairs}, p = {result.p:.2g})"
+    test = f"McNemar's exact test on {result.faces:,} test faces, p = {result.p:.2g}"
+    return answer, f"these faces {verb} ({test}); other seeds may change it"
 
 
-def compare_runs(first: Run, second: Run) -> dict[str, Any]:
+def compare_runs(first: Run, second: Run) -> Comparison:
     """Compare two runs on the same test faces.
-
-    Returns:
-        The result of ``statistics.compare``, the ``accuracies`` of both runs, and the number of ``faces``.
 
     Raises:
         UserError: If a run has no predictions, or the two do not report on the same faces and labels.
@@ -199,20 +180,7 @@ def compare_runs(first: Run, second: Run) -> dict[str, Any]:
     right, others_right = (
         np.array([table[file]["label"] == table[file]["prediction"] for file in rows]) for table in (rows, others)
     )
-    groups = np.array([int(row["twins"]) for row in rows.values()])
-    return {
-        **compare(right, others_right, groups),
-        "accuracies": [float(right.mean()), float(others_right.mean())],
-        "faces": len(rows),
-    }
-
-
-def in_words(result: Mapping[str, Any]) -> str:
-    """Return the result of ``compare_runs`` as one clause."""
-    return (
-        f"{points(result['difference'])} points (95 % interval {points(result['low'])} to {points(result['high'])}, "
-        f"McNemar's exact test p = {result['p']:.2g})"
-    )
+    return compare(right, others_right, np.array([int(row["twins"]) for row in rows.values()]))
 
 
 @verb(
@@ -231,13 +199,15 @@ def print_comparison(folders: Sequence[Path]) -> None:
     """
     first, second = (Run(folder) for folder in folders)
     result = compare_runs(first, second)
-    better = first if result["difference"] > 0 else second
-    print(f"{result['faces']:,} test faces")
-    for run, accuracy in zip((first, second), result["accuracies"], strict=True):
+    print(f"{result.faces:,} test faces")
+    for run in (first, second):
+        accuracy = fmean(row["label"] == row["prediction"] for row in run.predictions)
         print(f"test accuracy {percent(accuracy)}  {run.folder}")
-    print(f"difference {in_words(result)}")
-    print(f"{result['only_first']:,} faces only the first has right, {result['only_second']:,} only the second")
-    decision = (
-        f"{better.folder} is better on these faces" if significant(result) else "these faces do not tell them apart"
-    )
+    test = f"95 % interval {_interval(result)}, McNemar's exact test p = {result.p:.2g}"
+    print(f"difference {points(result.difference)} points ({test})")
+    print(f"{result.only_first:,} faces only the first has right, {result.only_second:,} only the second")
+    better = first if result.difference > 0 else second
+    decision = f"{better.folder} is better on these faces"
+    if not result.significant:
+        decision = "these faces do not tell them apart"
     print(f"{decision}; the spread over seeds is not in this test")

@@ -22,7 +22,7 @@ from fer_lightning.report.statistics import (
     risk_and_coverage,
     scores,
 )
-from fer_lightning.report.verdict import compare_runs, in_words, significant
+from fer_lightning.report.verdict import compare_runs, print_comparison
 from fer_lightning.runs.record import Run
 
 
@@ -60,19 +60,19 @@ def test_mcnemar_and_difference():
     second = first.copy()
     second[:2], second[70:80] = False, True  # 2 only the first, 10 only the second
     found = compare(first, second, np.arange(100))
-    assert (found["only_first"], found["only_second"]) == (2, 10)
-    assert found["difference"] == pytest.approx(-0.08)
-    assert found["p"] == pytest.approx(2 * binom(12, 0.5).cdf(2))
-    assert found["low"] < -0.08 < found["high"] < 0
-    assert compare(first, first, np.arange(100))["p"] == 1.0
+    assert (found.only_first, found.only_second) == (2, 10)
+    assert found.difference == pytest.approx(-0.08)
+    assert found.p == pytest.approx(2 * binom(12, 0.5).cdf(2))
+    assert found.low < -0.08 < found.high < 0
+    assert compare(first, first, np.arange(100)).p == 1.0
 
 
 def test_paired_t_test_by_hand():
     result = paired(np.array([0.01, 0.02, 0.03]))
-    assert result["difference"] == pytest.approx(0.02)
-    assert result["low"] == pytest.approx(0.02 - 4.30265 * 0.01 / 3**0.5, abs=1e-6)
-    assert result["p"] == pytest.approx(0.0742, abs=1e-4)
-    assert paired(np.array([0.1, 0.1]))["p"] == 0
+    assert result.difference == pytest.approx(0.02)
+    assert result.low == pytest.approx(0.02 - 4.30265 * 0.01 / 3**0.5, abs=1e-6)
+    assert result.p == pytest.approx(0.0742, abs=1e-4)
+    assert paired(np.array([0.1, 0.1])).p == 0
 
 
 def test_risk_and_coverage_by_hand():
@@ -113,14 +113,16 @@ def write_run(folder, rows):
     return Run(folder)
 
 
-def test_runs_are_compared_face_by_face(tmp_path):
+def test_runs_are_compared_face_by_face(tmp_path, capsys):
     good = [(f"{i}.png", "happy", "happy", 1, i, 0) for i in range(40)]
     bad = [(f"{i}.png", "happy", "happy" if i < 20 else "sad", 1, i, 0) for i in reversed(range(40))]
     result = compare_runs(write_run(tmp_path / "a", good), write_run(tmp_path / "b", bad))
-    assert (result["only_first"], result["only_second"], result["faces"]) == (20, 0, 40)
-    assert result["accuracies"] == [1.0, 0.5]
-    assert significant(result)
-    assert in_words(result).startswith("+50.0 points")
+    assert (result.only_first, result.only_second, result.faces) == (20, 0, 40)
+    assert result.difference == 0.5
+    assert result.significant
+    print_comparison([tmp_path / "a", tmp_path / "b"])
+    text = capsys.readouterr().out
+    assert f"test accuracy 100.0 %  {tmp_path}/a\ntest accuracy 50.0 %  {tmp_path}/b\ndifference +50.0 points (" in text
 
 
 def test_confusion_has_true_rows_and_predicted_columns(tmp_path):
