@@ -1,7 +1,11 @@
 """One tiny network, fitted and saved as the training does, and pictures to ask it about."""
 
+import threading
+import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,12 +15,15 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.utils import instantiate
 from PIL import Image
 
+from fer_lightning import load_model
 from fer_lightning.data.demo import draw_faces
 from fer_lightning.data.faces import CLASSES
 from fer_lightning.data.pictures import scale
+from fer_lightning.models import calibration
 from fer_lightning.runs.checkpoints import KEY
 from fer_lightning.runs.record import Record, write_record
 from tests.conftest import ROOT, options
+from tests.use.photos import MOST, Eyes, Waiting
 
 
 @pytest.fixture(scope="session")
@@ -85,3 +92,39 @@ def pictures(tmp_path, drawn) -> Path:
     (tmp_path / "pictures" / "b" / "bad.png").write_bytes(b"no picture")
     (tmp_path / "pictures" / "notes.txt").write_text("no picture either")
     return tmp_path / "pictures"
+
+
+@pytest.fixture(scope="module")
+def model(checkpoint):
+    return load_model(checkpoint)
+
+
+@pytest.fixture
+def page(model, drawn):
+    """Serve the page from a thread; its port, and what takes its photos."""
+    pytest.importorskip("uvicorn", reason="needs the extra app")
+    from fer_lightning.use import server
+
+    faces = SimpleNamespace(names=np.array([f"train/{number}.png" for number in range(100)]), images=drawn[0])
+    viewer = Waiting(model, Eyes(), 5, 20, faces)
+    viewer.gate.set()
+    taker = server.Uploads(viewer, MOST, 1, 2.0)
+    app = server.make_app(taker, {"model": "best.ckpt", "detector": Eyes.note})
+    place = server.listen(0)
+    serving = server.make_server(app)
+    thread = threading.Thread(target=serving.run, kwargs={"sockets": [place]})
+    thread.start()
+    while not serving.started:
+        time.sleep(0.01)
+    yield place.getsockname()[1], taker
+    serving.should_exit = True
+    thread.join()
+
+
+@pytest.fixture(scope="module")
+def calibrated(checkpoint, tmp_path_factory) -> Path:
+    """The checkpoint as a training of today would write it: with a temperature and thresholds."""
+    path = tmp_path_factory.mktemp("calibrated") / "best.ckpt"
+    chosen = calibration.Calibration(2.0, 0.01, 0.9, 0.99, 0.4, 0.01)
+    torch.save({**torch.load(checkpoint, weights_only=True), calibration.KEY: asdict(chosen)}, path)
+    return path

@@ -1,18 +1,10 @@
 """The command predict: rows, order and counts of its files, and one sentence for each mistake."""
 
-import csv
-import json
-from types import SimpleNamespace
-
 import numpy as np
-import pytest
 from PIL import Image
 
-from fer_lightning.data.faces import CLASSES
-from fer_lightning.report.html import png
-from fer_lightning.use.detectors import Box, Detector, WholePicture
+from fer_lightning.use.detectors import Box, Detector
 from fer_lightning.use.model import load_model
-from fer_lightning.use.prediction_files import write_predictions
 from fer_lightning.use.recognition import NO_FACE, recognise
 from fer_lightning.use.sheet import write_sheet
 from fer_lightning.use.sources import Frame
@@ -27,59 +19,6 @@ class Eyes(Detector):
 
     def __call__(self, picture):
         return [(place, picture.crop((0, 0, 48, 48))) for place in PLACES[: picture.width // 100]]
-
-
-@pytest.fixture
-def predict(run_here, monkeypatch):
-    """Run the command."""
-
-    def execute(*arguments: str):
-        return run_here("fer_lightning/__main__.py", "predict", *arguments)
-
-    return execute
-
-
-def test_command_writes_rows_in_the_order_of_the_input(predict, checkpoint, pictures, drawn, tmp_path):
-    done = predict(f"checkpoint={checkpoint}", f"input={pictures}", "hydra.run.dir=out", "batch_size=2", "sheet=3")
-    assert done.code == 0, done.text
-    for words in (
-        "6 pictures, 5 faces: ",
-        "1 unreadable: b/bad.png: empty or no picture",
-        "each picture is taken as one face (detector=none)",
-        "/out/predictions.csv, predictions.json, predictions.html, contact_sheet.png",
-    ):
-        assert words in done.text
-    with (tmp_path / "out/predictions.csv").open() as file:
-        rows = list(csv.DictReader(file))
-    assert [row["file"] for row in rows] == ["a/1.png", "b/1.jpg", "b/2.png", "b/bad.png", "c.bmp", "d.png"]
-    model = load_model(checkpoint)
-    expected = model.predict([pictures / row["file"] for row in rows if not row["problem"]])
-    for row, prediction in zip((row for row in rows if not row["problem"]), expected, strict=True):
-        assert row["class"] == prediction.label
-        assert {f"{float(row[f'vote_{name}']):.4f}" for name in CLASSES} == {
-            f"{v:.4f}" for v in prediction.votes.values()
-        }
-        assert float(row["distance"]) == pytest.approx(prediction.distance, abs=2e-3)
-        assert (row["abstained"], row["left"], row["frame"]) == ("0", "", "")
-    assert (rows[3]["class"], rows[3]["problem"]) == ("", "empty or no picture")
-    # The folder holds the first faces of the gallery: each, where no JPEG has touched it, is its own nearest neighbour.
-    own = {"b/2.png": 0, "a/1.png": 1, "c.bmp": 3, "d.png": 4}
-    near = {row["file"]: (row["neighbour_1"], row["neighbour_1_label"], row["neighbour_1_similarity"]) for row in rows}
-    for file, number in own.items():
-        assert near[file] == (f"train/{number}.png", CLASSES[drawn[1][number]], "1.000000")
-    assert ("neighbour_5" in rows[0], "neighbour_6" in rows[0]) == (True, False)
-    assert None not in {value for row in rows for value in row.values()}
-    content = json.loads((tmp_path / "out/predictions.json").read_text())
-    assert content["detector"] == "each picture is taken as one face (detector=none)"
-    assert [one["file"] for one in content["predictions"]] == [row["file"] for row in rows]
-    assert content["predictions"][0]["class"] == rows[0]["class"]
-    first = content["predictions"][0]["neighbours"]
-    assert [one["name"] for one in first] == [rows[0][f"neighbour_{number}"] for number in range(1, 6)]
-    page = (tmp_path / "out/predictions.html").read_text()
-    assert page.count("train/1.png") >= 2  # its title and its text
-    assert page.count("data:image/png") == 3  # the pictures alone: no faces= was given
-    with Image.open(tmp_path / "out/contact_sheet.png") as sheet:
-        assert sheet.height < 260  # one row of pictures
 
 
 def test_faces_of_a_photograph_and_none(checkpoint, tmp_path):
@@ -101,20 +40,6 @@ def test_faces_of_a_photograph_and_none(checkpoint, tmp_path):
     assert blue[:, 176:330].sum() == 0  # none of the second
 
 
-def test_page_shows_the_neighbours_that_are_at_hand(checkpoint, drawn, tmp_path):
-    frames = [Frame("one.png", None, Image.fromarray(drawn[0][3])), Frame("bad.png", None, None, "empty")]
-    model = load_model(checkpoint)
-    recognitions = list(recognise(model, WholePicture(), frames, batch_size=2, thumbnails=2, side=48))[:1]
-    faces = SimpleNamespace(names=np.array(["train/3.png", "train/none.png"]), images=drawn[0][2:4])
-    head = {"checkpoint": "best.ckpt", "input": "faces"}
-    write_predictions(tmp_path / "page.html", recognitions, head, 2, 2, faces, CLASSES)
-    page = (tmp_path / "page.html").read_text()
-    assert page.count("data:image/png") == 2  # the picture, and the one of its two neighbours that is there
-    assert page.count(png(faces.images[0])) == 1  # by its name
-    assert page.count(recognitions[0].faces[0][1].neighbours[1].name) == 2
-    assert "The first 1 of 2 pictures" in " ".join(page.split())
-
-
 def test_memory_holds_no_more_than_a_batch(checkpoint):
     alive = []
 
@@ -125,27 +50,3 @@ def test_memory_holds_no_more_than_a_batch(checkpoint):
 
     for done, _ in enumerate(recognise(load_model(checkpoint), Eyes(), frames(), batch_size=4, thumbnails=0, side=9)):
         assert len(alive) <= done + 5
-
-
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (["input={good}"], "checkpoint is missing: add checkpoint=..."),
-        (["input=x", "checkpoint={checkpoint}"], "input=x does not exist: give a picture, folder"),
-        (["input={bad}", "checkpoint={checkpoint}"], "no picture could be read: bad.png: empty or no picture"),
-        (["input={good}", "checkpoint=none.ckpt"], "checkpoint=none.ckpt does not exist"),
-        (["input={good}", "checkpoint={checkpoint}", "detector=haar"], "detector=haar does not exist: use one of none"),
-        (["input={good}", "checkpoint={checkpoint}", "detector=yunet"], "detector.model is missing"),
-        (
-            ["input={good}", "checkpoint={checkpoint}", "detector=yuface", "detector.margin=9"],
-            "detector.margin=9 must be a number from -0.5 to 3",
-        ),
-        (["input={good}", "checkpoint={checkpoint}", "faces=none"], "faces=none cannot be used"),
-        (["input={good}", "checkpoint={checkpoint}", "batch_siz=2"], "did you mean batch_size"),
-    ],
-)
-def test_mistake_is_one_sentence(predict, checkpoint, pictures, arguments, words):
-    places = {"checkpoint": checkpoint, "bad": pictures / "b/bad.png", "good": pictures / "d.png"}
-    done = predict(*(argument.format(**places) for argument in arguments), "hydra.run.dir=out")
-    assert (done.code, "Traceback" in done.text) == (1, False)
-    assert words in done.text.splitlines()[-1]

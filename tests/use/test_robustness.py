@@ -1,9 +1,5 @@
 """Changed faces and what they cost: the changes themselves, the command, its files and the run's report."""
 
-import csv
-import json
-import shutil
-from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,28 +10,10 @@ from hydra.utils import instantiate
 
 from fer_lightning.data.augmentation import Cover
 from fer_lightning.errors import UserError
-from fer_lightning.files import write_csv
 from fer_lightning.report.stress import by_change, mean_remains, read_stress
-from fer_lightning.runs.record import read_record, write_record
 from fer_lightning.use.answers import Answers
 from fer_lightning.use.robustness import Stress
 from tests.conftest import ROOT
-
-OWN = "checkpoint=run/checkpoints/best.ckpt"
-
-
-@pytest.fixture
-def stress(run_here, monkeypatch, checkpoint, tmp_path):
-    """Run the command on a copy of the run."""
-    run = tmp_path / "run"
-    shutil.copytree(checkpoint.parents[1], run)
-    write_csv(run / "predictions.csv", ["label", "prediction", "vote", "twins"], [["sad", "sad", 1, 0]])
-    write_record(run, replace(read_record(run), data="drawn faces", leaks="", test_faces=1))
-
-    def execute(*arguments: str):
-        return run_here("fer_lightning/__main__.py", "stress", "paths.cache_dir=cache", *arguments)
-
-    return execute
 
 
 @pytest.fixture(scope="module")
@@ -87,44 +65,6 @@ def test_accuracy_of_a_model_that_sees_only_light(standard):
     assert set(others) == {0.75}
     assert mean_remains(outcomes) == pytest.approx(1 - 2 / 3 * 2 / 36)
     assert standard.sample(np.arange(100, 200), 5).tolist() == standard.sample(np.arange(100, 200), 5).tolist()
-
-
-def test_command_writes_its_files_and_the_report_of_the_run(stress, checkpoint, drawn, tmp_path):
-    done = stress(OWN, "limit=20", "hydra.run.dir=out")
-    assert done.code == 0, done.text
-    assert "20 test faces as they are: " in done.text
-    outcomes = read_stress(tmp_path / "run")
-    assert len(outcomes) == 37
-    assert outcomes == read_stress(tmp_path / "out")
-    head = json.loads((tmp_path / "out/stress.json").read_text())
-    assert (head["faces"], head["seed"], head["data"]) == (20, 0, "synthetic faces")
-    with (tmp_path / "out/stress.csv").open() as file:
-        rows = list(csv.DictReader(file))
-    assert (rows[1]["change"], rows[1]["strength"], rows[1]["setting"]) == ("darker", "1", "multiplier 0.5")
-    for outcome, row in zip(outcomes, rows, strict=True):
-        assert float(row["accuracy"]) == pytest.approx(outcome.accuracy, abs=1e-6)
-        assert outcome.remains == outcome.accuracy / outcomes[0].accuracy
-    page = (tmp_path / "run/report.html").read_text()
-    assert page.count("mouth covered: top 0.68, bottom 0.9") == 1
-    assert f"On average {100 * mean_remains(outcomes):.1f} % of the accuracy remains" in page
-    assert (tmp_path / "run/figures/stress.svg").is_file()
-
-
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (["checkpoint=run"], "checkpoint=run is a folder"),
-        ([OWN, "stress.changes.blur.strengths=[]"], "stress.changes.blur.strengths=[] must be a list of settings"),
-        (
-            [OWN, "stress.changes.blur.strengths=[{radius:1}]"],
-            "stress.changes.blur cannot have the strength radius 1: ",
-        ),
-    ],
-)
-def test_mistake_is_one_sentence(stress, arguments, words):
-    done = stress(*arguments, "hydra.run.dir=out")
-    assert (done.code, "Traceback" in done.text) == (1, False)
-    assert words in done.text.splitlines()[-1]
 
 
 def test_damaged_stress_json_is_named(tmp_path):

@@ -1,0 +1,75 @@
+"""The command export: a bundle with its card, smaller galleries, and what is refused."""
+
+import sys
+
+import numpy as np
+import pytest
+
+from fer_lightning import load_model
+
+
+@pytest.fixture
+def export(run_here, monkeypatch, checkpoint):
+    """Run the command."""
+
+    def execute(*arguments: str):
+        return run_here("fer_lightning/__main__.py", "export", f"checkpoint={checkpoint}", *arguments)
+
+    return execute
+
+
+def test_command_writes_a_bundle_with_its_card(export, checkpoint, drawn, tmp_path):
+    done = export("format=bundle", "output=bundle", "hydra.run.dir=log")
+    assert done.code == 0, done.text
+    assert done.text.endswith("written: bundle\n")
+    assert sorted(path.name for path in (tmp_path / "bundle").iterdir()) == [
+        "README.md",
+        "config.json",
+        "model.safetensors",
+    ]
+    assert np.array_equal(load_model(tmp_path / "bundle").votes(drawn[0]), load_model(checkpoint).votes(drawn[0]))
+    assert load_model(tmp_path / "bundle").description.gallery == tuple(f"train/{number}.png" for number in range(100))
+    card = (tmp_path / "bundle/README.md").read_text()
+    for words in (
+        "| accuracy | 42.5 | 40.0 to 45.0 |",
+        "| fear | unknown | 37.5 | unknown |",
+        "protocol: honest; its score shows much",
+        "what leaks: nothing that was found",
+        "The faces were drawn by fer_lightning itself",
+        "Article 5(1)(f) of Regulation (EU) 2024/1689",
+        'load_model("bundle")',
+    ):
+        assert words in card, words
+    done = export("format=bundle", "output=bundle", "hydra.run.dir=again")
+    assert (done.code, "output=bundle exists already" in done.text) == (1, True)
+
+
+def test_smaller_gallery_comes_with_its_cost(export, tmp_path):
+    done = export("gallery=kmeans", "gallery.size=14", "output=small", "hydra.run.dir=log", "paths.cache_dir=cache")
+    assert done.code == 0, done.text
+    assert "gallery=kmeans: 14 vectors in place of 100, k=" in done.text
+    cost = next(line for line in (tmp_path / "small/README.md").read_text().splitlines() if "gallery=kmeans" in line)
+    assert " % of 50 test faces" in cost
+    small = load_model(tmp_path / "small").description
+    assert small.changes[0] in cost
+    assert small.gallery == ()  # means are no faces
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["format=tflite"], "format=tflite must be one of bundle, onnx"),
+        (["int8=true"], "int8=true needs format=onnx"),
+        (["gallery=random"], "gallery=random does not exist: use one of full, kmeans"),
+    ],
+)
+def test_mistake_is_one_sentence(export, arguments, words):
+    done = export(*arguments, "hydra.run.dir=log")
+    assert (done.code, "Traceback" in done.text) == (1, False)
+    assert words in done.text.splitlines()[-1]
+
+
+def test_missing_extra_is_named(export, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    done = export("format=onnx", "hydra.run.dir=log")
+    assert (done.code, done.text.splitlines()[-1]) == (1, "error: format=onnx needs onnx: pip install -e '.[onnx]'")

@@ -1,0 +1,59 @@
+"""The command labels finds the wrong labels of drawn faces."""
+
+import csv
+import re
+
+import pytest
+
+from fer_lightning.__main__ import main
+from tests.conftest import options
+
+QUICK = (  # finds the wrong labels of the synthetic faces: each plain and changed in an epoch, 30 s of one core
+    "experiment=quickstart",
+    "embedder=resnet48",
+    "embedder.stem_channels=16",
+    "embedder.widths=[32,64,128]",
+    "data.image_size=32",
+    "data.batch_size=32",
+    "augmentation.copies=2",
+    "augmentation.keep_original=true",
+    "optimizer.lr=2e-3",
+    "trainer.max_epochs=4",
+    "trainer.check_val_every_n_epoch=4",
+    "trainer.accelerator=cpu",
+    "trainer.enable_progress_bar=false",
+    "classifier.k=60",
+    "logger=csv",
+    "~callbacks.media",
+    "~callbacks.quick_validation",
+    "hydra.callbacks.jobs.report=false",
+)
+
+
+def test_a_folder_without_a_checkpoint_is_refused(tmp_path):
+    with pytest.raises(SystemExit, match=r"holds no checkpoints/best\.ckpt: give the folder of a run"):
+        main(["labels", str(tmp_path)])
+
+
+@pytest.mark.parametrize(
+    ("own", "wrong", "faces", "least"),
+    [
+        (options("small", "tiny", "brief", "plain"), 15, 150, 0),
+        pytest.param(QUICK, 210, 2100, 80, marks=pytest.mark.long),  # four in five of the first 210
+    ],
+    ids=["brief", "trained"],
+)
+def test_wrong_labels_of_the_drawn_faces_are_found(run_here, tmp_path, capfd, own, wrong, faces, least):
+    """The drawn faces know which labels are wrong; only a trained network finds most of them."""
+    done = run_here("train.py", *own, "hydra.run.dir=run", "paths.cache_dir=cache")
+    assert done.code == 0, done.text
+    main(["labels", "run", "--output", "out"])
+    said = capfd.readouterr().out
+    found = re.search(rf"{wrong} labels are known to be wrong: ([\d.]+) % of the first {wrong}", said)
+    assert found, said
+    assert float(found[1]) >= least
+    with (tmp_path / "out/labels.csv").open(newline="") as file:
+        assert len(list(csv.DictReader(file))) == faces
+    assert f"list {found[1]} % are wrong" in (tmp_path / "out/labels.html").read_text()
+    assert (tmp_path / "out/figures/labels.png").is_file()
+    assert not (tmp_path / "run/labels.csv").exists()

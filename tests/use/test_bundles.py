@@ -1,0 +1,75 @@
+"""A bundle answers as its checkpoint, without Lightning or pickle; a damaged one is refused."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from fer_lightning import load_model
+from fer_lightning.errors import UserError
+from fer_lightning.use.bundles import read_checkpoint, write_bundle
+from fer_lightning.use.description import FORMAT
+from tests.conftest import command
+
+
+@pytest.fixture(scope="module")
+def bundle(checkpoint, tmp_path_factory) -> Path:
+    """The bundle of the checkpoint."""
+    folder = tmp_path_factory.mktemp("bundles") / "bundle"
+    write_bundle(folder, *read_checkpoint(checkpoint), card="# card\n")
+    return folder
+
+
+def test_bundle_answers_as_the_checkpoint_without_unpickling(checkpoint, bundle, drawn, monkeypatch):
+    expected = load_model(checkpoint).answer(drawn[0])
+    monkeypatch.setattr(torch, "load", None)
+    for found, wanted in zip(load_model(bundle).answer(drawn[0]), expected, strict=True):
+        assert np.array_equal(found, wanted)
+
+
+def test_bundle_needs_no_lightning(bundle, tmp_path):
+    line = (
+        "import sys, numpy as np; from fer_lightning import load_model; "
+        f"said = load_model({str(bundle)!r}).predict([np.zeros((60, 50), np.uint8)]); "
+        "print(len(said), sorted({'lightning', 'albumentations', 'timm', 'sklearn'} & set(sys.modules)))"
+    )
+    done = command(tmp_path, "-c", line)
+    assert (done.stdout, done.returncode) == ("1 []\n", 0), done.stderr
+
+
+def changed(**fields: object):
+    def change(folder: Path) -> None:
+        content = json.loads((folder / "config.json").read_text())
+        (folder / "config.json").write_text(json.dumps({**content, **fields}))
+
+    return change
+
+
+def flip(folder: Path) -> None:
+    content = bytearray((folder / "model.safetensors").read_bytes())
+    content[-1] ^= 1
+    (folder / "model.safetensors").write_bytes(content)
+
+
+def test_damaged_bundles_are_one_sentence(bundle, tmp_path):
+    damages = {
+        rf"has format {FORMAT + 1}, and this fer_lightning reads up to {FORMAT}: update it": changed(format=FORMAT + 1),
+        "is damaged: model.safetensors is not the one that config.json describes": flip,
+        r"holds no model\.safetensors": lambda folder: (folder / "model.safetensors").unlink(),
+        r"is damaged or no model of fer_lightning": lambda folder: (folder / "config.json").write_text("{"),
+        "holds a calibration that no training saves .*temperature": changed(calibration={"temperature": -1.0}),
+        "is damaged .*classes are different names": changed(classes=["a", "a"]),
+        "is damaged: it names 3 classes, and its classifier votes for 7": changed(classes=["a", "b", "c"]),
+        "says of its embedder what could run code": changed(embedder={"_target_": "os.system", "command": "false"}),
+        "makes no network": changed(mirrored=False, classifier={"_target_": "fer_lightning.models.knn.KNNClassifier"}),
+    }
+    for number, (words, damage) in enumerate(damages.items()):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        for file in bundle.iterdir():
+            (folder / file.name).write_bytes(file.read_bytes())
+        damage(folder)
+        with pytest.raises(UserError, match=words):
+            load_model(folder)

@@ -1,0 +1,52 @@
+"""What export makes of a network: an ONNX model that is compared with torch, described and made smaller."""
+
+import numpy as np
+import pytest
+
+from fer_lightning import load_model
+from fer_lightning.errors import UserError
+from fer_lightning.runs.record import Record
+from fer_lightning.use.bundles import read_checkpoint
+from fer_lightning.use.exporter import Exporter, Trial
+
+
+def exporter(checkpoint, drawn) -> Exporter:
+    network, description = read_checkpoint(checkpoint)
+    trial = Trial("synthetic faces", drawn[0][:40], drawn[1][:40], drawn[0][40:], drawn[1][40:])
+    return Exporter(network, description, Record(), [], lambda: trial)
+
+
+def test_onnx_is_checked_described_and_made_smaller(checkpoint, drawn, tmp_path):
+    for package in ("onnx", "onnxruntime", "onnxscript"):
+        pytest.importorskip(package, reason="needs the extra onnx")
+    exporting = exporter(checkpoint, drawn)
+    exporting.onnx(tmp_path / "model.onnx", int8=True)
+    agreed, quantised = exporting.costs
+    assert agreed.startswith("compared with torch on 40 synthetic faces: the same class of each, votes apart by ")
+    assert quantised.startswith("int8=true: another class of ")
+    assert " % of 40 synthetic faces" in quantised
+    card = (tmp_path / "model.md").read_text()
+    assert agreed in card
+    assert "the checkpoint did not lie in the folder of its run" in card
+    model = load_model(tmp_path / "model.onnx")
+    assert model.description.changes == (quantised,)
+    agreement = (model.answer(drawn[0]).labels == load_model(checkpoint).answer(drawn[0]).labels).mean()
+    assert agreement > 0.7
+
+
+def test_onnx_model_that_says_something_else_is_not_written(checkpoint, drawn, tmp_path, monkeypatch):
+    from fer_lightning.use import exporter as module
+
+    class Other:
+        def __init__(self, model: bytes) -> None:
+            self.network = module.TorchBackend(read_checkpoint(checkpoint)[0])
+
+        def answer(self, faces):
+            answers = self.network.answer(faces)
+            return answers._replace(votes=answers.votes + np.float32(2e-4))
+
+    monkeypatch.setattr(module, "to_onnx", lambda *_: b"")
+    monkeypatch.setattr(module, "OnnxBackend", Other)
+    with pytest.raises(UserError, match=r"another class of 0 of 40 synthetic faces, votes apart by 2\.0e-04"):
+        exporter(checkpoint, drawn).onnx(tmp_path / "model.onnx", int8=False)
+    assert not list(tmp_path.iterdir())
