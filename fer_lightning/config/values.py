@@ -49,6 +49,16 @@ def check_values(cfg: DictConfig, command: str, carrier: str | None = None) -> N
         raise UserError(f"{carrier} brings options that cannot be: {error}") from error
 
 
+def check_node(name: str, node: Mapping[str, Any]) -> None:
+    """Refuse a node of plain values that stands in a file, such as the embedder of a checkpoint.
+
+    Raises:
+        UserError: Naming the first wrong option.
+    """
+    _Check(OmegaConf.create({name: node}), "train").value(node, node_kind(name), (name,))
+    check_agreement({name: node})
+
+
 class _Check:
     """Check of one configuration; the first mistake raises a UserError."""
 

@@ -73,9 +73,6 @@ class FaceNet(nn.Module):
         dropout: Share of that layer's inputs that are zeroed while training.
         initial_scale: Factor to torch's initial weights. Batch norm and the last normalisation divide it out of what
             the network computes, but a step of a given rate turns smaller weights further (arXiv:1812.03981).
-
-    Raises:
-        UserError: If the network does not fit the faces.
     """
 
     def __init__(
@@ -89,10 +86,6 @@ class FaceNet(nn.Module):
         initial_scale: Positive,
     ) -> None:
         super().__init__()
-        if image_size < 16 or image_size % 16:
-            raise UserError(
-                f"data.image_size={image_size} does not fit embedder=facenet: use a multiple of 16, such as 48"
-            )
         self.image_size = image_size
         layers: list[nn.Module] = [
             convolution(1, stem_channels, 7, stride=2, padding=3),  # 48 -> 24

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
-from fer_lightning.errors import UserError
 from fer_lightning.kinds import ClassCount, Count, Dimension, Positive, Says
 from fer_lightning.models.classifiers import QUERIES, Classifier, Decision, Neighbours, join
 from fer_lightning.models.neighbours import nearest
@@ -58,14 +57,8 @@ class KNNClassifier(Classifier):
         embedding_size: Dimension,
     ) -> None:
         super().__init__(num_classes, embedding_size)
-        if weights not in ("uniform", "similarity"):
-            raise UserError(f"classifier.weights={weights} is unknown: use uniform or similarity")
         self.fixed = k is not None
-        if k is None:
-            k = sorted(candidates)[len(candidates) // 2]
-        if k < 1 or temperature <= 0:
-            raise UserError(f"classifier.k={k} and classifier.temperature={temperature} must be positive")
-        self.k = k
+        self.k = sorted(candidates)[len(candidates) // 2] if k is None else k
         self.candidates = list(candidates)
         self.scores = [*(f"accuracy_k{candidate}" for candidate in self.candidates), "k"]
         self.weights = weights

@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear, normalize
 
-from fer_lightning.errors import UserError
 from fer_lightning.kinds import ClassCount, Count, Dimension, Positive
 from fer_lightning.models.classifiers import Classifier, Decision
 
@@ -73,8 +72,6 @@ class PrototypeClassifier(ScoringClassifier):
 
     def __init__(self, temperature: Positive, num_classes: ClassCount, embedding_size: Dimension) -> None:
         super().__init__(num_classes, embedding_size)
-        if temperature <= 0:
-            raise UserError(f"classifier.temperature={temperature} must be positive")
         self.temperature = temperature
 
     def solve(self, embeddings: Tensor, labels: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
@@ -97,11 +94,6 @@ class LinearClassifier(ScoringClassifier):
         self, inverse_regularization: Positive, max_iter: Count, num_classes: ClassCount, embedding_size: Dimension
     ) -> None:
         super().__init__(num_classes, embedding_size)
-        if inverse_regularization <= 0 or max_iter < 1:
-            raise UserError(
-                f"classifier.inverse_regularization={inverse_regularization} and classifier.max_iter={max_iter} must "
-                "be positive"
-            )
         self.inverse_regularization = inverse_regularization
         self.max_iter = max_iter
 

@@ -11,6 +11,7 @@ from torch import nn
 
 from fer_lightning.config import CONF
 from fer_lightning.config.overrides import plain
+from fer_lightning.config.values import check_node
 from fer_lightning.config.verbs import program
 from fer_lightning.data.classes import classes_of
 from fer_lightning.errors import UserError
@@ -66,6 +67,8 @@ def rebuild(saved: Mapping, source: str, make: Callable[..., Network]) -> Networ
     """
     parts = {node: own_part(node, saved, source) for node in ("embedder", "classifier")}
     try:
+        for node, config in parts.items():
+            check_node(node, config)
         network = make(**parts, mirrored=saved["hyper_parameters"].get("mirrored") is True)
         items = saved["state_dict"].items()
         weights = {name: tensor for name, tensor in items if name.startswith(("embedder.", "classifier."))}

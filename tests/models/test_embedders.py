@@ -30,11 +30,6 @@ def test_inception_concatenates_four_branches():
 def test_facenet_refuses_other_sizes(make_cfg):
     with pytest.raises(ValueError, match=r"images are \(2, 1, 64, 64\), not \(B, 1, 48, 48\)"):
         instantiate(make_cfg().embedder)(torch.randn(2, 1, 64, 64))
-    for size in (0, 44, 50):
-        node = {**make_cfg().embedder, "image_size": size}
-        node.pop("_target_")
-        with pytest.raises(UserError, match=f"data.image_size={size} .* multiple of 16"):
-            FaceNet(**node)
 
 
 def test_timm_backbone_gives_unit_vectors():

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from pytorch_metric_learning.distances import LpDistance
+from pytorch_metric_learning.distances import DotProductSimilarity, LpDistance
 from torch.nn.functional import cross_entropy, normalize
 
 from fer_lightning.models.losses import SmoothedSoftmaxLoss, TripletCenterLoss
@@ -55,7 +55,7 @@ def test_centers_start_orthogonal_and_are_trained():
 
 def test_smoothed_softmax_is_cross_entropy_of_scaled_cosines():
     torch.manual_seed(0)
-    loss = SmoothedSoftmaxLoss(0.1, num_classes=7, embedding_size=16, temperature=0.0625)
+    loss = SmoothedSoftmaxLoss(7, 16, 0.0625, DotProductSimilarity(), label_smoothing=0.1)
     faces, labels = normalize(torch.randn(9, 16)), torch.randint(7, (9,))
     logits = 16 * faces @ normalize(loss.W, dim=0)
     target = torch.full((9, 7), 0.1 / 7).scatter(1, labels.unsqueeze(1), 0.9 + 0.1 / 7)

@@ -87,11 +87,22 @@ def test_arguments_of_a_stranger_are_plain(make_cfg, tmp_path, monkeypatch, name
     assert not Path("pwned").exists()
 
 
-@pytest.mark.parametrize("change", [{"evil": 1}, {"stages": "abc"}, {"hidden_size": 33}, {"embedding_size": -1}])
-def test_numbers_that_make_no_network_are_one_sentence(make_cfg, tmp_path, change):
+@pytest.mark.parametrize(
+    ("node", "change", "words"),
+    [
+        ("embedder", {"evil": 1}, "embedder.evil is no option"),
+        ("embedder", {"stages": "abc"}, "embedder.stages=abc must be a list of stages"),
+        ("embedder", {"stages": [[[4096] * 6] * 16] * 2}, "embedder.stages must be narrower or fewer"),
+        ("embedder", {"hidden_size": 33}, "holds another network"),
+        ("embedder", {"embedding_size": -1}, "embedder.embedding_size=-1 must be a whole number from 1"),
+        ("classifier", {"k": 0}, "classifier.k=0 must be a whole number, 1 or more, or null"),
+        ("classifier", {"temperature": 0.0}, "classifier.temperature=0.0 must be a finite number above 0"),
+    ],
+)
+def test_numbers_that_make_no_network_are_one_sentence(make_cfg, tmp_path, node, change, words):
     model = instantiate(make_cfg(*TINY).model)
-    bad = saved(model, tmp_path / "bad.ckpt", embedder={**model.hparams["embedder"], **change})
-    with pytest.raises(UserError, match=r"bad\.ckpt makes no network"):
+    bad = saved(model, tmp_path / "bad.ckpt", **{node: {**model.hparams[node], **change}})
+    with pytest.raises(UserError, match=rf"bad\.ckpt makes no network: .*{words}"):
         load_module(bad)
 
 
