@@ -3,7 +3,7 @@
 The network embeds all faces. They are dealt into folds; twins share a fold. The run's own classifier is fitted on all
 other folds and votes on the faces of one. The score of a label is its share of the vote: the self-confidence of
 C. Northcutt et al., Confident learning, arXiv:1911.00068, with votes in place of probabilities. The lead of another
-class (their normalised margin) finds fewer of the wrong labels of synthetic faces: docs/labels.md.
+class (their normalised margin) finds fewer wrong labels of synthetic faces: docs/results/labels.md.
 """
 
 from collections.abc import Callable
