@@ -1,4 +1,4 @@
-"""What makes a training worthless: numbers that are not finite, settings that train nothing, batches without a loss."""
+"""Health of a training: finite numbers, metrics that exist, batches that have a loss."""
 
 import logging
 from difflib import get_close_matches
@@ -17,17 +17,18 @@ from fer_lightning.models.metrics import triplet_telemetry
 
 log = logging.getLogger(__name__)
 
-COUNTS = ("batches", "idle", "missed")  # of an epoch; missed: triplets
+COUNTS = ("batches", "idle", "missed")  # of an epoch; missed: triplets of idle batches that violate the margin
 
 
 class Health(Callback):
-    """End a training that is worth nothing with a UserError that names the remedy.
+    """End a training that is worthless, with a UserError that names the remedy.
 
-    An embedding, a loss or a gradient that is not finite ends it before the optimizer's step, so that the weights are
-    those of the step before; a weight that is not finite, before a checkpoint is written. ``not_finite.json`` says
-    where. An idle batch, whose loss is exactly zero because the miner found no triplet or none violates the margin, is
-    counted (``train/idle_batches``). An epoch of nothing else ends the training, unless every triplet of it keeps the
-    margin, which is what training is for.
+    An embedding, loss or gradient that is not finite ends it before the optimizer's step, so the weights stay finite.
+    A weight that is not finite ends it before a checkpoint is written. Both write ``not_finite.json``.
+
+    A batch is idle if its loss is exactly zero: the miner chose no triplet, or no triplet violates the margin. Idle
+    batches are counted (``train/idle_batches``). An epoch of idle batches alone ends the training, unless all its
+    triplets keep the margin, which is the aim of training.
 
     Args:
         output_dir: The run's folder.
@@ -40,23 +41,24 @@ class Health(Callback):
         self.counts = dict.fromkeys(COUNTS, 0)
 
     def state_dict(self) -> dict[str, int]:
-        """Return the counts, so that a resumed epoch goes on counting."""
+        """Return the counts of the epoch, so that a resumed epoch continues them."""
         return self.counts
 
     def load_state_dict(self, state_dict: dict[str, int]) -> None:
-        """Take the counts of the checkpoint."""
+        """Set the counts from the checkpoint."""
         self.counts = dict(state_dict)
 
     def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
-        """Look at the limits and at the metrics that callbacks wait for; watch the loss."""
-        for option in ("max_epochs", "limit_train_batches", "limit_val_batches"):
-            if getattr(trainer, option) == 0:
-                raise UserError(f"trainer.{option}=0 leaves nothing to train or to choose a checkpoint by: raise it")
-        known = [*pl_module.metric_names("val"), "val/accuracy_quick", "val/quick_sample_size"]
+        """Check the metrics that callbacks monitor, and check each loss from here on.
+
+        Raises:
+            UserError: If a validation logs no such metric.
+        """
+        metrics = [*pl_module.metric_names("val"), "val/accuracy_quick", "val/quick_sample_size"]
         for callback in trainer.callbacks:
             monitor = callback.monitor if isinstance(callback, ModelCheckpoint | EarlyStopping) else None
-            if monitor is not None and monitor not in known and not monitor.startswith("train/"):
-                close = get_close_matches(monitor, known, n=3) or ["val/accuracy"]
+            if monitor is not None and monitor not in metrics and not monitor.startswith("train/"):
+                close = get_close_matches(monitor, metrics, n=3) or ["val/accuracy"]
                 raise UserError(
                     f"objective={monitor} (of {type(callback).__name__}) is no metric of the validation: did you mean "
                     f"{' or '.join(close)}?"
@@ -64,25 +66,25 @@ class Health(Callback):
         pl_module.loss.register_forward_hook(lambda loss, inputs, value: self._check(pl_module, inputs[0], value))
 
     def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
-        """Count from zero."""
+        """Reset the counts."""
         self.counts = dict.fromkeys(COUNTS, 0)
 
     def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
-        """Remember which faces are in the batch."""
+        """Remember the faces of the batch."""
         self.rows = pl_module.gather(batch.rows)
 
     def _check(self, module: Any, embeddings: torch.Tensor, loss: torch.Tensor) -> None:
-        """Look at what a batch came to, before anything is learnt from it."""
+        """Raise a NotFiniteError if an embedding or the loss of a batch is not finite."""
         remedy = f"at step {module.global_step}: lower optimizer.lr or use trainer.precision=32"
-        if not torch.isfinite(embeddings).all():  # a miner passes over them in silence
+        if not torch.isfinite(embeddings).all():  # the loss may still be finite, as miners ignore such embeddings
             raise NotFiniteError(f"an embedding is not finite {remedy}")
         if not torch.isfinite(loss):
             raise NotFiniteError(f"the loss is {loss.item()} {remedy}")
 
     def on_before_optimizer_step(self, trainer: Any, pl_module: Any, optimizer: torch.optim.Optimizer) -> None:
-        """Measure the gradient; the scaler of 16-mixed deals by itself with one that is not finite."""
-        learning = chain.from_iterable(group["params"] for group in optimizer.param_groups)  # the module's walk is slow
-        norm = get_total_norm([weights.grad for weights in learning if weights.grad is not None])
+        """Raise a NotFiniteError if the gradient is not finite. With 16-mixed, the scaler skips such steps itself."""
+        parameters = chain.from_iterable(group["params"] for group in optimizer.param_groups)  # faster than the module
+        norm = get_total_norm([weights.grad for weights in parameters if weights.grad is not None])
         self.gradient_norm = norm.item()
         if not torch.isfinite(norm) and trainer.precision != "16-mixed":
             raise NotFiniteError(
@@ -91,7 +93,7 @@ class Health(Callback):
             )
 
     def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """Count an idle batch, and the triplets in it that violate the margin although no loss saw them."""
+        """Count the batch. If it is idle, count also its triplets that violate the margin."""
         self.counts["batches"] += 1
         if outputs["loss"] == 0:
             self.counts["idle"] += 1
@@ -99,7 +101,11 @@ class Health(Callback):
             self.counts["missed"] += int(state["active_triplets"])
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
-        """Say what was counted; end where nothing was learnt although there was something to learn."""
+        """Log the counts.
+
+        Raises:
+            UserError: If every batch was idle although triplets violate the margin.
+        """
         epoch, (batches, idle, missed) = trainer.current_epoch + 1, self.counts.values()
         pl_module.log("train/idle_batches", float(idle))
         if idle:
@@ -114,13 +120,13 @@ class Health(Callback):
             )
 
     def on_save_checkpoint(self, trainer: Any, pl_module: Any, checkpoint: dict[str, Any]) -> None:
-        """Look at the weights before a checkpoint is written; the file of its name stays as it was."""
+        """Raise a NotFiniteError if a weight is not finite. The earlier file of the same name stays."""
         for name, weights in checkpoint["state_dict"].items():
             if weights.is_floating_point() and not torch.isfinite(weights).all():
                 raise NotFiniteError(f"{name} is not finite: its checkpoint is not written; lower optimizer.lr")
 
     def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
-        """Write down the step at which a number was not finite."""
+        """Write not_finite.json about the step at which a number was not finite."""
         if isinstance(exception, NotFiniteError) and trainer.is_global_zero:
             rows, names = self.rows.tolist(), trainer.datamodule.partition.faces.names
             step = {

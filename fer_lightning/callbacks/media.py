@@ -1,4 +1,4 @@
-"""What a tested run shows: figures in its folder and in W&B, the worst mistakes beside their neighbours."""
+"""Figures of a tested run, and its worst mistakes beside their neighbours: in its folder and in W&B."""
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
@@ -11,7 +11,6 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from matplotlib.figure import Figure
 
-from fer_lightning.data.datamodule import FacesDataModule
 from fer_lightning.data.protocols import Partition
 from fer_lightning.files import write_json
 from fer_lightning.kinds import CountOrZero, Location, Part, Seed
@@ -27,14 +26,15 @@ from fer_lightning.runs.record import read_run
 
 log = logging.getLogger(__name__)
 
-SAME = 1e-6  # embeddings that differ by less in every component are one point: t-SNE would end the process
-Made = TypeVar("Made")
+SPREAD = 1e-6  # of the embeddings on a map, at least, in some component: t-SNE would crash on equal ones
+Outputs = Mapping[str, np.ndarray]  # of the test, by column
+Result = TypeVar("Result")
 
 
 class Media(Callback):
-    """Draw everything once, after the test and its results. A figure that cannot be made is counted and ends nothing.
+    """Draw all figures once, after the test. A figure that fails is counted, and the run goes on.
 
-    Leaves ``figures/*.png`` and ``*.svg`` and ``mistakes.json`` in the run's folder, and the same in W&B.
+    Writes ``figures/*.png``, ``figures/*.svg`` and ``mistakes.json`` into the run's folder, and the same into W&B.
 
     Args:
         output_dir: The run's folder.
@@ -63,34 +63,35 @@ class Media(Callback):
         self.failures = 0
 
     def on_test_end(self, trainer: Any, pl_module: Any) -> None:
-        """Draw and log everything, unless the run was a trial of one batch."""
+        """Draw and log everything, unless fast_dev_run is set."""
         if trainer.fast_dev_run or not trainer.is_global_zero:
             return
         datamodule, outputs = trainer.datamodule, pl_module.test_outputs
-        pictures = []
-        for name, draw in self._figures(datamodule, outputs):
-            path = self.folder / "figures" / f"{name}.png"
-            if picture := self._attempt(name, partial(_save, draw, path)):
-                pictures.append(picture)
-        mistakes = self._attempt("mistakes", lambda: self._write_mistakes(outputs, datamodule.partition, pl_module))
+        paths = [self._draw(name, draw) for name, draw in self._figures(datamodule, outputs)]
+        mistakes = self._attempt("mistakes", lambda: self._mistakes(outputs, datamodule.partition, pl_module)) or []
         for logger in trainer.loggers:
             if isinstance(logger, PatientWandbLogger):
-                from fer_lightning.report.wandb import images, run_tables  # here: the others need not wait for wandb
-
-                classes = datamodule.faces.classes
-                confusion = confusion_matrix(outputs["labels"], outputs["predictions"], len(classes))
-                findings = datamodule.audit.figures()
-                content = (classes, confusion, findings, mistakes or [], self.neighbours)
-                logger.log_media(self._attempt("images of W&B", partial(images, "media", pictures)) or {})
-                tables = self._attempt("tables of W&B", partial(run_tables, *content)) or {}
-                logger.log_summary({**tables, "media/failures": self.failures})
+                self._log(logger, datamodule, outputs, list(filter(None, paths)), mistakes)
         if self.failures:
             log.warning("figures and tables that this run lacks: %d; its metrics are whole", self.failures)
 
-    def _figures(
-        self, datamodule: FacesDataModule, outputs: Mapping[str, np.ndarray]
-    ) -> Iterator[tuple[str, Callable[[], Figure]]]:
-        """Yield the name of each figure, and what draws it: those of every report, then those that need the faces."""
+    def _draw(self, name: str, draw: Callable[[], Figure]) -> Path | None:
+        """Draw a figure and return the path of its PNG."""
+        return self._attempt(name, lambda: save(draw(), self.folder / "figures" / f"{name}.png"))
+
+    def _log(self, logger: PatientWandbLogger, datamodule: Any, outputs: Outputs, paths: list, mistakes: list) -> None:
+        """Log figures and tables to W&B."""
+        from fer_lightning.report.wandb import images, run_tables  # here, since importing wandb takes a second
+
+        classes, findings = datamodule.faces.classes, datamodule.audit.figures()
+        confusion = confusion_matrix(outputs["labels"], outputs["predictions"], len(classes))
+        content = (classes, confusion, findings, mistakes, self.neighbours)
+        logger.log_media(self._attempt("images of W&B", lambda: images("media", paths)) or {})
+        tables = self._attempt("tables of W&B", lambda: run_tables(*content)) or {}
+        logger.log_summary({**tables, "media/failures": self.failures})
+
+    def _figures(self, datamodule: Any, outputs: Outputs) -> Iterator[tuple[str, Callable[[], Figure]]]:
+        """Yield the name and the drawing function of each figure: those of every report, then those of the faces."""
         results = self._attempt("figures of the results", lambda: plots(rank_runs([read_run(self.folder)])))
         for plot in results or []:
             yield plot.name, plot.draw
@@ -98,58 +99,48 @@ class Media(Callback):
         if not self.map_faces:
             return
         sample = np.random.default_rng(self.seed).permutation(len(outputs["labels"]))[: self.map_faces]
-        if np.ptp(outputs["embeddings"][sample], axis=0).max() < SAME:
+        if np.ptp(outputs["embeddings"][sample], axis=0).max() < SPREAD:
             log.warning("no maps: the network gives all %d test faces the same embedding", len(sample))
             return
         faces, partition = datamodule.faces, datamodule.partition
         log.info("drawing the maps of %d embeddings: %s", len(sample), ", ".join(self.maps))
         for name, reducer in track(self.maps.items(), "drawing the maps of the embeddings"):
             title = f"{len(sample):,} test embeddings, {name}; {faces.source}, protocol {partition.protocol}"
-            yield (
-                f"embeddings_{name}",
-                partial(
-                    embedding_map,
-                    reducer,
-                    outputs["embeddings"][sample],
-                    outputs["labels"][sample],
-                    faces.classes,
-                    title,
-                ),
-            )
+            points = (reducer, outputs["embeddings"][sample], outputs["labels"][sample], faces.classes, title)
+            yield f"embeddings_{name}", partial(embedding_map, *points)
 
-    def _write_mistakes(
-        self, outputs: Mapping[str, np.ndarray], partition: Partition, module: Any
-    ) -> list[dict[str, Any]]:
+    def _mistakes(self, outputs: Outputs, partition: Partition, module: Any) -> list[dict[str, Any]]:
         """Write mistakes.json and return its content."""
         mistakes = list(self._worst(outputs, partition, module))
         write_json(self.folder / "mistakes.json", {"mistakes": mistakes})
         return mistakes
 
-    def _worst(self, outputs: Mapping[str, np.ndarray], partition: Partition, module: Any) -> Iterator[dict[str, Any]]:
-        """Yield the worst mistakes, with the nearest gallery faces where the classifier has any."""
+    def _worst(self, outputs: Outputs, partition: Partition, module: Any) -> Iterator[dict[str, Any]]:
+        """Yield the worst mistakes, each with its nearest gallery faces if the classifier has a gallery."""
         votes = np.where(outputs["labels"] != outputs["predictions"], outputs["votes"].max(axis=1), -1.0)
         worst = np.argsort(-votes, kind="stable")[: self.mistakes]
         worst = worst[votes[worst] >= 0]
         if not len(worst):
             return
-        found = module.classifier.decide(torch.from_numpy(outputs["embeddings"][worst]).to(module.device)).neighbours
-        for number, at in enumerate(worst):
-            near = []
-            if found is not None:
-                indices, similarities = (values[number, : self.neighbours].cpu().numpy() for values in found[:2])
-                near = [
+        embeddings = torch.from_numpy(outputs["embeddings"][worst]).to(module.device)
+        nearest = module.classifier.decide(embeddings).neighbours
+        for number, index in enumerate(worst):
+            neighbours = []
+            if nearest is not None:
+                indices, similarities = (values[number, : self.neighbours].cpu().numpy() for values in nearest[:2])
+                neighbours = [
                     {**_face(partition, row), "similarity": round(float(similarity), 4)}
                     for row, similarity in zip(partition.gallery[indices], similarities, strict=True)
                 ]
             yield {
-                **_face(partition, outputs["rows"][at]),
-                "prediction": partition.faces.classes[outputs["predictions"][at]],
-                "vote": round(float(votes[at]), 4),
-                "neighbours": near,
+                **_face(partition, outputs["rows"][index]),
+                "prediction": partition.faces.classes[outputs["predictions"][index]],
+                "vote": round(float(votes[index]), 4),
+                "neighbours": neighbours,
             }
 
-    def _attempt(self, name: str, make: Callable[[], Made]) -> Made | None:
-        """Return what is made, or None if that fails: the run's numbers are worth more than its pictures."""
+    def _attempt(self, name: str, make: Callable[[], Result]) -> Result | None:
+        """Return the result of a function, or None after an error: the figures must not end a run."""
         try:
             return make()
         except Exception as error:
@@ -158,12 +149,7 @@ class Media(Callback):
             return None
 
 
-def _save(draw: Callable[[], Figure], path: Path) -> Path:
-    """Draw a figure and write its files; return the PNG."""
-    return save(draw(), path)
-
-
 def _face(partition: Partition, row: int) -> dict[str, Any]:
-    """Return what mistakes.json holds of a face."""
+    """Return the file, label and picture of a face for mistakes.json."""
     faces = partition.faces
     return {"file": str(faces.names[row]), "label": faces.classes[faces.labels[row]], "png": png(faces.images[row])}
