@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -37,15 +37,6 @@ log = logging.getLogger(__name__)
 CACHE_VERSION = 3  # raise it with every change to the faces that the same source gives, or to the cache's files
 MAX_UNREADABLE_SHARE = 0.1
 CSV_NAMES = ("fer2013.csv", "icml_face_data.csv")
-
-
-class Row(NamedTuple):
-    """A face that was read from a picture or from a row of a csv."""
-
-    name: str
-    split: str
-    label: int  # position in the classes
-    image: np.ndarray  # (H, W) uint8
 
 
 def read_faces(
@@ -156,28 +147,26 @@ class _Scan:
     classes: tuple[str, ...]
     files: listing.Files
     remarks: listing.Remarks
-    rows: list[Row] = field(default_factory=list)
+    rows: list[tuple[str, str, int, np.ndarray]] = field(default_factory=list)  # name, split, label, (H, W) uint8
     unreadable: list[tuple[str, str]] = field(default_factory=list)  # name and reason
 
     def faces(self, source: str) -> Faces:
         """Return the faces of the pictures; if there are no pictures in the layout, those of the csv."""
         log.info("Reading the faces of %s", self.path)
         tables = [name for name in sorted(self.files) if PurePosixPath(name).name.lower() in CSV_NAMES]
-        if names := choose_pictures(self.path, self.files, self.remarks):
-            check_folders(self.path, names, self.classes)
-            self._read_pictures(names)
+        if pictures := choose_pictures(self.path, self.files, self.remarks):
+            check_folders(self.path, pictures, self.classes)
+            self._read_pictures(pictures)
         elif tables:
             self._read_csv(tables[0])
         else:
             raise listing.no_layout(self.path, self.files)
         self._check()
-        images = np.stack([row.image for row in self.rows])
-        labels = np.array([row.label for row in self.rows])
-        splits = np.array([row.split for row in self.rows])
+        names, splits, labels, images = map(np.array, zip(*self.rows, strict=True))
         return Faces(
             images=images,
             labels=labels,
-            names=np.array([row.name for row in self.rows]),
+            names=names,
             splits=splits,
             source=source,
             fingerprint=fingerprint(images, labels, splits, self.classes),
@@ -199,7 +188,7 @@ class _Scan:
                     self.unreadable.append((short_name, reason(error)))
                     continue
                 self.remarks.update(changes)
-                self.rows.append(Row(short_name, split, self.classes.index(label), image))
+                self.rows.append((short_name, split, self.classes.index(label), image))
 
     def _read_csv(self, name: str) -> None:
         """Read a table with FER2013's columns: emotion, pixels and Usage."""
@@ -222,7 +211,7 @@ class _Scan:
                     emotion, split, image, changes = read_row(row, self.image_size, emotions)
                     self.remarks.update(changes)
                     label = self.classes.index(emotion)
-                    self.rows.append(Row(f"{split}/{emotion}/csv_{number:05}", split, label, image))
+                    self.rows.append((f"{split}/{emotion}/csv_{number:05}", split, label, image))
         except (ValueError, csv.Error) as error:
             path = self.path if self.path.suffix.lower() == ".csv" else self.path / name
             raise UserError(f"{path}, {position}: {error}. Correct or delete it, or fetch the file again.") from error
@@ -236,7 +225,7 @@ class _Scan:
                 f"{self.path}: {len(self.unreadable):,} of {total:,} pictures are unreadable, more than "
                 f"{100 * MAX_UNREADABLE_SHARE:.0f} %: {examples}. Fetch the data set again."
             )
-        present = {(row.split, row.label) for row in self.rows}
+        present = {(split, label) for _, split, label, _ in self.rows}
         splits = {split for split, _ in present}
         if "train" not in splits:
             raise UserError(f"{self.path}: the train split is empty. {listing.REMEDY}")
