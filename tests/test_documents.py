@@ -15,6 +15,8 @@ def test_links_and_modules_exist():
         text = document.read_text()
         links = [link.split("#")[0] for link in re.findall(r"\]\(([^)]+)\)", text) if not link.startswith("http")]
         assert [link for link in links if not (document.parent / link).exists()] == [], document
+        files = re.findall(r"`((?:tests|docs|benchmarks)/[a-z0-9_/]+\.[a-z]+)`", text)
+        assert [file for file in files if not (ROOT / file).exists()] == [], document
         if document.name in ("architecture.md", "extending.md"):
             names = set(re.findall(MODULE, text))
             assert names
@@ -27,7 +29,7 @@ def test_a_figure_stands_in_one_document():
     homes = defaultdict(set)
     for document in DOCUMENTS:
         for figure in re.findall(r"\b\d{2}\.\d{1,2} ?(?:±[^%]{0,8})?%", document.read_text()):
-            homes[figure].add(document.name)
+            homes[figure].add(str(document.relative_to(ROOT)))
     assert {figure: names for figure, names in homes.items() if len(names) > 1} == {}
 
 
