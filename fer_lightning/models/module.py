@@ -56,16 +56,16 @@ class ExpressionModule(Network, lightning.LightningModule):
         classifier: Configuration of a ``Classifier``; it is fitted on the training faces at each validation and saved
             with the weights.
         classes: Names of the classes, in the order of the labels.
-        loss: Configuration of a loss of pytorch-metric-learning, whose own weights are trained along; None for a
-            network that only predicts.
-        miner: Configuration of a miner of pytorch-metric-learning, or of ``no_miner``; None as for the loss.
+        loss: Configuration of a loss of pytorch-metric-learning, whose own weights are trained along. In Python,
+            None for a network that only predicts; so too the next three and ``abstention``.
+        miner: Configuration of a miner of pytorch-metric-learning, or of ``no_miner``.
         optimizer: Configuration of a torch optimizer, partial: its parameters are missing.
         scheduler: Configuration of a torch scheduler, partial: its optimizer is missing. One that has ``total_steps``
             moves after each step, and that number is filled in here; any other moves once an epoch.
         triplet_margin: Squared Euclidean distance by which the loss wants a negative to be farther than the positive.
         objective: Metric that a scheduler such as ReduceLROnPlateau watches.
-        mirrored: As of ``Network``.
-        abstention: ``accuracy`` and ``near`` as of ``calibrate``; None for a network that only predicts.
+        mirrored: Whether a face is embedded as the mean of its image and mirror image, from validation on.
+        abstention: When the trained network abstains: ``accuracy`` and ``near`` of ``calibrate``.
 
     Attributes:
         calibration: Calibration by the last validation, saved with the weights.
@@ -78,14 +78,14 @@ class ExpressionModule(Network, lightning.LightningModule):
         embedder: Part[Config],
         classifier: Part[Config],
         classes: Names,
-        loss: Part[Config] | None,
-        miner: Part[Config] | None,
-        optimizer: Part[Config] | None,
-        scheduler: Part[Config] | None,
+        loss: Part[Config],
+        miner: Part[Config],
+        optimizer: Part[Config],
+        scheduler: Part[Config],
         triplet_margin: NotNegative,
         objective: Metric,
         mirrored: bool,
-        abstention: Abstention | None,
+        abstention: Abstention,
     ) -> None:
         super().__init__(embedder, classifier, mirrored)
         self.save_hyperparameters(logger=False)  # train.py gives the loggers the whole configuration
