@@ -58,14 +58,22 @@ def check(cfg: DictConfig, config_name: str, carrier: str | None = None) -> None
 
     check_packages()
     check_values(cfg, config_name, carrier)
-    trains = "trainer" in cfg
-    if trains:
+    if "trainer" in cfg:
         _check_devices(cfg)
         check_gpu(cfg.trainer.accelerator)
+    _check_files(cfg)
+    if warning := low_room(Path(cfg.paths.output_dir)):
+        log.warning(warning)
+
+
+def _check_files(cfg: DictConfig) -> None:
+    """Refuse checkpoints, faces, votes and an output folder that do not exist or are damaged."""
     for option in ("checkpoint", "init_from", "bundle"):
         path = cfg.get(option)
-        is_export = not trains and path is not None and (Path(path).is_dir() or Path(path).suffix.lower() == ".onnx")
-        if path is not None and not is_export:
+        if path is None:
+            continue
+        is_export = Path(path).is_dir() or Path(path).suffix.lower() == ".onnx"
+        if "trainer" in cfg or not is_export:  # predict and app take a bundle or an ONNX model too
             checkpoint_file(path, option)
     if (root := OmegaConf.select(cfg, "data.root")) not in (None, "kaggle"):
         check_source(locate(root))
@@ -77,8 +85,6 @@ def check(cfg: DictConfig, config_name: str, carrier: str | None = None) -> None
             f"paths.output_dir={output_dir} must be a folder that is there: hydra.run.dir=... makes one and sets it "
             "(hydra.sweep.dir for a sweep)"
         )
-    if warning := low_room(output_dir):
-        log.warning(warning)
 
 
 def low_room(folder: Path) -> str | None:

@@ -44,11 +44,7 @@ class Task:
 
 
 def run(name: str) -> None:
-    """Run a Hydra verb. A mistake of the user ends with one sentence and exit code 1, a signal with 128 + its number.
-
-    With HYDRA_FULL_ERROR=1 in the environment every error has its traceback instead. Where several processes train,
-    all but the main one run with ``hydra=follower``.
-    """
+    """Run a Hydra verb, or print its help."""
     os.environ[AT_WORK] = name
     process = rank()  # now, because Lightning changes the environment that says it
     listen()
@@ -62,6 +58,17 @@ def run(name: str) -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises its exceptions instead of printing them
     if not traced:
         os.environ[INHERITED] = "1"
+    _run(name, process, traced)
+
+
+def _run(name: str, process: int, traced: bool) -> None:
+    """Run Hydra. A mistake of the user ends with one sentence and exit code 1, a signal with 128 + its number.
+
+    Args:
+        name: The verb.
+        process: Number of this process in its training. All but 0 run with ``hydra=follower``.
+        traced: Whether each error has its traceback instead of a sentence.
+    """
     try:
         check_python()
         sys.argv[1:] = _arguments(sys.argv[1:], name)

@@ -5,6 +5,7 @@ from pathlib import Path
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.utils import instantiate
+from omegaconf import DictConfig
 
 import fer_lightning.config.resolvers  # noqa: F401  registers the functions that conf/ calls
 from fer_lightning.config import CONF
@@ -38,19 +39,12 @@ def labels(run: Path, output: Path | None, root: str | None) -> None:
     if not checkpoint.is_file():
         raise UserError(f"{run} holds no checkpoints/best.ckpt: give the folder of a run that has trained")
 
-    from fer_lightning.config.values import check_values
     from fer_lightning.models.network import check_weights  # here, so that a refusal does not wait for torch
-    from fer_lightning.runs.checkpoints import KEY, load, read_overrides
+    from fer_lightning.runs.checkpoints import KEY, load
     from fer_lightning.use.doubts import summary, write_labels
     from fer_lightning.use.judgement import judge
 
-    overrides = read_overrides(str(checkpoint))
-    if root is not None:
-        overrides.append(f"data.root={quoted(Path(root))}")
-    GlobalHydra.instance().clear()
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        cfg = compose("eval", overrides=overrides)
-    check_values(cfg, "eval", carrier=str(checkpoint))
+    cfg = _configuration(str(checkpoint), root)
     datamodule, model = instantiate(cfg.data), instantiate(cfg.model)
     saved, source = load(str(checkpoint), "checkpoint"), f"checkpoint={checkpoint}"
     check_same(classes_of(saved[KEY], source), datamodule.faces.classes, source)
@@ -60,3 +54,18 @@ def labels(run: Path, output: Path | None, root: str | None) -> None:
     folder = output or run
     write_labels(folder, run.absolute().name, judgement, datamodule.audit)
     print("\n".join([*summary(judgement, datamodule.audit), f"written: {folder}/labels.html, labels.csv"]))
+
+
+def _configuration(checkpoint: str, root: str | None) -> DictConfig:
+    """Compose and check the configuration of a checkpoint, with another data.root if one is given."""
+    from fer_lightning.config.values import check_values
+    from fer_lightning.runs.checkpoints import read_overrides
+
+    overrides = read_overrides(checkpoint)
+    if root is not None:
+        overrides.append(f"data.root={quoted(Path(root))}")
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        cfg = compose("eval", overrides=overrides)
+    check_values(cfg, "eval", carrier=checkpoint)
+    return cfg

@@ -26,6 +26,7 @@ STARTED = {"run_job", "return_value", "launch"}
 EXTRAS = {"hydra/launcher/joblib": "joblib", "hydra/launcher/submitit_slurm": "slurm"}  # plugin of Hydra -> our extra
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 CLOSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG)
+CALL = re.compile(r"Error in call to target '[^']+':\s*\w+\((['\"])(.*)\1\)\s*full_key: (\S+)", re.DOTALL)
 # Message of a library -> our sentence; {} is the pattern's group.
 REMEDIES = (
     (
@@ -176,7 +177,6 @@ def _explain_hydra(error: Exception, config_name: str) -> str:
         if match[1].startswith("loss."):
             return f"{match[1]} is missing: with another loss than triplet use miner=none or miner=batch_hard"
         return f"{match[1]} is missing, and other options take their value from it: give {match[1]}=... a value"
-    call = r"Error in call to target '[^']+':\s*\w+\((['\"])(.*)\1\)\s*full_key: (\S+)"
-    if match := re.search(call, text, re.DOTALL):
+    if match := CALL.search(text):
         return f"{match[3]}: {match[2]} (HYDRA_FULL_ERROR=1 shows where)"
     return text

@@ -185,15 +185,7 @@ def _newest_checkpoint(cfg: DictConfig) -> Path | None:
 def _check_state(
     path: Path, checkpoint: Mapping[str, Any], changed: Mapping[str, str], before: DictConfig, cfg: DictConfig
 ) -> None:
-    """Refuse a checkpoint whose optimizer or scheduler does not fit the configuration.
-
-    Args:
-        path: Its file.
-        checkpoint: Its content.
-        changed: Key of each option that has changed -> a line about it.
-        before: The configuration that it was written with.
-        cfg: The configuration now.
-    """
+    """Refuse a checkpoint whose optimizer or scheduler does not fit the configuration."""
     state = [line for name, line in changed.items() if role(name) == Role.STATE]
     if state:
         raise UserError(

@@ -2,12 +2,15 @@
 
 import csv
 import json
+import os
+import signal
 
 import pytest
 from PIL import Image
 
 from fer_lightning.data.faces import CLASSES
 from fer_lightning.use.model import load_model
+from fer_lightning.use.sources import Frame, Source
 
 
 @pytest.fixture
@@ -18,6 +21,19 @@ def predict(run_here, monkeypatch):
         return run_here("fer_lightning/__main__.py", "predict", *arguments)
 
     return execute
+
+
+def test_ctrl_c_ends_a_camera_and_its_pictures_are_written(predict, checkpoint, tmp_path, monkeypatch):
+    def frames():
+        for number in range(2):
+            yield Frame("camera 0", number, Image.new("L", (48, 48), 99), None)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    camera = Source(frames(), 0, endless=True)
+    monkeypatch.setattr("fer_lightning.launch.predict.open_source", lambda *_: camera)
+    done = predict(f"checkpoint={checkpoint}", "input=0", "batch_size=1", "hydra.run.dir=out")
+    assert (done.code, "2 pictures, 2 faces: " in done.text) == (0, True), done.text
+    assert (tmp_path / "out/predictions.html").is_file()
 
 
 def test_command_writes_rows_in_the_order_of_the_input(predict, checkpoint, pictures, drawn, tmp_path):
