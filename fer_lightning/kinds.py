@@ -3,7 +3,7 @@
 A kind is a type for pydantic and the words for a refusal. A module that reads an option may define a kind of its own.
 """
 
-from typing import Annotated, Any, NamedTuple, TypeVar
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
 from pydantic import Field
 
@@ -12,11 +12,11 @@ class Says(NamedTuple):
     """Words of a refusal: "must be WORDS, such as EXAMPLE".
 
     Attributes:
-        words: What a value must be.
+        requirement: Kind of value that is right.
         example: A value as it is written on the command line; empty where the words name it.
     """
 
-    words: str
+    requirement: str
     example: str = ""
 
 
@@ -66,6 +66,35 @@ NotNegative = Annotated[float, Field(ge=0), Says("a finite number, 0 or more", "
 Share = Annotated[float, Field(ge=0, le=1), Says("a number from 0 to 1", "0.5")]
 PartShare = Annotated[float, Field(ge=0, lt=1), Says("a number from 0 to below 1", "0.2")]
 InnerShare = Annotated[float, Field(gt=0, lt=1), Says("a number above 0 and below 1", "0.1")]
+
+Copies = Annotated[int, Field(ge=1, le=100), Says("a whole number from 1 to 100", "2")]
+Grey = Annotated[int, Field(ge=0, le=255), Says("a grey from 0 to 255", "0")]
+FaceCount = Annotated[int, Field(ge=100), Says("a whole number, 100 or more", "2800")]
+Workers = Annotated[int, Field(ge=0, le=256), Says("a whole number, 0 or more and at most 256", "2")]
+Seconds = Annotated[float, Field(ge=0), Says("a number of seconds, 0 or more", "300")]
+Folds = Annotated[int, Field(ge=2), Says("a whole number, 2 or more", "5")]
+DrawnClasses = Annotated[int, Field(ge=2), Says("a whole number from 2 to that of the classes", "4")]
+SixteenPixels = Annotated[
+    int, Field(ge=16, le=384, multiple_of=16), Says("a multiple of 16 pixels from 16 to 384", "48")
+]
+SixWidths = Annotated[list[Width], Field(min_length=6, max_length=6)]
+Stages = Annotated[
+    list[Annotated[list[SixWidths], Field(min_length=1, max_length=16)]],
+    Field(min_length=1),
+    Says("a list of stages, each a list of modules of six widths from 1 to 4096", "[[[32,32,48,8,16,16]]]"),
+]
+Candidates = Annotated[list[Count], Says("a list of whole numbers, 1 or more", "[5,15]")]
+Margin = Annotated[float, Field(ge=-0.5, le=3), Says("a number from -0.5 to 3", "0.05")]
+Strengths = Annotated[
+    list[dict[str, Any]],
+    Field(min_length=1),
+    Says("a list of settings of its transform, the weakest first", "[{sigma_limit:[1,1]},{sigma_limit:[2,2]}]"),
+]
+Tags = Annotated[
+    list[Annotated[str, Field(min_length=1, max_length=64)]],
+    Says("a list of texts of up to 64 letters, W&B's own limit", "[mine]"),
+]
+Upload = Annotated[bool | Literal["all"], Says("true, false or all")]
 
 
 def shown(value: Any) -> str:

@@ -8,25 +8,18 @@ from argparse import Namespace
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.core.saving import save_hparams_to_yaml
 from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.utilities import rank_zero_only
-from pydantic import Field
 
 from fer_lightning.files import write_csv
-from fer_lightning.kinds import Count, Location, Part, Says, Text
+from fer_lightning.kinds import Count, Location, Part, Tags, Text, Upload
 from fer_lightning.report.doctor import findings
 from fer_lightning.runs.record import read_run
-
-Tags = Annotated[
-    list[Annotated[str, Field(min_length=1, max_length=64)]],
-    Says("a list of texts of up to 64 letters, W&B's own limit", "[mine]"),
-]
-Upload = Annotated[bool | Literal["all"], Says("true, false or all")]
 
 log = logging.getLogger(__name__)
 

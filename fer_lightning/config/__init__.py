@@ -1,4 +1,4 @@
-"""What an option means: where conf/ lies, kinds of values, defaults, near misses, help. Imports no torch."""
+"""Read what options mean: kinds, defaults, near misses, help; find conf/. Imports no torch."""
 
 from pathlib import Path
 

@@ -192,7 +192,7 @@ def _objective(values: Mapping[str, Any]) -> Iterator[str]:
     if not classifier["_target_"].startswith("fer_lightning."):  # may log scores of its own
         return
     candidates = [f"accuracy_k{number}" for number in classifier.get("candidates", [])]
-    known = [f"val/{name}" for name in (*scores(values["data"].get("classes", ())), *candidates)]
+    metrics = [f"val/{name}" for name in (*scores(values["data"].get("classes", ())), *candidates)]
     objectives = {
         "objective": values["objective"],
         "callbacks.checkpoint.monitor": callbacks["checkpoint"].get("monitor"),
@@ -200,8 +200,8 @@ def _objective(values: Mapping[str, Any]) -> Iterator[str]:
         "model.objective": values["model"].get("objective"),
     }
     for option, name in objectives.items():
-        if name is not None and name not in known:
-            close = get_close_matches(name, known, n=3) or ["val/accuracy"]
+        if name is not None and name not in metrics:
+            close = get_close_matches(name, metrics, n=3) or ["val/accuracy"]
             yield (
                 f"{option}={name} must be a metric of the validation that is better the higher it is, such as "
                 f"val/accuracy: did you mean {' or '.join(close)}?"

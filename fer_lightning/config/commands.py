@@ -79,9 +79,9 @@ def meanings(command: str) -> dict[str, str]:
     for name in nodes(command):
         lines[name] = NODES[name].meaning
         for prefix, target in group_targets(name):
-            known = class_options(target)
-            lines.setdefault(prefix, known.summary)
-            lines |= _meanings(prefix, known.options)
+            described = class_options(target)
+            lines.setdefault(prefix, described.summary)
+            lines |= _meanings(prefix, described.options)
         lines |= {key: node.meaning for key, node in NODES.items() if key.startswith(f"{name}.") and node.meaning}
     return lines
 

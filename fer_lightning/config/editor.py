@@ -44,8 +44,8 @@ def _node(name: str) -> Schema:
     """Return the schema of a node: any class that its files name, or one of the user's own."""
     parts: dict[str, list[Schema]] = {name: []}
     for node, target in group_targets(name):
-        known = class_options(target)
-        parts.setdefault(node, []).append(_options(known.options, known.closed, {"const": target}))
+        described = class_options(target)
+        parts.setdefault(node, []).append(_options(described.options, described.closed, {"const": target}))
     kind = node_kind(name)
     if kind.form == "part":
         return {"anyOf": [*parts[name], _options({}, False, FOREIGN)]}

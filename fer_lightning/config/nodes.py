@@ -108,7 +108,7 @@ def role(key: str) -> Role:
 
 
 def differences(before: Any, after: Any) -> dict[str, str]:
-    """Return what has changed between two configurations of OmegaConf's, of what defines the result and the run.
+    """Return the options that differ between two configurations, of those that define the result and the run.
 
     Returns:
         The key of each changed value, with a line that says what it was and what it is. Of a value that is wired into
@@ -117,7 +117,7 @@ def differences(before: Any, after: Any) -> dict[str, str]:
     old, new = dict(_values(before)), dict(_values(after))
     changed: dict[str, str] = {}
     for key in sorted(old.keys() | new.keys(), key=lambda key: (key.count("."), key)):
-        if old.get(key) != new.get(key) and not any(key.endswith(f".{other}") for other in changed):
+        if old.get(key) != new.get(key) and not any(key.endswith(f".{option}") for option in changed):
             changed[key] = f"{key} was {old.get(key)}, is {new.get(key)}"
     return changed
 
@@ -139,7 +139,7 @@ def own_values(written: Mapping[str, Any], resolved: Mapping[str, Any]) -> dict[
 def _values(node: Any, prefix: str = "") -> Iterator[tuple[str, object]]:
     for name, value in node.items():
         key = f"{prefix}{name}"
-        if role(key) <= RUN or any(other.startswith(f"{key}.") for other in NODES):
+        if role(key) <= RUN or any(node.startswith(f"{key}.") for node in NODES):
             if isinstance(value, Mapping) and value:
                 yield from _values(value, f"{key}.")
             elif role(key) <= RUN:

@@ -28,18 +28,18 @@ def allowed(overrides: object, source: str) -> list[str]:
     if not isinstance(overrides, list) or not all(isinstance(override, str) for override in overrides):
         raise UserError(f"{source} is no fer_lightning checkpoint: its overrides are no list of texts")
     parser = OverridesParser.create()
-    kept = []
+    allowed_overrides = []
     for text in overrides:
         try:
             override = parser.parse_override(text)
             reason = _refusal(override)
             if reason is None and role(override.key_or_group) <= Role.RESULT:
-                kept.append(text)
+                allowed_overrides.append(text)
         except (HydraException, RecursionError) as error:
             raise UserError(f"{source} carries the override {text!r:.200}, which cannot be read: not loaded") from error
         if reason:
             raise UserError(f"{source} carries the override {text!r:.200}, {reason}: not loaded")
-    return kept
+    return allowed_overrides
 
 
 def _refusal(override: Override) -> str | None:

@@ -59,7 +59,7 @@ def run_name(overrides: Sequence[str], *, _root_: DictConfig) -> str:
 
 
 def shown_name(run_name: str, overrides: Sequence[str]) -> str:
-    """Return what W&B calls a run: what was overridden of it, in short, such as ``sgd lr=0.1``; or a given run_name.
+    """Return the name of a run in W&B: its overrides in short, such as ``sgd lr=0.1``, or the option run_name.
 
     A run's folder has the longer ``run_name``, for two runs of one name would share a folder.
     """
@@ -142,7 +142,7 @@ def num_classes(classes: object) -> int:
 
 
 def classes_per_batch(most: int, classes: Sequence[str], batch_size: int) -> int:
-    """Return so many classes, or where there are fewer, the largest number of them that divides the batch."""
+    """Return ``most``; where there are fewer classes, the largest number of them that divides the batch."""
     number = num_classes(classes)
     if number >= most or not isinstance(batch_size, int):
         return most

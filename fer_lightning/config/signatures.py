@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib import import_module
-from typing import Any, Literal, NamedTuple, get_args, get_origin
+from typing import Any, Literal, NamedTuple
 
 from fer_lightning.config import PACKAGE
 
@@ -47,7 +47,7 @@ class Signature(NamedTuple):
 
 
 class Kind(NamedTuple):
-    """What a value may be.
+    """Description of the values that an option takes.
 
     Attributes:
         form: ``value``, ``part`` (a node with a ``_target_``), ``open part`` (one that lacks arguments), ``fields`` (a
@@ -101,7 +101,7 @@ def resolve(text: str, module: str) -> Kind:
 
 @cache
 def _definitions(module: str) -> dict[str, ast.stmt]:
-    """Return the classes, functions and kinds that a module of ours defines; nothing for another module."""
+    """Return the classes and functions of a module of ours, and the kinds that it imports; nothing for another."""
     path = PACKAGE.parent.joinpath(*module.split(".")).with_suffix(".py")
     if not (module.startswith("fer_lightning.") and path.is_file()):
         return {}
@@ -109,8 +109,6 @@ def _definitions(module: str) -> dict[str, ast.stmt]:
     for statement in ast.parse(path.read_text(encoding="utf-8")).body:
         match statement:
             case ast.ClassDef(name=name) | ast.FunctionDef(name=name):
-                definitions[name] = statement
-            case ast.Assign(targets=[ast.Name(id=name)], value=ast.Subscript(value=ast.Name(id="Annotated"))):
                 definitions[name] = statement
             case ast.ImportFrom(module=source) if source == KINDS:
                 definitions |= {alias.name: statement for alias in statement.names}
@@ -171,8 +169,8 @@ def _is_typed_dict(definition: ast.ClassDef) -> bool:
 
 def _resolve(annotation: ast.expr, module: str) -> Kind:
     match annotation:
-        case ast.BinOp(left=left, right=ast.Constant(value=None)):
-            return _resolve(left, module)._replace(nullable=True)
+        case ast.BinOp(left=inner, right=ast.Constant(value=None)):
+            return _resolve(inner, module)._replace(nullable=True)
         case ast.Subscript(value=ast.Name(id="Part")) | ast.Name(id="Part"):
             return Kind("part", None)
         case ast.Subscript(value=ast.Name(id="OpenPart")):
@@ -198,38 +196,25 @@ def fields(module: str, definition: ast.ClassDef) -> dict[str, Option]:
 
 @cache
 def leaf(text: str, module: str) -> tuple[Any, Any]:
-    """Return pydantic's check of a single value, and the words of its refusal."""
+    """Return pydantic's check of a single value, and the words of its refusal.
+
+    Args:
+        text: Name of a kind, or a ``Literal``.
+        module: Module that the text stands in; ``config.library`` has kinds of its own.
+    """
     from pydantic import ConfigDict, TypeAdapter  # takes a third of a second, and --help needs no kinds
-
-    kind = eval(text, _namespace(module))
-    adapter = TypeAdapter(kind, config=ConfigDict(strict=True, allow_inf_nan=False))
-    return adapter, _words(kind)
-
-
-@cache
-def _namespace(module: str) -> dict[str, Any]:
-    """Return the names that an annotation may use: every kind, and those that its module defines."""
-    import typing
-
-    import pydantic
 
     from fer_lightning import kinds
 
-    namespace = {**vars(typing), **vars(pydantic), **vars(kinds), "bool": kinds.Switch}
-    if module.startswith("fer_lightning.config."):
-        return namespace | vars(import_module(module))
-    for statement in _definitions(module).values():
-        if isinstance(statement, ast.Assign):
-            exec(compile(ast.Module([statement], []), module, "exec"), namespace)
-    return namespace
-
-
-def _words(kind: Any) -> Any:
-    """Return what a kind says of itself, or the list of its choices."""
-    from fer_lightning.kinds import Says, shown
-
-    metadata = getattr(kind, "__metadata__", ())
-    if says := next((item for item in metadata if isinstance(item, Says)), None):
-        return says
-    choices = [shown(choice) for choice in get_args(get_args(kind)[0] if get_origin(kind) is not Literal else kind)]
-    return Says(choices[0] if len(choices) == 1 else f"one of {', '.join(choices)}")
+    kind: Any
+    annotation = ast.parse(text, mode="eval").body
+    if isinstance(annotation, ast.Subscript):
+        items = annotation.slice.elts if isinstance(annotation.slice, ast.Tuple) else [annotation.slice]
+        choices = tuple(item.value for item in items if isinstance(item, ast.Constant))
+        listed = ", ".join(map(kinds.shown, choices))
+        kind = Literal[choices]  # type: ignore[valid-type]
+        says = kinds.Says(f"one of {listed}" if len(choices) > 1 else listed)
+    else:
+        kind = kinds.Switch if text == "bool" else getattr(kinds, text, None) or getattr(import_module(module), text)
+        says = next(item for item in kind.__metadata__ if isinstance(item, kinds.Says))
+    return TypeAdapter(kind, config=ConfigDict(strict=True, allow_inf_nan=False)), says

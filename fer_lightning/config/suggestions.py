@@ -48,34 +48,36 @@ def check_flags(arguments: Sequence[str], command: str) -> None:
         raise UserError(f"{argument} is no option: options are written NAME=VALUE, {hint}")
 
 
-def suggestion(key: str, known: Sequence[str], command: str) -> str:
+def suggestion(key: str, existing: Sequence[str], command: str) -> str:
     """Return the end of a sentence on an option that does not exist: the options that are similar."""
-    if key not in known and key in _meanings(command):
+    if key not in existing and key in _meanings(command):
         return f" that a file of conf/ gives: write +{key}=... with the plus sign"
-    options = similar(key, known, command)[:3]
+    options = similar(key, existing, command)[:3]
     return f": did you mean {' or '.join(options)}?" if options else f": see {program(command)} --help"
 
 
-def similar(key: str, known: Sequence[str], command: str) -> list[str]:
+def similar(key: str, existing: Sequence[str], command: str) -> list[str]:
     """Return the options that are similar to one that does not exist, the likeliest first.
 
     Order: the name in other programs, options whose last part is the name, options that the name describes, options
     with one word more (max_epochs for epochs), similar spelling.
     """
     name = key.lower().rpartition(".")[2]
-    last = {option: option.rpartition(".")[2] for option in sorted(known, key=lambda key: (key.count("."), len(key)))}
+    last = {
+        option: option.rpartition(".")[2] for option in sorted(existing, key=lambda key: (key.count("."), len(key)))
+    }
     alias = ALIASES.get(name, "")
-    options = [alias] if alias in known or alias.startswith("hydra.") else []
+    options = [alias] if alias in existing or alias.startswith("hydra.") else []
     options += [option for option in last if last[option] == name]
     if not options:
         meanings = _meanings(command)
-        options += [option for option in known if meanings.get(option) == name.replace("_", " ")]
+        options += [option for option in existing if meanings.get(option) == name.replace("_", " ")]
         stems = _stems(name)
         options += [
             option for option in last if stems < _stems(last[option]) and len(_stems(last[option])) == len(stems) + 1
         ]
     if "." in key or not options:
-        options += get_close_matches(key, known, n=3)
+        options += get_close_matches(key, existing, n=3)
     if not options:
         for spelling in get_close_matches(name, dict.fromkeys(last.values()), n=3, cutoff=0.75):
             options += [option for option in last if last[option] == spelling]

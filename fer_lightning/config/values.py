@@ -113,7 +113,7 @@ class _Check:
         except ValidationError:
             null = ", or null" if kind.nullable else ""
             example = f", such as {says.example}" if says.example else ""
-            self.refuse(path, value, f"{says.words}{null}{example}")
+            self.refuse(path, value, f"{says.requirement}{null}{example}")
         self.anything(value, path)
 
     def part(self, node: dict, complete: bool, path: Path) -> None:
@@ -128,15 +128,15 @@ class _Check:
                 self.refuse((*path, key), setting, shown(allowed))
         self.arguments(arguments, class_options(target), complete, path)
 
-    def arguments(self, values: Mapping, known: Signature, complete: bool, path: Path) -> None:
+    def arguments(self, values: Mapping, signature: Signature, complete: bool, path: Path) -> None:
         """Check the arguments of a class, or the fields of a node."""
-        for name, option in known.options.items():
+        for name, option in signature.options.items():
             if name in values:
                 self.value(values[name], resolve(option.kind, option.module), (*path, name))
             elif option.required and complete:
                 self.missing(_option(self.cfg, (*path, name)))
-        for name in values.keys() - known.options.keys():
-            if known.closed:
+        for name in values.keys() - signature.options.keys():
+            if signature.closed:
                 self.unknown((*path, name))
             self.anything(values[name], (*path, name))
 
@@ -150,17 +150,17 @@ class _Check:
             for key, item in value.items() if isinstance(value, dict) else enumerate(value):
                 self.anything(item, (*path, key))
 
-    def refuse(self, path: Path, value: Any, words: str) -> NoReturn:
+    def refuse(self, path: Path, value: Any, requirement: str) -> NoReturn:
         """Raise the sentence on a value that must be something else."""
         option, text = _option(self.cfg, path), shown(value)
         short = text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
-        raise UserError(f"{option}={short} must be {words.replace('OPTION', option)}")
+        raise UserError(f"{option}={short} must be {requirement.replace('OPTION', option)}")
 
     def unknown(self, path: Path) -> NoReturn:
         """Raise the sentence on a key that is no option."""
         option = _option(self.cfg, path)
-        known = [key for key in keys(self.cfg) if key != option]
-        raise UserError(f"{option} is no option{suggestion(option, known, self.command)}")
+        existing = [key for key in keys(self.cfg) if key != option]
+        raise UserError(f"{option} is no option{suggestion(option, existing, self.command)}")
 
     def missing(self, option: str) -> NoReturn:
         """Raise the sentence on an option without a value."""

@@ -4,17 +4,13 @@ import math
 import random
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Annotated, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import albumentations
 import cv2
 import numpy as np
-from pydantic import Field
 
-from fer_lightning.kinds import Part, Says, Seed, Share
-
-Copies = Annotated[int, Field(ge=1, le=100), Says("a whole number from 1 to 100", "2")]
-Grey = Annotated[int, Field(ge=0, le=255), Says("a grey from 0 to 255", "0")]
+from fer_lightning.kinds import Copies, Grey, Part, Seed, Share
 
 Transform: TypeAlias = albumentations.BasicTransform | albumentations.BaseCompose
 

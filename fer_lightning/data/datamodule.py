@@ -4,13 +4,12 @@ import logging
 import signal
 from collections.abc import Callable
 from functools import cached_property
-from typing import Annotated, Any, TypedDict
+from typing import Any, TypedDict
 
 import cv2
 import lightning
 import numpy as np
 import torch
-from pydantic import Field
 from torch.utils.data import DataLoader
 
 from fer_lightning.data.audit import Audit, audit
@@ -21,11 +20,20 @@ from fer_lightning.data.pictures import Batch, Pictures, TrainingPictures
 from fer_lightning.data.readers import read_faces, summarize
 from fer_lightning.data.samplers import OrderedSampler, TrainingSampler
 from fer_lightning.data.twins import Twins
-from fer_lightning.kinds import BatchSize, Count, Location, Names, Part, Pixels, Says, Seed, Share, Source
-
-FaceCount = Annotated[int, Field(ge=100), Says("a whole number, 100 or more", "2800")]
-Workers = Annotated[int, Field(ge=0, le=256), Says("a whole number, 0 or more and at most 256", "2")]
-Seconds = Annotated[float, Field(ge=0), Says("a number of seconds, 0 or more", "300")]
+from fer_lightning.kinds import (
+    BatchSize,
+    Count,
+    FaceCount,
+    Location,
+    Names,
+    Part,
+    Pixels,
+    Seconds,
+    Seed,
+    Share,
+    Source,
+    Workers,
+)
 
 
 class Drawn(TypedDict):

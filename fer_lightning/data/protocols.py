@@ -6,20 +6,16 @@ measures its own leaks, so a protocol of your own is labelled in the same way.
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Annotated
 
 import numpy as np
-from pydantic import Field
 
 from fer_lightning.data.augmentation import Chain
 from fer_lightning.data.faces import Faces
 from fer_lightning.data.partition import Partition, deal
 from fer_lightning.data.twins import Twins
 from fer_lightning.errors import UserError
-from fer_lightning.kinds import CountOrZero, InnerShare, Part, Says, Seed
+from fer_lightning.kinds import CountOrZero, Folds, InnerShare, Part, Seed
 from fer_lightning.progress import track
-
-Folds = Annotated[int, Field(ge=2), Says("a whole number, 2 or more", "5")]
 
 
 def honest(faces: Faces, twins: Twins, validation_share: InnerShare, seed: Seed) -> Partition:

@@ -6,16 +6,12 @@ Several processes draw the same batches. Each takes its share: every ``world_siz
 from abc import abstractmethod
 from collections.abc import Iterator
 from itertools import islice, pairwise
-from typing import Annotated
 
 import numpy as np
-from pydantic import Field
 from torch.utils.data import Sampler
 
 from fer_lightning.errors import UserError
-from fer_lightning.kinds import BatchSize, Says, Seed
-
-DrawnClasses = Annotated[int, Field(ge=2), Says("a whole number from 2 to that of the classes", "4")]
+from fer_lightning.kinds import BatchSize, DrawnClasses, Seed
 
 
 class TrainingSampler(Sampler[list[int]]):

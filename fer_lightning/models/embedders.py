@@ -1,25 +1,23 @@
 """Embedders: the paper's network and the networks of timm."""
 
 from collections.abc import Sequence
-from typing import Annotated
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from fer_lightning.errors import UserError
-from fer_lightning.kinds import AnyText, Count, Dimension, PartShare, Positive, Says, Text, Width
-
-SixteenPixels = Annotated[
-    int, Field(ge=16, le=384, multiple_of=16), Says("a multiple of 16 pixels from 16 to 384", "48")
-]
-SixWidths = Annotated[list[Width], Field(min_length=6, max_length=6)]
-Stages = Annotated[
-    list[Annotated[list[SixWidths], Field(min_length=1, max_length=16)]],
-    Field(min_length=1),
-    Says("a list of stages, each a list of modules of six widths from 1 to 4096", "[[[32,32,48,8,16,16]]]"),
-]
+from fer_lightning.kinds import (
+    AnyText,
+    Count,
+    Dimension,
+    PartShare,
+    Positive,
+    SixteenPixels,
+    Stages,
+    Text,
+    Width,
+)
 
 
 def convolution(

@@ -2,18 +2,16 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
-from fer_lightning.kinds import ClassCount, Count, Dimension, Positive, Says
+from fer_lightning.kinds import Candidates, ClassCount, Count, Dimension, Positive
 from fer_lightning.models.classifiers import QUERIES, Classifier, Decision, Neighbours, join
 from fer_lightning.models.neighbours import nearest
-
-Candidates = Annotated[list[Count], Says("a list of whole numbers, 1 or more", "[5,15]")]
 
 log = logging.getLogger(__name__)
 

@@ -2,17 +2,14 @@
 
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 from PIL import Image
-from pydantic import Field
 
 from fer_lightning.errors import UserError, install_command
-from fer_lightning.kinds import Location, Says, Share
-
-Margin = Annotated[float, Field(ge=-0.5, le=3), Says("a number from -0.5 to 3", "0.05")]
+from fer_lightning.kinds import Location, Margin, Share
 
 LONGEST_SIDE = 640  # pixels; a larger picture is searched at this size
 

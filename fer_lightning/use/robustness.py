@@ -2,24 +2,17 @@
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any, TypedDict
+from typing import Any, TypedDict
 
 import numpy as np
-from pydantic import Field
 
 from fer_lightning.data.augmentation import Chain, Transform
 from fer_lightning.errors import UserError
-from fer_lightning.kinds import OpenPart, Says, Seed
+from fer_lightning.kinds import OpenPart, Seed, Strengths
 from fer_lightning.progress import track
 from fer_lightning.report.statistics import intervals
 from fer_lightning.report.stress import PLAIN, Outcome
 from fer_lightning.use.model import Model
-
-Strengths = Annotated[
-    list[dict[str, Any]],
-    Field(min_length=1),
-    Says("a list of settings of its transform, the weakest first", "[{sigma_limit:[1,1]},{sigma_limit:[2,2]}]"),
-]
 
 
 class Change(TypedDict):
