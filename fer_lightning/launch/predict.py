@@ -37,7 +37,7 @@ def predict(cfg: DictConfig) -> None:
         "certainty": str(model.calibration),
     }
     tally, sheet = Tally(), []
-    frames = track(source, f"predicting {cfg.input}")
+    frames = track(source.frames, f"predicting {cfg.input}", source.total)
     with prediction_writer(folder, model.classes, head, cfg.neighbours) as write:
         try:
             for recognition in recognise(model, detector, frames, cfg.batch_size, cfg.sheet, CELL):

@@ -3,6 +3,7 @@
 import warnings
 import zipfile
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from itertools import chain, count
 from pathlib import Path
 from typing import IO, NamedTuple
@@ -24,23 +25,13 @@ class Frame(NamedTuple):
     problem: str | None = None  # why it cannot be read
 
 
+@dataclass(frozen=True)
 class Source:
-    """Pictures in their order, read on demand.
+    """Pictures in their order, read on demand."""
 
-    Args:
-        frames: Yields the pictures.
-        total: Number of pictures, as far as it is known, else 0.
-        endless: Whether the pictures go on until Ctrl-C.
-    """
-
-    def __init__(self, frames: Iterator[Frame], total: int, endless: bool = False) -> None:
-        self.frames, self.total, self.endless = frames, total, endless
-
-    def __iter__(self) -> Iterator[Frame]:
-        return self.frames
-
-    def __len__(self) -> int:
-        return self.total
+    frames: Iterator[Frame]
+    total: int | None  # number of pictures; None if unknown
+    endless: bool = False  # whether the pictures go on until Ctrl-C
 
 
 def open_source(source: str | int, every: int, limit: int | None) -> Source:
@@ -112,7 +103,7 @@ def _camera(number: int, every: int, limit: int | None) -> Source:
     first = next(frames, None)
     if first is None:
         raise UserError(f"input={number}: there is no camera {number} that gives a picture, and no such file")
-    return Source(chain([first], frames), limit or 0, endless=True)
+    return Source(chain([first], frames), limit, endless=True)
 
 
 def _capture(device: str | int) -> cv2.VideoCapture:

@@ -93,6 +93,7 @@ def test_command_writes_rows_in_the_order_of_the_input(predict, checkpoint, pict
             "detector.margin=9 must be a number from -0.5 to 3",
         ),
         (["input={good}", "checkpoint={checkpoint}", "faces=none"], "faces=none cannot be used"),
+        (["input={good}", "checkpoint={checkpoint}", "every=0"], "every=0 must be a whole number, 1 or more"),
         (["input={good}", "checkpoint={checkpoint}", "batch_siz=2"], "did you mean batch_size"),
     ],
 )
