@@ -101,7 +101,7 @@ def test_page_in_chromium_takes_photos_and_the_camera(browser_page, onto, model)
     upload("good.png", good, "Nearest training faces")
     expected = model.predict([cut(photo, box) for box in PLACES])
     assert answer.locator(".class").all_inner_texts() == [said.label for said in expected]
-    assert answer.locator(".near").count() == 10
+    assert answer.locator(".neighbour").count() == 10
     assert opened.evaluate("[...document.images].every(one => one.complete && one.naturalWidth > 0)")
     upload("bomb.png", bomb(40_000), f"{bad}: more than 50,000,000 pixels")
     assert answer.locator(".face").count() == 0  # the earlier answer is gone

@@ -1,33 +1,33 @@
-// A photo that is chosen, dropped or taken by the camera goes to this page's own server; its answer is shown.
+// Sends a chosen, dropped, pasted or taken photo to the server of this page and shows the answer.
 const [answer, file, drop, video, shot, camera] =
   ["answer", "file", "drop", "video", "shot", "camera"].map(name => document.getElementById(name));
-const say = (words, kind) => {
+const showLine = (text, kind) => {
   const line = document.createElement("p");
   line.className = kind;
-  line.textContent = words;
+  line.textContent = text;
   answer.replaceChildren(line);
 };
-let asked = 0;  // of several photos the last one's answer stays
-const ask = async photo => {
+let latest = 0;  // number of the last photo: answers to earlier photos are not shown
+const send = async photo => {
   if (!photo) return;
-  if (photo.size > Number(drop.dataset.most))  // told here, as a server that stops reading looks like a lost one
-    return say(`the photo is larger than ${Number(drop.dataset.most).toLocaleString("en")} bytes: give a smaller one`, "alarm");
-  const own = ++asked;
-  say("looking at the photo …", "soft");
+  if (photo.size > Number(drop.dataset.most))  // checked here: a server that stops reading looks like a lost server
+    return showLine(`the photo is larger than ${Number(drop.dataset.most).toLocaleString("en")} bytes: give a smaller one`, "alarm");
+  const number = ++latest;
+  showLine("looking at the photo …", "soft");
   try {
     const reply = await fetch("photo", { method: "POST", body: photo, headers: { "Content-Type": "application/octet-stream" } });
     const text = await reply.text();
-    if (own !== asked) return;
-    if (reply.ok) answer.innerHTML = text; else say(text, "alarm");
+    if (number !== latest) return;
+    if (reply.ok) answer.innerHTML = text; else showLine(text, "alarm");
   } catch {
-    if (own === asked) say("no answer: has the command in the terminal ended?", "alarm");
+    if (number === latest) showLine("no answer: has the command in the terminal ended?", "alarm");
   }
 };
-file.addEventListener("change", () => { ask(file.files[0]); file.value = ""; });
+file.addEventListener("change", () => { send(file.files[0]); file.value = ""; });
 for (const kind of ["dragover", "dragleave", "drop"])
   addEventListener(kind, event => { event.preventDefault(); drop.classList.toggle("over", kind === "dragover"); });
-addEventListener("drop", event => ask(event.dataTransfer.files[0]));
-addEventListener("paste", event => ask(event.clipboardData.files[0]));
+addEventListener("drop", event => send(event.dataTransfer.files[0]));
+addEventListener("paste", event => send(event.clipboardData.files[0]));
 const close = () => {
   for (const track of video.srcObject?.getTracks() ?? []) track.stop();
   video.srcObject = null;
@@ -39,15 +39,15 @@ camera.addEventListener("click", async () => {
   try {
     video.srcObject = await navigator.mediaDevices.getUserMedia({ video: true });
   } catch (error) {
-    return say(`the camera cannot be used: ${error.message}`, "alarm");
+    return showLine(`the camera cannot be used: ${error.message}`, "alarm");
   }
   video.hidden = false;
   camera.textContent = "Close the camera";
 });
-video.addEventListener("loadeddata", () => { shot.hidden = false; });  // before there is no picture to take
+video.addEventListener("loadeddata", () => { shot.hidden = false; });  // without data there is nothing to take
 shot.addEventListener("click", () => {
   const still = document.createElement("canvas");
   [still.width, still.height] = [video.videoWidth, video.videoHeight];
   still.getContext("2d").drawImage(video, 0, 0);
-  still.toBlob(ask, "image/png");
+  still.toBlob(send, "image/png");
 });
