@@ -1,4 +1,4 @@
-"""The CSV of a run, continued where the run is; W&B that never ends a training."""
+"""Loggers: a CSV file that a resumed run continues, and W&B whose failures never end a training."""
 
 import csv
 import io
@@ -23,21 +23,21 @@ from fer_lightning.runs.record import read_run
 
 log = logging.getLogger(__name__)
 
-# Metrics that W&B has in its table of runs alone, for its workspace draws every curve that it is given: those of one
-# point, those of single classes, and those that say in other units what a curve says.
+# W&B draws a curve for each metric that it gets. These go only into its table of runs: metrics with one point, metrics
+# of single classes, and metrics that repeat a curve in other units.
 NO_CURVE = re.compile(
     r"test/.*|val/(precision|recall|f1)_.*|val/macro_(precision|recall)|val/(accuracy_k\d+|k|quick_sample_size)"
     r"|val/(temperature|calibration_error|calibration_error_raw|(confidence|distance)_threshold)"
     r"|val/(answered|accuracy_answered|accuracy_reachable)"
     r"|train/(triplets|active_triplets|loss_over_margin|idle_batches)"
 )
-LONGEST_TAG = 64  # letters, W&B's own limit
+LONGEST_TAG = 64  # letters, W&B's limit
 
 
 class ContinuedCSVLogger(Logger):
-    """Keep metrics.csv and hparams.yaml of a run; Lightning's own deletes the earlier rows of a run that goes on.
+    """Write metrics.csv and hparams.yaml of a run. Lightning's own logger would delete the rows before a resumption.
 
-    Rows are added to those of the file, which is replaced whole when a column is added.
+    New rows are appended to the file. When a column is added, the whole file is written again.
 
     Args:
         save_dir: The run's folder.
@@ -49,7 +49,7 @@ class ContinuedCSVLogger(Logger):
     def __init__(self, save_dir: Location, buffer_size: Count) -> None:
         super().__init__()
         self.folder = Path(save_dir)
-        self.folder.mkdir(parents=True, exist_ok=True)  # here alone: who deletes it later shall hear of it
+        self.folder.mkdir(parents=True, exist_ok=True)  # only here: if it is deleted later, that is an error
         self.path = self.folder / "metrics.csv"
         self.buffer_size = buffer_size
         self.buffer: list[dict[str, Any]] = []
@@ -63,20 +63,20 @@ class ContinuedCSVLogger(Logger):
 
     @rank_zero_only
     def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
-        """Write them beside those that are known."""
+        """Add hyperparameters to hparams.yaml."""
         self.hyperparameters |= vars(params) if isinstance(params, Namespace) else params
         save_hparams_to_yaml(self.folder / "hparams.yaml", self.hyperparameters)
 
     @rank_zero_only
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
-        """Take a row."""
+        """Add a row to the buffer."""
         self.buffer.append({**metrics, "step": step})
         if len(self.buffer) >= self.buffer_size:
             self.save()
 
     @rank_zero_only
     def save(self) -> None:
-        """Write the rows that are not on disk."""
+        """Write the buffered rows to the file."""
         if not self.buffer:
             return
         columns = sorted({*self.columns, *(name for row in self.buffer for name in row)})
@@ -87,18 +87,18 @@ class ContinuedCSVLogger(Logger):
         self.buffer = []
 
     def finalize(self, status: str) -> None:
-        """Write the rest."""
+        """Write the last rows."""
         self.save()
 
     @rank_zero_only
     def keep_until(self, step: int) -> None:
-        """Drop the rows from a step on, and what a killed process left unfinished: they come again."""
+        """Delete the rows from a step on, and a half-written one: the resumed run writes them again."""
         rows = [row for row in self._read() if (row["step"] or "").isdigit() and int(row["step"]) < step]
         if self.columns:
             self._replace(self.columns, rows)
 
     def _read(self) -> csv.DictReader:
-        """Return the rows on disk."""
+        """Return a reader of the rows in the file."""
         text = self.path.read_text(encoding="utf-8") if self.path.is_file() else ""
         return csv.DictReader(io.StringIO(text, newline=""))
 
@@ -108,7 +108,7 @@ class ContinuedCSVLogger(Logger):
 
 
 def patient(method: Callable) -> Callable:
-    """Turn the first failure of a logger's method into one warning, and what comes after it into nothing."""
+    """Decorate a method of the logger: its first error becomes a warning, and later calls do nothing."""
 
     @wraps(method)
     def call(self: "PatientWandbLogger", *args: Any, **kwargs: Any) -> Any:
@@ -116,8 +116,8 @@ def patient(method: Callable) -> Callable:
             return None
         try:
             return method(self, *args, **kwargs)
-        except Exception as error:  # of the server, the network, the service process or the key: the remedy is the same
-            if not self.failed:  # else it was said by a method that this one has called
+        except Exception as error:  # of the server, the network, the service process or the key
+            if not self.failed:  # else a method that this one called has warned already
                 reason = " ".join(f"{type(error).__name__}: {error}".split())
                 log.warning("W&B failed (%.300s): the run goes on without it, metrics.csv has every metric", reason)
             self.failed = True
@@ -127,9 +127,9 @@ def patient(method: Callable) -> Callable:
 
 
 class PatientWandbLogger(WandbLogger):
-    """Lightning's logger; whatever fails in W&B is one warning, and the training goes on.
+    """Lightning's W&B logger, with few curves. After a failure of W&B it warns once, and the training goes on.
 
-    W&B draws few curves, and its table of runs shows the validation that chose the checkpoint instead of the last one.
+    The table of runs shows the validation that chose the checkpoint, not the last one.
 
     Args:
         project: Project in W&B.
@@ -180,13 +180,13 @@ class PatientWandbLogger(WandbLogger):
             notes=notes,
             **options,
         )
-        self._wandb_init.pop("anonymous", None)  # Lightning passes it unasked, and W&B warns of it in every run
-        self.latest: dict[str, float] = {}  # values that wait for a checkpoint to be chosen by them
+        self._wandb_init.pop("anonymous", None)  # set by Lightning; W&B would warn about it in every run
+        self.latest: dict[str, float] = {}  # values for the table of runs, written when a checkpoint is chosen
 
     @property
     @patient
     def experiment(self) -> Any:
-        """W&B's run, begun when it is first asked for; None where it could not begin."""
+        """W&B's run, which starts at the first access; None if it could not start."""
         return super().experiment
 
     log_hyperparams = patient(WandbLogger.log_hyperparams)
@@ -195,20 +195,23 @@ class PatientWandbLogger(WandbLogger):
     @rank_zero_only
     @patient
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Add a point to each curve; remember what is validated, or is no curve."""
+        """Add a point to each curve. Keep validation metrics, and metrics without a curve, for the table of runs."""
         curves = {name: value for name, value in metrics.items() if not NO_CURVE.fullmatch(name)}
         for name in curves.keys() - self.latest.keys():
-            if name.startswith("val/"):  # each by its name: of two patterns that fit, "*" and "val/*", either may win
+            if name.startswith("val/"):  # by name: "val/*" could lose against W&B's own "*"
                 self.experiment.define_metric(name, step_metric="trainer/global_step", summary="none")
-        loose = {name: value for name, value in metrics.items() if name not in curves or name.startswith("val/")}
-        self.latest |= {name: value for name, value in loose.items() if not name.startswith("test/")}
-        epoch = {"trainer/epoch": curves.pop("epoch")} if "epoch" in curves else {}  # its own name would come first
+        for name, value in metrics.items():
+            if name.startswith("val/") or not (name in curves or name.startswith("test/")):
+                self.latest[name] = value
+        epoch = curves.pop("epoch", None)
+        if curves and epoch is not None:
+            curves["trainer/epoch"] = epoch  # under the name "epoch" it would be the first panel
         if curves:
-            super().log_metrics(curves | epoch, step)
+            super().log_metrics(curves, step)
 
     @patient
     def after_save_checkpoint(self, checkpoint_callback: ModelCheckpoint) -> None:
-        """Show what the chosen checkpoint scored, and upload it with ``log_model``, but never ``last.ckpt``."""
+        """Show the scores of the chosen checkpoint, and upload it with ``log_model``; never upload ``last.ckpt``."""
         if checkpoint_callback.monitor:
             super().after_save_checkpoint(checkpoint_callback)
             if checkpoint_callback.current_score == checkpoint_callback.best_model_score:
@@ -217,28 +220,28 @@ class PatientWandbLogger(WandbLogger):
     @rank_zero_only
     @patient
     def log_tags(self, tags: Sequence[str]) -> None:
-        """Add tags to those that the run has."""
+        """Add tags to the run."""
         self.experiment.tags = list(dict.fromkeys([*self.experiment.tags, *(tag[:LONGEST_TAG] for tag in tags)]))
 
     @patient
     def log_results(self, folder: Path) -> None:
-        """Show the figures of a tested run's folder, and as notes below the user's what the doctor finds in it."""
+        """Show the figures of a tested run, and add the doctor's findings to the notes."""
         run, notes = read_run(folder), self.experiment.notes or ""
         self.log_summary(run.figures)
         self.experiment.notes = "\n".join(dict.fromkeys([*notes.splitlines(), *findings(run)]))
 
     @patient
     def log_media(self, media: Mapping[str, Any]) -> None:
-        """Add figures and tables, which wandb's own types hold."""
+        """Log figures and tables, as objects of wandb."""
         self.experiment.log(dict(media))
 
     @patient
     def log_summary(self, summary: Mapping[str, Any]) -> None:
-        """Set what the run's row in W&B's table shows."""
+        """Set values in the run's row of W&B's table."""
         self.experiment.summary.update(dict(summary))
 
     @patient
     def interrupted(self, code: int) -> None:
-        """End the run as one that goes on later. A signal of Slurm's reaches W&B's own process too, and ends it."""
+        """Finish W&B's run, marked as one that will be resumed. Slurm's signals end W&B's own process too."""
         self.experiment.mark_preempting()
         self.experiment.finish(exit_code=code)

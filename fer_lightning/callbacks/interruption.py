@@ -1,4 +1,4 @@
-"""Runs that end between two steps at a signal, of a person's or of Slurm's, and say how to go on."""
+"""Interruption: a run ends between two steps at a signal of a person or of Slurm, with a checkpoint."""
 
 import logging
 import os
@@ -23,12 +23,12 @@ log = logging.getLogger(__name__)
 class Interruption(Callback):
     """Write a checkpoint at SIGTERM, Ctrl-C or SIGHUP and end the run with an Interrupted.
 
-    While batches are trained on or tested a signal is only noted. The run ends at the next place where its state is
-    whole: before a training batch, or before a batch of validation, which then is done anew. Elsewhere it ends at once,
-    and so it does everywhere at a second Ctrl-C.
+    During training and testing a signal is only remembered. The run ends where its state is complete: before the next
+    training batch, or before the next batch of a validation, which a resumed run starts again. Outside of training and
+    testing a signal ends the run at once. A second Ctrl-C always does.
 
-    The signals are also those that tell a job of Slurm that its time ends: SIGTERM at preemption, SIGUSR2 as submitit
-    asks for it, SIGUSR1, at which Lightning would save in the middle of a step. The job then goes back into the queue.
+    Slurm sends such signals too, before the time of a job ends: SIGTERM at preemption, SIGUSR2 for submitit, and
+    SIGUSR1, at which Lightning alone would save in the middle of a step. The job then returns to the queue.
 
     Args:
         output_dir: The run's folder.
@@ -37,41 +37,41 @@ class Interruption(Callback):
     def __init__(self, output_dir: Location) -> None:
         self.folder = Path(output_dir)
         self.listener = Listener()
-        self.submitit = signal.getsignal(signal.SIGUSR2)  # puts a job of submitit's back into the queue and exits
+        self.submitit = signal.getsignal(signal.SIGUSR2)  # submitit's handler requeues its job and exits
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
-        """Note signals from here on."""
+        """Remember signals from here on."""
         self.listener.waits = True
-        self.listener.listen(signal.SIGUSR1, signal.SIGUSR2)  # Lightning lets go of them after training
+        self.listener.listen(signal.SIGUSR1, signal.SIGUSR2)  # after training Lightning restores its own handlers
 
     on_test_start = on_train_start
 
     def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
-        """Stop here at a signal; not where validation is due too: a checkpoint would not tell whether it was done."""
+        """End here after a signal, unless a validation is due: a checkpoint cannot express whether it was done."""
         if batch_idx % trainer.val_check_batch and batch_idx % trainer.accumulate_grad_batches == 0:
             self.on_validation_batch_start(trainer)
 
     def on_validation_batch_start(self, trainer: Any, *args: Any, **kwargs: Any) -> None:
-        """Stop here at a signal to any of the processes."""
+        """End here after a signal to any of the processes."""
         self._stop(trainer, save=trainer.state.fn == TrainerFn.FITTING and not trainer.fast_dev_run)
 
     on_test_batch_start = on_validation_batch_start
 
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
-        """Stop here at a signal after the last batch, and from here on at once: nothing is left to be saved."""
+        """End here after a signal. From here on a signal ends the run at once, since there is nothing to save."""
         self.listener.waits = False
         self._stop(trainer, save=False)
 
-    on_test_epoch_end = on_train_end  # what is written and drawn of a test takes longer than its batches
+    on_test_epoch_end = on_train_end  # the files and figures of a test take longer than its batches
 
     def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
-        """End the processes that Lightning has started, which would wait for this one; close what a signal ended."""
+        """Kill the processes that Lightning started, since they would wait for this one. Close an interrupted run."""
         if trainer.strategy.launcher is not None:
             children = trainer.strategy.launcher.procs
-            while children:  # emptied first: an observer of Lightning's kills this process when one of them ends
+            while children:  # remove it first: Lightning's observer kills this process when a child in the list ends
                 children.pop().kill()
         received = self.listener.received
-        if received is not None and "DataLoader worker" in str(exception):  # the signal ended that process too
+        if received is not None and "DataLoader worker" in str(exception):  # the signal ended the worker too
             exception = Interrupted(received)
             self._close(trainer, exception)
             raise exception
@@ -84,11 +84,11 @@ class Interruption(Callback):
             if save:
                 trainer.save_checkpoint(self.folder / "checkpoints" / "last.ckpt", weights_only=False)
             if not trainer.is_global_zero:
-                raise Interrupted(-128)  # exits with 0, else the launcher would kill the main process at its work
+                raise Interrupted(-128)  # exit code 0, else the launcher would kill the main process
             raise Interrupted(self.listener.received or signal.SIGTERM)
 
     def _close(self, trainer: Any, interruption: Interrupted) -> None:
-        """Say how to go on, and end what W&B and Slurm know of the run."""
+        """Announce how to resume, close W&B's run, and requeue the job in Slurm."""
         if not trainer.is_global_zero:
             return
         announce(interruption, self.folder, trainer.global_step or None)
@@ -102,17 +102,17 @@ class Interruption(Callback):
 
 
 def requeue_if_preempted() -> None:
-    """Put the job at hand back into Slurm's queue if Slurm is preempting it, but not after scancel.
+    """Requeue the current job in Slurm if Slurm preempts it, but not after scancel.
 
-    Slurm does so by itself where it kills at once. Where its partition grants a grace time (GraceTime), it only sends
-    SIGTERM, and takes a job that then ends for one that has failed (tried with Slurm 22.05).
+    Slurm itself requeues a job that it kills at once. If the partition has a grace time (GraceTime), Slurm only sends
+    SIGTERM, and a job that then ends counts as failed (tried with Slurm 22.05).
     """
     if "SLURM_JOB_ID" not in os.environ or shutil.which("scontrol") is None:
         return
     job = os.environ["SLURM_JOB_ID"]
-    if "SLURM_ARRAY_JOB_ID" in os.environ:  # the id of its first job would stand for the whole array
+    if "SLURM_ARRAY_JOB_ID" in os.environ:  # the first job's id would mean the whole array
         job = f"{os.environ['SLURM_ARRAY_JOB_ID']}_{os.environ['SLURM_ARRAY_TASK_ID']}"
-    shown = subprocess.run(["scontrol", "show", "job", job], stdout=subprocess.PIPE, text=True, timeout=60, check=False)
-    if "JobState=RUNNING" in shown.stdout and re.search(r"PreemptTime=\d", shown.stdout):
+    show = subprocess.run(["scontrol", "show", "job", job], stdout=subprocess.PIPE, text=True, timeout=60, check=False)
+    if "JobState=RUNNING" in show.stdout and re.search(r"PreemptTime=\d", show.stdout):
         log.warning("preempted: back into Slurm's queue as job %s", job)
-        subprocess.run(["scontrol", "requeue", job], timeout=60, check=False)  # says itself what fails
+        subprocess.run(["scontrol", "requeue", job], timeout=60, check=False)  # prints its own errors

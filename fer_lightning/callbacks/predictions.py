@@ -1,13 +1,12 @@
-"""What a run measures: metrics.json, predictions.csv, audit.json."""
+"""Results of a test: metrics.json, predictions.csv and audit.json in the run's folder."""
 
 import platform
 import time
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-import lightning
 import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
@@ -17,7 +16,6 @@ from fer_lightning.data.published import ceiling
 from fer_lightning.files import write_csv, write_json
 from fer_lightning.kinds import Location, Metric, Setting
 from fer_lightning.loggers import PatientWandbLogger
-from fer_lightning.models.module import ExpressionModule
 from fer_lightning.report.statistics import certainty_figures, intervals, one_vs_rest
 from fer_lightning.report.tables import print_score
 from fer_lightning.runs.record import Record, code_fingerprint, read_record, write_record
@@ -27,7 +25,7 @@ COLUMNS = ("file", "label", "prediction", "vote", "raw_vote", "abstained", "twin
 
 
 class Predictions(Callback):
-    """Write the results of a test into the run's folder and name them on the console.
+    """Write the results of a test into the run's folder, and print the scores.
 
     Args:
         output_dir: The run's folder.
@@ -48,11 +46,11 @@ class Predictions(Callback):
         self.earlier_seconds = 0.0
         self.start = time.monotonic()
 
-    def setup(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, stage: str) -> None:
-        """Hand the loggers what is known of the faces before anything is trained."""
-        datamodule = trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it
+    def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
+        """Log the partition and the audit of the faces before the training."""
+        datamodule = trainer.datamodule
         partition = datamodule.partition
-        known = {
+        content = {
             "faces": {
                 "proves": partition.proves,
                 "leaks": "; ".join(partition.leaks()),
@@ -65,35 +63,33 @@ class Predictions(Callback):
         }
         honesty = "leaky" if partition.leaks() else "honest"
         for logger in trainer.loggers:
-            logger.log_hyperparams(known)
+            logger.log_hyperparams(content)
             if isinstance(logger, PatientWandbLogger):
                 logger.log_tags([partition.protocol, datamodule.faces.source, honesty])
 
-    def on_fit_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Start the clock, of a resumed run where it stood; whoever finds no more than this knows of a killed run."""
+    def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
+        """Start the clock (a resumed run continues its own). Write an empty record: it stays if the run is killed."""
         self.start = time.monotonic() - self.earlier_seconds
         if trainer.is_global_zero:
             write_record(self.folder, Record(objective=self.objective))
 
-    def state_dict(self) -> dict:
-        """Return how long training has taken, and over how many pictures."""
+    def state_dict(self) -> dict[str, float]:
+        """Return the seconds and the pictures of the training up to now."""
         return {"seconds": time.monotonic() - self.start, "pictures": self.pictures}
 
-    def load_state_dict(self, state_dict: dict) -> None:
-        """Take the clock of the checkpoint."""
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Set the seconds and the pictures from the checkpoint."""
         self.earlier_seconds, self.pictures = state_dict["seconds"], state_dict["pictures"]
 
-    def on_train_batch_end(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: object, idx: int
-    ) -> None:
+    def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Count the pictures."""
         self.pictures += len(outputs["labels"])
 
-    def on_fit_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Note how long training took, validation included, and what the chosen checkpoint scored."""
+    def on_fit_end(self, trainer: Any, pl_module: Any) -> None:
+        """Remember the time of the training, validation included, and the score of the chosen checkpoint."""
         seconds = time.monotonic() - self.start
-        chosen = trainer.checkpoint_callback
-        score = chosen.best_model_score if isinstance(chosen, ModelCheckpoint) else None
+        checkpoint = trainer.checkpoint_callback
+        score = checkpoint.best_model_score if isinstance(checkpoint, ModelCheckpoint) else None
         if score is None:  # fast_dev_run writes no checkpoint
             score = trainer.callback_metrics[self.objective]
         self.training = Record(
@@ -102,26 +98,25 @@ class Predictions(Callback):
             images_per_second=round(self.pictures / seconds, 1),
         )
 
-    def on_test_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+    def on_test_start(self, trainer: Any, pl_module: Any) -> None:
         """Start the clock of an evaluation."""
         self.start = time.monotonic()
 
-    def on_test_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Write everything; every process has all of it, the main one writes."""
+    def on_test_end(self, trainer: Any, pl_module: Any) -> None:
+        """Write all files in the main process, which has the outputs of every process."""
         if not trainer.is_global_zero:
             return
-        module = cast(ExpressionModule, pl_module)
-        datamodule = trainer.datamodule  # type: ignore[attr-defined]
+        datamodule = trainer.datamodule
         faces, partition = datamodule.faces, datamodule.partition
-        columns = module.test_outputs
+        columns = pl_module.test_outputs
         rows, labels, predictions = columns["rows"], columns["labels"], columns["predictions"]
-        groups, seen = partition.groups[rows], partition.leaked(rows)
-        unseen = _uncertainty(labels, predictions, groups, seen, len(faces.classes))
-        unseen |= certainty_figures(columns, module.calibration)
-        unseen["train/accuracy"] = module.classifier.held_in_accuracy()
+        groups, leaked = partition.groups[rows], partition.leaked(rows)
+        figures = _uncertainty(labels, predictions, groups, leaked, len(faces.classes))
+        figures |= certainty_figures(columns, pl_module.calibration)
+        figures["train/accuracy"] = pl_module.classifier.held_in_accuracy()
         limit, reason = ceiling(faces, partition.twins.identical[partition.origins[rows]], labels)
-        record = self._record(trainer, unseen, len(rows), limit)
-        if record.figures["test/accuracy_low"] > limit and record.unscored is None:  # a part may be easier than all
+        record = self._record(trainer, figures, len(rows), limit)
+        if record.figures["test/accuracy_low"] > limit and record.unscored is None:  # a part of the faces may be easy
             leaks = record.leaks or "Nothing was found that leaks; keep looking"
             too_good = (
                 f"test/accuracy {percent(record.figures['test/accuracy'])} lies above the {percent(limit)} that can be "
@@ -129,7 +124,7 @@ class Predictions(Callback):
             )
             record = replace(record, too_good=too_good)
         for logger in trainer.loggers:
-            logger.log_metrics(unseen, step=trainer.global_step)
+            logger.log_metrics(figures, step=trainer.global_step)
         self.folder.mkdir(parents=True, exist_ok=True)
         write_record(self.folder, record)
         write_json(self.folder / "audit.json", datamodule.audit.report())
@@ -137,21 +132,28 @@ class Predictions(Callback):
             write_csv(self.folder / "bad_images.csv", ["file", "reason"], faces.unreadable)
         votes, raw = ([f"{vote:.6f}" for vote in columns[name].max(axis=1)] for name in ("votes", "raw_votes"))
         names = (partition.faces.names[rows], *(np.array(faces.classes)[column] for column in (labels, predictions)))
-        table = (*names, votes, raw, columns["abstained"], groups, seen.astype(int))
+        table = (*names, votes, raw, columns["abstained"], groups, leaked.astype(int))
         write_csv(self.folder / "predictions.csv", COLUMNS, zip(*table, strict=True))
         for logger in trainer.loggers:
             if isinstance(logger, PatientWandbLogger):
                 logger.log_results(self.folder)
-        print_score(record, labels, faces.classes, module.calibration)
+        print_score(record, labels, faces.classes, pl_module.calibration)
 
-    def _record(self, trainer: lightning.Trainer, unseen: dict[str, float], test_faces: int, limit: float) -> Record:
-        """Return what metrics.json says of the test at hand."""
-        datamodule = trainer.datamodule  # type: ignore[attr-defined]
+    def _record(self, trainer: Any, figures: dict[str, float], test_faces: int, limit: float) -> Record:
+        """Return the record of this test.
+
+        Args:
+            trainer: Has the test metrics.
+            figures: More figures, by metric.
+            test_faces: Number of faces that were scored.
+            limit: Accuracy above which no score can be honest.
+        """
+        datamodule = trainer.datamodule
         faces, partition = datamodule.faces, datamodule.partition
         training = self.training or self._earlier()
         tested = {name: value.item() for name, value in trainer.callback_metrics.items() if name.startswith("test/")}
         return Record(
-            figures={**tested, **unseen, **training.figures},
+            figures={**tested, **figures, **training.figures},
             elapsed_seconds=training.elapsed_seconds,
             images_per_second=training.images_per_second,
             test_seconds=None if self.training else round(time.monotonic() - self.start, 1),
@@ -176,30 +178,31 @@ class Predictions(Callback):
         )
 
     def _earlier(self) -> Record:
-        """Return what the training of the scored checkpoint noted of itself."""
-        noted = read_record(Path(self.checkpoint or "").absolute().parents[1])
-        return replace(noted, figures={k: v for k, v in noted.figures.items() if k == self.objective})
+        """Return the record of the run that the checkpoint belongs to, with its objective alone."""
+        record = read_record(Path(self.checkpoint or "").absolute().parents[1])
+        score = record.figures.get(self.objective)
+        return replace(record, figures={} if score is None else {self.objective: score})
 
 
 def _uncertainty(
-    labels: np.ndarray, predictions: np.ndarray, groups: np.ndarray, seen: np.ndarray, number: int
+    labels: np.ndarray, predictions: np.ndarray, groups: np.ndarray, leaked: np.ndarray, classes: int
 ) -> dict[str, float]:
     """Return the intervals of the headline metrics, and the accuracy on faces without a twin in training."""
     accuracy = float((labels == predictions).mean())
-    found = {
+    figures = {
         f"test/{name}_{end}": bound
-        for name, bounds in intervals(labels, predictions, groups, number).items()
+        for name, bounds in intervals(labels, predictions, groups, classes).items()
         for end, bound in zip(("low", "high"), bounds, strict=True)
     }
-    found["test/one_vs_rest_accuracy"] = one_vs_rest(accuracy, number)
-    found["test/faces_without_twins"] = float((~seen).sum())
-    if not seen.all():
-        found["test/accuracy_without_twins"] = float((labels == predictions)[~seen].mean())
-    return found
+    figures["test/one_vs_rest_accuracy"] = one_vs_rest(accuracy, classes)
+    figures["test/faces_without_twins"] = float((~leaked).sum())
+    if not leaked.all():
+        figures["test/accuracy_without_twins"] = float((labels == predictions)[~leaked].mean())
+    return figures
 
 
 def environment() -> dict[str, str]:
-    """Return what the figures were made with."""
+    """Return the device and the versions of Python and the packages."""
     packages = ("torch", "lightning", "hydra-core", "pytorch-metric-learning", "albumentations", "numpy")
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"CPU, threads: {torch.get_num_threads()}"
     return {

@@ -1,4 +1,4 @@
-"""What Lightning leaves out of a checkpoint, so that a run goes on as if it had never been stopped."""
+"""Resumption: the state that Lightning leaves out of a checkpoint, so that a resumed run ends as one never stopped."""
 
 import logging
 import random
@@ -18,19 +18,19 @@ log = logging.getLogger(__name__)
 
 
 class Resumption(Callback):
-    """Save and restore the streams of random numbers, the place in the epoch, and what depends on the run's folder."""
+    """Save and restore the random streams, the position in the epoch, and what depends on the run's folder."""
 
     def __init__(self) -> None:
         self.loaded: dict | None = None
         self.loading = False  # until training starts, Lightning loads parts of the checkpoint
 
     def on_save_checkpoint(self, trainer: Any, pl_module: Any, checkpoint: dict[str, Any]) -> None:
-        """Add the streams of random numbers, and make the loops' progress say where the run stands."""
+        """Add the random streams, and correct the loops' progress to the true position of the run."""
         loop = checkpoint["loops"]["fit_loop"]
         epochs = loop["epoch_progress"]["current"]
-        at_end = not trainer.validating and epochs["processed"] == epochs["ready"]  # ReduceLROnPlateau not moved
+        at_end = not trainer.validating and epochs["processed"] == epochs["ready"]  # before ReduceLROnPlateau moves
         if at_end and loop["epoch_loop.batch_progress"]["current"]["completed"] < trainer.num_training_batches:
-            at_end = False  # the run ends in mid-epoch, and there a longer one goes on
+            at_end = False  # the run ends in the middle of an epoch, where a longer run continues
             for count in ("total", "current"):
                 loop["epoch_progress"][count]["processed"] -= 1
         monitored = [trainer.callback_metrics.get(config.monitor) for config in trainer.lr_scheduler_configs]
@@ -39,8 +39,8 @@ class Resumption(Callback):
             torch.distributed.all_gather_object(gathered, gathered[0])
         checkpoint[RESUMPTION] = {"streams": gathered, "monitored": monitored[0] if at_end else None}
         progress = loop[f"epoch_loop.{'val_loop.' if trainer.validating else ''}batch_progress"]
-        if progress["current"]["ready"] > progress["current"]["started"]:  # the batch at hand was only fetched
-            if trainer.validating:  # to be done anew from its first batch
+        if progress["current"]["ready"] > progress["current"]["started"]:  # the current batch was only fetched
+            if trainer.validating:  # a resumed run starts this validation again
                 none = {"ready": 0, "started": 0, "processed": 0, "completed": 0}
                 progress |= {"total": none | {"ready": 1, "started": 1}, "current": none}
             else:
@@ -48,10 +48,10 @@ class Resumption(Callback):
                 for count in ("total", "current"):
                     progress[count]["ready"] -= 1
         for logger in trainer.loggers:
-            logger.save()  # no row of a step before the checkpoint is lost with the process
+            logger.save()  # if the process is killed, no row before the checkpoint is lost
 
     def on_load_checkpoint(self, trainer: Any, pl_module: Any, checkpoint: dict[str, Any]) -> None:
-        """Take all of it back, in whatever folder the run is now.
+        """Restore the state, and adapt the paths to the run's present folder.
 
         Raises:
             UserError: If no epoch is left to train and the best checkpoint is missing.
@@ -65,7 +65,7 @@ class Resumption(Callback):
             if isinstance(callback, ModelCheckpoint) and (state := checkpoint["callbacks"].get(callback.state_key)):
                 relocate(state, Path(str(callback.dirpath)))
                 best = state["best_model_path"]
-                if best and not Path(best).is_file():  # the checkpoint was taken away from its run
+                if best and not Path(best).is_file():  # this checkpoint was moved away from its run
                     if callback.monitor and done == trainer.max_epochs:
                         raise not_resumable(trainer.ckpt_path, f"nothing is left to train, and {best} is not there")
                     if callback.monitor:
@@ -86,7 +86,7 @@ class Resumption(Callback):
             raise not_resumable(trainer.ckpt_path, f"{' '.join(reason.split()):.200}") from exception
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
-        """Finish the epoch of a checkpoint that was written at its end, before ReduceLROnPlateau had moved."""
+        """Move ReduceLROnPlateau if the checkpoint was written at the end of an epoch, before it moved."""
         self.loading = False
         if self.loaded and self.loaded["monitored"] is not None:
             for config in trainer.lr_scheduler_configs:
@@ -94,20 +94,20 @@ class Resumption(Callback):
                     config.scheduler.step(self.loaded["monitored"])
 
     def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
-        """Give a resumed run its streams of random numbers."""
+        """Restore the random streams before the first batch."""
         if self.loaded is not None:
-            if trainer.global_rank < len(self.loaded["streams"]):  # more processes than before: theirs are new
+            if trainer.global_rank < len(self.loaded["streams"]):  # an additional process keeps its new streams
                 restore_streams(self.loaded["streams"][trainer.global_rank])
             self.loaded = None
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
-        """Let ReduceLROnPlateau move at the end of a resumed epoch; Lightning would leave it out."""
+        """Let ReduceLROnPlateau move at the end of a resumed epoch, which Lightning would skip."""
         trainer.fit_loop.restarting = False
 
 
 def streams() -> dict[str, Any]:
-    """Return the state of every stream of random numbers, in types that load with ``weights_only=True``."""
-    numpy: Any = np.random.get_state()  # noqa: NPY002  the stream that others may use
+    """Return the state of every random stream, in types that load with ``weights_only=True``."""
+    numpy: Any = np.random.get_state()  # noqa: NPY002  libraries may use the global stream
     return {
         "torch": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state_all(),
@@ -117,7 +117,7 @@ def streams() -> dict[str, Any]:
 
 
 def restore_streams(state: dict[str, Any]) -> None:
-    """Give every stream of random numbers the state it had."""
+    """Set the state of every random stream."""
     torch.set_rng_state(state["torch"])
     if len(state["cuda"]) == torch.cuda.device_count():
         torch.cuda.set_rng_state_all(state["cuda"])
@@ -126,7 +126,7 @@ def restore_streams(state: dict[str, Any]) -> None:
 
 
 def relocate(state: dict[str, Any], folder: Path) -> None:
-    """Let the paths of a ModelCheckpoint's state point into a folder."""
+    """Move the paths in a ModelCheckpoint's state to a folder."""
     state["dirpath"] = str(folder)
     for key in ("best_model_path", "kth_best_model_path", "last_model_path"):
         state[key] = str(folder / Path(state[key]).name) if state[key] else ""
