@@ -12,8 +12,13 @@ from tests.conftest import options, raising
 from tests.wandb_files import inspect
 
 
+def offline_logger(folder) -> PatientWandbLogger:
+    names = {"project": "x", "name": "y", "id": "z", "group": None, "job_type": "train"}
+    return PatientWandbLogger(**names, save_dir=str(folder), log_model=False, mode="offline", settings=None)
+
+
 def test_the_summary_stays_with_the_chosen_checkpoint(tmp_path):
-    logger = PatientWandbLogger(project="x", save_dir=str(tmp_path), mode="offline")
+    logger = offline_logger(tmp_path)
     for step, (score, best) in enumerate(((0.3, 0.3), (0.5, 0.5), (0.4, 0.5))):
         logger.log_metrics({"val/accuracy": score, "val/f1_happy": score / 2, "epoch": step}, step)
         saved = SimpleNamespace(monitor="val/accuracy", current_score=score, best_model_score=best)
@@ -41,14 +46,12 @@ def test_wandb_that_dies_does_not_end_the_training(tmp_path, run_here, monkeypat
     assert "test/accuracy" in (tmp_path / "run" / "metrics.csv").read_text()
 
 
-def test_wandb_that_cannot_begin_is_left_out(monkeypatch, caplog):
+def test_wandb_that_cannot_begin_is_left_out(tmp_path, monkeypatch, caplog):
     """Faults 70 and 93: such as for an option that is no UTF-8."""
     import wandb
 
-    from fer_lightning.loggers import PatientWandbLogger
-
     monkeypatch.setattr(wandb, "init", raising(UnicodeEncodeError("utf-8", "\udcff", 0, 1, "surrogates not allowed")))
-    logger = PatientWandbLogger(project="x", mode="offline")
+    logger = offline_logger(tmp_path)
     logger.log_hyperparams({"seed": 0})
     logger.log_metrics({"train/loss": 1.0}, 1)
     assert logger.experiment is None
