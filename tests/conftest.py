@@ -46,38 +46,38 @@ torch.set_num_threads(1)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Leave out of "warnings are errors" what our commands leave out; it stands in one list, each with its reason."""
+    """Ignore the warnings that the commands ignore; all others are errors."""
     for notice in NOTICES:
         config.addinivalue_line("filterwarnings", f"ignore:{notice}")
 
 
 def pytest_collection_finish() -> None:
-    """Spare the garbage collector what was imported: it would walk through all of it again at the end of every run."""
+    """Exempt imported objects from garbage collection. Each run would walk through all of them again."""
     gc.collect()
     gc.freeze()
 
 
 def pytest_unconfigure() -> None:
-    """Let the interpreter end as it would have: some libraries complain of what is never freed."""
+    """Undo the exemption. Some libraries warn about objects that are never freed."""
     gc.unfreeze()
 
 
-def options(*wanted: str) -> list[str]:
-    """Return the options of some files of tests/conf/test/ and further ones; the last of each key counts."""
-    found = {}
-    for one in wanted:
-        file = ROOT / "tests" / "conf" / "test" / f"{one}.yaml"
-        for option in OmegaConf.load(file) if file.is_file() else [one]:
-            found[option.lstrip("+~").partition("=")[0]] = option
-    return list(found.values())
+def options(*names: str) -> list[str]:
+    """Return the options of files in tests/conf/test/, and options. The last value of each option counts."""
+    last = {}
+    for name in names:
+        file = ROOT / "tests" / "conf" / "test" / f"{name}.yaml"
+        for option in OmegaConf.load(file) if file.is_file() else [name]:
+            last[option.lstrip("+~").partition("=")[0]] = option
+    return list(last.values())
 
 
 SMALL = tuple(options("small"))
-PLACE = "hydra.runtime.output_dir="
+OUTPUT = "hydra.runtime.output_dir="
 
 
 def command(cwd: Path, *arguments: str | Path) -> subprocess.CompletedProcess:
-    """Run Python in a process of its own."""
+    """Run Python in a new process."""
     return subprocess.run(
         [sys.executable, *arguments], cwd=cwd, env=ENVIRONMENT, capture_output=True, text=True, timeout=280, check=False
     )
@@ -93,6 +93,7 @@ def raising(error: Exception) -> Callable:
 
 
 def angles(*degrees: float) -> torch.Tensor:
+    """Return the unit vectors (N, 2) at some angles."""
     return torch.tensor([[math.cos(math.radians(d)), math.sin(math.radians(d))] for d in degrees])
 
 
@@ -110,21 +111,21 @@ def make_tree(root: Path, faces: int = 6) -> Path:
 
 @cache
 def composed(config_name: str, *overrides: str) -> DictConfig:
-    """Compose the real configuration, once for all tests that want the same."""
+    """Compose a configuration of conf/. Equal ones are composed once."""
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        return compose(config_name, [*SMALL, f"{PLACE}/nowhere", *overrides], return_hydra_config=True)
+        return compose(config_name, [*SMALL, f"{OUTPUT}/nowhere", *overrides], return_hydra_config=True)
 
 
 @pytest.fixture
 def make_cfg(tmp_path: Path) -> Callable[..., DictConfig]:
-    """Compose the real configuration onto a few synthetic faces."""
+    """Compose a configuration of conf/ for a few synthetic faces."""
 
     def make(*overrides: str, config_name: str = "train") -> DictConfig:
         GlobalHydra.instance().clear()
-        cfg = copy.deepcopy(composed(config_name, *(option for option in overrides if not option.startswith(PLACE))))
-        places = [option.removeprefix(PLACE) for option in overrides if option.startswith(PLACE)]
+        cfg = copy.deepcopy(composed(config_name, *(option for option in overrides if not option.startswith(OUTPUT))))
+        folders = [option.removeprefix(OUTPUT) for option in overrides if option.startswith(OUTPUT)]
         with open_dict(cfg):
-            cfg.hydra.runtime.output_dir = places[-1] if places else str(tmp_path)
+            cfg.hydra.runtime.output_dir = folders[-1] if folders else str(tmp_path)
         HydraConfig.instance().set_config(cfg)
         return cfg
 
@@ -132,20 +133,20 @@ def make_cfg(tmp_path: Path) -> Callable[..., DictConfig]:
 
 
 class Signal(Callback):
-    """Note a signal at a step, in training or in the validation after it."""
+    """Receive SIGTERM at a step, in training or in the validation after it."""
 
     def __init__(self, step: int, hook: str) -> None:
         self.step = step
-        setattr(self, hook, self.note)
+        setattr(self, hook, self.receive)
 
-    def note(self, trainer: Trainer, *args: object, **kwargs: object) -> None:
+    def receive(self, trainer: Trainer, *args: object, **kwargs: object) -> None:
         if trainer.global_step == self.step:
             (interruption,) = (c for c in trainer.callbacks if isinstance(c, Interruption))
             interruption.listener.received = signal.SIGTERM
 
 
 def train(cfg: DictConfig, checkpoint: Path | None = None, stop: Signal | None = None) -> Trainer:
-    """Train to the end, or to a signal, in this process."""
+    """Train to the end, or to a signal, in this process. Start anew or from a checkpoint."""
     seed_everything(cfg.seed, verbose=False)
     datamodule, model, trainer = instantiate(cfg.data), instantiate(cfg.model), instantiate(cfg.trainer)
     if stop:
@@ -155,13 +156,13 @@ def train(cfg: DictConfig, checkpoint: Path | None = None, stop: Signal | None =
         assert info.value.code == 143
         return trainer
     if checkpoint:
-        seed_everything(99, verbose=False)  # as in another process: nothing of the streams is left
+        seed_everything(99, verbose=False)  # as in a new process: other random streams
     trainer.fit(model, datamodule, ckpt_path=checkpoint, weights_only=True)
     return trainer
 
 
 def state(trainer: Trainer) -> dict[str, object]:
-    """Return what a training has come to: everything that a resumed one must repeat to the last bit."""
+    """Return everything that a resumed training must repeat to the last bit."""
     return {
         "weights": trainer.lightning_module.state_dict(),
         "optimizer": trainer.optimizers[0].state_dict(),
@@ -171,16 +172,16 @@ def state(trainer: Trainer) -> dict[str, object]:
     }
 
 
-def differing(first: object, second: object, place: str = "") -> list[str]:
-    """Return the places where two states differ."""
+def differing(first: object, second: object, keys: str = "") -> list[str]:
+    """Return the keys at which two states differ."""
     if isinstance(first, dict) and isinstance(second, dict) and first.keys() == second.keys():
-        return [found for key in first for found in differing(first[key], second[key], f"{place}/{key}")]
+        return [path for key in first for path in differing(first[key], second[key], f"{keys}/{key}")]
     if isinstance(first, list | tuple) and isinstance(second, list | tuple) and len(first) == len(second):
         pairs = enumerate(zip(first, second, strict=True))
-        return [found for index, pair in pairs for found in differing(*pair, f"{place}/{index}")]
+        return [path for index, pair in pairs for path in differing(*pair, f"{keys}/{index}")]
     if isinstance(first, torch.Tensor) and isinstance(second, torch.Tensor):
-        return [place] * (not torch.equal(first, second))
-    return [place] * (first != second)
+        return [] if torch.equal(first, second) else [keys]
+    return [] if first == second else [keys]
 
 
 @pytest.fixture(scope="session")
@@ -197,7 +198,7 @@ def faces() -> Faces:
 
 
 class Outcome(NamedTuple):
-    """What a command left on the console."""
+    """The exit code and the console's text of a command."""
 
     code: int
     text: str
@@ -205,7 +206,7 @@ class Outcome(NamedTuple):
 
 @pytest.fixture
 def run_here(tmp_path, monkeypatch, capfd) -> Callable[..., Outcome]:
-    """Run a command of ours in this process: seconds faster than a new one, and faults can be patched in."""
+    """Run a command in this process. That is seconds faster than a new one, and functions can be patched."""
 
     def execute(script: str, *arguments: str) -> Outcome:
         GlobalHydra.instance().clear()
@@ -241,14 +242,14 @@ def run_here(tmp_path, monkeypatch, capfd) -> Callable[..., Outcome]:
 
 @pytest.fixture
 def refusal(tmp_path, monkeypatch) -> Callable[..., str | None]:
-    """Compose and check the options of train.py, which no library is loaded for; return the sentence of a refusal."""
+    """Compose and check options of train.py, and return the sentence of the refusal, or None."""
 
     def answer(*arguments: str) -> str | None:
         monkeypatch.setattr(sys, "argv", ["train.py", *arguments])
         GlobalHydra.instance().clear()
         try:
             with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-                output = [f"{PLACE}{tmp_path}", "hydra.job.num=0"]
+                output = [f"{OUTPUT}{tmp_path}", "hydra.job.num=0"]
                 cfg = compose("train", [*output, *arguments], return_hydra_config=True)
             HydraConfig.instance().set_config(cfg)
             with open_dict(cfg):

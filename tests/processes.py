@@ -1,4 +1,4 @@
-"""Processes of their own that need not import everything anew: each is forked from one that has."""
+"""Start processes quickly: each is forked from one that has imported everything."""
 
 import multiprocessing
 import os
@@ -18,7 +18,7 @@ CONTEXT.set_forkserver_preload(["tests.processes", "fer_lightning.models.module"
 
 
 def start(task: Callable, *arguments: object, **environment: str) -> multiprocessing.process.BaseProcess:
-    """Start a function in a process, and a group of processes, of its own."""
+    """Start a function in a new process and process group."""
     process = CONTEXT.Process(target=_do, args=(environment, task, *arguments))
     process.start()
     return process
@@ -26,14 +26,14 @@ def start(task: Callable, *arguments: object, **environment: str) -> multiproces
 
 def _do(environment: dict[str, str], task: Callable, *arguments: object) -> None:
     os.setsid()
-    multiprocessing.set_start_method("fork", force=True)  # as in a process that nobody forked
+    multiprocessing.set_start_method("fork", force=True)  # the default of a process that was not forked
     os.environ |= {"WANDB_MODE": "offline", **environment}
     torch.set_num_threads(1)
     task(*arguments)
 
 
 def command(output: Path, *arguments: str) -> None:
-    """Run train.py in the folder of a file that takes what it prints."""
+    """Run train.py in the folder of a file, and print into that file."""
     os.chdir(output.parent)
     with output.open("w") as file:
         os.dup2(file.fileno(), 1)
@@ -43,15 +43,15 @@ def command(output: Path, *arguments: str) -> None:
     runpy.run_path(str(ROOT / "train.py"), run_name="__main__")
 
 
-def until(found: Callable[[], bool], process: multiprocessing.process.BaseProcess) -> None:
-    """Wait for something that a process does."""
-    while not found():
+def until(condition: Callable[[], bool], process: multiprocessing.process.BaseProcess) -> None:
+    """Wait for a condition while a process runs."""
+    while not condition():
         assert process.is_alive(), f"ended with {process.exitcode}"
         time.sleep(0.01)
 
 
 def wait_for(barrier) -> None:
-    """Give a process the barrier where all of them meet before each round."""
+    """Keep the barrier where the processes of ``together`` meet."""
     global meeting
     meeting = barrier
 
@@ -62,7 +62,7 @@ def meet() -> None:
 
 
 def together(function: Callable, *arguments: object) -> list:
-    """Return what the function gives in each of four processes, which all enter it at the same moment."""
+    """Return the results of a function in four processes that enter it at the same moment."""
     with CONTEXT.Pool(TOGETHER, wait_for, [CONTEXT.Barrier(TOGETHER)]) as pool:
         results = pool.starmap(function, [(number, *arguments) for number in range(TOGETHER)], chunksize=1)
         pool.close()

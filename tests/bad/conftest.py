@@ -1,4 +1,4 @@
-"""What the long attacks count: how many were tried, and which of them went wrong."""
+"""Count the cases of the long attacks, and those that went wrong."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -10,22 +10,22 @@ COUNTED = "attack"
 
 
 class Tally:
-    """Counts the cases of one test; the wrong ones are named when it ends."""
+    """Counts the cases of one test, and names the wrong ones at its end."""
 
     def __init__(self) -> None:
         self.tried = 0
         self.mistakes: list[str] = []
 
-    def judge(self, case: object, right: bool, found: object = "") -> None:
-        """Count one case; of a wrong one keep what was found."""
+    def judge(self, case: object, right: bool, result: object = "") -> None:
+        """Count one case. Keep the result of a wrong one."""
         self.tried += 1
         if not right:
-            self.mistakes.append(f"{case}: {found}")
+            self.mistakes.append(f"{case}: {result}")
 
 
 @pytest.fixture
 def tally(request: pytest.FixtureRequest) -> Iterator[Tally]:
-    """Count cases; a test of which any is wrong fails when it has tried them all."""
+    """Count cases. The test fails at its end where one was wrong."""
     counted = Tally()
     yield counted
     request.node.user_properties.append((COUNTED, (counted.tried, len(counted.mistakes))))
