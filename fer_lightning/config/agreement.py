@@ -43,6 +43,8 @@ def _disagreements(values: Mapping[str, Any]) -> Iterator[str]:
     yield from _classifier(values.get("classifier", absent))
     yield from _optimizer(values.get("optimizer", absent))
     yield from _validation(values.get("trainer", absent))
+    if values.get("int8") and values.get("format") != "onnx":
+        yield "int8=true needs format=onnx: a bundle holds the weights as they were trained"
     if "callbacks" in values:
         yield from _checkpoints(values["callbacks"])
     if {"data", "embedder", "loss", "classifier", "callbacks", "model"} <= values.keys():

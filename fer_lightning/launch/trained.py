@@ -7,11 +7,12 @@ from omegaconf import DictConfig
 from fer_lightning.data.faces import Faces
 from fer_lightning.data.readers import read_faces
 from fer_lightning.errors import UserError
-from fer_lightning.runs.checkpoints import read_overrides
 
 
 def over_checkpoint(cfg: DictConfig) -> DictConfig:
     """Compose the configuration again: the options of the checkpoint first, then those of this command line."""
+    from fer_lightning.runs.checkpoints import read_overrides  # here, because it needs torch
+
     job = HydraConfig.get()
     return hydra.compose(job.job.config_name, overrides=[*read_overrides(cfg.checkpoint), *job.overrides.task])
 
