@@ -149,12 +149,7 @@ def classes_per_batch(most: int, classes: Sequence[str], batch_size: int) -> int
     return next((fewer for fewer in range(number, 1, -1) if batch_size % fewer == 0), max(2, number))
 
 
-OmegaConf.register_new_resolver("run_id", run_id, replace=True, use_cache=True)
-OmegaConf.register_new_resolver("run_name", run_name, replace=True)
-OmegaConf.register_new_resolver("shown_name", shown_name, replace=True)
-OmegaConf.register_new_resolver("sweep_name", sweep_name, replace=True)
-OmegaConf.register_new_resolver("wandb_mode", wandb_mode, replace=True)
-OmegaConf.register_new_resolver("on_terminal", on_terminal, replace=True)
-OmegaConf.register_new_resolver("classes", classes, replace=True, use_cache=True)
-OmegaConf.register_new_resolver("num_classes", num_classes, replace=True)
-OmegaConf.register_new_resolver("classes_per_batch", classes_per_batch, replace=True)
+for resolver in (run_name, shown_name, sweep_name, wandb_mode, on_terminal, num_classes, classes_per_batch):
+    OmegaConf.register_new_resolver(resolver.__name__, resolver, replace=True)
+for cached in (run_id, classes):
+    OmegaConf.register_new_resolver(cached.__name__, cached, replace=True, use_cache=True)
