@@ -47,6 +47,11 @@ def figure(entry: Entry, metric: str) -> tuple[str, str]:
     return text, ""
 
 
+def figure_text(entry: Entry, metric: str) -> str:
+    """Return the text of a figure with its uncertainty."""
+    return " ".join(figure(entry, metric)).strip()
+
+
 def seconds(entry: Entry) -> str:
     """Return the text of the training time."""
     return "" if entry.seconds is None else f"{entry.seconds:,.0f}"
@@ -112,7 +117,7 @@ def leaderboard(board: Board) -> str:
             entry.label,
             f"{entry.record.protocol or ''}{' (leaky)' if entry.leaky else ''}",
             str(len(entry.runs)),
-            *(" ".join(figure(entry, metric)).strip() for metric in metrics),
+            *(figure_text(entry, metric) for metric in metrics),
             seconds(entry),
         ]
         for entry in board.entries
@@ -135,7 +140,7 @@ def show_table(board: Board) -> None:
         cells["job"].append(printable(entry.label if entry.repeated else overrides or entry.runs[0].name))
         cells["status"].append(entry.status)
         for metric in metrics:
-            cells[metric].append(" ".join(figure(entry, metric)).strip())
+            cells[metric].append(figure_text(entry, metric))
         cells["seconds"].append(seconds(entry))
         cells["leaks"].append("leaky" if entry.leaky else "")
     if not any(cells["leaks"]):

@@ -11,7 +11,7 @@ from fer_lightning.config.verbs import verb
 from fer_lightning.errors import UserError
 from fer_lightning.report.ranking import ENOUGH, Board, Entry
 from fer_lightning.report.statistics import Comparison, compare, paired
-from fer_lightning.report.tables import figure
+from fer_lightning.report.tables import figure_text
 from fer_lightning.report.yardsticks import yardsticks
 from fer_lightning.runs.record import Run
 from fer_lightning.words import named, number, percent, points
@@ -33,13 +33,18 @@ class Card(NamedTuple):
 
 
 def verdict(board: Board) -> list[Card]:
-    """Return the best entry, its score, its lead, and whether the lead means anything; empty without scores."""
-    if not (candidates := contenders(board)):
+    """Return the best entry, its score, its lead, and whether the lead means anything; empty without honest scores.
+
+    Repeated experiments are compared if there are any, else runs.
+    """
+    honest = [entry for entry in board.entries if _competes(entry, board.objective)]
+    candidates = [entry for entry in honest if entry.repeated] or honest
+    if not candidates:
         return []
     best, *others = candidates
     kind = "experiments" if best.repeated else "runs"
     among = f"the highest of {len(candidates)} {kind} that do not leak" if others else "this chose the checkpoint"
-    score = " ".join(figure(best, board.objective)).strip()
+    score = figure_text(best, board.objective)
     if len(board.entries) == 1:
         cards = [Card(named(board.objective).capitalize(), score, among)]
     else:
@@ -60,12 +65,6 @@ def verdict(board: Board) -> list[Card]:
         else:
             cards.append(Card(QUESTION, *_meaning(result)))
     return cards
-
-
-def contenders(board: Board) -> list[Entry]:
-    """Return the honest entries with a score, best first: repeated experiments if there are any, else runs."""
-    scored = [entry for entry in board.entries if _competes(entry, board.objective)]
-    return [entry for entry in scored if entry.repeated] or scored
 
 
 def differences(board: Board) -> list[tuple[str, str]]:

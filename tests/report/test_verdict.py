@@ -3,7 +3,7 @@
 import json
 
 from fer_lightning.report.tables import leaderboard
-from fer_lightning.report.verdict import contenders, differences, verdict
+from fer_lightning.report.verdict import differences, verdict
 from tests.report.conftest import ranked
 
 
@@ -87,7 +87,6 @@ def test_two_seeds_are_too_few(make, tmp_path):
 def test_leaky_and_failed_runs_never_lead(make, tmp_path):
     make("leaky", ["protocol=paper"], right=690, val=0.99, leaks="siblings")
     make("failed", ["protocol=kfold"], status="failed", error="UserError: no")
-    assert contenders(ranked(tmp_path)) == []
     assert verdict(ranked(tmp_path)) == []
     make("honest", ["protocol=honest"], right=300, val=0.4)
     cards = verdict(ranked(tmp_path))
