@@ -32,9 +32,9 @@ class KNNClassifier(Classifier):
     nearest face wins.
 
     Args:
-        k: Number of neighbours; a smaller gallery votes as a whole. None: the one that ``choose`` finds best, which is
-            saved with the gallery, and before that the middle one of the candidates.
-        candidates: Values of k that ``choose`` tries.
+        k: Number of neighbours; a smaller gallery votes as a whole. None: the best of the candidates at the last
+            validation, which is saved with the gallery; before the first validation, the middle candidate.
+        candidates: Values of k that each validation tries.
         weights: "uniform" gives every neighbour one vote, "similarity" exp(similarity / temperature)
             (arXiv:1805.01978, section 3.4).
         temperature: Divisor of the cosine similarity; unused with "uniform".
@@ -68,10 +68,6 @@ class KNNClassifier(Classifier):
     @torch.no_grad()
     def choose(self, queries: Tensor, labels: Tensor) -> dict[str, float]:
         """Score every candidate, and take the best as k if no k is configured (of equals the smallest).
-
-        Args:
-            queries: (B, D) floating, norm 1, of faces that are not in the gallery.
-            labels: (B,) int64.
 
         Returns:
             ``accuracy_k<candidate>`` from 0 to 1, and the ``k`` in use.

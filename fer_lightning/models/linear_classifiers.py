@@ -14,12 +14,7 @@ LOWEST = torch.finfo(torch.float32).min  # score of a class without a face: fini
 
 
 class ScoringClassifier(Classifier):
-    """Classifier by one linear score per class. The votes are the softmax of the scores.
-
-    Args:
-        num_classes: Number of classes C.
-        embedding_size: D, length of the unit vectors.
-    """
+    """Classifier by one linear score per class. The votes are the softmax of the scores."""
 
     weight: Tensor  # (C, D) float32
     bias: Tensor  # (C,) float32

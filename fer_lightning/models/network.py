@@ -107,6 +107,6 @@ def check_weights(model: nn.Module, weights: Mapping[str, Tensor], source: str, 
         raise UserError(f"{source} holds no {kind}: give the classifier= that it was trained with")
     if defect := classifier.defect(state, fitted):
         raise UserError(
-            f"{source} holds a {kind} of which {defect}: give another checkpoint, or train on from this one's network "
-            "with init_from="
+            f"{source} holds a {kind} that cannot be used ({defect}): give another checkpoint, or start a training "
+            "from this one's network with init_from="
         )
