@@ -1,4 +1,4 @@
-"""The exceptions for mistakes a user can mend, and words that many of them use."""
+"""Exceptions for mistakes that a user can correct, and phrases that their messages share."""
 
 import stat
 from pathlib import Path
@@ -7,27 +7,27 @@ FILE, FOLDER = "is a file", "is a folder"
 
 
 class UserError(Exception):
-    """A mistake of the user's, as one sentence that names the option or file and the remedy.
+    """A user's mistake, as one sentence that names the option or file and the remedy.
 
-    The entry points print the sentence alone, without a traceback, and exit with code 1.
+    Commands print the sentence without a traceback, and exit with code 1.
     """
 
 
 class NotFiniteError(UserError):
-    """NaN or infinity in an embedding, a loss, a gradient or a weight; nothing of it has been saved."""
+    """NaN or infinity in an embedding, a loss, a gradient or a weight, found before it was saved."""
 
 
 def install_command(extra: str) -> str:
-    """Return the command that installs an extra where the reader is: in a checkout, or beside an installed wheel."""
+    """Return the command that installs an extra, in a checkout or for an installed wheel."""
     checkout = (Path(__file__).parents[1] / "pyproject.toml").is_file()
     return f"pip install -e '.[{extra}]'" if checkout else f"pip install 'fer_lightning[{extra}]'"
 
 
-def stands_at(path: Path) -> str:
-    """Return what stands at a path, links followed, as the end of a sentence; nothing is opened, so nothing can hang.
+def path_kind(path: Path) -> str:
+    """Return the end of a sentence about a path. Links are followed. Nothing is opened, so a pipe cannot block.
 
     Returns:
-        ``FILE``, ``FOLDER``, or what is neither: "does not exist", "is a pipe" and so on.
+        ``FILE``, ``FOLDER``, or another end, such as "does not exist" or "is a pipe".
     """
     try:
         mode = path.stat().st_mode
@@ -36,4 +36,4 @@ def stands_at(path: Path) -> str:
     except (OSError, ValueError) as error:  # such as a name that is too long, a loop of links, a null character
         return f"cannot be looked up ({getattr(error, 'strerror', None) or error})"
     kinds = {stat.S_ISREG: FILE, stat.S_ISDIR: FOLDER, stat.S_ISFIFO: "is a pipe", stat.S_ISSOCK: "is a socket"}
-    return next((words for is_kind, words in kinds.items() if is_kind(mode)), "is a device")
+    return next((phrase for is_kind, phrase in kinds.items() if is_kind(mode)), "is a device")

@@ -1,6 +1,6 @@
-"""Signals that end a command: SIGTERM, Ctrl-C, SIGHUP of a closed terminal, from its first line to its last.
+"""Signals that end a command: SIGTERM, Ctrl-C, and SIGHUP of a closed terminal.
 
-Imports nothing that takes time: the commands listen before they import anything else.
+This module imports nothing slow, since a command listens before it imports anything else.
 """
 
 import os
@@ -23,19 +23,19 @@ class Interrupted(SystemExit):
     announced = False
 
     def __init__(self, signum: int) -> None:
-        super().__init__(signum)  # what it is pickled with, on its way out of a launcher's process
+        super().__init__(signum)  # a launcher's process pickles the exception with these arguments
         self.signum = signum
-        self.code = 128 + signum  # what a shell reports of a process that the signal ended
+        self.code = 128 + signum  # as a shell reports a process that the signal ended
 
 
 class Listener:
-    """Raises an Interrupted at the first signal; a second Ctrl-C ends the process at once.
+    """Signal handler that raises an Interrupted at the first signal. A second Ctrl-C ends the process at once.
 
     Attributes:
-        received: The first signal; None before it.
-        waits: Whether the first signal is only noted, until ``obey`` is called.
-        leaves: Whether nothing is left to close, so that any signal ends the process at once.
-        dropped: Whether an Interrupted, of whichever listener, was raised where Python drops exceptions.
+        received: The first signal, or None.
+        waits: Whether the first signal is only remembered, until ``obey`` is called.
+        leaves: Whether any signal ends the process at once, since there is nothing to close.
+        dropped: Whether Python has dropped an Interrupted of any listener, as in a finalizer.
     """
 
     dropped = False
@@ -44,19 +44,19 @@ class Listener:
         self.received: int | None = None
         self.waits = self.leaves = False
 
-    def listen(self, *others: int) -> None:
-        """Take over the signals that end a command, and others, as if none had come before."""
+    def listen(self, *more: int) -> None:
+        """Handle the signals that end a command, and more signals. Forget earlier ones."""
         self.received, self.leaves = None, False
-        for signum in (*ENDING, *others):
-            if signum != signal.SIGHUP or signal.getsignal(signum) != signal.SIG_IGN:  # else under nohup
-                signal.signal(signum, self._hear)
+        for signum in (*ENDING, *more):
+            if signum != signal.SIGHUP or signal.getsignal(signum) != signal.SIG_IGN:  # nohup ignores SIGHUP
+                signal.signal(signum, self._handle)
 
     def obey(self) -> None:
-        """Raise an Interrupted if a signal has come."""
+        """Raise an Interrupted if a signal was received."""
         if self.received is not None:
             raise Interrupted(self.received)
 
-    def _hear(self, signum: int, frame: object) -> None:
+    def _handle(self, signum: int, frame: object) -> None:
         again, Listener.dropped = Listener.dropped, False
         if self.leaves or (self.received == signal.SIGINT == signum and not again):
             os._exit(128 + signum)
@@ -67,7 +67,7 @@ class Listener:
 
 
 def send_again(unraisable: Any) -> None:
-    """Send a signal again whose Interrupted was raised in a finalizer, say: ``sys.unraisablehook`` of a command."""
+    """Send a signal again if Python dropped its Interrupted: the ``sys.unraisablehook`` of a command."""
     if isinstance(unraisable.exc_value, Interrupted):
         Listener.dropped = True
         Timer(0.1, os.kill, (os.getpid(), unraisable.exc_value.signum)).start()
@@ -76,9 +76,9 @@ def send_again(unraisable: Any) -> None:
 
 
 def listen() -> None:
-    """Let signals end the command that this process runs."""
+    """Handle signals for the command of this process."""
     sys.unraisablehook = send_again
     command.listen()
 
 
-command = Listener()  # of the command that this process runs
+command = Listener()  # of this process

@@ -1,4 +1,4 @@
-"""How figures stand in every text for people: shares, differences of shares, lengths of time, and metrics in words."""
+"""Figures as text: shares, differences of shares, times, and names of metrics."""
 
 NAMES = {
     "val/accuracy": "validation accuracy",
@@ -17,17 +17,17 @@ def percent(share: float, digits: int = 1) -> str:
 
 
 def number(share: float, digits: int = 1) -> str:
-    """Return a share as text without its sign, for the bounds of an interval."""
+    """Return a share as text without the percent sign, for the bounds of an interval."""
     return f"{100 * share:.{digits}f}"
 
 
 def points(difference: float) -> str:
-    """Return a difference of two shares in points, with its sign."""
+    """Return a difference of two shares as percentage points, with plus or minus."""
     return f"{100 * difference:+.1f}"
 
 
 def duration(seconds: float) -> str:
-    """Return a length of time as people say it: seconds up to two minutes, then minutes, then hours."""
+    """Return a time as text: in seconds up to two minutes, then in minutes, then in hours."""
     if seconds < 120:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
@@ -35,8 +35,8 @@ def duration(seconds: float) -> str:
 
 
 def value(metric: str, figure: float) -> str:
-    """Return a metric's value as text: as a share where it is one."""
-    return percent(figure) if any(word in metric for word in SHARES) else f"{figure:.4f}"
+    """Return a metric's value as text, in percent if it is a share."""
+    return percent(figure) if any(part in metric for part in SHARES) else f"{figure:.4f}"
 
 
 def named(metric: str) -> str:

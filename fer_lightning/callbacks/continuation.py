@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from fer_lightning.report.tables import tabulate
-from fer_lightning.runs.command import WHOLE, command, sweep_of
+from fer_lightning.runs.command import WHOLE, resume_command, sweep_of
 from fer_lightning.runs.record import NAME, Status, read_record, write_record
 from fer_lightning.signals import Interrupted
 
@@ -34,8 +34,7 @@ def announce(interruption: Interrupted, folder: Path, step: int | None = None) -
         if sweep:
             tabulate(sweep, str(record.objective))
     if sweep or (folder / "checkpoints" / "last.ckpt").is_file():
-        where = "" if step is None else f" at step {step}"
-        log.warning("%s%s", name, where)
-        log.warning("to go on: %s", command(folder), extra=WHOLE)
+        log.warning("%s%s", name, "" if step is None else f" at step {step}")
+        log.warning("to go on: %s", resume_command(folder), extra=WHOLE)
     else:
         log.warning("%s; nothing was saved that could go on", name)

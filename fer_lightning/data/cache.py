@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fer_lightning.errors import FILE, stands_at
+from fer_lightning.errors import FILE, path_kind
 from fer_lightning.files import replacing
 
 log = logging.getLogger(__name__)
@@ -25,7 +25,7 @@ def save_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
 
 def load_arrays(path: Path) -> dict[str, np.ndarray] | None:
     """Return the arrays of a file, or None if there is no such file. A damaged or edited file is deleted."""
-    kind = stands_at(path)
+    kind = path_kind(path)
     if kind == "does not exist":
         return None
     try:

@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from fer_lightning.data.faces import CLASSES
-from fer_lightning.errors import FILE, FOLDER, UserError, install_command, stands_at
+from fer_lightning.errors import FILE, FOLDER, UserError, install_command, path_kind
 from fer_lightning.names import file_name
 
 MAX_UNPACKED = 4 * 2**30  # bytes, all members of a zip together
@@ -59,7 +59,7 @@ def locate(root: str) -> Path:
         path = Path(root).expanduser().absolute()
     except RuntimeError as error:  # the home folder of an unknown user
         raise UserError(f"data.root={root:.200}: {error} {REMEDY}") from error
-    kind = stands_at(path)
+    kind = path_kind(path)
     if kind == "does not exist":
         raise UserError(f"data.root={root:.200} does not exist (looked for {path!s:.200}). {REMEDY}")
     if kind not in (FILE, FOLDER):

@@ -13,7 +13,7 @@ import numpy as np
 from fer_lightning.data.classes import class_of
 from fer_lightning.data.decoding import USAGES
 from fer_lightning.data.faces import CLASSES, Faces, fingerprint
-from fer_lightning.errors import FILE, UserError, stands_at
+from fer_lightning.errors import FILE, UserError, path_kind
 
 VOTED = (*CLASSES, "contempt")
 EXPRESSIONS = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt")
@@ -42,7 +42,7 @@ def read_votes(votes: str) -> list[Vote]:
         UserError: If the file cannot be read, or a column or number is wrong.
     """
     path, position = Path(votes), "header"
-    if (kind := stands_at(path)) != FILE:
+    if (kind := path_kind(path)) != FILE:
         raise UserError(f"data.votes={votes:.200} {kind}: give FER+'s fer2013new.csv")
     winners: list[Vote] = []
     try:

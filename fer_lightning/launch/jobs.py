@@ -35,7 +35,7 @@ from fer_lightning.launch.sweeps import (
 )
 from fer_lightning.report.ranking import read_jobs
 from fer_lightning.report.tables import show_table, tabulate
-from fer_lightning.runs.command import OPTIONS, WHOLE, command, is_sweep, key, with_seeds
+from fer_lightning.runs.command import OPTIONS, WHOLE, is_sweep, key, resume_command, seeds_command
 from fer_lightning.runs.record import NAME, Status, read_record, read_run, read_runs, write_record
 from fer_lightning.words import duration
 
@@ -268,7 +268,7 @@ class Jobs(Callback):
             log.info("%s", card)
         log.info("sweep: %s (report.html, sweep.csv, sweep.md)", folder)
         if any(run.record.status == Status.FAILED for run in board.runs):
-            log.info("to run again what failed: %s", command(Path(config.hydra.runtime.output_dir)), extra=WHOLE)
+            log.info("to run again what failed: %s", resume_command(Path(config.hydra.runtime.output_dir)), extra=WHOLE)
         elif "n_trials" not in config.hydra.sweeper and "seed" not in swept(sweep):
             advise_seeds(config)
 
@@ -310,7 +310,7 @@ def report_run(config: DictConfig) -> None:
 def advise_seeds(config: DictConfig) -> None:
     """Log the command that repeats a training with other seeds."""
     if config.job_type == "train" and not config.trainer.fast_dev_run:
-        line = with_seeds(Path(config.hydra.runtime.output_dir), list(config.hydra.overrides.task))
+        line = seeds_command(Path(config.hydra.runtime.output_dir), list(config.hydra.overrides.task))
         log.info("to see what another seed changes: %s", line, extra=WHOLE)
 
 

@@ -12,7 +12,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from fer_lightning.config.nodes import Role, differences, role
-from fer_lightning.errors import FILE, FOLDER, UserError, stands_at
+from fer_lightning.errors import FILE, FOLDER, UserError, path_kind
 from fer_lightning.launch.claims import LOCK
 from fer_lightning.runs.command import OPTIONS, is_sweep, key, quoted, read_options
 from fer_lightning.runs.record import ASIDE, Status, code_fingerprint, read_record
@@ -64,7 +64,7 @@ def existing(text: str, option: str) -> Path:
     if "://" in text:
         raise UserError(f"{option}={text} is an address: download the checkpoint first and give its path")
     path = Path(text).absolute()
-    if (state := stands_at(path)) not in (FILE, FOLDER):
+    if (state := path_kind(path)) not in (FILE, FOLDER):
         raise UserError(f"{option}={text:.300} {state} (looked for {path!s:.300}): {RESUMING[option][2]}")
     return path
 

@@ -12,7 +12,7 @@ from packaging.version import Version
 
 from fer_lightning import __version__
 from fer_lightning.config.overrides import allowed
-from fer_lightning.errors import FILE, FOLDER, UserError, stands_at
+from fer_lightning.errors import FILE, FOLDER, UserError, path_kind
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -37,7 +37,7 @@ def checkpoint_file(path: str, option: str) -> Path:
             other checkpoints nearby.
     """
     file = Path(path)
-    kind = stands_at(file)
+    kind = path_kind(file)
     if kind != FILE:
         raise UserError(f"{option}={path:.300} {kind}: {remedy(file)}")
     if not zipfile.is_zipfile(file):
@@ -50,9 +50,9 @@ def checkpoint_file(path: str, option: str) -> Path:
 
 def remedy(file: Path) -> str:
     """List the other checkpoints beside a file that cannot be used, or inside a folder that was given instead."""
-    is_folder = stands_at(file) == FOLDER
+    is_folder = path_kind(file) == FOLDER
     folder = file if is_folder else file.parent
-    paths = [*folder.glob("*.ckpt"), *folder.glob("checkpoints/*.ckpt")] if stands_at(folder) == FOLDER else []
+    paths = [*folder.glob("*.ckpt"), *folder.glob("checkpoints/*.ckpt")] if path_kind(folder) == FOLDER else []
     names = sorted(str(path.relative_to(folder)) for path in paths if path != file)[:5]
     if not names:
         return "give logs/.../checkpoints/best.ckpt"

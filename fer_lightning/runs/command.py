@@ -1,4 +1,4 @@
-"""The command line that goes on with a run or a sweep, and the options that it began with."""
+"""Command lines that resume a run or a sweep, and the options that started it."""
 
 import shlex
 from pathlib import Path
@@ -7,51 +7,53 @@ from omegaconf import OmegaConf
 
 from fer_lightning.config.verbs import program_at_work
 
-OPTIONS = Path(".hydra", "overrides.yaml")  # what a run or sweep began with
-WHOLE = {"wrap": False}  # log.info(..., extra=WHOLE): a line to copy, which the console leaves in one piece
+OPTIONS = Path(".hydra", "overrides.yaml")  # the options that started a run or a sweep
+WHOLE = {"wrap": False}  # log.info(..., extra=WHOLE): the console does not wrap this line, so that it can be copied
 
 
 def is_sweep(folder: Path) -> bool:
-    """Return whether a folder is that of a sweep: no run has noted its configuration there, nor Hydra for one."""
-    run = (folder / "config.yaml", folder / OPTIONS.parent / "config.yaml")
-    return (folder / OPTIONS).is_file() and not any(path.is_file() for path in run)
+    """Return whether a folder is the folder of a sweep: it has options, but no run's configuration."""
+    configurations = (folder / "config.yaml", folder / OPTIONS.parent / "config.yaml")
+    return (folder / OPTIONS).is_file() and not any(path.is_file() for path in configurations)
 
 
 def sweep_of(folder: Path) -> Path | None:
-    """Return the folder of the sweep that a folder is, or holds a job of; None for that of a run by itself."""
-    return next((place for place in (folder, folder.parent) if is_sweep(place)), None)
+    """Return the sweep's folder for the folder of a sweep or of one of its jobs, or None for a single run."""
+    return next((candidate for candidate in (folder, folder.parent) if is_sweep(candidate)), None)
 
 
 def read_options(folder: Path) -> list[str]:
-    """Return the options that the run or sweep in a folder began with."""
+    """Return the options that started the run or sweep in a folder."""
     return [str(option) for option in OmegaConf.load(folder / OPTIONS)]
 
 
 def key(option: str) -> str:
-    """Return what an option sets, such as ``optimizer.lr`` of ``+optimizer.lr=1e-3``."""
+    """Return the key of an option, such as ``optimizer.lr`` for ``+optimizer.lr=1e-3``."""
     return option.lstrip("+~").partition("=")[0].partition("@")[0]
 
 
-def command(folder: Path) -> str:
-    """Return the command line that goes on with the run in a folder, or with the sweep that it is or is a job of."""
+def resume_command(folder: Path) -> str:
+    """Return the command line that resumes the run in a folder, or its sweep."""
     sweep = sweep_of(folder)
     option = f"resume_from={quoted(folder)}" if sweep is None else f"sweep.resume={quoted(sweep)}"
-    readable = not set(option) & set('"$`\\!')
-    shown = option if "'" not in option else f'"{option}"' if readable else shlex.quote(option)
-    return f"{program_at_work()} {shown}"
+    if "'" in option and not set(option) & set('"$`\\!'):  # double quotes are easier to read than shlex's
+        option = f'"{option}"'
+    elif "'" in option:
+        option = shlex.quote(option)
+    return f"{program_at_work()} {option}"
 
 
-def with_seeds(folder: Path, options: list[str]) -> str:
-    """Return the command line that repeats the run in a folder, or each job of its sweep, with other seeds."""
+def seeds_command(folder: Path, options: list[str]) -> str:
+    """Return the command line that repeats the run in a folder, or each job of its sweep, with three seeds."""
     seeds = "seed=0,1,2"
     if is_sweep(folder.parent):
-        return f"{command(folder)} {seeds}"
-    own = [option for option in options if key(option) not in ("seed", "resume_from")]
-    return " ".join([program_at_work(), "-m", *map(shlex.quote, own), seeds])
+        return f"{resume_command(folder)} {seeds}"
+    repeated = [option for option in options if key(option) not in ("seed", "resume_from")]
+    return " ".join([program_at_work(), "-m", *map(shlex.quote, repeated), seeds])
 
 
 def quoted(path: Path) -> str:
-    """Return a path as Hydra's grammar wants it."""
+    """Return a path in the quotes that Hydra's grammar needs."""
     text = str(path)
     if all(letter.isalnum() or letter in "/-_.+%@:" for letter in text):
         return text

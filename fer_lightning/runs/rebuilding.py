@@ -1,4 +1,4 @@
-"""From what a checkpoint holds to a network: whole, as a LightningModule, or an embedder's weights alone."""
+"""Rebuilding a network from a checkpoint: all of it, or the embedder's weights alone."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -23,10 +23,14 @@ log = logging.getLogger(__name__)
 
 
 def take_weights(model: nn.Module, path: str) -> None:
-    """Give a model the embedder's weights of a checkpoint and nothing else of it; refuse another network's."""
+    """Load the embedder's weights of a checkpoint into a model, and nothing else.
+
+    Raises:
+        UserError: As ``load``; or if the weights are those of another network.
+    """
     prefix = "embedder."
-    saved = load(path, "init_from")["state_dict"]
-    weights = {name.removeprefix(prefix): tensor for name, tensor in saved.items() if name.startswith(prefix)}
+    state = load(path, "init_from")["state_dict"]
+    weights = {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
     embedder = model.get_submodule("embedder")
     check_weights(embedder, weights, f"init_from={path}")
     embedder.load_state_dict(weights)
@@ -37,62 +41,62 @@ def load_module(checkpoint: str | Path) -> Any:
     """Return the network of a checkpoint as an ``ExpressionModule``, on the CPU, for Lightning's ``Trainer.predict``.
 
     Args:
-        checkpoint: Path of the file; a stranger's may be given.
+        checkpoint: Path of the file. It may come from a stranger.
 
     Raises:
         UserError: As ``load`` and ``rebuild``.
     """
-    from fer_lightning.models.module import ExpressionModule  # the one thing here that needs Lightning
+    from fer_lightning.models.module import ExpressionModule  # here, since nothing else in this module needs Lightning
 
     parts = ("loss", "miner", "optimizer", "scheduler", "abstention")
     untrained: dict[str, Any] = dict.fromkeys(parts)
-    saved, source = load(str(checkpoint), "checkpoint"), f"checkpoint={checkpoint}"
-    classes = classes_of(saved[KEY], source)
+    content, source = load(str(checkpoint), "checkpoint"), f"checkpoint={checkpoint}"
+    classes = classes_of(content[KEY], source)
     make = partial(ExpressionModule, **untrained, classes=list(classes), triplet_margin=0.0, objective="")
-    module: Any = rebuild(saved, source, make)
-    module.calibration = read_calibration(saved, source)
+    module: Any = rebuild(content, source, make)
+    module.calibration = read_calibration(content, source)
     return module
 
 
-def rebuild(saved: Mapping, source: str, make: Callable[..., Network]) -> Network:
-    """Return the network that settings and weights describe, on the CPU and ready to predict.
+def rebuild(content: Mapping, source: str, make: Callable[..., Network]) -> Network:
+    """Return the network of a checkpoint, on the CPU and ready to predict.
 
     Args:
-        saved: What a checkpoint holds: "hyper_parameters" and "state_dict" are read.
-        source: Name of the file in messages, after the option that gave it.
-        make: ``Network``, or what else takes ``embedder``, ``classifier`` and ``mirrored``.
+        content: Content of the checkpoint, of which "hyper_parameters" and "state_dict" are read.
+        source: Option and path of the checkpoint, for messages.
+        make: ``Network``, or another function of ``embedder``, ``classifier`` and ``mirrored``.
 
     Raises:
-        UserError: If they name anything but an embedder and a classifier of ours, or make no network.
+        UserError: If its parts are not an embedder and a classifier of ours, or settings and weights do not fit.
     """
-    parts = {node: own_part(node, saved, source) for node in ("embedder", "classifier")}
+    parts = {node: part_config(node, content, source) for node in ("embedder", "classifier")}
     try:
         for node, config in parts.items():
             check_node(node, config)
-        network = make(**parts, mirrored=saved["hyper_parameters"].get("mirrored") is True)
-        items = saved["state_dict"].items()
+        network = make(**parts, mirrored=content["hyper_parameters"].get("mirrored") is True)
+        items = content["state_dict"].items()
         weights = {name: tensor for name, tensor in items if name.startswith(("embedder.", "classifier."))}
         check_weights(network, weights, "it", fitted=True)
         network.load_state_dict(weights)
-    except Exception as error:  # whatever a stranger's numbers do to a network
+    except Exception as error:  # a stranger's settings may cause any error
         raise UserError(f"{source} makes no network: {error!s:.300}") from error
     return network.eval()
 
 
-def own_part(node: str, saved: Mapping, source: str) -> dict[str, Any]:
-    """Return a part's configuration out of a checkpoint, if it names a class of conf/NODE and gives it plain values.
+def part_config(node: str, content: Mapping, source: str) -> dict[str, Any]:
+    """Return the configuration of a node from a checkpoint.
 
     Raises:
-        UserError: If it does more than that.
+        UserError: If it is missing, names a class that is not in conf/NODE, or has arguments that are not plain values.
     """
-    settings = saved.get("hyper_parameters")
+    settings = content.get("hyper_parameters")
     config = settings.get(node) if isinstance(settings, dict) else None
     if not isinstance(config, dict):
         raise UserError(f"{source} does not say what its {node} is: {program('eval')} can still score it")
-    own = [OmegaConf.select(OmegaConf.load(path), "_target_") for path in (CONF / node).glob("*.yaml")]
+    targets = [OmegaConf.select(OmegaConf.load(path), "_target_") for path in (CONF / node).glob("*.yaml")]
     target, arguments = config.get("_target_"), {name: config[name] for name in config.keys() - {"_target_"}}
-    if not plain(target) or target not in own or not plain(arguments):
+    if not plain(target) or target not in targets or not plain(arguments):
         raise UserError(f"{source} says of its {node} what could run code: not loaded")
-    # The weights are the checkpoint's: nothing is fetched, no other file is read.
-    elsewhere = {"pretrained": False, "checkpoint_path": ""}
-    return config | {name: value for name, value in elsewhere.items() if name in config}
+    # The weights are in the checkpoint: download nothing, and read no other file.
+    local = {"pretrained": False, "checkpoint_path": ""}
+    return config | {name: value for name, value in local.items() if name in config}

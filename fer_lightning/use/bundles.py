@@ -25,7 +25,7 @@ from fer_lightning.files import write_text
 from fer_lightning.models.calibration import read_calibration
 from fer_lightning.models.network import Network
 from fer_lightning.runs import checkpoints
-from fer_lightning.runs.rebuilding import own_part, rebuild
+from fer_lightning.runs.rebuilding import part_config, rebuild
 from fer_lightning.use.answers import BATCH, Answers
 from fer_lightning.use.description import Description, read_description, read_gallery
 
@@ -76,13 +76,13 @@ def read_checkpoint(path: Path) -> tuple[Network, Description]:
     record = checkpoint[checkpoints.KEY]
     network, classes = rebuild(checkpoint, source, Network), classes_of(record, source)
     _check_number(network, classes, source)
-    embedder = own_part("embedder", checkpoint, source)
+    embedder = part_config("embedder", checkpoint, source)
     origin = {key: str(record[key]) for key in ("version", "code", "data", "data_fingerprint") if key in record}
     return network, Description(
         classes=classes,
         image_size=int(record.get("image_size") or _image_size(embedder, record["overrides"], source)),
         embedder=embedder,
-        classifier=own_part("classifier", checkpoint, source),
+        classifier=part_config("classifier", checkpoint, source),
         mirrored=network.mirrored,
         origin=origin,
         gallery=read_gallery(record),

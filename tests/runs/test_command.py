@@ -7,7 +7,7 @@ import pytest
 from omegaconf import OmegaConf
 
 import fer_lightning
-from fer_lightning.runs.command import command, key, read_options
+from fer_lightning.runs.command import key, read_options, resume_command
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ from fer_lightning.runs.command import command, key, read_options
 )
 def test_the_way_that_a_run_was_started_is_repeated(monkeypatch, started, shown):
     monkeypatch.setattr(sys, "argv", [started])
-    assert command(Path("/logs/run")) == shown
+    assert resume_command(Path("/logs/run")) == shown
 
 
 def test_a_job_goes_on_with_its_sweep_and_names_are_quoted_twice(tmp_path, monkeypatch):
@@ -31,6 +31,6 @@ def test_a_job_goes_on_with_its_sweep_and_names_are_quoted_twice(tmp_path, monke
     sweep = tmp_path / "my sweep"
     (sweep / ".hydra").mkdir(parents=True)
     (sweep / ".hydra/overrides.yaml").write_text(OmegaConf.to_yaml(OmegaConf.create(["seed=0,1", "+a.b=1"])))
-    assert command(sweep / "job") == f"python train.py \"sweep.resume='{sweep}'\""
+    assert resume_command(sweep / "job") == f"python train.py \"sweep.resume='{sweep}'\""
     assert [key(option) for option in read_options(sweep)] == ["seed", "a.b"]
     assert [key(option) for option in ("~logger", "++a=b=c", "data@trainer=x")] == ["logger", "a", "data"]
