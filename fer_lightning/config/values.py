@@ -122,11 +122,13 @@ class _Check:
         target = arguments.pop("_target_")
         if not (isinstance(target, str) and CLASS_NAME.fullmatch(target)):
             self.refuse((*path, "_target_"), target, "the name of a class, such as torch.optim.Adam")
+        signature = class_options(target)
+        described = signature.closed or signature.options  # a class of the user's may need another value
         for key, allowed in HYDRA_KEYS.items():
             setting = arguments.pop(key, allowed)
-            if shown(setting) != shown(allowed):
+            if described and shown(setting) != shown(allowed):
                 self.refuse((*path, key), setting, shown(allowed))
-        self.arguments(arguments, class_options(target), complete, path)
+        self.arguments(arguments, signature, complete, path)
 
     def arguments(self, values: Mapping, signature: Signature, complete: bool, path: Path) -> None:
         """Check the arguments of a class, or the fields of a node."""
