@@ -9,10 +9,8 @@ from fer_lightning import load_model
 from fer_lightning.data.faces import CLASSES
 from fer_lightning.data.pictures import Batch, scale
 from fer_lightning.errors import UserError
-from fer_lightning.models.network import Network
 from fer_lightning.runs.rebuilding import load_module
 from fer_lightning.use.bundles import read_checkpoint, write_bundle
-from fer_lightning.use.description import Description
 
 
 def test_every_kind_of_picture_is_the_same_face(checkpoint, drawn, tmp_path):
@@ -89,30 +87,6 @@ def test_every_format_calibrates_votes_and_abstains(checkpoint, calibrated, draw
     np.testing.assert_allclose(found.votes, model.votes(faces), atol=1e-4)
     np.testing.assert_allclose(found.raw_votes, raw, atol=1e-4)
     assert [*map(bool, found.abstained)] == [one.abstained for one in said[:100]]
-
-
-def test_classes_and_size_are_the_files_own(tmp_path):
-    embedder = {
-        "_target_": "fer_lightning.models.resnet.VGG48",
-        "embedding_size": 8,
-        "widths": [4, 8],
-        "convolutions": [1, 1],
-        "dropout": 0.0,
-    }
-    classifier = {
-        "_target_": "fer_lightning.models.linear_classifiers.PrototypeClassifier",
-        "temperature": 0.1,
-        "num_classes": 3,
-        "embedding_size": 8,
-    }
-    network = Network(embedder, classifier, mirrored=False).eval()
-    network.classifier.fit(torch.nn.functional.normalize(torch.randn(9, 8), dim=1), torch.arange(9) % 3)
-    description = Description(("calm", "contempt", "joy"), 32, embedder, classifier, False, {})
-    write_bundle(tmp_path / "bundle", network, description, "")
-    model = load_model(tmp_path / "bundle")
-    (said,) = model.predict([np.zeros((100, 80), np.uint8)])
-    assert (model.image_size, tuple(said.votes)) == (32, ("calm", "contempt", "joy"))
-    assert (said.neighbours, said.distance) == (None, None)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,32 @@
+"""Figures and metrics in words, at the borders of their units."""
+
+import pytest
+
+from fer_lightning.words import duration, named, number, percent, points, value
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.4, "0 s"),
+        (119.4, "119 s"),
+        (119.6, "120 s"),
+        (120, "2 min"),
+        (119 * 60 + 29, "119 min"),
+        (119 * 60 + 30, "2 h 0 min"),
+        (26 * 3600 + 300, "26 h 5 min"),
+    ],
+)
+def test_duration_changes_its_unit_after_two(seconds, text):
+    assert duration(seconds) == text
+
+
+def test_shares_and_their_differences():
+    assert (percent(0.43149), percent(0.43149, 2), number(1)) == ("43.1 %", "43.15 %", "100.0")
+    assert (points(0.0114), points(-0.0114)) == ("+1.1", "-1.1")
+
+
+def test_metrics_that_are_shares_and_others():
+    assert value("val/macro_f1", 0.5) == value("test/recall_sad", 0.5) == "50.0 %"
+    assert value("test/aurc", 0.123456) == "0.1235"
+    assert (named("test/macro_f1"), named("test/aurc")) == ("test macro F1", "test/aurc")
