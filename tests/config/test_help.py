@@ -1,4 +1,4 @@
-"""What --help shows, what is guessed of a mistyped option, and refusals: early, in words, without a trace on disk."""
+"""The text of --help: it fits a narrow terminal and names every choice."""
 
 import re
 
