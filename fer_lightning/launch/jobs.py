@@ -27,8 +27,7 @@ from fer_lightning.launch.sweeps import (
     ENDED,
     check_sweeper,
     count_jobs,
-    is_last,
-    note_refused,
+    note_end,
     refused_jobs,
     side_by_side,
     swept,
@@ -186,9 +185,8 @@ class Jobs(Callback):
         if self.sweep is None:
             return
         if end == End.REFUSED:
-            note_refused(config)
             log.warning("job %d has not begun: %s", config.hydra.job.num + 1, error)
-        last = self.ledger and is_last(self.sweep, config)
+        last = note_end(self.sweep, config, refused=end == End.REFUSED) and self.ledger
         if self.report:
             attempt(self.report_sweep, config, last)
         if last:

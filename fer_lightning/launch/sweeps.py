@@ -12,8 +12,8 @@ from fer_lightning.files import writing_lock
 from fer_lightning.launch.environment import cores, may_use_gpu, torch_build
 from fer_lightning.runs.command import key
 
-ENDED = Path(".hydra", "passed")  # a line for each job that has ended or was skipped since the sweep started
-REFUSED = "refused"  # the line of a job that did not begin; the others have their job's number
+ENDED = Path(".hydra", "passed")  # a line for each job that has ended since the sweep started: its number, or REFUSED
+REFUSED = "refused"
 
 
 def count_jobs(config: DictConfig) -> int:
@@ -56,26 +56,18 @@ def check_sweeper(config: DictConfig) -> None:
         raise UserError(f"hparams_search=optuna needs a package that is not installed: {install_command('optuna')}")
 
 
-def is_last(sweep: DictConfig, config: DictConfig) -> bool:
-    """Note that a job has ended or was skipped, and return whether it was the last. One job of a sweep is."""
-    lines = _note(config, str(config.hydra.job.num))
-    return len(lines) - lines.count(REFUSED) == count_jobs(sweep)
+def note_end(sweep: DictConfig, config: DictConfig, refused: bool) -> bool:
+    """Note that a job has ended, was skipped or was refused, and return whether it was the last: one job of a sweep is.
 
-
-def note_refused(config: DictConfig) -> None:
-    """Note that a job of a sweep was refused."""
-    _note(config, REFUSED)
+    Jobs in several processes do so at once.
+    """
+    folder = Path(config.hydra.sweep.dir)
+    with writing_lock(folder), (folder / ENDED).open("a+") as file:
+        file.write(f"{REFUSED if refused else config.hydra.job.num}\n")
+        file.seek(0)
+        return len(file.readlines()) == count_jobs(sweep)
 
 
 def refused_jobs(folder: Path) -> int:
     """Return how many jobs of a sweep were refused since it started."""
     return (folder / ENDED).read_text(encoding="utf-8").splitlines().count(REFUSED)
-
-
-def _note(config: DictConfig, line: str) -> list[str]:
-    """Add a line about a job and return all lines. Jobs in several processes do so at once."""
-    folder = Path(config.hydra.sweep.dir)
-    with writing_lock(folder), (folder / ENDED).open("a+") as file:
-        file.write(f"{line}\n")
-        file.seek(0)
-        return file.read().splitlines()

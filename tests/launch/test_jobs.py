@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 import fer_lightning.report.wandb
 from fer_lightning.files import write_json
 from fer_lightning.launch.jobs import PAUSE, Jobs
-from fer_lightning.launch.sweeps import is_last
+from fer_lightning.launch.sweeps import note_end
 from fer_lightning.report.tables import tabulate
 from tests import processes
 from tests.conftest import options
@@ -30,7 +30,7 @@ def end_job(number: int, sweep: Path, jobs: Jobs) -> None:
         processes.meet()
         write_json(folder / "metrics.json", {"status": "completed", "val/accuracy": number / 8, "overrides": ""})
         tabulate(folder.parent, config.objective)
-        last = is_last(jobs.sweep, config)
+        last = note_end(jobs.sweep, config, refused=False)
         jobs.report_sweep(config, last)
         if last:
             with (folder.parent / "tables").open("a") as file:
