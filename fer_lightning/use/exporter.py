@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -35,24 +35,16 @@ class Trial:
     validation_labels: np.ndarray | None  # (M,) int64
 
 
+@dataclass
 class Exporter:
-    """Write one network, fitted and in evaluation mode, in other formats.
+    """Write one network in other formats."""
 
-    ``record`` and ``stress`` (empty if not measured) are for the card. ``find_trial`` is not called for a bundle with
-    the full gallery: it has nothing to compare.
-    """
-
-    def __init__(
-        self,
-        network: Network,
-        description: Description,
-        record: Record,
-        stress: Sequence[Outcome],
-        find_trial: Callable[[], Trial],
-    ) -> None:
-        self.network, self.description, self.record, self.stress = network, description, record, stress
-        self.find_trial = find_trial
-        self.costs: list[str] = []
+    network: Network  # fitted, in evaluation mode
+    description: Description
+    record: Record  # of the network's run, for the card
+    stress: Sequence[Outcome]  # for the card; empty if not measured
+    find_trial: Callable[[], Trial]  # not called for a bundle with the full gallery: it has nothing to compare
+    costs: list[str] = field(default_factory=list)  # changes and comparisons, one sentence each
 
     @cached_property
     def trial(self) -> Trial:

@@ -6,6 +6,7 @@ import errno
 import hashlib
 import socket
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from markupsafe import Markup
@@ -18,10 +19,11 @@ try:
     import uvicorn
     from starlette.applications import Starlette
     from starlette.concurrency import run_in_threadpool
+    from starlette.exceptions import HTTPException
     from starlette.middleware import Middleware
     from starlette.middleware.trustedhost import TrustedHostMiddleware
     from starlette.requests import ClientDisconnect, Request
-    from starlette.responses import HTMLResponse, PlainTextResponse, Response
+    from starlette.responses import HTMLResponse, Response
     from starlette.routing import Route
 except ImportError as error:
     raise UserError(f"app needs starlette and uvicorn: {install_command('app')}") from error
@@ -32,55 +34,39 @@ SCRIPT_HASH = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode(
 HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
 
 
-class RefusedError(Exception):
-    """Refusal of an upload, with a status code of HTTP."""
-
-    def __init__(self, status: int, sentence: str) -> None:
-        super().__init__(sentence)
-        self.status = status
-
-
+@dataclass
 class Uploads:
-    """Take photos, a few at a time, into memory only.
+    """Take photos, a few at a time, into memory only."""
 
-    Args:
-        viewer: Answers the photos.
-        max_bytes: Maximum size of a photo's file.
-        concurrency: Maximum number of photos at once; others are refused.
-        seconds: Time limit of an upload.
-    """
-
-    def __init__(self, viewer: Viewer, max_bytes: int, concurrency: int, seconds: float) -> None:
-        self.viewer, self.max_bytes, self.concurrency, self.seconds = viewer, max_bytes, concurrency, seconds
-        self.at_work = 0
+    viewer: Viewer  # answers the photos
+    max_bytes: int  # maximum size of a photo's file
+    concurrency: int  # maximum number of photos at once; one more is refused
+    seconds: float  # time limit of an upload
+    at_work: int = 0  # photos that are answered now
 
     async def take(self, request: Request) -> Response:
-        """Return the answer to a photo, or one sentence that refuses it."""
-        try:
-            return await self._answer(request)
-        except RefusedError as refusal:
-            return PlainTextResponse(str(refusal), refusal.status, HEADERS)
-        except UserError as error:
-            return PlainTextResponse(str(error), 422, HEADERS)
-        except ClientDisconnect:
-            return Response(status_code=400)  # nobody will read it
-
-    async def _answer(self, request: Request) -> Response:
+        """Return the answer to a photo, or refuse it with one sentence."""
         page = f"http://{request.headers['host']}"
         if request.headers.get("origin", page) != page:
-            raise RefusedError(403, "photos are taken from this page alone")
+            raise HTTPException(403, "photos are taken from this page alone", HEADERS)
         if self.at_work >= self.concurrency:
-            raise RefusedError(503, f"{self.concurrency} photos are being looked at: try again in a moment")
+            sentence = f"{self.concurrency} photos are being looked at: try again in a moment"
+            raise HTTPException(503, sentence, HEADERS)
         self.at_work += 1
         try:
             data = await self._read(request.headers, request.stream())
             return HTMLResponse(await run_in_threadpool(self.viewer.answer, data), headers=HEADERS)
+        except UserError as error:
+            raise HTTPException(422, str(error), HEADERS) from error
+        except ClientDisconnect:
+            return Response(status_code=400)  # nobody will read it
         finally:
             self.at_work -= 1
 
     async def _read(self, headers: Mapping[str, str], chunks: AsyncIterator[bytes]) -> bytes:
         """Return an upload. Its bytes are counted: the size in its headers may be wrong."""
-        too_large = RefusedError(413, f"the photo is larger than {self.max_bytes:,} bytes: give a smaller one")
+        sentence = f"the photo is larger than {self.max_bytes:,} bytes: give a smaller one"
+        too_large = HTTPException(413, sentence, HEADERS)
         if int(headers.get("content-length", 0)) > self.max_bytes:
             raise too_large
         data = bytearray()
@@ -91,7 +77,8 @@ class Uploads:
                     if len(data) > self.max_bytes:
                         raise too_large
         except TimeoutError:
-            raise RefusedError(408, f"the photo took longer than {self.seconds:g} s to come: try again") from None
+            sentence = f"the photo took longer than {self.seconds:g} s to come: try again"
+            raise HTTPException(408, sentence, HEADERS) from None
         return bytes(data)
 
 

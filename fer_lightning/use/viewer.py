@@ -1,5 +1,6 @@
 """Viewer: the answer of ``python -m fer_lightning app`` to a photo, as HTML, without a server."""
 
+from dataclasses import dataclass, field
 from threading import Lock
 
 import numpy as np
@@ -20,23 +21,16 @@ from fer_lightning.use.sources import Frame
 SIDES, LETTERS = (320, 720), 26  # pixels: shortest and longest side of the photo on the page, height of its letters
 
 
+@dataclass
 class Viewer:
-    """Answer photos; keep none of them.
+    """Answer photos; keep none of them."""
 
-    Args:
-        model: Trained network.
-        detector: Finds the faces.
-        neighbours: Number of neighbours that are shown for each face.
-        seconds: Time limit for the decoding of a photo.
-        faces: Training faces, for the pictures of the neighbours.
-    """
-
-    def __init__(
-        self, model: Model, detector: Detector, neighbours: int, seconds: float, faces: Faces | None = None
-    ) -> None:
-        self.model, self.detector, self.neighbours, self.seconds = model, detector, neighbours, seconds
-        self.faces = faces
-        self.lock = Lock()  # detectors and networks answer one photo at a time
+    model: Model
+    detector: Detector
+    neighbours: int  # number of neighbours that are shown for each face
+    seconds: float  # time limit for the decoding of a photo
+    faces: Faces | None = None  # training faces, for the pictures of the neighbours
+    lock: Lock = field(default_factory=Lock)  # detectors and networks answer one photo at a time
 
     def analyse(self, data: bytes) -> tuple[Image.Image, Recognition]:
         """Return the photo in a picture file's content, and the predictions for its faces.
