@@ -15,14 +15,10 @@ from fer_lightning.words import number
 def write_card(
     description: Description, record: Record, name: str, costs: Sequence[str], stress: Sequence[Outcome]
 ) -> str:
-    """Return the card.
+    """Return the card of the file or folder ``name``.
 
-    Args:
-        description: Of the network.
-        record: Of the network's run; empty if unknown.
-        name: Of the file or folder that the card is about.
-        costs: One sentence per change or comparison of the export.
-        stress: Accuracies on changed faces; empty if unknown.
+    ``record`` is the record of the network's run. ``costs`` holds a sentence per change or comparison of the export.
+    ``record`` and ``stress`` are empty if they are unknown.
     """
 
     def score(metric: str) -> str:

@@ -20,14 +20,7 @@ EXAMPLES = 24  # pictures of a class on the page
 
 
 def write_labels(folder: Path, run: str, judgement: Judgement, audit: Audit) -> None:
-    """Write labels.csv, labels.html and, if the wrong labels are known, figures/labels.png.
-
-    Args:
-        folder: Folder of the files.
-        run: Name of the run, for the heading.
-        judgement: Votes on the labels.
-        audit: Audit of the same faces.
-    """
+    """Write labels.csv, labels.html with the run's name and, if the wrong labels are known, figures/labels.png."""
     faces = audit.faces
     folder.mkdir(parents=True, exist_ok=True)
     rows = list(csv_rows(judgement, audit))
@@ -128,11 +121,7 @@ def known_wrong(judgement: Judgement, faces: Faces) -> np.ndarray | None:
 
 
 def precision_recall(wrong: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return precision (M,) and recall (M,) of the first 1, 2, ... M labels of a list.
-
-    Args:
-        wrong: (M,) bool, whether each label of the list is wrong; at least one is.
-    """
+    """Return precision (M,) and recall (M,) of the first 1, 2, ... M labels, of which one at least is wrong (M,)."""
     hits = np.cumsum(wrong)
     return hits / np.arange(1, len(wrong) + 1), hits / hits[-1]
 

@@ -23,13 +23,8 @@ def prediction_writer(
 ) -> Iterator[Callable[[Recognition], None]]:
     """Open predictions.csv and predictions.json; yield a function that adds the faces of a picture to both.
 
-    After an error or a signal both files are complete as far as they go.
-
-    Args:
-        folder: Folder of the files.
-        classes: Classes of the model.
-        head: First entries of predictions.json.
-        neighbours: Number of neighbours per face, nearest first.
+    predictions.json begins with ``head``. ``neighbours`` is the number per face, the nearest first. After an error or a
+    signal both files are complete as far as they go.
     """
     header = ["file", "frame", *BOX, "class", *(f"vote_{name}" for name in classes), "distance", "abstained", "problem"]
     for number in range(1, neighbours + 1):
@@ -98,16 +93,10 @@ def write_predictions(
     faces: Faces | None,
     classes: Sequence[str],
 ) -> None:
-    """Write predictions.html.
+    """Write predictions.html, with ``head`` at its top.
 
-    Args:
-        path: The file.
-        recognitions: Pictures with a thumbnail each.
-        head: Names and values at the top of the page.
-        number: Number of all pictures.
-        neighbours: Number of neighbours per face.
-        faces: Training faces, for the pictures of the neighbours.
-        classes: Classes of the model.
+    ``recognitions`` are those with a thumbnail, of ``number`` pictures. The training faces have the pictures of the
+    neighbours, of which each face shows up to ``neighbours``.
     """
     thumbnails = [png(np.asarray(recognition.thumbnail)[:, :, ::-1]) for recognition in recognitions]
     write_page(

@@ -33,13 +33,8 @@ def recognise(
 ) -> Iterator[Recognition]:
     """Yield the predictions for each picture, in the order of the pictures.
 
-    Args:
-        model: Trained network.
-        detector: Finds the faces.
-        frames: The pictures.
-        batch_size: Faces that are computed at once.
-        thumbnails: Number of pictures, from the first, that get a thumbnail.
-        side: Longer side of a thumbnail, pixels.
+    ``batch_size`` faces are computed at once. The first ``thumbnails`` pictures get a thumbnail, whose longer side is
+    ``side`` pixels.
     """
     waiting: list[tuple[Recognition, list[tuple[Box | None, np.ndarray]]]] = []
     for number, (file, frame, picture, problem) in enumerate(frames):

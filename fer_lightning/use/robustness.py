@@ -31,8 +31,7 @@ class Stress:
     """Score a model on changed faces.
 
     Args:
-        changes: Name of a change -> its ``transform`` (a partial transform of albumentations) and its ``strengths``
-            (arguments of the transform, the weakest first).
+        changes: Changes of a face by their names.
         seed: Draws what a change leaves open; each face has a stream of its own.
 
     Raises:

@@ -25,12 +25,9 @@ def write_sheet(path: Path, recognitions: Sequence[Recognition], title: str) -> 
 
 
 def annotate(picture: Image.Image, recognition: Recognition, letters: int) -> Image.Image:
-    """Return a picture with the boxes and classes of its faces; several faces are numbered.
+    """Return the recognition's picture, in any size, with the boxes and classes of its faces. Several are numbered.
 
-    Args:
-        picture: The picture of the recognition, in any size.
-        recognition: Has the boxes and classes.
-        letters: Height of the letters, pixels.
+    ``letters`` is the height of the letters, pixels.
     """
     annotated, font = picture.convert("RGB"), ImageFont.load_default(letters)
     pen, scale = ImageDraw.Draw(annotated), picture.width / max(1, recognition.size[0])
