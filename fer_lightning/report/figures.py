@@ -1,6 +1,6 @@
 """The figures of a report. FIGURES lists them; disk, page and W&B take them from there.
 
-A new figure is one function in that list: it returns a plot, or None if there is nothing to draw.
+A new figure is one function in that list, from the board of runs to a plot, or to None if there is nothing to draw.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -56,11 +56,11 @@ def scores(board: Board) -> Plot | None:
     """Plot the test accuracies of several entries: repeated experiments if there are any, else runs."""
     repeated = [entry for entry in board.entries if entry.repeated]
     entries = [entry for entry in repeated or board.entries if "test/accuracy" in entry.figures][:SCORES]
-    if len(entries) < 2 or not board.scored:
+    if len(entries) < 2:
         return None
     dots = "each dot a run, the bar their mean" if repeated else "95 % intervals of single runs"
     leaky = "; hollow: leaky" if any(entry.leaky for entry in entries) else ""
-    references = yardsticks(board.scored[0][1])
+    references = yardsticks(board.best)
     if len({run.record.data_fingerprint for _, run in board.scored}) > 1:
         references = references[:1]  # the others hold for the faces of the best run only
     return Plot(
@@ -107,7 +107,7 @@ def training_graphs(board: Board) -> Plot | None:
         return None
     names = [experiment(" ".join(run.overrides)) or label for label, run in best]
     kinds = [list(dict.fromkeys(names)).index(name) for name in names]
-    references = yardsticks(best[0][1])
+    references = yardsticks(board.best)
     if len(references) > 1:
         references = [references[0], references[-1]]
     graphs = curves.Curves({label: run.history for label, run in best}, kinds, board.objective, references)
@@ -170,12 +170,10 @@ def _draw_points(axes: Axes, choices: Sequence[str], scores: Sequence[float]) ->
         axes.plot([position], [mean], "_", markersize=22, color="black")
 
 
-def confusion_matrices(board: Board) -> Plot | None:
+def confusion_matrices(board: Board) -> Plot:
     """Plot the confusion matrices of the best runs."""
     matrices = {label: confusion_of(run) for label, run in _comparable(board)[:MATRICES]}
-    if not matrices:
-        return None
-    classes, several = board.scored[0][1].classes, len(matrices) > 1
+    classes, several = board.best.classes, len(matrices) > 1
     best = f" of the {MATRICES} best runs" if len(board.scored) > MATRICES else ""
     parts = [partial(draw_confusion, {label: matrix}, classes) for label, matrix in matrices.items()]
     return Plot(
@@ -207,12 +205,10 @@ def draw_confusion(matrices: Mapping[str, np.ndarray], classes: Sequence[str]) -
     return figure
 
 
-def per_class(board: Board) -> Plot | None:
+def per_class(board: Board) -> Plot:
     """Plot the F1 of each class."""
     values = {label: f1_per_class(confusion_of(run)) for label, run in _comparable(board)[:LINES]}
-    if not values:
-        return None
-    classes, several = board.scored[0][1].classes, len(values) > 1
+    classes, several = board.best.classes, len(values) > 1
     return Plot(
         "per_class",
         f"F1 per class{_of_the_best(board)}",
@@ -247,11 +243,9 @@ def draw_per_class(values: Mapping[str, np.ndarray], classes: Sequence[str], leg
     return figure
 
 
-def risk_coverage(board: Board) -> Plot | None:
+def risk_coverage(board: Board) -> Plot:
     """Plot the share of wrong answers of the best run if it answers only its surest faces."""
-    if not board.scored:
-        return None
-    run = board.scored[0][1]
+    run = board.best
     share, accuracy, area = (run.figures.get(f"test/{name}") for name in ("answered", "accuracy_answered", "aurc"))
     chosen = None if share is None or accuracy is None or share == 1 else (share, accuracy)
     text = (
@@ -305,8 +299,8 @@ def draw_risk_coverage(run: Run, chosen: tuple[float, float] | None) -> Figure:
 
 def reliability(board: Board) -> Plot | None:
     """Plot the accuracy of the best run against its votes, before and after calibration."""
-    run = board.scored[0][1] if board.scored else None
-    if run is None or "test/calibration_error" not in run.figures:
+    run = board.best
+    if "test/calibration_error" not in run.figures:
         return None
     before, after = run.figures["test/calibration_error_raw"], run.figures["test/calibration_error"]
     return Plot(
@@ -350,7 +344,7 @@ def draw_reliability(run: Run, before: float, after: float) -> Figure:
 
 def stress(board: Board) -> Plot | None:
     """Plot the accuracy of the best run on changed faces."""
-    outcomes = read_stress(board.scored[0][1].folder) if board.scored else []
+    outcomes = read_stress(board.best.folder)
     if not outcomes:
         return None
     return Plot(
@@ -389,13 +383,13 @@ FIGURES = (scores, training_graphs, options, confusion_matrices, per_class, risk
 
 
 def plots(board: Board) -> list[Plot]:
-    """Return the figures that have something to draw."""
-    return [plot for make in FIGURES if (plot := make(board))]
+    """Return the figures that have something to draw; none if no run was tested."""
+    return [plot for make in FIGURES if (plot := make(board))] if board.scored else []
 
 
 def _comparable(board: Board) -> list[tuple[str, Run]]:
     """Return the tested runs with the same classes as the best one."""
-    return [(name, run) for name, run in board.scored if run.classes == board.scored[0][1].classes]
+    return [(name, run) for name, run in board.scored if run.classes == board.best.classes]
 
 
 def _of_the_best(board: Board) -> str:

@@ -84,6 +84,11 @@ class Board:
             names = [f"{runs[0].record.data}, protocol {runs[0].record.protocol}"]
         return [(name, run) for name, run in zip(names, runs, strict=True) if run.predictions]
 
+    @property
+    def best(self) -> Run:
+        """The best run with predictions."""
+        return self.scored[0][1]
+
 
 def rank_runs(runs: Sequence[Run], objective: str | None = None) -> Board:
     """Return the runs, and means over repeated runs, in the order of the objective.
