@@ -1,4 +1,4 @@
-"""What the Trainer is given beside callbacks and loggers: how it writes checkpoints, how processes share batch norm."""
+"""Plugins of the Trainer: writing checkpoints, and sharing batch norm between processes."""
 
 import logging
 import shutil
@@ -18,21 +18,21 @@ log = logging.getLogger(__name__)
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Write checkpoints whole or not at all; read none that is damaged."""
+    """Write checkpoints whole or not at all, and refuse damaged ones."""
 
     def load_checkpoint(self, path: str | Path, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """Return what a checkpoint of ours holds, on the CPU; see ``load`` for what is refused."""
+        """Return the content of a checkpoint, on the CPU; see ``load`` for refusals."""
         return load_for_trainer(str(path), "checkpoint")
 
     def save_checkpoint(self, checkpoint: dict, path: str | Path, storage_options: object = None) -> None:
-        """Write under another name, see it on the disk, then rename.
+        """Write a checkpoint under a temporary name, then rename it.
 
         Raises:
-            UserError: If the disk is full or cannot be written; the file of that name stays as it was.
+            UserError: If the disk is full or cannot be written. An earlier file of the same name stays.
         """
         path = Path(path)
         try:
-            path.parent.mkdir(exist_ok=True)  # the run's folder itself is not made again: if it is gone, it was deleted
+            path.parent.mkdir(exist_ok=True)  # only this folder: if the run's own folder is gone, it was deleted
             with replacing(path, ".part") as temporary, temporary.open("wb") as file:
                 torch.save(checkpoint, file)
         except (OSError, RuntimeError) as error:  # torch reports a full disk as RuntimeError
@@ -44,11 +44,11 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
 
 class SharedStatistics(LayerSync):
-    """Lightning's ``sync_batchnorm``, which drops the activations of timm's layers and fails on the CPU."""
+    """Batch norm over all processes. Lightning's own drops the activations of timm's layers, and fails on the CPU."""
 
     def apply(self, model: nn.Module) -> nn.Module:
-        """Let the processes share the statistics of batch norm; on the CPU say that they do not."""
-        from timm.layers import convert_sync_batchnorm  # slow, and only several processes need it
+        """Share the statistics of batch norm between the processes. On the CPU warn that they are not shared."""
+        from timm.layers import convert_sync_batchnorm  # here, since it is slow and a single process does not need it
 
         if next(model.parameters()).device.type != "cpu":
             return convert_sync_batchnorm(model)
@@ -60,5 +60,5 @@ class SharedStatistics(LayerSync):
         return model
 
     def revert(self, model: nn.Module) -> nn.Module:
-        """Return the model as it is: alone, the layers do what they did before."""
+        """Return the model unchanged: in a single process its layers work as before."""
         return model

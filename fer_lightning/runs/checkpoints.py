@@ -6,16 +6,13 @@ import zipfile
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from packaging.version import Version
 
 from fer_lightning import __version__
 from fer_lightning.config.overrides import allowed
 from fer_lightning.errors import FILE, FOLDER, UserError, path_kind
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 log = logging.getLogger(__name__)
 
@@ -181,7 +178,7 @@ def _check_tensors(checkpoint: dict[str, Any], size: int) -> None:
         raise ValueError(f"its tensors would take {total:,} bytes")
 
 
-def _tensors(content: object) -> Iterator["Tensor"]:
+def _tensors(content: object) -> Iterator[Any]:
     """Yield every tensor in dicts, lists and tuples, and visit each of these once."""
     from torch import Tensor
 

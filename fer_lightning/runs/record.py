@@ -1,4 +1,4 @@
-"""What a run leaves in its folder: metrics.json, which only this module reads and writes, and the files beside it."""
+"""Records of runs: metrics.json, which only this module reads and writes, and the other files of a run's folder."""
 
 import csv
 import hashlib
@@ -18,15 +18,15 @@ from fer_lightning.errors import UserError
 from fer_lightning.files import write_json
 
 NAME = "metrics.json"
-ASIDE = "superseded"  # folder of a sweep for what its jobs left before they started anew
-REPEATED = ("seed=", "protocol.fold=")  # overrides in which repetitions of one experiment differ
+ASIDE = "superseded"  # folder of a sweep for the earlier files of jobs that started again
+REPEATED = ("seed=", "protocol.fold=")  # overrides that differ between repetitions of an experiment
 
 
 class Status(StrEnum):
-    """Where a run stands."""
+    """State of a run."""
 
-    RUNNING = "running"  # or killed, which nobody could write down
-    INTERRUPTED = "interrupted"  # by a signal, and can go on
+    RUNNING = "running"  # or killed
+    INTERRUPTED = "interrupted"  # by a signal; it can be resumed
     COMPLETED = "completed"
     FAILED = "failed"
 
@@ -36,32 +36,32 @@ class Record:
     """The content of metrics.json: fields that are neither None nor {}, and figures under their own names."""
 
     status: Status = Status.RUNNING
-    error: str | None = None  # what ended a run that failed, or the signal that interrupted it
-    overrides: str | None = None  # options of the command line or of the sweep, with spaces between them
+    error: str | None = None  # error of a failed run, or signal of an interrupted one
+    overrides: str | None = None  # options of the command line or of the sweep, separated by spaces
     objective: str | None = None  # metric that chose the checkpoint
     figures: dict[str, float] = field(default_factory=dict)  # by metric: stage/name
-    settings: dict[str, Any] = field(default_factory=dict)  # by which tables compare runs
+    settings: dict[str, Any] = field(default_factory=dict)  # optimizer, learning rate and more, for tables of runs
     elapsed_seconds: float | None = None  # of the training, validation included
-    images_per_second: float | None = None  # trained on
+    images_per_second: float | None = None  # of the training
     test_seconds: float | None = None  # of an evaluation
-    audit_seconds: float | None = None  # of the search for twins, in the run that made it
+    audit_seconds: float | None = None  # of the search for twins, in the run that did it
     environment: dict[str, str] = field(default_factory=dict)  # device, Python and packages
-    processes: int | None = None  # that trained together
+    processes: int | None = None  # of the training
     data: str | None = None  # source of the faces
     data_fingerprint: str | None = None
     classes: list[str] | None = None  # names, in the order of the labels
     protocol: str | None = None
     proves: str | None = None  # what a score under this protocol shows
-    leaks: str | None = None  # what makes it too high; empty where nothing does
+    leaks: str | None = None  # why the score is too high; empty if it is not
     labels_allow: float | None = None  # accuracy above which no score can be honest
-    too_good: str | None = None  # why this one cannot be believed
+    too_good: str | None = None  # why this score cannot be honest
     train_faces: int | None = None
     test_faces: int | None = None
-    unscored: int | None = None  # test faces that trainer.limit_test_batches has left out
+    unscored: int | None = None  # test faces beyond trainer.limit_test_batches
     left_out: int | None = None  # training faces removed because a copy is in the test set
     version: str | None = None  # of fer_lightning
     code: str | None = None  # code_fingerprint()
-    more: dict[str, Any] = field(default_factory=dict)  # fields of other versions, kept as they are
+    more: dict[str, Any] = field(default_factory=dict)  # fields of other versions
 
     def content(self) -> dict[str, Any]:
         """Return the content of the file: the figures first, then the fields that are set."""
@@ -71,7 +71,7 @@ class Record:
 
 
 def read_record(folder: Path) -> Record:
-    """Return what a run has recorded so far; an empty record if there is no file.
+    """Return the record of a run, or an empty record if there is no file.
 
     Raises:
         UserError: If the file is damaged.
@@ -85,7 +85,7 @@ def read_record(folder: Path) -> Record:
     except (ValueError, TypeError, AttributeError) as error:
         raise UserError(f"{path} is damaged ({error}): run the job again") from error
     figures = {name: value for name, value in content.items() if "/" in name}
-    names = {field.name for field in fields(Record)} - {"figures", "more"}
+    names = {entry.name for entry in fields(Record)} - {"figures", "more"}
     values = {name: value for name, value in content.items() if name in names}
     more = {name: value for name, value in content.items() if name not in names | figures.keys()}
     return Record(**values, figures=figures, more=more)
@@ -105,40 +105,40 @@ class Run:
 
     @property
     def name(self) -> str:
-        """The folder's name."""
+        """Name of the folder."""
         return self.folder.name
 
     @cached_property
     def overrides(self) -> list[str]:
-        """What its command line, or its sweep, overrode of the run itself; empty where Hydra left no note of it."""
+        """Overrides of the run, without those of Hydra and of the sweep; empty if Hydra wrote no file of them."""
         path = self.folder / ".hydra" / "overrides.yaml"
         overrides = map(str, OmegaConf.load(path)) if path.is_file() else ()
         return [override for override in overrides if not override.startswith(("hydra.", "sweep."))]
 
     @property
     def figures(self) -> dict[str, float]:
-        """The figures of its record, by metric."""
+        """Figures of the record, by metric."""
         return self.record.figures
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Names of its classes; runs that do not say so have the seven."""
+        """Names of the classes; by default the seven."""
         return tuple(self.record.classes or CLASSES)
 
     @property
     def repetition(self) -> str:
-        """The seed and the fold that tell it from the other runs of its experiment."""
+        """The seed and the fold, which differ between the runs of an experiment."""
         return " ".join(sorted(override for override in self.overrides if override.lstrip("+").startswith(REPEATED)))
 
     @cached_property
     def history(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         """Steps and values of every metric in metrics.csv, as they were logged; empty without the file."""
-        found = defaultdict(list)
+        points = defaultdict(list)
         for row in _rows(self.folder / "metrics.csv"):
             for name, value in row.items():
                 if value and name != "step" and row.get("step"):
-                    found[name].append((int(row["step"]), float(value)))
-        columns = {name: list(zip(*points, strict=True)) for name, points in found.items()}
+                    points[name].append((int(row["step"]), float(value)))
+        columns = {name: zip(*pairs, strict=True) for name, pairs in points.items()}
         return {name: (np.array(steps), np.array(values)) for name, (steps, values) in columns.items()}
 
     @cached_property
@@ -148,16 +148,24 @@ class Run:
 
 
 def read_run(folder: Path) -> Run:
-    """Return one run, or refuse a folder that holds none and a metrics.json that is damaged."""
+    """Return the run in a folder.
+
+    Raises:
+        UserError: If there is none, or its metrics.json is damaged.
+    """
     if not (folder / NAME).is_file():
         raise UserError(f"{folder} holds no run that has ended: {folder / NAME} is missing")
     return Run(folder, read_record(folder))
 
 
 def read_runs(folder: Path) -> list[Run]:
-    """Return every run in or below a folder, by path; refuse a folder without one."""
-    found = (path.parent for path in sorted(folder.rglob(NAME)))
-    runs = [read_run(place) for place in found if place.parent.name != ASIDE]
+    """Return every run in or below a folder, sorted by path.
+
+    Raises:
+        UserError: If there is none.
+    """
+    paths = sorted(folder.rglob(NAME))
+    runs = [read_run(path.parent) for path in paths if path.parent.parent.name != ASIDE]
     if not runs:
         raise UserError(f"{folder} holds no run that has ended: give the folder of a run or of a sweep")
     return runs
@@ -172,9 +180,9 @@ def _rows(path: Path) -> list[dict[str, str]]:
 
 @cache
 def code_fingerprint() -> str:
-    """Return a hash of the code that decides a result: while it is equal, equal settings mean equal trainings."""
+    """Return a hash of the code that decides a result. Equal hashes and equal settings give equal trainings."""
     package = Path(__file__).parents[1]
-    found = hashlib.sha256()
+    digest = hashlib.sha256()
     for path in sorted(path for room in ("data", "models") for path in (package / room).rglob("*.py")):
-        found.update(f"{path.relative_to(package).as_posix()} {path.stat().st_size}\n".encode() + path.read_bytes())
-    return found.hexdigest()
+        digest.update(f"{path.relative_to(package).as_posix()} {path.stat().st_size}\n".encode() + path.read_bytes())
+    return digest.hexdigest()
