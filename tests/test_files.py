@@ -1,3 +1,5 @@
+"""Files and folders are written whole or not at all."""
+
 import os
 
 import pytest

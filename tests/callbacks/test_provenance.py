@@ -1,3 +1,5 @@
+"""A run that goes on warns about other faces."""
+
 from types import SimpleNamespace
 
 import pytest

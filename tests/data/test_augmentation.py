@@ -1,3 +1,5 @@
+"""Chains of transforms: one random stream a picture, and the pixels of albumentations."""
+
 import copy
 import random
 import time

@@ -1,3 +1,5 @@
+"""The datamodule: loaders in the order of the partition, sizes, and a protocol of one's own."""
+
 import ast
 import json
 from dataclasses import replace
@@ -48,6 +50,13 @@ def test_loaders_give_the_partition_in_order(make_cfg):
     np.testing.assert_allclose(first * 127.5 + 127.5, parts.faces.images[rows[0]], atol=1e-4)
 
 
+def test_a_protocol_of_ones_own_gives_the_parts(make_cfg):
+    own = ("protocol=folder", "protocol._target_=tests.data.test_datamodule.Reversed", "protocol._partial_=false")
+    parts = instantiate(make_cfg(*own).data).partition
+    assert (parts.protocol, len(parts.test)) == ("reversed", 150)
+
+
+@pytest.mark.long
 def test_a_run_at_64_pixels_under_a_protocol_of_ones_own(run_here, tmp_path):
     done = run_here(
         "train.py",

@@ -1,3 +1,5 @@
+"""Synthetic faces: shapes, seeds, wrong labels, and persons of one split alone."""
+
 import numpy as np
 import pytest
 

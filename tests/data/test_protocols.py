@@ -1,3 +1,5 @@
+"""Protocols: who is trained on, who chooses, who is tested, and what leaks."""
+
 from dataclasses import replace
 
 import numpy as np

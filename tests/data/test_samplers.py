@@ -1,3 +1,5 @@
+"""Batches: classes and faces in each, their order, and the share of each process."""
+
 from itertools import chain
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""Every classifier keeps the contract."""
+
 import pytest
 import torch
 

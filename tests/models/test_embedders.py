@@ -1,3 +1,5 @@
+"""Embedders give unit vectors, and refuse what they cannot embed."""
+
 import pytest
 import torch
 from hydra.utils import instantiate

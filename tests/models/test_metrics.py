@@ -1,3 +1,5 @@
+"""Triplets, loss and telemetry against brute force."""
+
 import pytest
 import torch
 from hydra.utils import instantiate
