@@ -53,10 +53,8 @@ def kfold(
         seed: Decides the folds and the cut.
 
     Raises:
-        UserError: If ``fold`` does not exist, or a fold has no face.
+        UserError: If a fold has no face.
     """
-    if folds < 2 or not 0 <= fold < folds:
-        raise UserError(f"protocol.fold={fold} does not exist with protocol.folds={folds}: use 0 to {folds - 1}")
     rows = np.arange(len(faces))
     parts = deal(rows, faces.labels, twins.groups, [1 / folds] * folds, seed)
     if any(len(part) == 0 for part in parts):

@@ -82,8 +82,7 @@ class ClassSampler(TrainingSampler):
         rank: Number of this process, from 0.
 
     Raises:
-        UserError: As in ``TrainingSampler``; or if the batch cannot hold the same number of pictures of P classes, two
-            or more of each.
+        UserError: As in ``TrainingSampler``. config/agreement.py refuses a batch that P classes cannot share equally.
     """
 
     def __init__(
@@ -98,15 +97,6 @@ class ClassSampler(TrainingSampler):
     ) -> None:
         self.rows = [np.flatnonzero(labels == label) for label in np.unique(labels)]
         self.classes = classes_per_batch
-        if self.classes < 2 or batch_size % self.classes or batch_size < 2 * self.classes:
-            raise UserError(
-                f"data.batch_size={batch_size} cannot hold sampler.classes_per_batch={self.classes} classes with the "
-                "same number of faces, two or more, of each: make it a multiple"
-            )
-        if self.classes > len(self.rows):
-            raise UserError(
-                f"sampler.classes_per_batch={self.classes} exceeds the {len(self.rows)} classes of the training faces"
-            )
         super().__init__(len(labels), batch_size, seed, start, world_size, rank)
         self.faces_per_class = batch_size // self.classes
 
