@@ -49,12 +49,6 @@ def test_folds_cover_every_face_once(faces, twins):
             assert not np.intersect1d(twins.groups[one], twins.groups[other]).size
 
 
-@pytest.mark.parametrize(("folds", "fold"), [(5, 5), (5, -1), (1, 0)])
-def test_a_fold_that_does_not_exist_is_named(faces, twins, folds, fold):
-    with pytest.raises(UserError, match=f"protocol.fold={fold}"):
-        kfold(faces, twins, folds, fold, 0.1, 0)
-
-
 def test_folder_reports_where_it_selects_and_says_so(faces, twins):
     parts = folder(faces, twins)
     assert np.array_equal(parts.validation, parts.test)
