@@ -65,13 +65,13 @@ def claim(what: str, folder: Path, remedy: str) -> None:
     _claims[what] = Claim(lock, made, before)
 
 
-def at_hand() -> Path | None:
+def current_folder() -> Path | None:
     """Return the folder of the current run, before the first job of a sweep that of the sweep, or None."""
     current = _claims.get("run", _claims.get("sweep"))
     return None if current is None else current.folder
 
 
-def lost() -> Path | None:
+def deleted_folder() -> Path | None:
     """Return a claimed folder that was deleted, or None."""
     return next((claim.folder for claim in _claims.values() if not Path(claim.lock.lock_file).exists()), None)
 

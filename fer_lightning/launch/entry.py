@@ -14,7 +14,7 @@ from fer_lightning.config import CONF
 from fer_lightning.config.suggestions import check_flags
 from fer_lightning.config.verbs import AT_WORK, verbs
 from fer_lightning.launch.checks import check, check_python, check_secrets
-from fer_lightning.launch.claims import at_hand, release, withdraw
+from fer_lightning.launch.claims import current_folder, release, withdraw
 from fer_lightning.launch.console import outlast_console
 from fer_lightning.launch.environment import rank
 from fer_lightning.launch.messages import explain
@@ -79,7 +79,7 @@ def _run(name: str, process: int, traced: bool) -> None:
     except Interrupted as interruption:
         if process:
             sys.exit(0)  # else Lightning's launcher would kill the main process at its work
-        if (folder := at_hand()) is not None:
+        if (folder := current_folder()) is not None:
             from fer_lightning.callbacks.continuation import announce  # here, because --help needs no tables
 
             announce(interruption, folder)

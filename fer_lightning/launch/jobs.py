@@ -20,7 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 from fer_lightning import signals
 from fer_lightning.errors import UserError
 from fer_lightning.files import write_text, writing_lock
-from fer_lightning.launch.claims import claim, lost, withdraw
+from fer_lightning.launch.claims import claim, deleted_folder, withdraw
 from fer_lightning.launch.console import quiet
 from fer_lightning.launch.messages import deleted, diagnose
 from fer_lightning.launch.sweeps import (
@@ -198,7 +198,7 @@ class Jobs(Callback):
         if job_return.status == JobStatus.FAILED:
             error = self._diagnosed(job_return._return_value, config)
         end = End.COMPLETED
-        if folder := lost():
+        if folder := deleted_folder():
             end, error = End.DELETED, error or UserError(deleted(folder))
         elif error is not None:
             end = End.REFUSED if withdraw("run") else End.FAILED

@@ -17,7 +17,7 @@ from fer_lightning.config import CONF
 from fer_lightning.config.suggestions import known_keys, no_choice, suggestion
 from fer_lightning.config.verbs import program_at_work, swept
 from fer_lightning.errors import UserError, install_command
-from fer_lightning.launch.claims import at_hand, lost
+from fer_lightning.launch.claims import current_folder, deleted_folder
 from fer_lightning.launch.environment import no_device, torch_build, torchvision_mismatch
 from fer_lightning.names import printable
 
@@ -72,7 +72,7 @@ def diagnose(error: BaseException, cfg: DictConfig | None = None) -> str | None:
         error: What ended a job or a command.
         cfg: The job's configuration, whose batch size is named where memory was short.
     """
-    if folder := lost():
+    if folder := deleted_folder():
         return deleted(folder)
     if isinstance(error.__cause__, UserError):  # raised while Hydra instantiated a node
         return str(error.__cause__)
@@ -101,7 +101,7 @@ def diagnose(error: BaseException, cfg: DictConfig | None = None) -> str | None:
 def _disk_error(error: OSError) -> str | None:
     """Return the sentence for a full disk or a file that cannot be written, or None for another error."""
     if error.errno in FULL:
-        path = Path(error.filename or at_hand() or ".")
+        path = Path(error.filename or current_folder() or ".")
         folder = next(folder for folder in (path.absolute(), *path.absolute().parents) if folder.exists())
         free = shutil.disk_usage(folder).free
         return (

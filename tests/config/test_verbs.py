@@ -1,9 +1,30 @@
 """Verbs are read from source, and each is started in one way."""
 
+from pathlib import Path
+
 import pytest
 
+import fer_lightning.config.verbs
 from fer_lightning.config import CONF
 from fer_lightning.config.verbs import AT_WORK, program, program_at_work, swept, verbs
+
+
+def test_a_verb_is_read_from_its_decorator_and_nothing_is_imported(tmp_path, monkeypatch):
+    (tmp_path / "pack/room").mkdir(parents=True)
+    (tmp_path / "pack/room/count.py").write_text(
+        "import nowhere\n\n\n"
+        "@verb(\n"
+        '    "count",\n'
+        '    "count faces",\n'
+        '    {"folder": {"metavar": "FOLDER"}, "--name": {"help": "a name"}},\n'
+        ")\n"
+        "def count_faces(folder: Path, name: str | None) -> None:\n"
+        "    pass\n"
+    )
+    monkeypatch.setattr(fer_lightning.config.verbs, "PACKAGE", tmp_path / "pack")
+    verb = verbs.__wrapped__()["count"]
+    assert verb[:3] == ("pack.room.count", "count_faces", "count faces")
+    assert verb.arguments == {"folder": {"type": Path, "metavar": "FOLDER"}, "--name": {"type": str, "help": "a name"}}
 
 
 def test_verbs_with_a_file_in_conf_are_those_without_arguments():
