@@ -27,26 +27,13 @@ class Resumption(Callback):
     def on_save_checkpoint(self, trainer: Any, pl_module: Any, checkpoint: dict[str, Any]) -> None:
         """Add the random streams, and correct the loops' progress to the true position of the run."""
         loop = checkpoint["loops"]["fit_loop"]
-        epochs = loop["epoch_progress"]["current"]
-        at_end = not trainer.validating and epochs["processed"] == epochs["ready"]  # before ReduceLROnPlateau moves
-        if at_end and loop["epoch_loop.batch_progress"]["current"]["completed"] < trainer.num_training_batches:
-            at_end = False  # the run ends in the middle of an epoch, where a longer run continues
-            for count in ("total", "current"):
-                loop["epoch_progress"][count]["processed"] -= 1
+        at_end = ends_epoch(trainer, loop)
+        remove_fetched(trainer, loop)
         monitored = [trainer.callback_metrics.get(config.monitor) for config in trainer.lr_scheduler_configs]
         gathered = [streams()] * trainer.world_size
         if trainer.world_size > 1:
             torch.distributed.all_gather_object(gathered, gathered[0])
         checkpoint[RESUMPTION] = {"streams": gathered, "monitored": monitored[0] if at_end else None}
-        progress = loop[f"epoch_loop.{'val_loop.' if trainer.validating else ''}batch_progress"]
-        if progress["current"]["ready"] > progress["current"]["started"]:  # the current batch was only fetched
-            if trainer.validating:  # a resumed run starts this validation again
-                none = {"ready": 0, "started": 0, "processed": 0, "completed": 0}
-                progress |= {"total": none | {"ready": 1, "started": 1}, "current": none}
-            else:
-                progress["is_last_batch"] = False
-                for count in ("total", "current"):
-                    progress[count]["ready"] -= 1
         for logger in trainer.loggers:
             logger.save()  # if the process is killed, no row before the checkpoint is lost
 
@@ -101,8 +88,38 @@ class Resumption(Callback):
             self.loaded = None
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
-        """Let ReduceLROnPlateau move at the end of a resumed epoch, which Lightning would skip."""
+        """Make ReduceLROnPlateau move at the end of a resumed epoch, which Lightning would skip."""
         trainer.fit_loop.restarting = False
+
+
+def ends_epoch(trainer: Any, loop: dict[str, Any]) -> bool:
+    """Return whether a checkpoint is written at the end of an epoch, before ReduceLROnPlateau moves.
+
+    If ``trainer.max_steps`` ends the run in the middle of an epoch, count that epoch as unfinished: a longer run
+    continues there.
+    """
+    epochs = loop["epoch_progress"]["current"]
+    if trainer.validating or epochs["processed"] != epochs["ready"]:
+        return False
+    if loop["epoch_loop.batch_progress"]["current"]["completed"] == trainer.num_training_batches:
+        return True
+    for count in ("total", "current"):
+        loop["epoch_progress"][count]["processed"] -= 1
+    return False
+
+
+def remove_fetched(trainer: Any, loop: dict[str, Any]) -> None:
+    """Remove a batch from the progress that was fetched but not started. In a validation, remove all of its batches."""
+    progress = loop["epoch_loop.val_loop.batch_progress" if trainer.validating else "epoch_loop.batch_progress"]
+    if progress["current"]["ready"] <= progress["current"]["started"]:
+        return
+    if trainer.validating:  # a resumed run starts this validation again
+        zero = {"ready": 0, "started": 0, "processed": 0, "completed": 0}
+        progress |= {"total": zero | {"ready": 1, "started": 1}, "current": zero}
+    else:
+        progress["is_last_batch"] = False
+        for count in ("total", "current"):
+            progress[count]["ready"] -= 1
 
 
 def streams() -> dict[str, Any]:
