@@ -74,12 +74,12 @@ class Page:
 
     @property
     def several(self) -> bool:
-        """Whether the page compares entries."""
+        """Return whether the page compares entries."""
         return len(self.board.entries) > 1
 
     @property
     def repeated(self) -> bool:
-        """Whether an experiment has repetitions."""
+        """Return whether an experiment has repetitions."""
         return any(entry.repeated for entry in self.board.entries)
 
     @cached_property

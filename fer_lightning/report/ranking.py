@@ -36,7 +36,7 @@ class Entry:
 
     @property
     def repeated(self) -> bool:
-        """Whether this entry stands for several runs."""
+        """Return whether this entry stands for several runs."""
         return len(self.runs) > 1
 
     @property
@@ -46,7 +46,7 @@ class Entry:
 
     @property
     def leaky(self) -> bool:
-        """Whether the score says nothing about new faces."""
+        """Return whether the score says nothing about new faces."""
         return bool(self.record.leaks)
 
     def deviation(self, metric: str) -> float | None:

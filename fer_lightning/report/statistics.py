@@ -85,7 +85,7 @@ class Comparison:
 
     @property
     def significant(self) -> bool:
-        """Whether interval and test both say that the difference is more than chance."""
+        """Return whether interval and test both say that the difference is more than chance."""
         return self.p is not None and self.p < 0.05 and self.low * self.high > 0
 
 

@@ -1,4 +1,4 @@
-"""Whether the best run is really better: its score, its lead, and the test of that lead."""
+"""Decide whether the best run is really better: its score, its lead, and the test of that lead."""
 
 from collections.abc import Sequence
 from pathlib import Path
