@@ -9,7 +9,7 @@ from fer_lightning.config import CONF
 from fer_lightning.config.verbs import AT_WORK, program, program_at_work, swept, verbs
 
 
-def test_a_verb_is_read_from_its_decorator_and_nothing_is_imported(tmp_path, monkeypatch):
+def test_verb_is_read_from_its_decorator_without_an_import(tmp_path, monkeypatch):
     (tmp_path / "pack/room").mkdir(parents=True)
     (tmp_path / "pack/room/count.py").write_text(
         "import nowhere\n\n\n"

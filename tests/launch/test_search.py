@@ -1,4 +1,4 @@
-"""The jobs of a sweep are counted as Hydra's sweepers make them; a search draws, prunes and tells its study."""
+"""A search draws options, prunes trials and tells its study how they ended."""
 
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
