@@ -82,7 +82,8 @@ class ClassSampler(TrainingSampler):
         rank: Number of this process, from 0.
 
     Raises:
-        UserError: As in ``TrainingSampler``. config/agreement.py refuses a batch that P classes cannot share equally.
+        UserError: As in ``TrainingSampler``, or if fewer classes have pictures. config/agreement.py refuses a batch that
+            the classes cannot share equally.
     """
 
     def __init__(
@@ -97,6 +98,10 @@ class ClassSampler(TrainingSampler):
     ) -> None:
         self.rows = [np.flatnonzero(labels == label) for label in np.unique(labels)]
         self.classes = classes_per_batch
+        if self.classes > len(self.rows):  # twins that are left out can empty a class
+            raise UserError(
+                f"sampler.classes_per_batch={self.classes} exceeds the {len(self.rows)} classes of the training faces"
+            )
         super().__init__(len(labels), batch_size, seed, start, world_size, rank)
         self.faces_per_class = batch_size // self.classes
 

@@ -28,9 +28,10 @@ def test_order_depends_on_seed_and_epoch_alone():
     assert first != list(sampler)
 
 
-def test_batch_larger_than_the_table_names_its_option():
-    with pytest.raises(UserError, match=r"data\.batch_size=400 .*make it smaller"):
-        ClassSampler(LABELS, 400, 4, seed=0)
+@pytest.mark.parametrize(("batch_size", "classes", "word"), [(32, 8, "exceeds"), (400, 4, "400")])
+def test_impossible_batches_name_their_option(batch_size, classes, word):
+    with pytest.raises(UserError, match=rf"(data.batch_size|sampler.classes_per_batch)=.*{word}"):
+        ClassSampler(LABELS, batch_size, classes, seed=0)
 
 
 @pytest.mark.parametrize("world_size", [1, 2])
