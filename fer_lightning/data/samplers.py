@@ -82,8 +82,8 @@ class ClassSampler(TrainingSampler):
         rank: Number of this process, from 0.
 
     Raises:
-        UserError: As in ``TrainingSampler``, or if fewer classes have pictures. config/agreement.py refuses a batch that
-            the classes cannot share equally.
+        UserError: As in ``TrainingSampler``, or if fewer classes have pictures. config/agreement.py refuses a batch
+            that the classes cannot share equally.
     """
 
     def __init__(
