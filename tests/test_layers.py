@@ -32,6 +32,12 @@ def room(file: Path) -> str:
     return file.relative_to(ROOT / "fer_lightning").parts[0].removesuffix(".py")
 
 
+def test_the_package_itself_is_below_every_room():
+    """So each room may read its version."""
+    tree = ast.parse((ROOT / "fer_lightning/__init__.py").read_text())
+    assert not imported(ast.Module([node for node in tree.body if not isinstance(node, ast.If)], []))  # for mypy alone
+
+
 def test_every_module_stands_in_a_room():
     assert {room(file) for file in FILES} <= RANK.keys()
 
