@@ -314,7 +314,8 @@ def undescribed(node: object, path: tuple[str, ...] = ()) -> Iterator[str]:
         if not name and not OPEN.intersection(path) and "*" not in path:
             known = where in OPTIONS or key == "defaults" or (path == ("callbacks",) and "_target_" in value)
         else:
-            known = not name.startswith("fer_lightning.") or key in described or key.startswith("_")
+            free = not name.startswith("fer_lightning.") and (not described or OPEN.intersection(path))
+            known = free or key in described or key.startswith("_")
         if not known:
             yield where
         yield from undescribed(value, (*path, key))
