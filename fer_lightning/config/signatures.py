@@ -5,7 +5,7 @@ Nothing is imported, so a wrong option is refused without waiting for torch.
 
 import ast
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cache
 from importlib import import_module
 from typing import Any, Literal, NamedTuple
@@ -73,18 +73,15 @@ def signature(target: str) -> Signature | None:
     if not isinstance(definition, ast.ClassDef | ast.FunctionDef):
         return None
     summary = (ast.get_docstring(definition) or "").partition("\n")[0]
-    function = definition if isinstance(definition, ast.FunctionDef) else _constructor(module, definition)
+    function = _constructor(module, name)
     if function is None:
         return Signature({}, True, summary)
     meanings, arguments = _meanings(definition), function.args
     required = len(arguments.args) - len(arguments.defaults)  # arguments before the first that has a default
-    options = {
-        argument.arg: Option(
-            ast.unparse(argument.annotation), module, meanings.get(argument.arg, ""), position < required
-        )
-        for position, argument in enumerate(arguments.args)
-        if argument.annotation is not None and _is_kind(module, argument.annotation)
-    }
+    options = {}
+    for position, argument in enumerate(arguments.args):
+        if argument.annotation is not None and _is_kind(module, text := ast.unparse(argument.annotation)):
+            options[argument.arg] = Option(text, module, meanings.get(argument.arg, ""), position < required)
     return Signature(options, arguments.kwarg is None, summary)
 
 
@@ -96,7 +93,18 @@ def resolve(text: str, module: str) -> Kind:
         text: Source text of the annotation.
         module: Module that it stands in.
     """
-    return _resolve(ast.parse(text, mode="eval").body, module)
+    inner, nullable = re.subn(r"\s*\|\s*None$", "", text)
+    if match := re.match(r"(Open)?Part\b", inner):
+        kind = Kind("open part" if match[1] else "part", None)
+    elif match := re.fullmatch(r"dict\[str, (.*)\]", inner):
+        kind = Kind("dict", resolve(match[1], module))
+    elif match := re.fullmatch(r"list\[(.*Part.*)\]", inner):
+        kind = Kind("list", resolve(match[1], module))
+    elif isinstance(definition := _definitions(module).get(inner), ast.ClassDef):
+        kind = Kind("fields", fields(module, definition))
+    else:
+        kind = Kind("value", (inner, module))
+    return kind._replace(nullable=bool(nullable))
 
 
 @cache
@@ -115,14 +123,15 @@ def _definitions(module: str) -> dict[str, ast.stmt]:
     return definitions
 
 
-def _constructor(module: str, definition: ast.ClassDef) -> ast.FunctionDef | None:
-    """Return the ``__init__`` of a class, or of its first base in the same module that has one."""
+def _constructor(module: str, name: str) -> ast.FunctionDef | None:
+    """Return the function itself, or the ``__init__`` of a class or of its first base in the same module."""
+    definition = _definitions(module).get(name)
+    if not isinstance(definition, ast.ClassDef):
+        return definition if isinstance(definition, ast.FunctionDef) else None
     for statement in definition.body:
         if isinstance(statement, ast.FunctionDef) and statement.name == "__init__":
             return statement
-    bases = [_definitions(module).get(ast.unparse(base)) for base in definition.bases]
-    constructors = [_constructor(module, base) for base in bases if isinstance(base, ast.ClassDef)]
-    return next((constructor for constructor in constructors if constructor), None)
+    return _constructor(module, ast.unparse(definition.bases[0])) if definition.bases else None
 
 
 def _meanings(definition: ast.ClassDef | ast.FunctionDef) -> dict[str, str]:
@@ -135,53 +144,13 @@ def _meanings(definition: ast.ClassDef | ast.FunctionDef) -> dict[str, str]:
     return meanings
 
 
-def _is_kind(module: str, annotation: ast.expr) -> bool:
-    """Return whether an annotation consists of kinds: what the program itself passes in has another type."""
-    definitions = _definitions(module)
-    for name in _names(annotation):
-        statement = definitions.get(name)
-        if isinstance(statement, ast.ClassDef):
-            if not _is_typed_dict(statement):
-                return False
-        elif statement is None and name not in ("bool", "list", "dict", "str", "Literal"):
-            return False
-    return ast.unparse(annotation) != "str"
-
-
-def _names(annotation: ast.expr) -> Iterator[str]:
-    """Yield the names in an annotation, but not those of what a part is made to."""
-    match annotation:
-        case ast.Subscript(value=ast.Name(id="Part" | "OpenPart" as name)):
-            yield name
-        case ast.Subscript(value=ast.Name(id="Literal" as name)):
-            yield name
-        case ast.Name(id=name):
-            yield name
-        case _:
-            for child in ast.iter_child_nodes(annotation):
-                if isinstance(child, ast.expr):
-                    yield from _names(child)
-
-
-def _is_typed_dict(definition: ast.ClassDef) -> bool:
-    return [ast.unparse(base) for base in definition.bases] == ["TypedDict"]
-
-
-def _resolve(annotation: ast.expr, module: str) -> Kind:
-    match annotation:
-        case ast.BinOp(left=inner, right=ast.Constant(value=None)):
-            return _resolve(inner, module)._replace(nullable=True)
-        case ast.Subscript(value=ast.Name(id="Part")) | ast.Name(id="Part"):
-            return Kind("part", None)
-        case ast.Subscript(value=ast.Name(id="OpenPart")):
-            return Kind("open part", None)
-        case ast.Subscript(value=ast.Name(id="dict"), slice=ast.Tuple(elts=[_, items])):
-            return Kind("dict", _resolve(items, module))
-        case ast.Subscript(value=ast.Name(id="list"), slice=items) if "Part" in _names(items):
-            return Kind("list", _resolve(items, module))
-        case ast.Name(id=name) if isinstance(definition := _definitions(module).get(name), ast.ClassDef):
-            return Kind("fields", fields(module, definition))
-    return Kind("value", (ast.unparse(annotation), module))
+def _is_kind(module: str, text: str) -> bool:
+    """Return whether an annotation is a kind: what the program itself passes in has another type."""
+    name = re.split(r"\W", text, maxsplit=1)[0]
+    definition = _definitions(module).get(name)
+    if isinstance(definition, ast.ClassDef):
+        return [ast.unparse(base) for base in definition.bases] == ["TypedDict"]
+    return isinstance(definition, ast.ImportFrom) or name in ("bool", "dict", "list", "Literal")
 
 
 def fields(module: str, definition: ast.ClassDef) -> dict[str, Option]:
