@@ -160,6 +160,7 @@ def test_file_names_of_every_kind(tmp_path, run_here):
 OUT_OF_MEMORY = "CUDA out of memory. Tried to allocate 20.00 GiB. GPU 0 has a total capacity of 8.00 GiB"
 
 
+@pytest.mark.long
 def test_sweep_goes_on_after_one_job_ran_out_of_memory(tmp_path, run_here, monkeypatch):
     """Fault 5: the frames that hold the failed job's model are cleared, and the next job runs."""
     step = ExpressionModule.training_step

@@ -82,6 +82,7 @@ def test_every_name_of_one_or_two_characters_is_read_back():
         assert read_name(write_name(name)) == name
 
 
+@pytest.mark.long
 def test_names_are_the_same_under_any_locale(tmp_path, monkeypatch):
     """Fault 93: LC_ALL=C knows no accents, and Python then takes every byte of one for odd."""
     root, script = hostile_tree(tmp_path / os.fsdecode("ann\u00e9e \x1b[31m".encode())), tmp_path / "read.py"

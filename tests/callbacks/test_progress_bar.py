@@ -88,6 +88,7 @@ def assert_whole(shown: list[str], messages: list[str]) -> None:
     assert not {word for word in said - words if len(word) < COLUMNS - 30}, "torn words"
 
 
+@pytest.mark.long
 def test_ctrl_c_leaves_whole_lines_and_the_command_that_goes_on(tmp_path):
     shown, code = screen_of(
         tmp_path,
