@@ -12,27 +12,33 @@ from fer_lightning.errors import UserError
 from tests.conftest import options
 
 COLUMNS = "neutral,happiness,surprise,sadness,anger,disgust,fear,contempt,unknown,NF"
+NUMBERS = (6, 3, 5, 4, 0, 1, 2)  # of FER2013's csv, by the first seven columns
 USAGES = ("Training", "PublicTest", "PrivateTest")
 WINNERS = {  # votes in the order of the columns -> the winner
     "10,0,0,0,0,0,0,0,0,0": "neutral",
     "0,6,4,0,0,0,0,0,0,0": "happy",
     "0,0,3,0,1,1,1,0,2,1": "surprise",  # 3 of the 5 that more than one person gave
-    "0,0,0,5,0,0,5,0,0,0": None,  # half is no majority
-    "4,0,0,3,3,0,0,0,0,0": None,
-    "1,1,1,1,1,1,1,1,1,1": None,
-    "2,0,0,0,0,0,0,0,8,0": None,  # nobody knows
-    "0,0,0,0,0,0,0,0,0,10": None,  # no face
+    "0,0,0,5,0,0,5,0,0,0": "no majority",  # half is no majority
+    "4,0,0,3,3,0,0,0,0,0": "no majority",
+    "1,1,1,1,1,1,1,1,1,1": "no majority",
+    "2,0,0,0,0,0,0,0,8,0": "unknown",
+    "0,0,0,0,0,0,0,0,0,10": "no face",
 }
 
 
-def write(folder, lines, usages=USAGES):
-    """Write both files, each row of votes for one face of every usage; return the csv and the votes."""
+def write(folder, lines, usages=USAGES, agreeing=1.0):
+    """Write both files, each row of votes for one face of every usage; return the csv and the votes.
+
+    The csv's label is the expression with the most votes for a share ``agreeing`` of the faces, else the next one.
+    """
     draw = np.random.default_rng(0)
     faces, votes = ["emotion,pixels,Usage"], [f"Usage,Image name,{COLUMNS}"]
     for usage in usages:
         for number, line in enumerate(lines):
             pixels = [number, *draw.integers(256, size=48**2 - 1)]
-            faces.append(f"{number % 7},{' '.join(map(str, pixels))},{usage}")
+            label = NUMBERS[np.argmax([int(count) for count in line.split(",")[:7]])]
+            label = label if number < agreeing * len(lines) else (label + 1) % 7
+            faces.append(f"{label},{' '.join(map(str, pixels))},{usage}")
             votes.append(f"{usage},fer{number:07}.png,{line}")
     (folder / "fer2013.csv").write_text("\n".join(faces))
     (folder / "fer2013new.csv").write_text("\n".join(votes))
@@ -65,6 +71,26 @@ def test_winners_label_the_rows(tmp_path):
     own = read_faces(csv, str(tmp_path / "cache"), {}, 48)
     assert (len(own), own.classes) == (27, CLASSES)  # the same file by its own labels
     assert own.fingerprint != faces.fingerprint
+
+
+def test_rows_left_out_are_told_by_reason(tmp_path):
+    csv, votes = write(tmp_path, [*one_each(), *list(WINNERS)[3:]])
+    assert read_faces(csv, str(tmp_path), {}, 48, CLASSES, votes).remarks == (
+        "Faces left out, since people saw contempt: 3.",
+        "Faces left out, since most people saw no face: 3.",
+        "Faces left out, since no expression has most of the votes: 9.",
+        "Faces left out, since most people could not name the expression: 3.",
+    )
+
+
+@pytest.mark.parametrize(("agreeing", "words"), [(0.4, None), (0.3, "in 30.0 % of the rows, less than 40 %")])
+def test_votes_of_another_order_are_refused(tmp_path, agreeing, words):
+    csv, votes = write(tmp_path, (one_each()[:7] * 3)[:20], agreeing=agreeing)
+    if words is None:
+        assert len(read_faces(csv, str(tmp_path), {}, 48, CLASSES, votes)) == 60
+    else:
+        with pytest.raises(UserError, match=rf"data\.votes={votes} agrees with fer2013\.csv {words}"):
+            read_faces(csv, str(tmp_path), {}, 48, CLASSES, votes)
 
 
 def test_fewer_classes_leave_their_faces_out(tmp_path):
