@@ -8,7 +8,7 @@ NAMES = {
     "test/accuracy_without_twins": "test accuracy without twins",
     "test/one_vs_rest_accuracy": "test one-vs-rest accuracy",
 }
-SHARES = ("accuracy", "f1", "precision", "recall")  # metrics with one of these in their names are shares
+SHARES = ("accuracy", "f1", "precision", "recall", "share")  # metrics with one of these in their names are shares
 
 
 def percent(share: float, digits: int = 1) -> str:
@@ -24,6 +24,11 @@ def number(share: float, digits: int = 1) -> str:
 def points(difference: float) -> str:
     """Return a difference of two shares as percentage points, with plus or minus."""
     return f"{100 * difference:+.1f}"
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun, such as ``1 picture`` or ``2,800 pictures``."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def duration(seconds: float) -> str:

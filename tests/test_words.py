@@ -2,7 +2,7 @@
 
 import pytest
 
-from fer_lightning.words import duration, named, number, percent, points, value
+from fer_lightning.words import counted, duration, named, number, percent, points, value
 
 
 @pytest.mark.parametrize(
@@ -24,6 +24,10 @@ def test_duration_changes_its_unit_after_two(seconds, text):
 def test_shares_and_their_differences():
     assert (percent(0.43149), percent(0.43149, 2), number(1)) == ("43.1 %", "43.15 %", "100.0")
     assert (points(0.0114), points(-0.0114)) == ("+1.1", "-1.1")
+
+
+def test_one_is_singular():
+    assert (counted(0, "face"), counted(1, "face"), counted(2800, "face")) == ("0 faces", "1 face", "2,800 faces")
 
 
 def test_metrics_that_are_shares_and_others():

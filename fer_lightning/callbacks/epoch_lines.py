@@ -8,7 +8,7 @@ import torch
 from lightning.pytorch.callbacks import Callback
 
 from fer_lightning.kinds import Setting, Texts
-from fer_lightning.words import duration
+from fer_lightning.words import counted, duration, value
 
 log = logging.getLogger(__name__)
 
@@ -32,19 +32,20 @@ class EpochLines(Callback):
         self.first_epoch = 0
         self.steps = 0
         self.warm = 0.0  # time after the warm-up
+        self.validated = -1  # epoch of the latest validation
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         """Log what is trained and start the clock."""
         self.start, self.first_epoch, self.steps = time.monotonic(), trainer.current_epoch, 0
         device = pl_module.device
         log.info(
-            "training on %s faces, %s: %s; %s parameters; %s epochs of %s steps",
-            f"{len(trainer.datamodule.partition.train):,}",
+            "training on %s, %s: %s; %s parameters; %s of %s",
+            counted(len(trainer.datamodule.partition.train), "face"),
             torch.cuda.get_device_name(device) if device.type == "cuda" else device.type.upper(),
             ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in self.settings.items()),
             f"{sum(weights.numel() for weights in pl_module.parameters()):,}",
-            trainer.max_epochs,
-            trainer.num_training_batches,
+            counted(trainer.max_epochs, "epoch"),
+            counted(trainer.num_training_batches, "step"),
         )
         if device.type == "cpu" and trainer.precision.startswith("bf16") and not computes_bf16():
             log.warning(
@@ -62,12 +63,21 @@ class EpochLines(Callback):
             step = (time.monotonic() - self.warm) / (MEASURED - WARM_UP)
             epoch = step * (trainer.num_training_batches + FORWARD * _validation_batches(trainer))
             epochs = trainer.max_epochs - trainer.current_epoch
-            log.info("about %s for the %d epochs", duration(epoch * epochs), epochs)
+            log.info("about %s for %s", duration(epoch * epochs), counted(epochs, "epoch"))
+
+    def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
+        """Remember the epoch."""
+        if not trainer.sanity_checking:
+            self.validated = trainer.current_epoch
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
-        """Log the epoch's line, after its validation."""
-        values = trainer.callback_metrics
-        figures = "  ".join(f"{name} {values[name].item():.4f}" for name in self.metrics if name in values)
+        """Log the epoch's line, after its validation. The Trainer keeps the metrics of earlier ones: leave these out."""
+        stages = ("train/", "val/") if self.validated == trainer.current_epoch else ("train/",)
+        figures = "  ".join(
+            f"{name} {value(name, trainer.callback_metrics[name].item())}"
+            for name in self.metrics
+            if name in trainer.callback_metrics and name.startswith(stages)
+        )
         seconds = time.monotonic() - self.start
         done = trainer.current_epoch + 1
         remaining, estimate = trainer.max_epochs - done, ""

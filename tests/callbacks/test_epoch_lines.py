@@ -21,7 +21,30 @@ from fer_lightning.callbacks.epoch_lines import EpochLines
 def test_bf16_in_software_is_warned_of(monkeypatch, caplog, precision, able, device, warned):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: able)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "a GPU")
-    trainer = MagicMock(precision=precision, current_epoch=0)
+    trainer = MagicMock(precision=precision, current_epoch=0, max_epochs=2, num_training_batches=3)
     with caplog.at_level("INFO", "fer_lightning"):
         EpochLines([], {}).on_train_start(trainer, Mock(device=torch.device(device), parameters=list))
     assert ("use trainer.precision=32-true" in caplog.text) == warned
+
+
+def test_a_line_has_the_validation_of_its_own_epoch_alone(caplog):
+    names = ["train/loss", "train/active_share", "val/accuracy"]
+    figures = {"train/loss": torch.tensor(0.5), "train/active_share": torch.tensor(0.25)}
+    trainer = MagicMock(max_epochs=4, callback_metrics=figures, sanity_checking=False)
+    lines = EpochLines(names, {})
+    with caplog.at_level("INFO", "fer_lightning"):
+        for trainer.current_epoch in range(4):
+            if trainer.current_epoch % 2:
+                figures["val/accuracy"] = torch.tensor(0.2083)  # stays there, as in Lightning
+                lines.on_validation_end(trainer, Mock())
+            lines.on_train_epoch_end(trainer, Mock())
+    assert ["val/accuracy 20.8 %" in message for message in caplog.messages] == [False, True, False, True]
+    assert all("train/loss 0.5000  train/active_share 25.0 %" in message for message in caplog.messages)
+
+
+def test_one_epoch_of_one_step_is_singular(caplog):
+    trainer = MagicMock(max_epochs=1, num_training_batches=1, precision="32-true", current_epoch=0)
+    trainer.datamodule.partition.train = range(7)
+    with caplog.at_level("INFO", "fer_lightning"):
+        EpochLines([], {}).on_train_start(trainer, Mock(device=torch.device("cpu"), parameters=list))
+    assert caplog.text.rstrip().endswith("training on 7 faces, CPU: ; 0 parameters; 1 epoch of 1 step")
