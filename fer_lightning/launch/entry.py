@@ -13,6 +13,7 @@ import fer_lightning.config.resolvers  # noqa: F401  registers the functions tha
 from fer_lightning.config import CONF
 from fer_lightning.config.suggestions import check_flags
 from fer_lightning.config.verbs import AT_WORK, verbs
+from fer_lightning.launch.arguments import translate
 from fer_lightning.launch.checks import check, check_python, check_secrets
 from fer_lightning.launch.claims import current_folder, release, withdraw
 from fer_lightning.launch.console import outlast_console
@@ -103,5 +104,5 @@ def _arguments(arguments: list[str], name: str) -> list[str]:
     check_secrets(arguments)
     check_flags(arguments, name)
     # Hydra's parser takes no options in front of a flag that others follow.
-    arguments = sorted(arguments, key=lambda argument: argument not in ("-m", "--multirun"))
+    arguments = sorted(translate(arguments, name), key=lambda argument: argument not in ("-m", "--multirun"))
     return resume_arguments(arguments)
