@@ -71,7 +71,7 @@ class EpochLines(Callback):
             self.validated = trainer.current_epoch
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
-        """Log the epoch's line, after its validation. The Trainer keeps the metrics of earlier ones: leave these out."""
+        """Log the epoch's line, without the metrics of an earlier validation, which the Trainer keeps."""
         stages = ("train/", "val/") if self.validated == trainer.current_epoch else ("train/",)
         figures = "  ".join(
             f"{name} {value(name, trainer.callback_metrics[name].item())}"
