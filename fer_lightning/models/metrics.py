@@ -27,7 +27,7 @@ def triplet_telemetry(
         ``violated_share``: share of the valid triplets whose negative is no farther than the positive.
         ``passed_over_share``: share of the violated triplets that are not in the loss. ``positive_distance``,
         ``negative_distance``: mean Euclidean distance of faces with equal and with different labels, 0 to 2.
-        ``spread``: root mean square distance from the mean embedding, 0 (all are equal) to 1.
+        ``spread``: see below.
     """
     squared = torch.cdist(embeddings, embeddings, compute_mode="donot_use_mm_for_euclid_dist").square()  # (B, B)
     anchors, positives, negatives = mining.convert_to_triplets(mined, labels, t_per_anchor="all")
@@ -48,8 +48,13 @@ def triplet_telemetry(
         "passed_over_share": violated.sum() / violations.clamp(min=1),
         "positive_distance": (distances * same).sum() / same.sum().clamp(min=1),
         "negative_distance": (distances * different).sum() / different.sum().clamp(min=1),
-        "spread": (1 - embeddings.mean(dim=0).square().sum()).clamp(min=0).sqrt(),
+        "spread": spread(embeddings),
     }
+
+
+def spread(embeddings: Tensor) -> Tensor:
+    """Return the root mean square distance of unit vectors (B, D) from their mean: 0 (all are equal) to 1."""
+    return (1 - embeddings.mean(dim=0).square().sum()).clamp(min=0).sqrt()
 
 
 def classification_metrics(classes: Sequence[str]) -> MetricCollection:

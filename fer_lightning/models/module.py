@@ -17,7 +17,8 @@ from fer_lightning.errors import UserError
 from fer_lightning.kinds import Metric, Names, NotNegative, Part, Share
 from fer_lightning.models.calibration import KEY, Calibration, calibrate, read_calibration, to_distance
 from fer_lightning.models.distributed import gather_batch
-from fer_lightning.models.metrics import classification_metrics, triplet_telemetry
+from fer_lightning.models.metrics import classification_metrics, spread, triplet_telemetry
+from fer_lightning.models.miners import no_miner
 from fer_lightning.models.network import Config, Network, build, check_weights
 
 PIECE = 128  # faces of an evaluation on the CPU, whose activations stay in its cache
@@ -101,6 +102,8 @@ class ExpressionModule(Network, lightning.LightningModule):
         self.loss: Any = build("loss", loss) if loss else None
         self.miner: Any = build("miner", miner) if miner else None
         self.margin = triplet_margin
+        # A softmax or pairs without a miner know no triplets, and nothing is logged of them.
+        self.has_triplets = bool(triplet_margin) or getattr(self.miner, "func", None) is not no_miner
 
     def configure_metrics(self, classes: Sequence[str]) -> None:
         """Build the metrics and the empty results of validation and test."""
@@ -157,7 +160,9 @@ class ExpressionModule(Network, lightning.LightningModule):
             loss = self.loss(embeddings, labels, mined)
         if self._is_logged():
             self.log("train/loss", loss, prog_bar=True)
-            telemetry = triplet_telemetry(embeddings.detach(), labels, mined, self.margin)
+            telemetry = {"spread": spread(embeddings.detach())}
+            if self.has_triplets:
+                telemetry = triplet_telemetry(embeddings.detach(), labels, mined, self.margin)
             telemetry["learning_rate"] = torch.tensor(self.trainer.optimizers[0].param_groups[0]["lr"])
             if self.margin:
                 telemetry["loss_over_margin"] = loss.detach() / self.margin  # 1 if all embeddings are equal
