@@ -28,7 +28,7 @@ def main() -> None:
     if chromium is None:
         raise SystemExit("error: make figures needs Chromium (Debian: apt install chromium)")
     shutil.rmtree(RUNS, ignore_errors=True)
-    train("trainer.check_val_every_n_epoch=2", f"hydra.run.dir={RUNS}/run")
+    train(f"hydra.run.dir={RUNS}/run")
     output = train(*SWEEP, f"hydra.sweep.dir={RUNS}/sweep")
     photograph(chromium, RUNS / "run/report.html", HERE / "report.png", height=960)
     photograph(chromium, RUNS / "sweep/report.html", HERE / "sweep.png", height=720)
