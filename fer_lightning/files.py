@@ -11,7 +11,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from fer_lightning.names import printable
+from fer_lightning.names import cell, printable
 
 
 @contextmanager
@@ -51,9 +51,10 @@ def write_json(path: Path, content: Mapping) -> None:
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence]) -> None:
-    """Write a CSV file."""
+    """Write a CSV file, without formulas of a spreadsheet."""
     text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\n").writerows([header, *rows])
+    cells = ([cell(value) if isinstance(value, str) else value for value in row] for row in rows)
+    csv.writer(text, lineterminator="\n").writerows([header, *cells])
     write_text(path, text.getvalue())
 
 

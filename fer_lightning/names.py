@@ -12,6 +12,8 @@ import re
 # Control characters, marks that change the direction of text, line and paragraph separators, lone surrogates.
 UNSAFE = "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
 IN_NAME = re.compile(rf"\\|{UNSAFE}")
+# Beginning of what a spreadsheet takes for a formula; a number is none.
+FORMULA = re.compile(r"^(?:[=@\uff1d\uff0b\uff0d\uff20]|[+-](?![\d.]*$))")
 IN_TEXT = re.compile(rf"(?![\n\t]){UNSAFE}")
 ESCAPED = re.compile(r"\\(?:(\\)|x([0-9a-f]{2})|u([0-9a-f]{4}))")
 BYTES = 0xDC00  # the first of Python's surrogates for bytes that are no UTF-8
@@ -35,6 +37,11 @@ def read_name(text: str) -> str:
 def printable(text: str) -> str:
     """Return text with unsafe characters escaped as in a name; line breaks, tabs and backslashes stay."""
     return IN_TEXT.sub(_escape, text)
+
+
+def cell(text: str) -> str:
+    """Return text as a cell of a table: printable, and no formula. ``read_name`` returns a name from it too."""
+    return FORMULA.sub(_escape, printable(text))
 
 
 def _escape(match: re.Match[str]) -> str:

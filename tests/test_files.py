@@ -55,5 +55,5 @@ def test_text_json_and_csv(tmp_path):
     assert (tmp_path / "a").read_bytes() == b"\xc3\xa9\\x1b\n"
     write_json(tmp_path / "b", {"x": 1})
     assert (tmp_path / "b").read_text() == '{\n  "x": 1\n}\n'
-    write_csv(tmp_path / "c", ["x", "y"], [[1, "a,b"], [None, "é"]])
-    assert (tmp_path / "c").read_bytes() == 'x,y\n1,"a,b"\n,é\n'.encode()
+    write_csv(tmp_path / "c", ["x", "y"], [[1, "a,b"], [None, "é"], ["=1", -1.5]])
+    assert (tmp_path / "c").read_bytes() == 'x,y\n1,"a,b"\n,é\n\\x3d1,-1.5\n'.encode()

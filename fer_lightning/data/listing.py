@@ -9,14 +9,14 @@ import re
 import stat
 import zipfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO
 
 from fer_lightning.data.faces import CLASSES
 from fer_lightning.errors import FILE, FOLDER, UserError, install_command, path_kind
-from fer_lightning.names import file_name
+from fer_lightning.names import file_name, write_name
 
 MAX_UNPACKED = 4 * 2**30  # bytes, all members of a zip together
 KAGGLE = "jonathanoheix/face-expression-recognition-dataset"
@@ -102,11 +102,10 @@ def not_readable(path: Path, error: OSError) -> UserError:
 def list_folder(root: Path) -> tuple[Files, str, Remarks]:
     """Return the files of a folder, a SHA-256 of their paths, sizes, times and modes, and remarks."""
     files: Files = {}
-    states, remarks = [], Remarks()
+    states, links = [], []
     for folder, folders, names in walk(root):  # follows no links, which may be loops
-        links = sum(os.path.islink(os.path.join(folder, name)) for name in folders)
-        if links:
-            remarks["Linked folders that were not followed"] += links
+        paths = [os.path.join(folder, name) for name in folders]
+        links += [relative_name(path, root) for path in paths if os.path.islink(path)]
         for name in names:
             path = os.path.join(folder, name)
             relative = relative_name(path, root)
@@ -117,7 +116,7 @@ def list_folder(root: Path) -> tuple[Files, str, Remarks]:
             except OSError:  # a broken or circular link: the reader names the reason
                 states.append(relative)
     key = hashlib.sha256("\n".join(sorted(states)).encode(errors="surrogateescape")).hexdigest()
-    return files, key, remarks
+    return files, key, remark("Linked folders that were not followed", links)
 
 
 def list_zip(path: Path, archive: zipfile.ZipFile) -> tuple[Files, Remarks]:
@@ -136,10 +135,13 @@ def list_zip(path: Path, archive: zipfile.ZipFile) -> tuple[Files, Remarks]:
         )
     members = [member for member in archive.infolist() if not member.is_dir()]
     files: Files = {member.filename.replace("\\", "/"): partial(archive.open, member) for member in members}
-    remarks = Remarks()
-    if repeated := len(members) - len(files):
-        remarks["Members with a repeated name, of which the last was read"] = repeated
-    return files, remarks
+    repeated = Counter(member.filename.replace("\\", "/") for member in members) - Counter(files.keys())
+    return files, remark("Members with a repeated name, of which the last was read", list(repeated.elements()))
+
+
+def remark(kind: str, names: Sequence[str]) -> Remarks:
+    """Return a remark about files, with their number and the first names; none if there are no files."""
+    return Remarks({f"{kind} ({shorten(map(write_name, sorted(names)))})": len(names)} if names else {})
 
 
 def walk(root: Path) -> Iterator[tuple[str, list[str], list[str]]]:

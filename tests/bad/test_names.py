@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fer_lightning.names import file_name, printable, read_name, write_name
+from fer_lightning.names import cell, file_name, printable, read_name, write_name
 from fer_lightning.report.ranking import rank_runs
 from fer_lightning.report.tables import show_table
 from fer_lightning.runs.record import Record, Run, Status
@@ -74,6 +74,25 @@ def test_a_name_is_written_without_anything_odd_and_read_back(name):
     assert not RAW & set(text)
     assert read_name(text) == listed
     assert listed.encode(errors="surrogateescape") == name
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("=HYPERLINK(1)", r"\x3dHYPERLINK(1)"),
+        ("@SUM(1)", r"\x40SUM(1)"),
+        ("-1+1.png", r"\x2d1+1.png"),
+        ("+\x1b", r"\x2b\x1b"),
+        ("\uff1d1", r"\uff1d1"),
+        ("a=1", "a=1"),
+        ("-0.5", "-0.5"),
+        ("+1.2", "+1.2"),
+        ("-", "-"),
+    ],
+)
+def test_a_cell_is_no_formula_and_read_back(name, text):
+    assert cell(name) == cell(text) == text
+    assert read_name(text) == name
 
 
 def test_every_name_of_one_or_two_characters_is_read_back():

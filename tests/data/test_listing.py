@@ -1,6 +1,7 @@
 """Folders, zip archives and csv files: what they list, and what is refused before it is read."""
 
 import sys
+import warnings
 import zipfile
 from pathlib import Path
 from types import SimpleNamespace
@@ -8,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from fer_lightning.data import listing
-from fer_lightning.data.listing import check_source
+from fer_lightning.data.listing import check_source, list_folder, list_zip
 from fer_lightning.errors import UserError
 from tests.data.sources import make_tree, write_folder, write_zip
 
@@ -49,6 +50,20 @@ def test_zip_bombs_are_refused(tmp_path, read, monkeypatch):
     monkeypatch.setattr(listing, "MAX_UNPACKED", 10_000)
     with pytest.raises(UserError, match="more than the 10,000 allowed: a zip bomb"):
         read(write_zip(make_tree("train"), tmp_path / "b.zip"))
+
+
+def test_linked_folders_and_doubled_members_are_counted_and_named(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b\x1b").symlink_to("a")
+    assert list_folder(tmp_path)[2] == {r"Linked folders that were not followed (b\x1b)": 1}
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Python warns of doubled names
+        for name in ("x/a.jpg", "x\\a.jpg", "b.jpg", "c.jpg", "b.jpg"):
+            archive.writestr(name, "")
+    with zipfile.ZipFile(tmp_path / "a.zip") as archive:
+        files, remarks = list_zip(tmp_path / "a.zip", archive)
+    assert list(files) == ["x/a.jpg", "b.jpg", "c.jpg"]
+    assert remarks == {"Members with a repeated name, of which the last was read (b.jpg; x/a.jpg)": 2}
 
 
 def test_damaged_zip_is_named_with_its_size(tmp_path, read):
