@@ -6,7 +6,6 @@ NAMES = {
     "test/balanced_accuracy": "test balanced accuracy",
     "test/macro_f1": "test macro F1",
     "test/accuracy_without_twins": "test accuracy without twins",
-    "test/one_vs_rest_accuracy": "test one-vs-rest accuracy",
 }
 SHARES = ("accuracy", "f1", "precision", "recall", "share")  # metrics with one of these in their names are shares
 

@@ -13,7 +13,7 @@ from rich.table import Column, Table
 from fer_lightning.files import write_csv, writing_lock
 from fer_lightning.models.calibration import Calibration
 from fer_lightning.names import printable
-from fer_lightning.report.ranking import MEASURED, Board, Entry, rank_runs, read_jobs, unshared
+from fer_lightning.report.ranking import IN_CSV, MEASURED, Board, Entry, rank_runs, read_jobs, unshared
 from fer_lightning.runs.record import Record, Status
 from fer_lightning.words import named, number, percent, value
 
@@ -67,7 +67,7 @@ def tabulate(folder: Path, objective: str) -> Board:
 
 def columns(objective: str) -> list[str]:
     """Return the columns of sweep.csv."""
-    measured = [column for metric in MEASURED for column in (metric, f"{metric}_sd")]
+    measured = [column for metric in IN_CSV for column in (metric, f"{metric}_sd")]
     measured[1:1] = ["test/accuracy_low", "test/accuracy_high"]
     first = ["job", "status", "runs", objective, f"{objective}_sd"]
     return [*first, *measured, "elapsed_seconds", "data", "protocol", "leaks", "overrides", "error"]
@@ -125,8 +125,7 @@ def leaderboard(board: Board) -> str:
     ]
     note = (
         "One run: value (95 % bootstrap interval over groups of twins). Three runs and more: mean ± standard "
-        "deviation; two: mean (the two values). Accuracy is multiclass; one-vs-rest is the two-class accuracy averaged "
-        "over the classes, the paper's equation 1."
+        "deviation; two: mean (the two values). Accuracy is multiclass."
     )
     return f"{markdown(header, rows)}\n{note}\n"
 

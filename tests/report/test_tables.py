@@ -1,10 +1,12 @@
 """The table of a sweep: on the console, in sweep.csv and sweep.md."""
 
 import csv
+import re
 
 import pytest
 from rich.console import Console
 
+from fer_lightning.report.page import write_report
 from fer_lightning.report.tables import columns, show_table, tabulate
 from tests.report.conftest import FACES, ranked
 
@@ -69,3 +71,15 @@ def test_sweep_csv_holds_means_and_jobs(make, tmp_path):
     assert (mean["job"], mean["status"], mean["runs"]) == ("mean of 3 runs: optimizer=adam", "mean", "3")
     assert (best["job"], best["status"], best["runs"]) == ("adam2", "completed", "1")
     assert (best["overrides"], best["leaks"], best["test/accuracy_sd"]) == ("optimizer=adam seed=2", "", "")
+
+
+def test_equation_1_stands_in_the_csv_alone(make, tmp_path):
+    for seed, accuracy in enumerate((0.3, 0.5)):
+        make(f"{seed}", [f"seed={seed}"], right=350, val=0.5, **{"test/one_vs_rest_accuracy": accuracy})
+    write_report(tmp_path, tabulate(tmp_path, "val/accuracy").runs)
+    with (tmp_path / "sweep.csv").open() as file:
+        mean, *_ = csv.DictReader(file)
+    assert float(mean["test/one_vs_rest_accuracy"]) == pytest.approx(0.4)
+    for text in ((tmp_path / "sweep.md").read_text(), (tmp_path / "report.html").read_text()):
+        assert "macro F1" in text
+        assert not re.search("one.vs.rest", text, re.IGNORECASE)
