@@ -18,7 +18,8 @@ from fer_lightning.kinds import Location, Metric, Setting
 from fer_lightning.loggers import PatientWandbLogger
 from fer_lightning.report.statistics import certainty_figures, intervals, one_vs_rest
 from fer_lightning.report.tables import print_score
-from fer_lightning.runs.record import Record, code_fingerprint, read_record, write_record
+from fer_lightning.runs.checkpoints import fingerprint
+from fer_lightning.runs.record import Record, code_fingerprint, read_tested, write_record
 from fer_lightning.words import percent
 
 COLUMNS = ("file", "label", "prediction", "vote", "raw_vote", "abstained", "twins", "twin_in_training")
@@ -115,7 +116,8 @@ class Predictions(Callback):
         figures |= certainty_figures(columns, pl_module.calibration)
         figures["train/accuracy"] = pl_module.classifier.held_in_accuracy()
         limit, reason = ceiling(faces, partition.twins.identical[partition.origins[rows]], labels)
-        record = self._record(trainer, figures, len(rows), limit)
+        weights = fingerprint(pl_module.state_dict())
+        record = self._record(trainer, figures, weights, len(rows), limit)
         if record.figures["test/accuracy_low"] > limit and record.unscored is None:  # a part of the faces may be easy
             leaks = record.leaks or "Nothing was found that leaks; keep looking"
             too_good = (
@@ -139,24 +141,26 @@ class Predictions(Callback):
                 logger.log_results(self.folder)
         print_score(record, labels, faces.classes, pl_module.calibration)
 
-    def _record(self, trainer: Any, figures: dict[str, float], test_faces: int, limit: float) -> Record:
+    def _record(self, trainer: Any, figures: dict[str, float], weights: str, test_faces: int, limit: float) -> Record:
         """Return the record of this test.
 
         Args:
             trainer: Has the test metrics.
             figures: More figures, by metric.
+            weights: Fingerprint of the tested network.
             test_faces: Number of faces that were scored.
             limit: Accuracy above which no score can be honest.
         """
         datamodule = trainer.datamodule
         faces, partition = datamodule.faces, datamodule.partition
-        training = self.training or self._earlier()
+        training = self.training or self._earlier(weights)
         tested = {name: value.item() for name, value in trainer.callback_metrics.items() if name.startswith("test/")}
         return Record(
             figures={**tested, **figures, **training.figures},
             elapsed_seconds=training.elapsed_seconds,
             images_per_second=training.images_per_second,
             test_seconds=None if self.training else round(time.monotonic() - self.start, 1),
+            weights=weights,
             audit_seconds=round(datamodule.audit.seconds, 1) or None,
             objective=self.objective,
             settings=self.settings,
@@ -177,9 +181,9 @@ class Predictions(Callback):
             code=code_fingerprint(),
         )
 
-    def _earlier(self) -> Record:
-        """Return the record of the run that the checkpoint belongs to, with its objective alone."""
-        record = read_record(Path(self.checkpoint or "").absolute().parents[1])
+    def _earlier(self, weights: str) -> Record:
+        """Return the record of the run that tested the same weights before, with its objective alone."""
+        record = read_tested(self.checkpoint or "", weights)
         score = record.figures.get(self.objective)
         return replace(record, figures={} if score is None else {self.objective: score})
 

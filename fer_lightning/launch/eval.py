@@ -11,7 +11,7 @@ from fer_lightning.config.verbs import verb
 from fer_lightning.launch.checks import check
 from fer_lightning.launch.environment import rank
 from fer_lightning.launch.trained import over_checkpoint
-from fer_lightning.runs.record import Record, read_record
+from fer_lightning.runs.record import Record, read_record, run_of
 
 log = logging.getLogger(__name__)
 
@@ -39,8 +39,7 @@ def evaluate(cfg: DictConfig) -> float:
         OmegaConf.save(cfg, f"{cfg.paths.output_dir}/config.yaml", resolve=True)
     trainer.test(model, datamodule, ckpt_path=cfg.checkpoint, weights_only=True, verbose=False)
     if rank() == 0 and not cfg.trainer.fast_dev_run:
-        run = Path(cfg.checkpoint).absolute().parents[1]
-        log.info(compare(read_record(Path(cfg.paths.output_dir)), read_record(run)))
+        log.info(compare(read_record(Path(cfg.paths.output_dir)), read_record(run_of(cfg.checkpoint))))
     return trainer.callback_metrics["test/accuracy"].item()
 
 
@@ -48,6 +47,8 @@ def compare(record: Record, run: Record) -> str:
     """Return a sentence that compares the figures of a test with those in the record of the checkpoint's run."""
     if "test/accuracy" not in run.figures:
         return "the run of this checkpoint has noted no test to compare with"
+    if run.weights not in (None, record.weights):
+        return "the run in this checkpoint's folder tested another network: there is nothing to compare with"
     names = [name for name in record.figures if name.startswith("test/")]
     different = [name for name in names if record.figures[name] != run.figures.get(name)]
     if not different:

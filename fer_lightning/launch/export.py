@@ -14,7 +14,8 @@ from fer_lightning.data.demo import draw_faces
 from fer_lightning.errors import UserError
 from fer_lightning.launch.trained import over_checkpoint
 from fer_lightning.report.stress import read_stress
-from fer_lightning.runs.record import read_record
+from fer_lightning.runs.checkpoints import fingerprint
+from fer_lightning.runs.record import read_tested, run_of
 from fer_lightning.use.bundles import read_checkpoint
 from fer_lightning.use.description import Description
 from fer_lightning.use.exporter import Exporter, Trial
@@ -33,8 +34,9 @@ def export(cfg: DictConfig) -> None:
     path = Path(cfg.output or Path(cfg.paths.output_dir) / FILES[cfg.format])
     if path.exists():
         raise UserError(f"output={path} exists already: give another, or delete it")
-    run, find_trial = Path(cfg.checkpoint).absolute().parents[1], partial(_trial, cfg, description)
-    exporter = Exporter(network, description, read_record(run), read_stress(run), find_trial)
+    weights = fingerprint(network.state_dict())
+    record, stress = read_tested(cfg.checkpoint, weights), read_stress(run_of(cfg.checkpoint), weights)
+    exporter = Exporter(network, description, record, stress, partial(_trial, cfg, description))
     choice = HydraConfig.get().runtime.choices["gallery"]
     if choice != "full":
         exporter.shrink(instantiate(cfg.gallery), choice)

@@ -14,8 +14,10 @@ from fer_lightning.report.figures import draw_stress
 from fer_lightning.report.page import write_report
 from fer_lightning.report.stress import by_change, mean_remains, write_stress
 from fer_lightning.report.style import save
-from fer_lightning.runs.record import NAME, read_run
-from fer_lightning.use.model import load_model
+from fer_lightning.runs.checkpoints import fingerprint
+from fer_lightning.runs.record import read_run, read_tested, run_of
+from fer_lightning.use.bundles import TorchBackend, read_checkpoint
+from fer_lightning.use.model import Model
 from fer_lightning.words import number, percent
 
 log = logging.getLogger(__name__)
@@ -23,19 +25,23 @@ log = logging.getLogger(__name__)
 
 @verb("stress", "score a trained network's test faces in the dark, blurred, turned, covered")
 def stress(cfg: DictConfig) -> None:
-    """Write stress.json, stress.csv and a figure; also into the run of the checkpoint and its report."""
+    """Write stress.json, stress.csv and a figure; also into the run that tested these weights, and its report."""
     cfg = over_checkpoint(cfg)
     check(cfg, "stress", carrier=f"checkpoint={cfg.checkpoint}")
-    test, model = instantiate(cfg.stress, _convert_="all"), load_model(cfg.checkpoint)
+    test, (network, description) = instantiate(cfg.stress, _convert_="all"), read_checkpoint(Path(cfg.checkpoint))
+    model, weights = Model(TorchBackend(network), description), fingerprint(network.state_dict())
     partition = instantiate(cfg.data).partition
     rows = test.sample(partition.test, cfg.limit)
     faces = partition.faces
     check_same(model.classes, faces.classes, f"checkpoint={cfg.checkpoint}")
     outcomes = test(model, faces.images[rows], faces.labels[rows], partition.groups[rows], cfg.batch_size)
     head = {"checkpoint": cfg.checkpoint, "data": faces.source, "faces": len(rows), "seed": cfg.stress.seed}
-    folders, run = [Path(cfg.paths.output_dir)], Path(cfg.checkpoint).absolute().parents[1]
-    if (run / NAME).is_file():
+    head["weights"] = weights
+    folders, run = [Path(cfg.paths.output_dir)], run_of(cfg.checkpoint)
+    if read_tested(cfg.checkpoint, weights).weights:
         folders.append(run)
+    else:
+        log.info("%s holds no test of this network: its report shows no stress test", run)
     for folder in folders:
         write_stress(folder, outcomes, head)
         save(draw_stress(outcomes), folder / "figures" / "stress.png")

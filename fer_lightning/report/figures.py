@@ -344,7 +344,7 @@ def draw_reliability(run: Run, before: float, after: float) -> Figure:
 
 def stress(board: Board) -> Plot | None:
     """Plot the accuracy of the best run on changed faces."""
-    outcomes = read_stress(board.best.folder)
+    outcomes = read_stress(board.best.folder, board.best.record.weights)
     if not outcomes:
         return None
     return Plot(

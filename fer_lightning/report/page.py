@@ -168,7 +168,7 @@ class Page:
             pictures=list(_pictures(run)),
             mistakes=json.loads(mistakes.read_text(encoding="utf-8"))["mistakes"] if mistakes.is_file() else [],
             colors=class_colors(run.classes),
-            stress=by_change(read_stress(run.folder)),
+            stress=by_change(read_stress(run.folder, run.record.weights)),
         )
 
     @property

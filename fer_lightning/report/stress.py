@@ -31,8 +31,12 @@ def write_stress(folder: Path, outcomes: Sequence[Outcome], head: dict[str, obje
     write_csv(folder / "stress.csv", Outcome._fields, table)
 
 
-def read_stress(folder: Path) -> list[Outcome]:
-    """Return the outcomes in a folder; empty without the file.
+def read_stress(folder: Path, weights: str | None) -> list[Outcome]:
+    """Return the outcomes in a folder; empty without the file, or if it is about another network.
+
+    Args:
+        folder: The run's folder.
+        weights: Fingerprint of the network; None in the record of an old run, whose stress.json has none either.
 
     Raises:
         UserError: If the file is damaged.
@@ -41,8 +45,11 @@ def read_stress(folder: Path) -> list[Outcome]:
     if not path.is_file():
         return []
     try:
-        return [Outcome(**outcome) for outcome in json.loads(path.read_text(encoding="utf-8"))["outcomes"]]
-    except (ValueError, KeyError, TypeError) as error:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content.get("weights") != weights:
+            return []
+        return [Outcome(**outcome) for outcome in content["outcomes"]]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path} is damaged ({error!r:.100}): run the stress test again") from error
 
 

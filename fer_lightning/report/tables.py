@@ -196,7 +196,7 @@ def print_score(record: Record, labels: np.ndarray, classes: Sequence[str], cali
     figures = record.figures
     counts = np.bincount(labels, minlength=len(classes))
     majority = f"{classes[int(counts.argmax())]} {percent(counts.max() / counts.sum())}"
-    limit = "" if record.labels_allow in (None, 1.0) else f"; the labels allow {percent(record.labels_allow)}"
+    limit = "" if record.label_limit is None else f"; the labels allow {percent(record.label_limit)}"
     interval = f"{number(figures['test/accuracy_low'])} to {number(figures['test/accuracy_high'])}"
     chance = f"guessing scores {percent(1 / len(classes))}, always answering {majority}{limit}"
     log.info("test/accuracy %s (95 %% interval %s); %s", percent(figures["test/accuracy"]), interval, chance)

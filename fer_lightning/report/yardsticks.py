@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from fer_lightning.data.published import BEST_PUBLISHED
 from fer_lightning.report.statistics import confusion_of
-from fer_lightning.runs.record import Run
+from fer_lightning.runs.record import ALL, Run
 
 
 class Yardstick(NamedTuple):
@@ -35,7 +35,7 @@ def yardsticks(run: Run) -> list[Yardstick]:
     references = [Yardstick(f"always {name}", share)]
     if of_fer2013(audit):
         references.extend(FER2013)
-    if audit.get("labels_allow") is not None:
+    if (audit.get("labels_allow") or 1) < ALL:
         references.append(Yardstick("the labels allow", audit["labels_allow"]))
     return references
 

@@ -1,9 +1,10 @@
 """Checkpoints: finding them, and reading them without running code. Only reading needs torch."""
 
+import hashlib
 import logging
 import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -101,6 +102,20 @@ def load(path: str, option: str) -> dict:
     if version > Version(__version__):
         raise UserError(f"{option}={path} was written by fer_lightning {version}, and this is {__version__}: update it")
     return checkpoint
+
+
+def fingerprint(state: Mapping[str, Any]) -> str:
+    """Return a hash of a network's weights and gallery in a state dict, the same in every precision and on any device.
+
+    Args:
+        state: Tensors by name; those of the embedder and the classifier count.
+    """
+    digest = hashlib.sha256()
+    for name in sorted(name for name in state if name.startswith(("embedder.", "classifier."))):
+        tensor = state[name].detach().cpu()
+        tensor = tensor.float() if tensor.is_floating_point() else tensor.long()
+        digest.update(f"{name} {tuple(tensor.shape)}\n".encode() + tensor.contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def load_for_trainer(path: str, option: str) -> dict:

@@ -19,6 +19,7 @@ from fer_lightning.files import write_json
 
 NAME = "metrics.json"
 ASIDE = "superseded"  # folder of a sweep for the earlier files of jobs that started again
+ALL = 0.9995  # a share that reads 100.0 %
 REPEATED = ("seed=", "protocol.fold=")  # overrides that differ between repetitions of an experiment
 
 
@@ -44,6 +45,7 @@ class Record:
     elapsed_seconds: float | None = None  # of the training, validation included
     images_per_second: float | None = None  # of the training
     test_seconds: float | None = None  # of an evaluation
+    weights: str | None = None  # fingerprint of the tested network: ``runs.checkpoints.fingerprint``
     audit_seconds: float | None = None  # of the search for twins, in the run that did it
     environment: dict[str, str] = field(default_factory=dict)  # device, Python and packages
     processes: int | None = None  # of the training
@@ -62,6 +64,11 @@ class Record:
     version: str | None = None  # of fer_lightning
     code: str | None = None  # code_fingerprint()
     more: dict[str, Any] = field(default_factory=dict)  # fields of other versions
+
+    @property
+    def label_limit(self) -> float | None:
+        """Accuracy that the labels allow; None if it is unknown or rounds to 100 %."""
+        return self.labels_allow if (self.labels_allow or 1) < ALL else None
 
     def content(self) -> dict[str, Any]:
         """Return the content of the file: the figures first, then the fields that are set."""
@@ -89,6 +96,21 @@ def read_record(folder: Path) -> Record:
     values = {name: value for name, value in content.items() if name in names}
     more = {name: value for name, value in content.items() if name not in names | figures.keys()}
     return Record(**values, figures=figures, more=more)
+
+
+def run_of(checkpoint: str | Path) -> Path:
+    """Return the folder of the run that a checkpoint lies in: the parent of its own folder."""
+    return Path(checkpoint).absolute().parent.parent
+
+
+def read_tested(checkpoint: str | Path, weights: str) -> Record:
+    """Return the record of a checkpoint's run if the run tested these weights, else an empty record.
+
+    Raises:
+        UserError: As ``read_record``.
+    """
+    record = read_record(run_of(checkpoint))
+    return record if record.weights == weights else Record()
 
 
 def write_record(folder: Path, record: Record) -> None:

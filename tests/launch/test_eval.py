@@ -1,9 +1,15 @@
 """The command eval repeats what the training measured."""
 
 import json
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
+import torch
 
+from fer_lightning.launch.eval import compare
+from fer_lightning.runs.checkpoints import fingerprint
+from fer_lightning.runs.record import Record, read_tested, run_of, write_record
 from tests.conftest import options
 
 
@@ -18,7 +24,28 @@ def test_another_head_trains_and_is_scored_again(head, shown, tmp_path, run_here
     first, again = (json.loads((tmp_path / name / "metrics.json").read_text()) for name in ("run", "again"))
     names = [name for name in first if name.startswith("test/")] + ["train/accuracy"]
     assert {name: first[name] for name in names} == {name: again[name] for name in names}
+    assert f"all {len(names) - 1} figures are those of the run itself" in done.text
+    assert first["weights"] == again["weights"] == fingerprint(torch.load(best, weights_only=True)["state_dict"])
     if shown != "plain":
         mistakes = json.loads((tmp_path / "run/mistakes.json").read_text())["mistakes"]
         assert mistakes
         assert not any(mistake["neighbours"] for mistake in mistakes)  # of a head that knows none
+
+
+def test_figures_are_compared_with_those_of_the_same_network(tmp_path):
+    record = Record(figures={"test/accuracy": 0.5}, weights="a", elapsed_seconds=9.0)
+    assert compare(record, record) == "all 1 figures are those of the run itself, to the last digit"
+    other = replace(record, figures={"test/accuracy": 0.25})
+    assert "its test/accuracy: 25.00%); the run tested another" in compare(record, replace(other, weights=None))  # old
+    assert compare(record, replace(record, weights="b")).startswith(
+        "the run in this checkpoint's folder tested another"
+    )
+    write_record(tmp_path, record)
+    checkpoint = tmp_path / "checkpoints" / "last.ckpt"
+    assert read_tested(checkpoint, "a") == record
+    assert read_tested(checkpoint, "b") == Record()
+
+
+def test_checkpoint_in_the_root_folder_lies_in_no_run():
+    assert run_of("/best.ckpt") == Path("/")
+    assert read_tested("/best.ckpt", "a") == Record()

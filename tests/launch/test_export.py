@@ -1,9 +1,11 @@
 """The command export: a bundle with its card, smaller galleries, and what is refused."""
 
+import shutil
 import sys
 
 import numpy as np
 import pytest
+import torch
 
 from fer_lightning import load_model
 
@@ -42,6 +44,21 @@ def test_command_writes_a_bundle_with_its_card(export, checkpoint, drawn, tmp_pa
         assert words in card, words
     done = export("format=bundle", "output=bundle", "hydra.run.dir=again")
     assert (done.code, "output=bundle exists already" in done.text) == (1, True)
+
+
+def test_card_has_no_scores_of_another_checkpoint(run_here, checkpoint, tmp_path):
+    """Neither of a foreign checkpoint in a run's folder, nor of one that lies two folders above nothing."""
+    content = torch.load(checkpoint, weights_only=True)
+    content["state_dict"]["classifier.gallery_labels"][0] += 1
+    run = shutil.copytree(checkpoint.parents[1], tmp_path / "run")
+    torch.save(content, run / "checkpoints" / "last.ckpt")
+    for name, known in (("best", True), ("last", False)):
+        arguments = (f"checkpoint=run/checkpoints/{name}.ckpt", f"output={name}", "hydra.run.dir=log")
+        done = run_here("fer_lightning/__main__.py", "export", "format=bundle", *arguments)
+        assert done.code == 0, done.text
+        card = (tmp_path / name / "README.md").read_text()
+        assert ("| accuracy | 42.5 |" in card, "protocol: honest" in card) == (known, known)
+        assert ("Not known: the checkpoint does not lie in the folder of a run that tested it" in card) == (not known)
 
 
 def test_smaller_gallery_comes_with_its_cost(export, tmp_path):

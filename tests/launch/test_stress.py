@@ -32,9 +32,11 @@ def test_command_writes_its_files_and_the_report_of_the_run(stress, checkpoint, 
     done = stress(OWN, "limit=20", "hydra.run.dir=out")
     assert done.code == 0, done.text
     assert "20 test faces as they are: " in done.text
-    outcomes = read_stress(tmp_path / "run")
+    weights = read_record(tmp_path / "run").weights
+    outcomes = read_stress(tmp_path / "run", weights)
     assert len(outcomes) == 37
-    assert outcomes == read_stress(tmp_path / "out")
+    assert outcomes == read_stress(tmp_path / "out", weights)
+    assert read_stress(tmp_path / "run", "another network") == read_stress(tmp_path / "run", None) == []
     head = json.loads((tmp_path / "out/stress.json").read_text())
     assert (head["faces"], head["seed"], head["data"]) == (20, 0, "synthetic faces")
     with (tmp_path / "out/stress.csv").open() as file:
@@ -47,6 +49,15 @@ def test_command_writes_its_files_and_the_report_of_the_run(stress, checkpoint, 
     assert page.count("mouth covered: top 0.68, bottom 0.9") == 1
     assert f"On average {100 * mean_remains(outcomes):.1f} % of the accuracy remains" in page
     assert (tmp_path / "run/figures/stress.svg").is_file()
+
+
+def test_another_network_in_the_folder_of_a_run_leaves_its_report_alone(stress, tmp_path):
+    record = read_record(tmp_path / "run")
+    write_record(tmp_path / "run", replace(record, weights="those of another checkpoint"))
+    done = stress(OWN, "limit=10", "hydra.run.dir=out")
+    assert done.code == 0, done.text
+    assert "holds no test of this network: its report shows no stress test" in done.text
+    assert not [*(tmp_path / "run").glob("*stress*"), *(tmp_path / "run").glob("report.html")]
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from fer_lightning.data.demo import draw_faces
 from fer_lightning.data.faces import CLASSES
 from fer_lightning.data.pictures import scale
 from fer_lightning.models import calibration
-from fer_lightning.runs.checkpoints import KEY
+from fer_lightning.runs.checkpoints import KEY, fingerprint
 from fer_lightning.runs.record import Record, write_record
 from tests.conftest import ROOT, options
 from tests.use.photos import MOST, Eyes, Waiting
@@ -63,9 +63,9 @@ def checkpoint(tmp_path_factory, drawn) -> Path:
     saved = {"state_dict": module.state_dict(), "hyper_parameters": dict(module.hparams), KEY: record}
     torch.save(saved, run / "checkpoints" / "best.ckpt")
     figures = {"test/accuracy": 0.425, "test/accuracy_low": 0.4, "test/accuracy_high": 0.45, "test/recall_fear": 0.375}
-    write_record(
-        run, Record(figures=figures, protocol="honest", proves="much", train_faces=9, test_faces=8, left_out=7)
-    )
+    weights = fingerprint(module.state_dict())
+    faces = {"train_faces": 9, "test_faces": 8, "left_out": 7}
+    write_record(run, Record(figures=figures, weights=weights, protocol="honest", proves="much", **faces))
     return run / "checkpoints" / "best.ckpt"
 
 

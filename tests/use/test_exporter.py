@@ -27,7 +27,7 @@ def test_onnx_is_checked_described_and_made_smaller(checkpoint, drawn, tmp_path)
     assert " % of 40 synthetic faces" in quantised
     card = (tmp_path / "model.md").read_text()
     assert agreed in card
-    assert "the checkpoint did not lie in the folder of its run" in card
+    assert "the checkpoint does not lie in the folder of a run that tested it" in card
     model = load_model(tmp_path / "model.onnx")
     assert model.description.changes == (quantised,)
     agreement = (model.answer(drawn[0]).labels == load_model(checkpoint).answer(drawn[0]).labels).mean()

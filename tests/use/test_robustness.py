@@ -70,5 +70,5 @@ def test_accuracy_of_a_model_that_sees_only_light(standard):
 def test_damaged_stress_json_is_named(tmp_path):
     (tmp_path / "stress.json").write_text("{}")
     with pytest.raises(UserError, match=r"stress\.json is damaged .*: run the stress test again"):
-        read_stress(tmp_path)
-    assert read_stress(tmp_path / "none") == []
+        read_stress(tmp_path, None)
+    assert read_stress(tmp_path / "none", None) == []
