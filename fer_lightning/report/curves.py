@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -187,7 +188,7 @@ def draw_panel(curves: Curves, metrics: tuple[str, ...]) -> Figure:
 
 def _draw(axes: Axes, curves: Curves, metrics: tuple[str, ...]) -> None:
     """Draw the curves of one panel."""
-    lengths = curves.epoch_lengths
+    lengths, chosen = curves.epoch_lengths, ""
     for history, run_style, length in zip(curves.histories.values(), curves.styles, lengths, strict=True):
         for number, metric in enumerate(metrics):
             if curve := curve_of(history, metric):
@@ -197,11 +198,16 @@ def _draw(axes: Axes, curves: Curves, metrics: tuple[str, ...]) -> None:
                 epochs = (curve[0] + 1) / length
                 _draw_curve(axes, epochs, curve[1], style)
                 if metrics == ("val/accuracy",) and curves.objective in history:
-                    _draw_ring(axes, epochs, curves, history, run_style["color"])
+                    accuracy = _draw_ring(axes, epochs, curves, history, run_style["color"])
+                    if accuracy is not None and len(curves.histories) == 1:
+                        chosen = f", chosen: {percent(accuracy)}"
     if metrics[0] in ACCURACIES:
-        for reference in curves.references:
-            draw_reference(axes, f"{reference.name} {percent(reference.accuracy)}", reference.accuracy, vertical=False)
-    axes.set_title(panel_title(metrics), fontsize=9, loc="left")
+        # Two labels of two lines each: the lower hangs from its line and the upper stands on it, so they never touch.
+        ends = ["top", "bottom"] if len(curves.references) > 1 else ["center"]
+        for reference, end in zip(sorted(curves.references, key=attrgetter("accuracy")), ends, strict=False):
+            name = f"{reference.name}\n{percent(reference.accuracy)}"
+            draw_reference(axes, name, reference.accuracy, vertical=False, va=end)
+    axes.set_title(panel_title(metrics) + chosen, fontsize=9, loc="left")
     axes.set_xlabel("step (batches)" if set(lengths) == {1} else "epoch")
     axes.set_xlim(left=0)
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
@@ -222,15 +228,14 @@ def _draw_curve(axes: Axes, epochs: np.ndarray, values: np.ndarray, style: Mappi
     axes.plot(epochs, smoothed, marker="." if len(values) < LONG else "", **style)
 
 
-def _draw_ring(axes: Axes, epochs: np.ndarray, curves: Curves, history: History, color: str) -> None:
-    """Draw a ring around the validation accuracy of the chosen checkpoint."""
+def _draw_ring(axes: Axes, epochs: np.ndarray, curves: Curves, history: History, color: str) -> float | None:
+    """Draw a ring around the validation accuracy of the chosen checkpoint, and return it; None if it is not logged."""
     steps, scores = history[curves.objective]
+    accuracy = None
     for row in np.flatnonzero(history["val/accuracy"][0] == steps[scores.argmax()]):
-        point = epochs[row], history["val/accuracy"][1][row]
-        axes.plot(*point, "o", color=color, markersize=10, markerfacecolor="none")
-        if len(curves.histories) == 1:
-            text = f"chosen: {percent(point[1])}"
-            axes.annotate(text, point, xytext=(0, -16), textcoords="offset points", ha="right", fontsize=8)
+        accuracy = float(history["val/accuracy"][1][row])
+        axes.plot(epochs[row], accuracy, "o", color=color, markersize=10, markerfacecolor="none")
+    return accuracy
 
 
 def smooth(values: np.ndarray) -> np.ndarray:

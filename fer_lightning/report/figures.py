@@ -163,7 +163,7 @@ def _draw_points(axes: Axes, choices: Sequence[str], scores: Sequence[float]) ->
         names = list(dict.fromkeys(choices))
         positions = [names.index(choice) for choice in choices]
         axes.set_xticks(range(len(names)), [short(name, 24) for name in names], rotation=30, ha="right")
-    axes.margins(x=0.2)
+    axes.margins(x=0.2, y=0.12)
     axes.plot(positions, scores, "o", color=RUN_COLORS[0], alpha=0.7)
     for position in set(positions):
         mean = np.mean([score for x, score in zip(positions, scores, strict=True) if x == position])
@@ -249,18 +249,35 @@ def risk_coverage(board: Board) -> Plot:
     share, accuracy, area = (run.figures.get(f"test/{name}") for name in ("answered", "accuracy_answered", "aurc"))
     chosen = None if share is None or accuracy is None or share == 1 else (share, accuracy)
     text = (
-        "Faces are answered in the order of the vote for their class: risk against coverage (El-Yaniv, Wiener, 2010)."
+        "How often the answer is wrong if only the surest faces are answered, in the order of the vote for their class "
+        "(El-Yaniv, Wiener, 2010)."
     )
     if area is not None:
         text += f" The area under the curve is {area:.4f}."
-    if chosen:
-        threshold = run.figures.get("val/confidence_threshold", 0.0)
-        text += f" The ring: those whose vote is {percent(threshold)} at least and that are not far."
+    text += _abstention(run)
     return Plot(
         "risk_coverage",
-        f"How often wrong, the surest faces first{' (the best run)' if len(board.scored) > 1 else ''}",
+        f"Risk-coverage curve{' of the best run' if len(board.scored) > 1 else ''}",
         text,
         partial(draw_risk_coverage, run, chosen),
+    )
+
+
+def _abstention(run: Run) -> str:
+    """Return a sentence about the faces that a run abstains from; empty for one from before votes were calibrated."""
+    figures = run.figures
+    if "val/confidence_threshold" in figures:
+        near = " and the nearest training face near enough" if "val/distance_threshold" in figures else ""
+        return (
+            f" A face is answered if its vote is {percent(figures['val/confidence_threshold'])} at least{near}: so the "
+            f"validation faces chose, of which {percent(figures['val/answered'])} are answered, "
+            f"{percent(figures['val/accuracy_answered'])} of them rightly. The ring: the test faces that are answered."
+        )
+    if "val/accuracy_reachable" not in figures:
+        return ""
+    return (
+        " No face is abstained from: model.abstention.accuracy is null, or above the "
+        f"{percent(figures['val/accuracy_reachable'])} that the surest validation faces come to."
     )
 
 
@@ -275,25 +292,19 @@ def draw_risk_coverage(run: Run, chosen: tuple[float, float] | None) -> Figure:
     right, votes = _right(run), _votes(run, "vote")
     coverage, risk = risk_and_coverage(votes, right)
     best = risk_and_coverage(right.astype(float), right)[1]
-    figure, axes = new_figure(4.8, 3.2)
+    figure, axes = new_figure(4.8, 3.6)
     axes.plot(coverage, risk, color=RUN_COLORS[0], label="the surest first")
     axes.plot(coverage, best, color=GREY, linestyle="--", linewidth=1, label="if every right one came first")
     axes.axhline(risk[-1], color=GREY, linestyle=":", linewidth=1, label="in random order")
     if chosen:
         share, accuracy = chosen
-        axes.plot(share, 1 - accuracy, "o", color=RUN_COLORS[1], markersize=8, markerfacecolor="none")
-        axes.annotate(
-            f"chosen: {percent(share)} answered,\n{percent(1 - accuracy)} of them wrong",
-            (share, 1 - accuracy),
-            xytext=(-8, 10),
-            textcoords="offset points",
-            ha="right" if share > 0.5 else "left",
-            fontsize=8,
-        )
+        label = f"chosen: {percent(share)} answered,\n{percent(1 - accuracy)} of them wrong"
+        ring = {"color": RUN_COLORS[1], "markersize": 8, "markerfacecolor": "none", "linestyle": "none"}
+        axes.plot(share, 1 - accuracy, marker="o", label=label, **ring)
     axes.set(xlabel="answered, of the test faces", ylabel="wrong, of those answered", xlim=(0, 1.02))
-    axes.set_ylim(bottom=0, top=1.6 * max(risk.max(), 0.01))
+    axes.set_ylim(bottom=0, top=min(1.0, 1.2 * max(risk.max(), 0.01)))
     share_axis(axes.xaxis, axes.yaxis)
-    axes.legend(loc="upper left", frameon=False, fontsize=8)
+    figure.legend(loc="outside lower left", ncols=2, frameon=False, fontsize=8)
     return figure
 
 
@@ -305,7 +316,7 @@ def reliability(board: Board) -> Plot | None:
     before, after = run.figures["test/calibration_error_raw"], run.figures["test/calibration_error"]
     return Plot(
         "reliability",
-        f"What a vote is worth{' (the best run)' if len(board.scored) > 1 else ''}",
+        f"Reliability diagram{' of the best run' if len(board.scored) > 1 else ''}",
         "Test faces by the vote for their class: on the line a vote is the probability to be right; larger marks stand "
         f"for more faces. The temperature {run.figures['val/temperature']:.2f}, chosen on the validation faces, takes "
         f"the expected calibration error from {percent(before)} to {percent(after)} (arXiv:1706.04599).",
@@ -338,7 +349,7 @@ def draw_reliability(run: Run, before: float, after: float) -> Figure:
     axes.set(xlabel="vote for the class that was answered", ylabel="right, of such faces")
     axes.set(xlim=(0, 1.03), ylim=(0, 1.03))
     share_axis(axes.xaxis, axes.yaxis)
-    axes.legend(loc="upper left", frameon=False, fontsize=8)
+    figure.legend(loc="outside lower left", ncols=2, frameon=False, fontsize=8)
     return figure
 
 

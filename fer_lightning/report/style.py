@@ -113,16 +113,18 @@ def share_axis(*axes: "Axis") -> None:
         axis.set_major_formatter(lambda share, _: f"{100 * share:.4g} %")
 
 
-def draw_reference(axes: "Axes", name: str, share: float, vertical: bool) -> None:
-    """Draw a dotted line at a share and write its name above the axes (vertical line) or at its right end."""
+def draw_reference(axes: "Axes", name: str, share: float, vertical: bool, va: str = "center") -> None:
+    """Draw a dotted line at a share and write its name outside the axes, where it covers nothing."""
     line: dict[str, Any] = {"color": GREY, "linestyle": ":", "linewidth": 1}
-    text: dict[str, Any] = {"fontsize": 7, "color": "#5D6470", "va": "bottom"}
+    text: dict[str, Any] = {"fontsize": 7, "color": "#5D6470"}
     if vertical:
         axes.axvline(share, **line)
-        axes.text(share, 1.02, name, rotation=90, ha="center", transform=axes.get_xaxis_transform(), **text)
+        axes.text(
+            share, 1.02, name, rotation=90, ha="center", va="bottom", transform=axes.get_xaxis_transform(), **text
+        )
     else:
         axes.axhline(share, **line)
-        axes.text(1, share, name, ha="right", transform=axes.get_yaxis_transform(), **text)
+        axes.text(1.02, share, name, ha="left", va=va, transform=axes.get_yaxis_transform(), **text)
 
 
 def legend_columns(names: Sequence[str]) -> int:

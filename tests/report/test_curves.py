@@ -1,6 +1,7 @@
 """The training graphs and the figure of scores: what is drawn, where, and in which order."""
 
-from itertools import pairwise
+from dataclasses import replace
+from itertools import combinations, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -53,11 +54,25 @@ def test_axis_has_epochs_and_the_chosen_checkpoint():
     assert (ring.get_xdata(), ring.get_ydata()) == (pytest.approx([3]), pytest.approx([0.6]))
     assert [mark.get_ydata()[0] for mark in marks] == [0.2, 0.9]
     texts = [text.get_text() for text in axes.texts]
-    assert texts == ["chosen: 60.0 %", "always happy 20.0 %", "the labels allow 90.0 %"]
+    assert texts == ["always happy\n20.0 %", "the labels allow\n90.0 %"]
+    assert axes.get_title(loc="left") == "validation accuracy, chosen: 60.0 %"
     training = draw_panel(curves(history()), ("train/accuracy", "val/accuracy")).axes[0].lines[0]
     assert training.get_xdata() == pytest.approx([1, 2, 3, 4])  # without the test's figure at step 400
     short = {name: (steps[:9], values[:9]) for name, (steps, values) in history().items() if name != "val/accuracy"}
     assert draw_panel(curves(short), ("train/loss",)).axes[0].get_xlabel() == "step (batches)"
+
+
+@pytest.mark.parametrize("references", [(0.52, 0.55), (0.2, 0.9), (0.6, 0.6), (0.58,)])
+@pytest.mark.parametrize("runs", [1, 2])
+def test_labels_cover_neither_each_other_nor_the_curves(references, runs):
+    graphs = replace(curves(*[history()] * runs), references=[Yardstick("always happy", it) for it in references])
+    figure = draw_panel(graphs, ("val/accuracy",))
+    figure.draw_without_rendering()
+    (axes,) = figure.axes
+    boxes = [text.get_window_extent().padded(-2) for text in axes.texts]
+    assert len(boxes) == len(references)
+    assert not any(first.overlaps(second) for first, second in combinations(boxes, 2))
+    assert all(box.x0 > axes.bbox.x1 and box.x1 <= figure.bbox.x1 for box in boxes)
 
 
 def test_long_curves_are_smoothed_over_their_raw_values():

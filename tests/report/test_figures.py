@@ -1,6 +1,8 @@
 """The figures of a report: what is drawn of which run."""
 
-from fer_lightning.report.figures import plots
+import pytest
+
+from fer_lightning.report.figures import plots, risk_coverage
 from fer_lightning.report.ranking import rank_runs
 from fer_lightning.runs.record import Record, Run, Status
 
@@ -11,4 +13,38 @@ def test_run_from_before_votes_were_calibrated_has_its_curve(tmp_path):
     figures = {plot.name: plot for plot in plots(rank_runs([run]))}
     assert "reliability" not in figures
     assert "ring" not in figures["risk_coverage"].text
+    assert "abstained" not in figures["risk_coverage"].text
     assert figures["risk_coverage"].draw().axes[0].lines[0].get_ydata().tolist() == [0, 0.5]
+
+
+@pytest.mark.parametrize(("wrong", "top"), [(1, 0.3), (2, 0.6), (4, 1.0)])
+def test_risk_ends_at_100_percent_and_a_legend_covers_nothing(tmp_path, wrong, top):
+    rows = "".join(f"fear,{'sad' if face < wrong else 'fear'},0.{face + 1}\n" for face in range(4))
+    (tmp_path / "predictions.csv").write_text(f"label,prediction,vote\n{rows}")
+    board = rank_runs([Run(tmp_path, Record(Status.COMPLETED, data="d", protocol="p", figures={"test/accuracy": 0.5}))])
+    figure = risk_coverage(board).draw()
+    figure.draw_without_rendering()
+    assert figure.axes[0].get_ylim() == (0, pytest.approx(top))
+    assert not figure.legends[0].get_window_extent().overlaps(figure.axes[0].bbox)
+
+
+ANSWERED = {"val/confidence_threshold": 0.625, "val/answered": 0.5, "val/accuracy_answered": 0.9}
+
+
+@pytest.mark.parametrize(
+    ("figures", "sentence"),
+    [
+        ({"val/accuracy_reachable": 0.863}, "is null, or above the 86.3 % that the surest validation faces come to."),
+        (
+            ANSWERED,
+            "if its vote is 62.5 % at least: so the validation faces chose, of which 50.0 % are answered, 90.0 %",
+        ),
+        (ANSWERED | {"val/distance_threshold": 0.4}, "62.5 % at least and the nearest training face near enough: so"),
+    ],
+)
+def test_sentence_on_abstention_stands_in_the_report(tmp_path, figures, sentence):
+    (tmp_path / "predictions.csv").write_text("label,prediction,vote\nfear,fear,0.9\nsad,fear,0.6\n")
+    board = rank_runs([Run(tmp_path, Record(Status.COMPLETED, data="d", protocol="p", figures=figures))])
+    plot = risk_coverage(board)
+    assert plot.title == "Risk-coverage curve"
+    assert sentence in plot.text
