@@ -139,7 +139,7 @@ class Predictions(Callback):
         for logger in trainer.loggers:
             if isinstance(logger, PatientWandbLogger):
                 logger.log_results(self.folder)
-        print_score(record, labels, faces.classes, pl_module.calibration)
+        print_score(record, labels, faces.classes)
 
     def _record(self, trainer: Any, figures: dict[str, float], weights: str, test_faces: int, limit: float) -> Record:
         """Return the record of this test.

@@ -55,6 +55,5 @@ def predict(cfg: DictConfig) -> None:
     write_predictions(folder / "predictions.html", sheet, head, tally.pictures, cfg.neighbours, faces, model.classes)
     for line in tally.lines():
         log.info(line)
-    log.info("%s", model.calibration)
     log.info("%s; %.1f s in all", detector.note, time.perf_counter() - start)
     log.info("written: %s/predictions.csv, predictions.json, predictions.html, contact_sheet.png", folder)

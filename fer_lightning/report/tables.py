@@ -11,11 +11,10 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from fer_lightning.files import write_csv, writing_lock
-from fer_lightning.models.calibration import Calibration
 from fer_lightning.names import printable
 from fer_lightning.report.ranking import IN_CSV, MEASURED, Board, Entry, rank_runs, read_jobs, unshared
 from fer_lightning.runs.record import Record, Status
-from fer_lightning.words import named, number, percent, value
+from fer_lightning.words import counted, named, number, percent, value
 
 log = logging.getLogger(__name__)
 
@@ -184,14 +183,13 @@ def print_table(table: Table) -> None:
     console.print(table)
 
 
-def print_score(record: Record, labels: np.ndarray, classes: Sequence[str], calibration: Calibration) -> None:
-    """Print the scores of a test, the accuracies to compare them with, and the calibration.
+def print_score(record: Record, labels: np.ndarray, classes: Sequence[str]) -> None:
+    """Print the scores of a test, the accuracies to compare them with, and those of the faces that were answered.
 
     Args:
         record: Record of the test.
         labels: (B,) int64 of the test faces.
         classes: Names of the classes.
-        calibration: Calibration in the checkpoint.
     """
     figures = record.figures
     counts = np.bincount(labels, minlength=len(classes))
@@ -202,20 +200,17 @@ def print_score(record: Record, labels: np.ndarray, classes: Sequence[str], cali
     log.info("test/accuracy %s (95 %% interval %s); %s", percent(figures["test/accuracy"]), interval, chance)
     scores = f"balanced {percent(figures['test/balanced_accuracy'])}, macro F1 {percent(figures['test/macro_f1'])}"
     leaks = f"; leaky: {record.leaks}" if record.leaks else ""
-    faces = f"{record.test_faces} test faces of {record.data}, protocol {record.protocol}"
+    faces = f"{counted(record.test_faces or 0, 'test face')} of {record.data}, protocol {record.protocol}"
     log.info("%s; %s%s", scores, faces, leaks)
     without_twins = int(figures["test/faces_without_twins"])
     if without_twins and without_twins != record.test_faces:
         accuracy = percent(figures["test/accuracy_without_twins"])
         log.info("test/accuracy_without_twins %s on the %d of them without a twin in training", accuracy, without_twins)
-    log.info("%s", calibration)
-    if "test/calibration_error" in figures:
+    answered = figures.get("test/answered", 1.0)
+    if answered < 1:
+        right = percent(figures.get("test/accuracy_answered", 0.0))
         log.info(
-            "on the test faces: calibration error %s, %s before; %s are answered, %s of them rightly",
-            percent(figures["test/calibration_error"]),
-            percent(figures["test/calibration_error_raw"]),
-            percent(figures["test/answered"]),
-            percent(figures.get("test/accuracy_answered", 0.0)),
+            "%s of the test faces are answered, %s of them rightly; it abstains from the rest", percent(answered), right
         )
     if record.too_good:
         log.warning(record.too_good)

@@ -3,11 +3,14 @@
 import csv
 import re
 
+import numpy as np
 import pytest
 from rich.console import Console
 
 from fer_lightning.report.page import write_report
-from fer_lightning.report.tables import columns, show_table, tabulate
+from fer_lightning.report.tables import columns, print_score, show_table, tabulate
+from fer_lightning.runs.record import Record
+from fer_lightning.words import percent
 from tests.report.conftest import FACES, ranked
 
 
@@ -83,3 +86,21 @@ def test_equation_1_stands_in_the_csv_alone(make, tmp_path):
     for text in ((tmp_path / "sweep.md").read_text(), (tmp_path / "report.html").read_text()):
         assert "macro F1" in text
         assert not re.search("one.vs.rest", text, re.IGNORECASE)
+
+
+@pytest.mark.parametrize(("answered", "told"), [(1.0, False), (0.625, True), (0.0, True)])
+def test_the_console_says_what_is_answered_only_where_faces_are_not(caplog, answered, told):
+    names = ("accuracy", "accuracy_low", "accuracy_high", "balanced_accuracy", "macro_f1")
+    figures = {f"test/{name}": 0.8 for name in names} | {"test/faces_without_twins": 2, "test/answered": answered}
+    figures |= {"test/calibration_error": 0.1, "val/accuracy_reachable": 0.863}
+    if answered:
+        figures["test/accuracy_answered"] = 0.9
+    with caplog.at_level("INFO"):
+        print_score(Record(figures=figures, test_faces=2, data="d", protocol="p"), np.array([0, 1]), ["sad", "happy"])
+    assert caplog.messages[:2] == [
+        "test/accuracy 80.0 % (95 % interval 80.0 to 80.0); guessing scores 50.0 %, always answering sad 50.0 %",
+        "balanced 80.0 %, macro F1 80.0 %; 2 test faces of d, protocol p",
+    ]
+    right = percent(0.9 if answered else 0.0)
+    sentence = f"{percent(answered)} of the test faces are answered, {right} of them rightly; it abstains from the rest"
+    assert caplog.messages[2:] == ([sentence] if told else [])
