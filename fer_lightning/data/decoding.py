@@ -7,6 +7,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM")  # not EPS, which would start Ghostscript
+SEVERAL_FRAMES = "Pictures of several frames of which the first was read"
 MAX_PIXELS = 50_000_000  # of a picture, by its header
 TURNED = range(2, 9)  # EXIF orientations; 1 is upright, and other numbers have no meaning
 CSV_SIZE = 48  # pixels, height and width of the faces in FER2013's csv
@@ -24,7 +25,7 @@ def open_upright(file: IO[bytes], changes: list[str]) -> Image.Image:
         if opened.width * opened.height > MAX_PIXELS:
             raise Image.DecompressionBombError
         if getattr(opened, "is_animated", False):  # only formats of several frames have the attribute
-            changes.append("Pictures of several frames of which the first was read")
+            changes.append(SEVERAL_FRAMES)
         opened.load()
         if opened.getexif().get(ExifTags.Base.Orientation) not in TURNED:
             return opened

@@ -114,8 +114,9 @@ class Jobs(Callback):
         folder, source = Path(config.hydra.run.dir), config.get("resume_from")
         claim("run", folder, "choose another hydra.run.dir")
         resumes = source is not None and Path(source).absolute().is_relative_to(folder.absolute())
-        if (folder / "config.yaml").exists() and not resumes:
-            raise UserError(f"{folder} holds a run already: choose another hydra.run.dir, or delete it")
+        for name, content in {"config.yaml": "a run", "predictions.csv": "predictions"}.items():
+            if (folder / name).exists() and not resumes:
+                raise UserError(f"{folder} holds {content} already: choose another hydra.run.dir, or delete it")
 
     @final
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:

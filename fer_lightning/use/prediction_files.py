@@ -10,28 +10,30 @@ from typing import Any
 import numpy as np
 
 from fer_lightning.data.faces import Faces
+from fer_lightning.names import cell
 from fer_lightning.report.html import png, write_page
 from fer_lightning.report.style import class_colors
 from fer_lightning.use.recognition import Recognition
 
 BOX = ["left", "top", "width", "height", "face_confidence"]
+PART = "predict was ended: these rows are a part, and the pictures after them are missing"
 
 
 @contextmanager
 def prediction_writer(
-    folder: Path, classes: Sequence[str], head: Mapping[str, Any], neighbours: int
+    folder: Path, classes: Sequence[str], head: Mapping[str, Any], neighbours: int, remarks: Sequence[str]
 ) -> Iterator[Callable[[Recognition], None]]:
     """Open predictions.csv and predictions.json; yield a function that adds the faces of a picture to both.
 
-    predictions.json begins with ``head``. ``neighbours`` is the number per face, the nearest first. After an error or a
-    signal both files are complete as far as they go.
+    predictions.json begins with ``head`` and ends with ``remarks``. ``neighbours`` is the number per face, the nearest
+    first. After an error or a signal both files are complete as far as they go, and say that they are a part.
     """
     header = ["file", "frame", *BOX, "class", *(f"vote_{name}" for name in classes), "distance", "abstained", "problem"]
     for number in range(1, neighbours + 1):
         header += [f"neighbour_{number}", f"neighbour_{number}_label", f"neighbour_{number}_similarity"]
     csv_path, json_path = folder / "predictions.csv", folder / "predictions.json"
     with (
-        csv_path.open("w", newline="", encoding="utf-8", errors="surrogateescape") as csv_file,
+        csv_path.open("w", newline="", encoding="utf-8") as csv_file,
         json_path.open("w", encoding="utf-8") as json_file,
     ):
         table = csv.DictWriter(csv_file, header, lineterminator="\n")
@@ -42,14 +44,19 @@ def prediction_writer(
         def write(recognition: Recognition) -> None:
             nonlocal separator
             for row, entry in _entries(recognition, neighbours):
-                table.writerow(row)
+                table.writerow({name: cell(text) if isinstance(text, str) else text for name, text in row.items()})
                 json_file.write(separator + json.dumps(entry))
                 separator = ",\n"
 
+        complete = False
         try:
             yield write
+            complete = True
         finally:
-            json_file.write("\n]}\n")
+            if not complete:
+                table.writerow({"problem": PART})
+            ending = json.dumps({"complete": complete, "remarks": list(remarks)})
+            json_file.write(f"\n], {ending[1:]}\n")
 
 
 def _entries(recognition: Recognition, count: int) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:

@@ -20,7 +20,7 @@ EXAMPLES = 8  # unreadable files that a message names
 class Recognition(NamedTuple):
     """One picture and the predictions for its faces."""
 
-    file: str
+    file: str  # as in ``Frame``
     frame: int | None
     size: tuple[int, int]  # width and height, pixels
     thumbnail: Image.Image | None  # only of the first pictures
@@ -88,6 +88,11 @@ class Tally:
             self.unreadable += 1
             if self.unreadable <= EXAMPLES:
                 self.examples.append(f"{recognition.file}: {recognition.problem}")
+
+    @property
+    def rows(self) -> int:
+        """Return the number of rows of predictions.csv."""
+        return self.faces + self.without_face + self.unreadable
 
     def lines(self) -> list[str]:
         """Return the numbers for people."""

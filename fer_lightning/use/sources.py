@@ -1,25 +1,32 @@
 """Sources of pictures: a file, a folder, a zip, a video or a camera, read one picture at a time."""
 
+import os
+import re
+import sys
 import warnings
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import chain, count
+from itertools import chain
 from pathlib import Path
 from typing import IO, NamedTuple
 
 import cv2
 from PIL import Image
 
-from fer_lightning.data.decoding import flatten, open_upright, reason
-from fer_lightning.data.listing import SUFFIXES, Files, is_picture, list_folder, list_zip
-from fer_lightning.errors import UserError
+from fer_lightning.data.decoding import FORMATS, SEVERAL_FRAMES, flatten, open_upright, reason
+from fer_lightning.data.listing import SUFFIXES, Files, Remarks, is_picture, list_folder, list_zip, remark, shorten
+from fer_lightning.errors import FILE, FOLDER, UserError, path_kind
+from fer_lightning.names import file_name, write_name
+
+OTHER_SUFFIXES = {".heic", ".heif", ".avif", ".jp2", ".svg", ".jxl"}  # of pictures, which OpenCV may take for videos
+MAX_FAILURES = 10_000  # in a row, after which a video has ended, whatever number of frames it announces
 
 
 class Frame(NamedTuple):
     """One picture of a source."""
 
-    file: str  # path inside the source
+    file: str  # path inside the source, as ``write_name`` writes it
     frame: int | None  # number in a video or of a camera, from 0
     picture: Image.Image | None  # upright, grey or colour, 8 bits; None if it cannot be read
     problem: str | None = None  # why it cannot be read
@@ -31,6 +38,7 @@ class Source:
 
     frames: Iterator[Frame]
     total: int | None  # number of pictures; None if unknown
+    remarks: list[str]  # what is passed over, for people; complete after the last frame
     endless: bool = False  # whether the pictures go on until Ctrl-C
 
 
@@ -45,68 +53,104 @@ def open_source(source: str | int, every: int, limit: int | None) -> Source:
     Raises:
         UserError: If the source does not exist, cannot be read or holds no picture.
     """
-    path = Path(str(source)).expanduser()
-    if path.is_dir():
-        return _pictures(path, list_folder(path)[0], limit)
-    if not path.exists():
-        if str(source).isdecimal():
-            return _camera(int(source), every, limit)
-        raise UserError(f"input={source} does not exist: give a picture, folder, zip, video or the number of a camera")
-    if path.suffix.lower() in SUFFIXES:
-        return _pictures(path, {path.name: lambda: path.open("rb")}, limit)
-    if zipfile.is_zipfile(path) or path.suffix.lower() == ".zip":
-        try:
-            archive = zipfile.ZipFile(path)
-        except (zipfile.BadZipFile, OSError) as error:
-            raise UserError(f"input={source} is no whole zip archive: {error}") from error
-        return _pictures(path, list_zip(path, archive)[0], limit)
+    kinds = "give a picture, folder, zip, video or the number of a camera"
+    try:
+        path = Path(str(source)).expanduser()
+    except RuntimeError as error:  # the home folder of an unknown user
+        raise UserError(f"input={source}: {error}") from error
+    kind = path_kind(path)
+    if kind == "does not exist" and str(source).isdecimal():
+        return _camera(int(source), every, limit)
+    if kind not in (FILE, FOLDER):  # a pipe or a device may never end
+        raise UserError(f"input={source} {kind}: {kinds}")
+    try:
+        if kind == FOLDER:
+            files, _, remarks = list_folder(path)
+            return _pictures(path, files, remarks, limit)
+        if path.suffix.lower() in SUFFIXES:
+            return _pictures(path, {file_name(path.name): lambda: path.open("rb")}, Remarks(), limit)
+        if path.suffix.lower() in OTHER_SUFFIXES:
+            raise UserError(f"input={source} is a picture of a format that is not read: save it as JPEG or PNG")
+        if zipfile.is_zipfile(path) or path.suffix.lower() == ".zip":
+            return _pictures(path, *list_zip(path, zipfile.ZipFile(path)), limit)
+    except zipfile.BadZipFile as error:
+        raise UserError(f"input={source} is no whole zip archive: {error}") from error
+    except OSError as error:
+        raise UserError(f"input={source} cannot be read ({reason(error)}): {kinds}") from error
     return _video(path, every, limit)
 
 
-def _pictures(path: Path, files: Files, limit: int | None) -> Source:
-    """Return the picture files among all files, sorted by their paths."""
-    names = sorted(filter(is_picture, files))[:limit]
+def _pictures(path: Path, files: Files, remarks: Remarks, limit: int | None) -> Source:
+    """Return the picture files among all files, sorted by their paths, numbers by their values."""
+    names = sorted(filter(is_picture, files), key=natural)[:limit]
+    others = [name for name in files if not is_picture(name)]
+    remarks += remark("Files that are hidden or no pictures ignored", others)
+    lines = [f"{kind}: {count:,}" for kind, count in remarks.items()]
     if not names:
-        raise UserError(f"input={path} holds no picture ({', '.join(sorted(SUFFIXES))}) among {len(files):,} files")
-    return Source((_read(name, files[name]) for name in names), len(names))
+        suffixes = ", ".join(sorted(SUFFIXES))
+        raise UserError(f"input={path} holds no picture ({suffixes}) among {len(files):,} files. {'; '.join(lines)}")
+    return Source(_read_all(names, files, lines), len(names), lines)
 
 
-def _read(name: str, opener: Callable[[], IO[bytes]]) -> Frame:
+def natural(name: str) -> list[tuple[int, str]]:
+    """Return a key that sorts numbers in names by their values, so that frame_2 comes before frame_10."""
+    parts = re.split("([0-9]+)", name)
+    for position in range(1, len(parts), 2):
+        parts[position] = parts[position].lstrip("0")
+    lengths = [len(part) if position % 2 else 0 for position, part in enumerate(parts)]
+    return [*zip(lengths, parts, strict=True), (0, name)]
+
+
+def _read_all(names: list[str], files: Files, lines: list[str]) -> Iterator[Frame]:
+    """Yield the pictures; then add a line about those of several frames."""
+    animations = []
+    for name in names:
+        changes: list[str] = []
+        yield _read(name, files[name], changes)
+        if SEVERAL_FRAMES in changes:
+            with files[name]() as file, Image.open(file, formats=FORMATS) as opened:
+                animations.append(f"{write_name(name)}: {getattr(opened, 'n_frames', 1) - 1:,} more")
+    if animations:
+        lines.append(f"{SEVERAL_FRAMES} ({shorten(animations)}): {len(animations):,}")
+
+
+def _read(name: str, opener: Callable[[], IO[bytes]], changes: list[str]) -> Frame:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow warns about odd metadata
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
             with opener() as file:
-                return Frame(name, None, flatten(open_upright(file, [])))
+                return Frame(write_name(name), None, flatten(open_upright(file, changes)))
         except Exception as error:  # decoders raise almost anything on damaged files
-            return Frame(name, None, None, reason(error))
+            return Frame(write_name(name), None, None, reason(error))
 
 
 def _video(path: Path, every: int, limit: int | None) -> Source:
     """Return the frames of a video; read the first one at once, to refuse a file that is no video."""
     capture = _capture(str(path))
-    frames = _frames(path.name, capture, every, limit)
+    announced, lines = int(capture.get(cv2.CAP_PROP_FRAME_COUNT)), list[str]()
+    frames = _film(write_name(file_name(path.name)), capture, every, limit, announced, lines)
     first = next(frames, None)
     if first is None:
         raise UserError(
             f"input={path} holds no frame that OpenCV can read: give a picture ({', '.join(sorted(SUFFIXES))}), "
             "folder, zip or video"
         )
-    announced = max(1, int(capture.get(cv2.CAP_PROP_FRAME_COUNT)))
-    total = -(-announced // every)
-    return Source(chain([first], frames), total if limit is None else min(total, limit))
+    total = -(-max(1, announced) // every)
+    return Source(chain([first], frames), total if limit is None else min(total, limit), lines)
 
 
 def _camera(number: int, every: int, limit: int | None) -> Source:
     """Return the frames of a camera."""
-    frames = _frames(f"camera {number}", _capture(number), every, limit)
+    frames = _film(f"camera {number}", _capture(number), every, limit, 0, [])
     first = next(frames, None)
     if first is None:
         raise UserError(f"input={number}: there is no camera {number} that gives a picture, and no such file")
-    return Source(chain([first], frames), limit, endless=True)
+    return Source(chain([first], frames), limit, [], endless=True)
 
 
 def _capture(device: str | int) -> cv2.VideoCapture:
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # else FFmpeg prints each damaged part of a file
     level = cv2.utils.logging.getLogLevel()
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # else it prints warnings about a bad file
     try:
@@ -115,18 +159,43 @@ def _capture(device: str | int) -> cv2.VideoCapture:
         cv2.utils.logging.setLogLevel(level)
 
 
-def _frames(name: str, capture: cv2.VideoCapture, every: int, limit: int | None) -> Iterator[Frame]:
+def _film(
+    name: str, capture: cv2.VideoCapture, every: int, limit: int | None, announced: int, lines: list[str]
+) -> Iterator[Frame]:
+    """Yield every Nth frame up to the last one that can be read, past damaged parts.
+
+    Args:
+        name: File of the frames.
+        capture: The opened film.
+        every: N.
+        limit: Maximum number of frames.
+        announced: Number of frames by the head of the file; 0 or less if unknown.
+        lines: Gets a line if fewer frames could be read than are announced.
+    """
+    stop = sys.maxsize if limit is None else limit * every
+    good, expected, failures = 0, 0, 0  # frames that could be read; number of the next one; failures since the last
+    damaged, seconds = False, 0.0  # whether a frame could not be read; time of the last one
     try:
-        for number in count():
-            if limit is not None and number >= limit * every:
-                return
+        while expected < stop:
             if not capture.grab():
-                return
-            if number % every == 0:
-                good, pixels = capture.retrieve()
-                if good:
-                    yield Frame(name, number, Image.fromarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)))
-                else:
-                    yield Frame(name, number, None, "this frame cannot be decoded")
+                failures, damaged = failures + 1, True
+                if failures > min(announced - expected, MAX_FAILURES):
+                    if good < announced:
+                        lines.append(f"{name}: {good:,} of the {announced:,} frames that it announces could be read")
+                    return
+                continue
+            failures, before, seconds = 0, seconds, capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+            number = expected
+            if damaged:  # only the time tells how many frames the damaged part had
+                if seconds < before:  # a frame of the damaged part, which comes too late
+                    continue
+                number = max(number, min(announced - 1, round(seconds * capture.get(cv2.CAP_PROP_FPS))))
+            readable, pixels = capture.retrieve() if number % every == 0 else (True, None)
+            for missing in range(expected, min(number if readable else number + 1, stop)):
+                if missing % every == 0:
+                    yield Frame(name, missing, None, "this frame cannot be decoded")
+            if pixels is not None and number < stop:
+                yield Frame(name, number, Image.fromarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)))
+            good, expected = good + readable, number + 1
     finally:
         capture.release()

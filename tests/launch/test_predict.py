@@ -10,6 +10,7 @@ from PIL import Image
 
 from fer_lightning.data.faces import CLASSES
 from fer_lightning.use.model import load_model
+from fer_lightning.use.prediction_files import PART
 from fer_lightning.use.sources import Frame, Source
 
 
@@ -29,7 +30,7 @@ def test_ctrl_c_ends_a_camera_and_its_pictures_are_written(predict, checkpoint, 
             yield Frame("camera 0", number, Image.new("L", (48, 48), 99), None)
         os.kill(os.getpid(), signal.SIGINT)
 
-    camera = Source(frames(), 0, endless=True)
+    camera = Source(frames(), 0, [], endless=True)
     monkeypatch.setattr("fer_lightning.launch.predict.open_source", lambda *_: camera)
     done = predict(f"checkpoint={checkpoint}", "input=0", "batch_size=1", "hydra.run.dir=out")
     assert (done.code, "2 pictures, 2 faces: " in done.text) == (0, True), done.text
@@ -42,6 +43,7 @@ def test_command_writes_rows_in_the_order_of_the_input(predict, checkpoint, pict
     for words in (
         "6 pictures, 5 faces: ",
         "1 unreadable: b/bad.png: empty or no picture",
+        "  Files that are hidden or no pictures ignored (notes.txt): 1",
         "each picture is taken as one face (detector=none)",
         "/out/predictions.csv, predictions.json, predictions.html, contact_sheet.png",
     ):
@@ -67,6 +69,8 @@ def test_command_writes_rows_in_the_order_of_the_input(predict, checkpoint, pict
     assert ("neighbour_5" in rows[0], "neighbour_6" in rows[0]) == (True, False)
     assert None not in {value for row in rows for value in row.values()}
     content = json.loads((tmp_path / "out/predictions.json").read_text())
+    assert content["complete"] is True
+    assert content["remarks"] == ["Files that are hidden or no pictures ignored (notes.txt): 1"]
     assert content["detector"] == "each picture is taken as one face (detector=none)"
     assert [one["file"] for one in content["predictions"]] == [row["file"] for row in rows]
     assert content["predictions"][0]["class"] == rows[0]["class"]
@@ -77,6 +81,29 @@ def test_command_writes_rows_in_the_order_of_the_input(predict, checkpoint, pict
     assert page.count("data:image/png") == 3  # the pictures alone: no faces= was given
     with Image.open(tmp_path / "out/contact_sheet.png") as sheet:
         assert sheet.height < 260  # one row of pictures
+
+
+def test_sigterm_leaves_whole_rows_that_are_called_a_part(predict, checkpoint, tmp_path, monkeypatch):
+    def frames():
+        for number in range(9):
+            if number == 5:
+                os.kill(os.getpid(), signal.SIGTERM)
+            yield Frame("=film", number, Image.new("L", (48, 48), 99), None)
+
+    monkeypatch.setattr("fer_lightning.launch.predict.open_source", lambda *_: Source(frames(), 9, []))
+    done = predict(f"checkpoint={checkpoint}", "input=film", "batch_size=2", "hydra.run.dir=out")
+    assert done.code == 143, done.text
+    assert "out/predictions.csv and .json hold 4 whole rows, a part" in done.text
+    assert "nothing was saved" not in done.text
+    with (tmp_path / "out/predictions.csv").open() as file:
+        *rows, last = csv.DictReader(file)
+    assert [(row["file"], row["frame"]) for row in rows] == [(r"\x3dfilm", str(number)) for number in range(4)]
+    assert (last["file"], last["problem"]) == ("", PART)
+    content = json.loads((tmp_path / "out/predictions.json").read_text())
+    assert (len(content["predictions"]), content["complete"]) == (4, False)
+    again = predict(f"checkpoint={checkpoint}", "input=film", "hydra.run.dir=out")
+    assert again.code == 1
+    assert "out holds predictions already: choose another hydra.run.dir, or delete it" in again.text
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Pictures in their order from every kind of source; what cannot be read is named and passed over."""
 
+import os
 import zipfile
 
 import cv2
@@ -57,6 +58,105 @@ def test_video_gives_every_third_frame_by_its_number(tmp_path):
     assert [frame.frame for frame in open_source(str(tmp_path / "film.avi"), 3, 2).frames] == [0, 3]
 
 
+class Film:
+    """A film at 10 frames a second, of which only the frames of some numbers can be read, after so many failures."""
+
+    def __init__(self, announced, numbers, failures=2):
+        self.grabs = []
+        for before, number in zip([-1, *numbers], numbers, strict=False):
+            self.grabs += [None] * (failures if number > before + 1 else 0) + [number]
+        self.number, self.announced = -1, announced
+
+    def get(self, what):
+        values = {cv2.CAP_PROP_POS_MSEC: 100 * self.number, cv2.CAP_PROP_FPS: 10}
+        return values.get(what, self.announced)
+
+    def grab(self):
+        number = self.grabs.pop(0) if self.grabs else None
+        self.number = self.number if number is None else number
+        return number is not None
+
+    def retrieve(self):
+        return True, np.full((4, 4, 3), self.number, np.uint8)
+
+    def release(self):
+        self.grabs = None
+
+
+@pytest.mark.parametrize(
+    ("announced", "numbers", "every", "limit", "frames", "lines"),
+    [
+        (5, [0, 1, 2, 3, 4], 1, None, [0, 1, 2, 3, 4], []),
+        (9, [0, 1, 5, 6], 1, None, [0, 1, -2, -3, -4, 5, 6], ["4 of the 9"]),
+        (9, [0, 1, 5, 6, 8], 2, None, [0, -2, -4, 6, 8], ["5 of the 9"]),
+        (9, [0, 1, 5, 6], 1, 4, [0, 1, -2, -3], []),
+        (9, [0, 1, 5, 3, 6], 1, None, [0, 1, -2, -3, -4, 5, 6], ["4 of the 9"]),  # 3 comes too late
+        (9, [0, 1, 2], 2, 1, [0], []),
+        (2**62, [0, 1, 2], 1, None, [0, 1, 2], [f"3 of the {2**62:,}"]),  # it announces nonsense, and ends
+        (-7, [0, 1, 2], 1, None, [0, 1, 2], []),
+    ],
+)
+def test_damaged_video_goes_on_to_the_last_frame_that_can_be_read(
+    tmp_path, monkeypatch, announced, numbers, every, limit, frames, lines
+):
+    (tmp_path / "film.mp4").write_bytes(b"x")
+    monkeypatch.setattr(sources, "_capture", lambda _: Film(announced, numbers))
+    source = open_source(str(tmp_path / "film.mp4"), every, limit)
+    read = list(source.frames)
+    assert [frame.frame if frame.picture else -frame.frame for frame in read] == frames
+    assert [np.asarray(frame.picture).max() for frame in read if frame.picture] == [n for n in frames if n >= 0]
+    assert {frame.problem for frame in read if not frame.picture} <= {"this frame cannot be decoded"}
+    assert source.remarks == [f"film.mp4: {line} frames that it announces could be read" for line in lines]
+
+
+def test_cut_video_says_how_many_frames_it_lacks(tmp_path):
+    writer = cv2.VideoWriter(str(tmp_path / "film.avi"), cv2.VideoWriter_fourcc(*"MJPG"), 10, (64, 48))
+    for number in range(20):
+        writer.write(np.full((48, 64, 3), 10 * number, np.uint8))
+    writer.release()
+    content = (tmp_path / "film.avi").read_bytes()
+    (tmp_path / "film.avi").write_bytes(content[: len(content) * 6 // 10])
+    source = open_source(str(tmp_path / "film.avi"), 1, None)
+    number = len(list(source.frames))
+    assert 1 < number < 20
+    assert source.remarks == [f"film.avi: {number} of the 20 frames that it announces could be read"]
+
+
+def test_frames_are_in_natural_order_and_what_is_passed_over_is_named(tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for name in ("frame_10.png", "frame_2.png", "frame_02.png", "b.png", "=1.png", "a1b20.png", "a1b3.png"):
+        Image.new("L", (4, 4)).save(folder / name)
+    for name in ("phone.heic", ".hidden.png", "n\x1b.txt"):
+        (folder / name).write_text("")
+    (folder / "linked").symlink_to(tmp_path)
+    os.mkfifo(folder / "pipe.png")
+    pages = [Image.new("L", (4, 4), 80 * number) for number in range(3)]
+    for name in ("film.gif", "pages.tif"):
+        pages[0].save(folder / name, save_all=True, append_images=pages[1:])
+    source = open_source(str(folder), 1, None)
+    frames = list(source.frames)
+    assert [frame.file for frame in frames] == [
+        *("=1.png", "a1b3.png", "a1b20.png", "b.png", "film.gif", "frame_02.png", "frame_2.png", "frame_10.png"),
+        *("pages.tif", "pipe.png"),
+    ]
+    assert [frame.file for frame in frames if frame.problem == "not a regular file"] == ["pipe.png"]
+    assert source.remarks == [
+        "Linked folders that were not followed (linked): 1",
+        r"Files that are hidden or no pictures ignored (.hidden.png; n\x1b.txt; phone.heic): 3",
+        "Pictures of several frames of which the first was read (film.gif: 2 more; pages.tif: 2 more): 2",
+    ]
+
+
+@pytest.mark.parametrize("name", ["pipe", "pipe.png", "pipe.mp4", "pipe.zip"])
+def test_pipes_and_devices_are_refused_before_they_are_opened(tmp_path, name):
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(UserError, match=rf"input=.*{name} is a pipe: give a picture, folder"):
+        open_source(str(tmp_path / name), 1, None)
+    with pytest.raises(UserError, match="input=/dev/zero is a device: give a picture, folder"):
+        open_source("/dev/zero", 1, None)
+
+
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
@@ -65,6 +165,8 @@ def test_video_gives_every_third_frame_by_its_number(tmp_path):
             None,
             "input=.*nowhere does not exist: give a picture, folder, zip, video or the number of a camera",
         ),
+        ("~nobody_here/x.png", None, "input=~nobody_here/x.png: Could not determine home directory"),
+        ("phone.heic", b"x", r"phone\.heic is a picture of a format that is not read: save it as JPEG or PNG"),
         ("film.mp4", b"no film", r"film\.mp4 holds no frame that OpenCV can read"),
         ("pictures.zip", b"no zip", r"pictures\.zip is no whole zip archive"),
     ],
@@ -73,9 +175,12 @@ def test_what_holds_nothing_is_one_sentence(tmp_path, capfd, name, content, word
     if content:
         (tmp_path / name).write_bytes(content)
     with pytest.raises(UserError, match=words):
-        open_source(str(tmp_path / name), 1, None)
+        open_source(name if name.startswith("~") else str(tmp_path / name), 1, None)
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match=r"empty holds no picture \(.*\.jpg.*\) among 0 files"):
+        open_source(str(tmp_path / "empty"), 1, None)
+    (tmp_path / "empty" / "film.mp4").write_bytes(b"x")
+    with pytest.raises(UserError, match=r"among 1 files\. .*no pictures ignored \(film\.mp4\): 1"):
         open_source(str(tmp_path / "empty"), 1, None)
 
 
