@@ -12,8 +12,9 @@ import re
 # Control characters, marks that change the direction of text, line and paragraph separators, lone surrogates.
 UNSAFE = "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
 IN_NAME = re.compile(rf"\\|{UNSAFE}")
-# Beginning of what a spreadsheet takes for a formula; a number is none.
-FORMULA = re.compile(r"^(?:[=@\uff1d\uff0b\uff0d\uff20]|[+-](?![\d.]*$))")
+# Beginning of what a spreadsheet takes for a formula; a number and a lone dash are none.
+NUMBER = r"(?:\d+\.?\d*(?:e[+-]?\d+)?|inf|nan)?$"
+FORMULA = re.compile(rf"^(?:[=@\uff1d\uff0b\uff0d\uff20]|[+-](?!{NUMBER}))")
 IN_TEXT = re.compile(rf"(?![\n\t]){UNSAFE}")
 ESCAPED = re.compile(r"\\(?:(\\)|x([0-9a-f]{2})|u([0-9a-f]{4}))")
 BYTES = 0xDC00  # the first of Python's surrogates for bytes that are no UTF-8

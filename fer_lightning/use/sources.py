@@ -103,26 +103,37 @@ def natural(name: str) -> list[tuple[int, str]]:
 
 def _read_all(names: list[str], files: Files, lines: list[str]) -> Iterator[Frame]:
     """Yield the pictures; then add a line about those of several frames."""
-    animations = []
+    animations: list[str] = []
     for name in names:
-        changes: list[str] = []
-        yield _read(name, files[name], changes)
-        if SEVERAL_FRAMES in changes:
-            with files[name]() as file, Image.open(file, formats=FORMATS) as opened:
-                animations.append(f"{write_name(name)}: {getattr(opened, 'n_frames', 1) - 1:,} more")
+        yield _read(write_name(name), files[name], animations)
     if animations:
         lines.append(f"{SEVERAL_FRAMES} ({shorten(animations)}): {len(animations):,}")
 
 
-def _read(name: str, opener: Callable[[], IO[bytes]], changes: list[str]) -> Frame:
+def _read(name: str, opener: Callable[[], IO[bytes]], animations: list[str]) -> Frame:
+    """Return a picture; add its name and the number of its further frames to ``animations`` if it has some."""
+    changes: list[str] = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow warns about odd metadata
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
             with opener() as file:
-                return Frame(write_name(name), None, flatten(open_upright(file, changes)))
+                picture = flatten(open_upright(file, changes))
+                if SEVERAL_FRAMES in changes:
+                    animations.append(f"{name}: {_further_frames(file)} more")
+                return Frame(name, None, picture)
         except Exception as error:  # decoders raise almost anything on damaged files
-            return Frame(write_name(name), None, None, reason(error))
+            return Frame(name, None, None, reason(error))
+
+
+def _further_frames(file: IO[bytes]) -> str:
+    """Return the number of frames after the first one, or "some" if a damaged file does not tell."""
+    try:
+        file.seek(0)
+        with Image.open(file, formats=FORMATS) as opened:
+            return f"{getattr(opened, 'n_frames', 2) - 1:,}"
+    except Exception:  # as in ``_read``
+        return "some"
 
 
 def _video(path: Path, every: int, limit: int | None) -> Source:
