@@ -37,29 +37,37 @@ def predict(cfg: DictConfig) -> None:
         "detector": detector.note,
         "certainty": str(model.calibration),
     }
-    tally, sheet = Tally(), []
+    tally, sheet, state = Tally(), [], "a part"
     frames = track(source.frames, f"predicting {cfg.input}", source.total)
-    with prediction_writer(folder, model.classes, head, cfg.neighbours, source.remarks) as write:
-        try:
-            for recognition in recognise(model, detector, frames, cfg.batch_size, cfg.sheet, CELL):
-                command.waits = True  # so that a signal leaves whole rows, and as many as are told
-                write(recognition)
-                tally.add(recognition)
-                command.waits = False
-                command.obey()
-                if recognition.thumbnail is not None:
-                    sheet.append(recognition)
-        except Interrupted as interruption:
-            if not (source.endless and interruption.signum == signal.SIGINT):
-                interruption.announced = True
-                name, rows = signal.Signals(interruption.signum).name, counted(tally.rows, "whole row")
-                log.warning("%s; %s/predictions.csv and .json hold %s, a part", name, folder, rows)
-                raise
-            command.listen()  # Ctrl-C is how a camera ends: the files about its pictures are still to be written
-    if tally.unreadable == tally.pictures:
-        raise UserError(f"input={cfg.input}: no picture could be read: {shorten(tally.examples)}")
-    write_sheet(folder / "contact_sheet.png", sheet, f"{len(sheet):,} of {tally.pictures:,} pictures, {detector.note}")
-    write_predictions(folder / "predictions.html", sheet, head, tally.pictures, cfg.neighbours, faces, model.classes)
+    try:
+        with prediction_writer(folder, model.classes, head, cfg.neighbours, source.remarks) as write:
+            try:
+                for recognition in recognise(model, detector, frames, cfg.batch_size, cfg.sheet, CELL):
+                    command.waits = True  # so that a signal leaves whole rows, and as many as are told
+                    write(recognition)
+                    tally.add(recognition)
+                    command.waits = False
+                    command.obey()
+                    if recognition.thumbnail is not None:
+                        sheet.append(recognition)
+            except Interrupted as interruption:
+                if not (source.endless and interruption.signum == signal.SIGINT):
+                    raise
+                command.listen()  # Ctrl-C is how a camera ends: the files about its pictures are still to be written
+        state = "all of them; the pages are not whole"
+        if tally.unreadable == tally.pictures:
+            raise UserError(f"input={cfg.input}: no picture could be read: {shorten(tally.examples)}")
+        write_sheet(
+            folder / "contact_sheet.png", sheet, f"{len(sheet):,} of {tally.pictures:,} pictures, {detector.note}"
+        )
+        write_predictions(
+            folder / "predictions.html", sheet, head, tally.pictures, cfg.neighbours, faces, model.classes
+        )
+    except Interrupted as interruption:
+        interruption.announced = True
+        name, rows = signal.Signals(interruption.signum).name, counted(tally.rows, "whole row")
+        log.warning("%s; %s/predictions.csv and .json hold %s, %s", name, folder, rows, state)
+        raise
     for line in (*tally.lines(), *(f"  {remark}" for remark in source.remarks)):
         log.info(line)
     log.info("%s; %.1f s in all", detector.note, time.perf_counter() - start)

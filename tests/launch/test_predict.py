@@ -106,6 +106,13 @@ def test_sigterm_leaves_whole_rows_that_are_called_a_part(predict, checkpoint, t
     assert "out holds predictions already: choose another hydra.run.dir, or delete it" in again.text
 
 
+def test_sigterm_at_the_pages_leaves_all_rows(predict, checkpoint, pictures, tmp_path, monkeypatch):
+    monkeypatch.setattr("fer_lightning.launch.predict.write_sheet", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+    done = predict(f"checkpoint={checkpoint}", f"input={pictures}", "hydra.run.dir=out")
+    assert (done.code, "hold 6 whole rows, all of them; the pages are not whole" in done.text) == (143, True), done.text
+    assert json.loads((tmp_path / "out/predictions.json").read_text())["complete"] is True
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
