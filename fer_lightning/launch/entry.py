@@ -1,6 +1,7 @@
 """The start and the end of a Hydra verb: its options, its checks, its errors and its exit code."""
 
 import gc
+import logging
 import os
 import sys
 from importlib import import_module
@@ -22,6 +23,9 @@ from fer_lightning.launch.messages import explain
 from fer_lightning.launch.resume import resume_arguments
 from fer_lightning.signals import Interrupted, command, listen
 
+log = logging.getLogger(__name__)
+
+SLOW = ("train", "eval", "export", "stress")  # verbs whose modules import torch, for 5 to 10 seconds
 INHERITED = "FER_LIGHTNING_ERRORS"  # tells the processes that Lightning starts that we set HYDRA_FULL_ERROR
 
 
@@ -36,6 +40,8 @@ class Task:
         """Check the configuration and run the verb."""
         check(cfg, self.name)
         verb = verbs()[self.name]
+        if self.name in SLOW and "torch" not in sys.modules and not rank():
+            log.info("loading torch and Lightning")
         gc.disable()  # nearly all that libraries define stays, and the search for garbage is slow
         try:
             module = import_module(verb.module)

@@ -29,6 +29,7 @@ DRAWN = 350  # synthetic faces, where those of the run are not there
 @verb("export", "write a trained network as a bundle or as an ONNX model")
 def export(cfg: DictConfig) -> None:
     """Write the model and compare it on the run's test faces, or on synthetic faces where those are not there."""
+    log.info("reading %s", cfg.checkpoint)
     network, description = read_checkpoint(Path(cfg.checkpoint))
     cfg = over_checkpoint(cfg)
     path = Path(cfg.output or Path(cfg.paths.output_dir) / FILES[cfg.format])

@@ -1,5 +1,7 @@
 """The labels of a run's training folder that its network does not believe."""
 
+import logging
+import sys
 from pathlib import Path
 
 from hydra import compose, initialize_config_dir
@@ -12,7 +14,10 @@ from fer_lightning.config import CONF
 from fer_lightning.config.verbs import verb
 from fer_lightning.data.classes import check_same, classes_of
 from fer_lightning.errors import UserError
+from fer_lightning.launch.console import Printable
 from fer_lightning.runs.command import quoted
+
+log = logging.getLogger(__name__)
 
 
 @verb(
@@ -33,15 +38,21 @@ def labels(run: Path, output: Path | None, root: str | None) -> None:
         root: Where the faces are now; None for the run's data.root.
 
     Raises:
-        UserError: If the run has no checkpoint, or the checkpoint or the faces cannot be read.
+        UserError: If the run has no checkpoint, the checkpoint or the faces cannot be read, or the network is near
+            chance.
     """
     checkpoint = run / "checkpoints" / "best.ckpt"
     if not checkpoint.is_file():
         raise UserError(f"{run} holds no checkpoints/best.ckpt: give the folder of a run that has trained")
 
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(Printable("%(message)s"))
+    logging.basicConfig(handlers=[handler])
+    logging.getLogger("fer_lightning").setLevel(logging.INFO)
+    log.info("loading torch")
     from fer_lightning.models.network import check_weights  # here, so that a refusal does not wait for torch
     from fer_lightning.runs.checkpoints import KEY, load
-    from fer_lightning.use.doubts import summary, write_labels
+    from fer_lightning.use.doubts import summary, too_weak, write_labels
     from fer_lightning.use.judgement import judge
 
     cfg = _configuration(str(checkpoint), root)
@@ -50,7 +61,10 @@ def labels(run: Path, output: Path | None, root: str | None) -> None:
     check_same(classes_of(saved[KEY], source), datamodule.faces.classes, source)
     check_weights(model, saved["state_dict"], source)
     model.load_state_dict(saved["state_dict"])
+    log.info("judging the labels of the training folder by %s", checkpoint)
     judgement = judge(model.eval(), model.classifier, datamodule.partition, datamodule.audit)
+    if weak := too_weak(judgement, datamodule.faces.classes):
+        raise UserError(f"{run}: {weak}")
     folder = output or run
     write_labels(folder, run.absolute().name, judgement, datamodule.audit)
     print("\n".join([*summary(judgement, datamodule.audit), f"written: {folder}/labels.html, labels.csv"]))

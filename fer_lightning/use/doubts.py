@@ -1,6 +1,6 @@
 """Doubted labels of a run: labels.csv, labels.html, and a figure if the wrong labels are known."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ from fer_lightning.files import write_csv
 from fer_lightning.report.audit import contradictions
 from fer_lightning.report.html import embed, png, write_page
 from fer_lightning.report.style import RUN_COLORS, STYLE, save, share_axis
+from fer_lightning.report.verdict import NEAR
 from fer_lightning.use.judgement import FOLDS, Judgement
 from fer_lightning.words import percent
 
@@ -43,6 +44,23 @@ def write_labels(folder: Path, run: str, judgement: Judgement, audit: Audit) -> 
         contradictory=contradictory(judgement, audit),
         truth=truth,
         sections=[*least_believable(judgement, faces), contradictions(audit)],
+    )
+
+
+def too_weak(judgement: Judgement, classes: Sequence[str]) -> str:
+    """Return why a network near chance must doubt no label; empty for a better one.
+
+    Near: it believes fewer labels than the largest class has, and NEAR and two standard errors more.
+    """
+    number, counts = len(judgement.labels), np.bincount(judgement.labels, minlength=len(classes))
+    share, believed = counts.max() / number, 1 - judgement.doubted.mean()
+    error = np.sqrt(share * (1 - share) / number)
+    if believed >= share + max(NEAR, 2 * error):
+        return ""
+    return (
+        f"its network is near chance: it believes {percent(believed)} of the {number:,} labels of the training folder, "
+        f"where always answering {classes[counts.argmax()]} has {percent(share)}. It cannot judge labels: "
+        "nothing was listed. Give a run that trained longer"
     )
 
 

@@ -1,6 +1,7 @@
 """Exports of a trained network: a bundle or an ONNX model, compared with the network and described by a card."""
 
 import hashlib
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -20,6 +21,8 @@ from fer_lightning.use.card import write_card
 from fer_lightning.use.description import Description
 from fer_lightning.use.galleries import Reduce, shrink
 from fer_lightning.use.onnx_model import OnnxBackend, describe, to_int8, to_onnx
+
+log = logging.getLogger(__name__)
 
 CALIBRATION = 256  # validation faces that set the ranges of int8
 
@@ -62,6 +65,7 @@ class Exporter:
 
     def bundle(self, folder: Path) -> None:
         """Write a bundle and check it by reading it again."""
+        log.info("writing the bundle, and reading it again to check it")
         card = write_card(self.description, self.record, folder.name, self.costs, self.stress)
         with replacing(folder) as temporary:
             write_bundle(temporary, self.network, self.description, card)
@@ -75,7 +79,11 @@ class Exporter:
         Raises:
             UserError: If the model does not agree with the network.
         """
-        model, faces = to_onnx(self.network, self.description.image_size), self.trial.test
+        log.info("reading the faces to compare the model on")
+        faces = self.trial.test
+        log.info("converting the network to ONNX")
+        model = to_onnx(self.network, self.description.image_size)
+        log.info("comparing the model with torch on %s", f"{len(faces):,} {self.trial.name}")
         agreement = compare(TorchBackend(self.network), OnnxBackend(model), faces)
         if agreement.other_class or agreement.largest_difference > TOLERANCE:
             raise UserError(
@@ -96,6 +104,7 @@ class Exporter:
 
     def _quantise(self, model: bytes) -> bytes:
         """Return the model in int8, and note the cost."""
+        log.info("converting the model to int8, and comparing it again")
         quantised, faces = to_int8(model, self.trial.validation[:CALIBRATION]), self.trial.test
         exact, backend = OnnxBackend(model), OnnxBackend(quantised)
         differing = compare(exact, backend, faces).other_class

@@ -1,9 +1,14 @@
 """Commands that are refused end early, in words, and leave nothing on the disk."""
 
 import json
+import sys
 from importlib.util import find_spec
+from types import SimpleNamespace
+
+import pytest
 
 from fer_lightning.errors import install_command
+from fer_lightning.launch import entry
 from tests.conftest import ROOT, command, options
 
 # Runs commands, SCRIPT OPTION... each, and says of each: exit code, what it said last, and what it left loaded.
@@ -108,3 +113,13 @@ def test_missing_extra_is_named(tmp_path):
     for line, extra in zip(lines, PLUGINS.values(), strict=True):
         assert line.startswith("error: ")
         assert install_command(extra) in line
+
+
+@pytest.mark.parametrize(("verb", "told"), [("train", True), ("export", True), ("predict", False)])
+def test_a_start_says_that_torch_is_loaded(monkeypatch, caplog, verb, told):
+    monkeypatch.delitem(sys.modules, "torch")
+    monkeypatch.setattr(entry, "check", lambda *_: None)
+    monkeypatch.setattr(entry, "import_module", lambda _: SimpleNamespace(**{verb: lambda cfg: caplog.messages[:]}))
+    with caplog.at_level("INFO", "fer_lightning"):
+        before = entry.Task(verb)(None)
+    assert before == (["loading torch and Lightning"] if told else [])

@@ -24,6 +24,9 @@ def test_command_writes_a_bundle_with_its_card(export, checkpoint, drawn, tmp_pa
     done = export("format=bundle", "output=bundle", "hydra.run.dir=log")
     assert done.code == 0, done.text
     assert done.text.endswith("written: bundle\n")
+    lines = done.text.splitlines()
+    assert f"reading {checkpoint}" in lines
+    assert "writing the bundle, and reading it again to check it" in lines
     assert sorted(path.name for path in (tmp_path / "bundle").iterdir()) == [
         "README.md",
         "config.json",

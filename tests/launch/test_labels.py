@@ -43,12 +43,25 @@ def test_a_folder_without_a_checkpoint_is_refused(tmp_path):
     ],
     ids=["brief", "trained"],
 )
-def test_wrong_labels_of_the_drawn_faces_are_found(run_here, tmp_path, capfd, own, wrong, faces, least):
+def test_wrong_labels_of_the_drawn_faces_are_found(
+    run_here, tmp_path, capfd, caplog, monkeypatch, own, wrong, faces, least
+):
     """The drawn faces know which labels are wrong; only a trained network finds most of them."""
+    caplog.set_level("INFO", "fer_lightning")  # the command sets it too, and here it is set back
     done = run_here("train.py", *own, "hydra.run.dir=run", "paths.cache_dir=cache")
     assert done.code == 0, done.text
+    if not least:
+        near_chance = (
+            r"error: run: its network is near chance: it believes \d+\.\d % of the 150 labels .* happy has 20\.7 %"
+        )
+        with pytest.raises(SystemExit, match=near_chance):
+            main(["labels", "run", "--output", "out"])
+        assert not (tmp_path / "out").exists()
+        monkeypatch.setattr("fer_lightning.use.doubts.too_weak", lambda *_: "")
     main(["labels", "run", "--output", "out"])
     said = capfd.readouterr().out
+    assert caplog.messages[0] == "loading torch"
+    assert "judging the labels of the training folder by run/checkpoints/best.ckpt" in caplog.messages
     found = re.search(rf"{wrong} labels are known to be wrong: ([\d.]+) % of the first {wrong}", said)
     assert found, said
     assert float(found[1]) >= least

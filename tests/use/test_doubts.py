@@ -8,7 +8,7 @@ import pytest
 
 from fer_lightning.data.audit import audit
 from fer_lightning.data.faces import CLASSES
-from fer_lightning.use.doubts import csv_rows, per_class, precision_recall, write_labels
+from fer_lightning.use.doubts import csv_rows, per_class, precision_recall, too_weak, write_labels
 from fer_lightning.use.judgement import Judgement
 from tests.conftest import ROOT
 
@@ -47,6 +47,26 @@ def test_csv_holds_every_face_in_order(judged, tmp_path):
     assert [row["file"] for row in rows if row["contradictory_twins"] == "1"] == ["train/3.png", "train/10.png"]
     assert rows[3]["twins"] == rows[10]["twins"] == "3"
     assert [len(row) for row in csv_rows(*judged)] == [9] * 70
+
+
+@pytest.mark.parametrize(
+    ("faces", "believed", "weak"),
+    [
+        (700, 0.24, True),  # always the largest class has 20 %
+        (700, 0.26, False),
+        (50, 0.30, True),  # two standard errors are 11 points
+        (50, 0.32, False),
+        (28_000, 0.24, True),
+    ],
+)
+def test_a_network_near_chance_doubts_nothing(faces, believed, weak):
+    labels = np.arange(faces) % 5
+    other = np.where(np.arange(faces) < round(faces * believed), labels, 5)
+    votes = np.full(faces, 0.5)
+    reason = too_weak(Judgement(np.arange(faces), labels, other, votes, votes, np.ones(faces, bool)), CLASSES)
+    assert bool(reason) == weak
+    assert not weak or f"believes {100 * believed:.1f} % of the {faces:,} labels" in reason
+    assert not weak or "always answering angry has 20.0 %" in reason
 
 
 def test_classes_are_counted(judged):
