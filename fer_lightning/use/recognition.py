@@ -87,7 +87,8 @@ class Tally:
         elif recognition.problem is not None:
             self.unreadable += 1
             if self.unreadable <= EXAMPLES:
-                self.examples.append(f"{recognition.file}: {recognition.problem}")
+                frame = "" if recognition.frame is None else f", frame {recognition.frame}"
+                self.examples.append(f"{recognition.file}{frame}: {recognition.problem}")
 
     @property
     def rows(self) -> int:

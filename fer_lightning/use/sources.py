@@ -18,6 +18,7 @@ from fer_lightning.data.decoding import FORMATS, SEVERAL_FRAMES, flatten, open_u
 from fer_lightning.data.listing import SUFFIXES, Files, Remarks, is_picture, list_folder, list_zip, remark, shorten
 from fer_lightning.errors import FILE, FOLDER, UserError, path_kind
 from fer_lightning.names import file_name, write_name
+from fer_lightning.words import counted
 
 OTHER_SUFFIXES = {".heic", ".heif", ".avif", ".jp2", ".svg", ".jxl"}  # of pictures, which OpenCV may take for videos
 MAX_FAILURES = 10_000  # in a row, after which a video has ended, whatever number of frames it announces
@@ -87,8 +88,8 @@ def _pictures(path: Path, files: Files, remarks: Remarks, limit: int | None) -> 
     remarks += remark("Files that are hidden or no pictures ignored", others)
     lines = [f"{kind}: {count:,}" for kind, count in remarks.items()]
     if not names:
-        suffixes = ", ".join(sorted(SUFFIXES))
-        raise UserError(f"input={path} holds no picture ({suffixes}) among {len(files):,} files. {'; '.join(lines)}")
+        suffixes, number = ", ".join(sorted(SUFFIXES)), counted(len(files), "file")
+        raise UserError(". ".join([f"input={path} holds no picture ({suffixes}) among {number}", *lines]))
     return Source(_read_all(names, files, lines), len(names), lines)
 
 

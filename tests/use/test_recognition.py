@@ -5,7 +5,7 @@ from PIL import Image
 
 from fer_lightning.use.detectors import Box, Detector
 from fer_lightning.use.model import load_model
-from fer_lightning.use.recognition import NO_FACE, recognise
+from fer_lightning.use.recognition import NO_FACE, Recognition, Tally, recognise
 from fer_lightning.use.sheet import write_sheet
 from fer_lightning.use.sources import Frame
 
@@ -38,6 +38,13 @@ def test_faces_of_a_photograph_and_none(checkpoint, tmp_path):
         blue = (np.asarray(sheet.convert("RGB")) == (0, 114, 178)).all(axis=2)
     assert blue[:, :170].sum() > 200  # boxes of the first picture
     assert blue[:, 176:330].sum() == 0  # none of the second
+
+
+def test_unreadable_frame_is_named_by_its_number():
+    tally = Tally()
+    tally.add(Recognition("film.mp4", 8, (0, 0), None, "this frame cannot be decoded", []))
+    assert tally.lines()[1] == "  1 unreadable: film.mp4, frame 8: this frame cannot be decoded"
+    assert tally.rows == 1
 
 
 def test_memory_holds_no_more_than_a_batch(checkpoint):

@@ -180,7 +180,7 @@ def test_what_holds_nothing_is_one_sentence(tmp_path, capfd, name, content, word
     with pytest.raises(UserError, match=r"empty holds no picture \(.*\.jpg.*\) among 0 files"):
         open_source(str(tmp_path / "empty"), 1, None)
     (tmp_path / "empty" / "film.mp4").write_bytes(b"x")
-    with pytest.raises(UserError, match=r"among 1 files\. .*no pictures ignored \(film\.mp4\): 1"):
+    with pytest.raises(UserError, match=r"among 1 file\. .*no pictures ignored \(film\.mp4\): 1"):
         open_source(str(tmp_path / "empty"), 1, None)
 
 
