@@ -124,13 +124,14 @@ class Media(Callback):
             return
         embeddings = torch.from_numpy(outputs["embeddings"][worst]).to(module.device)
         nearest = module.classifier.decide(embeddings).neighbours
+        gallery = np.array(module.draw.gallery) if module.draw else partition.gallery
         for number, index in enumerate(worst):
             neighbours = []
             if nearest is not None:
                 indices, similarities = (values[number, : self.neighbours].cpu().numpy() for values in nearest[:2])
                 neighbours = [
                     {**_face(partition, row), "similarity": round(float(similarity), 4)}
-                    for row, similarity in zip(partition.gallery[indices], similarities, strict=True)
+                    for row, similarity in zip(gallery[indices], similarities, strict=True)
                 ]
             yield {
                 **_face(partition, outputs["rows"][index]),

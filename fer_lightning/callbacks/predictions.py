@@ -153,7 +153,7 @@ class Predictions(Callback):
         """
         datamodule = trainer.datamodule
         faces, partition = datamodule.faces, datamodule.partition
-        training = self.training or self._earlier(weights)
+        training, draw = self.training or self._earlier(weights), trainer.lightning_module.draw
         tested = {name: value.item() for name, value in trainer.callback_metrics.items() if name.startswith("test/")}
         return Record(
             figures={**tested, **figures, **training.figures},
@@ -176,6 +176,8 @@ class Predictions(Callback):
             train_faces=len(partition.train),
             test_faces=test_faces,
             unscored=len(partition.test) - test_faces or None,
+            draw=str(draw) if draw else None,
+            validation_faces=draw.validated if draw else len(partition.validation),
             left_out=partition.left_out,
             version=__version__,
             code=code_fingerprint(),

@@ -28,7 +28,8 @@ class Provenance(Callback):
         """Add the record."""
         faces, partition = trainer.datamodule.faces, trainer.datamodule.partition
         gallery = pl_module.classifier.known()
-        names = partition.faces.names[partition.gallery].tolist()
+        rows = pl_module.draw.gallery if pl_module.draw else partition.gallery
+        names = partition.faces.names[rows].tolist()
         if gallery is None or len(gallery[1]) != len(names):  # the classifier was not yet fitted on these faces
             names = []
         checkpoint[KEY] = {
@@ -42,6 +43,8 @@ class Provenance(Callback):
             "partition": partition.fingerprint,
             "gallery": "\n".join(names),  # names of the classifier's faces, row by row; no name has a line break
         }
+        if pl_module.draw:
+            checkpoint[KEY]["draw"] = str(pl_module.draw)
 
     def on_load_checkpoint(self, trainer: Any, pl_module: Any, checkpoint: dict[str, Any]) -> None:
         """Warn if a resumed run has other faces, or another partition of them."""

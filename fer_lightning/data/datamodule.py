@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader
 
 from fer_lightning.data.audit import Audit, audit
 from fer_lightning.data.augmentation import Augmentation
+from fer_lightning.data.draws import even_draw_first
 from fer_lightning.data.faces import Faces
 from fer_lightning.data.partition import Partition
 from fer_lightning.data.pictures import Batch, Pictures, TrainingPictures
@@ -57,8 +58,9 @@ class FacesDataModule(lightning.LightningDataModule):
     """Faces of one source, partitioned by a protocol.
 
     Validation reads the gallery (training faces without augmentation) before the validation faces, because it has to
-    fit the classifier first. Several processes draw the same batches as a single one, and each gets its share of them.
-    Faces, audit, partition and training pictures are made at their first use.
+    fit the classifier first. Where a limit of the Trainer leaves a part of the gallery, of the validation faces or of
+    the test faces, that part is an even draw. Several processes draw the same batches as a single one, and each gets
+    its share of them. Faces, audit, partition and training pictures are made at their first use.
 
     Args:
         root: Folder, .zip or .csv of faces; kaggle downloads; null draws faces.
@@ -194,11 +196,16 @@ class FacesDataModule(lightning.LightningDataModule):
 
     def val_dataloader(self) -> list[DataLoader[Batch]]:
         """Return the batches of the gallery, and those of the validation faces."""
-        return [self.loader(self.partition.gallery), self.loader(self.partition.validation)]
+        rows = (self.partition.gallery, self.partition.validation)
+        return [self.loader(self._limited(part, self.trainer.limit_val_batches)) for part in rows]
 
     def test_dataloader(self) -> DataLoader[Batch]:
         """Return the batches of the test faces."""
-        return self.loader(self.partition.test)
+        return self.loader(self._limited(self.partition.test, self.trainer.limit_test_batches))
+
+    def _limited(self, rows: np.ndarray, limit: int | float) -> np.ndarray:
+        """Return the rows, those first that a limit of the Trainer leaves."""
+        return rows[even_draw_first(self.partition.faces.labels[rows], self.eval_batch_size, limit)]
 
     def loader(self, rows: np.ndarray) -> DataLoader[Batch]:
         """Return batches of the rows in their order, without augmentation."""

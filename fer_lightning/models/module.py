@@ -1,5 +1,6 @@
 """The LightningModule: train the embedder, fit the classifier, score both."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, Literal, NamedTuple, TypedDict
@@ -11,6 +12,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
 
+from fer_lightning.data import draws
 from fer_lightning.data.classes import check_same, classes_of
 from fer_lightning.data.pictures import Batch
 from fer_lightning.errors import UserError
@@ -20,6 +22,8 @@ from fer_lightning.models.distributed import gather_batch
 from fer_lightning.models.metrics import classification_metrics, spread, triplet_telemetry
 from fer_lightning.models.miners import no_miner
 from fer_lightning.models.network import Config, Network, build, check_weights
+
+log = logging.getLogger(__name__)
 
 PIECE = 128  # faces of an evaluation on the CPU, whose activations stay in its cache
 
@@ -70,6 +74,7 @@ class ExpressionModule(Network, lightning.LightningModule):
 
     Attributes:
         calibration: Calibration by the last validation, saved with the weights.
+        draw: The part of the faces that the last validation was limited to, saved with the weights; None for all.
         test_outputs: Arrays (N, ...) of the last test: ``rows``, ``labels``, ``predictions`` and the fields of
             ``Prediction``.
     """
@@ -96,6 +101,7 @@ class ExpressionModule(Network, lightning.LightningModule):
         self.configure_metrics(classes)
         self.abstention: Any = abstention
         self.calibration = Calibration()
+        self.draw: draws.Draw | None = None
 
     def configure_losses(self, loss: Config | None, miner: Config | None, triplet_margin: float) -> None:
         """Build the loss and the miner."""
@@ -130,10 +136,13 @@ class ExpressionModule(Network, lightning.LightningModule):
         for key in {"state_dict", "current_model_state"} & checkpoint.keys():  # the second with averaged weights
             check_weights(self, checkpoint[key], source, fitted=not fitting)
         self.calibration = read_calibration(checkpoint, source)
+        self.draw = draws.read_draw(checkpoint, source)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add the calibration to the checkpoint."""
+        """Add the calibration to the checkpoint, and the draw if there is one."""
         checkpoint[KEY] = asdict(self.calibration)
+        if self.draw:
+            checkpoint[draws.KEY] = asdict(self.draw)
 
     def on_fit_start(self) -> None:
         """Give each process its own random numbers for dropout."""
@@ -185,6 +194,7 @@ class ExpressionModule(Network, lightning.LightningModule):
             map(torch.cat, zip(*batches, strict=True)) for batches in self.validated
         )
         self.validated = ([], [])
+        self._note_draw(len(gallery), len(embeddings))
         self.classifier.fit(gallery, gallery_labels)
         scores = self.classifier.choose(embeddings, labels)
         self.log_dict({f"val/{name}": score for name, score in scores.items()})
@@ -193,7 +203,19 @@ class ExpressionModule(Network, lightning.LightningModule):
         self.val_metrics.update(decision.labels, labels)  # every process has all faces, so all agree
         self.log_dict(self.val_metrics.compute())
         self.val_metrics.reset()
+        self.log("val/spread", spread(embeddings))
         self.log("train/accuracy", self.classifier.held_in_accuracy())
+
+    def _note_draw(self, gallery: int, validated: int) -> None:
+        """Note whether a validation of so many faces was limited to a draw; log it once."""
+        loaders: Any = self.trainer.val_dataloaders
+        training, validation = (loader.dataset for loader in loaders)
+        earlier, self.draw = self.draw, None
+        if gallery < len(training) or validated < len(validation):
+            rows = training.rows[:gallery].tolist()
+            self.draw = draws.Draw(rows, len(training), validated, len(validation))
+            if earlier is None:
+                log.warning("%s", self.draw)
 
     def predict_step(self, batch: Batch, batch_idx: int) -> Prediction:
         """Return the prediction for a batch, by the fitted classifier and its calibration."""
@@ -244,7 +266,8 @@ class ExpressionModule(Network, lightning.LightningModule):
         metrics = (self.val_metrics if stage == "val" else self.test_metrics).clone()
         classes = torch.arange(len(self.hparams["classes"]), device=self.device)
         metrics.update(classes, classes)
-        return [*metrics.compute(), *(f"{stage}/{name}" for name in self.classifier.scores if stage == "val")]
+        validation = ["spread", *self.classifier.scores] if stage == "val" else []
+        return [*metrics.compute(), *(f"val/{name}" for name in validation)]
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """Return the optimizer of all weights, with those of the loss, and the scheduler of its rate.

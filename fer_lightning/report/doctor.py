@@ -20,9 +20,10 @@ IMPROVING = 0.005  # validation accuracy gained in the last epoch
 
 
 def findings(run: Run) -> list[str]:
-    """Return a sentence for each fault of a run that has ended."""
+    """Return a sentence for each fault of a run that has ended. A part of the faces shows no fault of the network."""
+    if parts := [*_parts(run)]:
+        return [*parts, *_triplets(run)]
     return [
-        *_unscored_faces(run),
         *_collapse(run),
         *_triplets(run),
         *_missing_classes(run),
@@ -31,12 +32,14 @@ def findings(run: Run) -> list[str]:
     ]
 
 
-def _unscored_faces(run: Run) -> Iterator[str]:
+def _parts(run: Run) -> Iterator[str]:
+    if run.record.draw:
+        yield f"{run.record.draw}: leave it out for a network and figures of all faces"
     scored, unscored = run.record.test_faces, run.record.unscored
     if scored and unscored:
         yield (
-            f"only the first {scored:,} of {scored + unscored:,} test faces were scored, which are no sample of them: "
-            "leave out trainer.limit_test_batches for a figure that says something"
+            f"only {scored:,} of {scored + unscored:,} test faces were scored: leave out trainer.limit_test_batches "
+            "for figures of all"
         )
 
 

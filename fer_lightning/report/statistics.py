@@ -70,6 +70,11 @@ def intervals(
     return {name: tuple(np.quantile(values, (0.025, 0.975)).tolist()) for name, values in scores(drawn).items()}
 
 
+def standard_error(share: float, faces: int) -> float:
+    """Return the standard error of an accuracy that so many faces gave."""
+    return float(np.sqrt(share * (1 - share) / faces))
+
+
 @dataclass(frozen=True)
 class Comparison:
     """Difference of two accuracies, first minus second."""

@@ -77,7 +77,7 @@ def read_checkpoint(path: Path) -> tuple[Network, Description]:
     network, classes = rebuild(checkpoint, source, Network), classes_of(record, source)
     _check_number(network, classes, source)
     embedder = part_config("embedder", checkpoint, source)
-    origin = {key: str(record[key]) for key in ("version", "code", "data", "data_fingerprint") if key in record}
+    origin = {key: str(record[key]) for key in ("version", "code", "data", "data_fingerprint", "draw") if key in record}
     return network, Description(
         classes=classes,
         image_size=int(record.get("image_size") or _image_size(embedder, record["overrides"], source)),

@@ -1,5 +1,6 @@
 """The LightningModule: what its configurations make of it, and what a checkpoint makes again."""
 
+import json
 from unittest.mock import Mock
 
 import pytest
@@ -9,7 +10,9 @@ from hydra.utils import instantiate
 from fer_lightning.errors import UserError
 from fer_lightning.models.module import ExpressionModule
 from fer_lightning.models.network import Network
-from tests.conftest import options
+from fer_lightning.runs.checkpoints import KEY, load
+from fer_lightning.use.bundles import read_checkpoint
+from tests.conftest import make_tree, options, train
 
 TINY = [option for option in options("tiny") if not option.startswith(("loss", "sampler"))]
 
@@ -69,3 +72,33 @@ def test_faces_embedded_in_pieces_come_out_as_at_once(make_cfg, monkeypatch):
     model(images)
     model.train()(images)  # a batch is normalised as a whole
     assert calls == [3, 3, 1, 7]
+
+
+def test_a_limited_validation_is_an_even_draw_that_run_and_checkpoint_name(make_cfg, tmp_path, caplog):
+    """Folders stand sorted by class: the first batches would make a gallery of one class."""
+    tree = make_tree(tmp_path / "faces", faces=12)
+    cfg = make_cfg(
+        *(*TINY, f"data.root={tree}", f"data.cache_dir={tmp_path / 'cache'}", "logger=csv"),
+        *("data.eval_batch_size=14", "trainer.max_epochs=1", "trainer.limit_train_batches=1", "~callbacks.media"),
+        *("trainer.limit_val_batches=2", "trainer.limit_test_batches=1"),
+    )
+    trainer = train(cfg)
+    module, partition = trainer.lightning_module, trainer.datamodule.partition
+    gallery, validation = len(partition.gallery), len(partition.validation)
+    size = 2 * 14
+    labels = module.classifier.gallery_labels
+    assert len(labels) == size < gallery
+    assert labels.bincount(minlength=7).ne(0).all()
+    assert partition.faces.labels[module.draw.gallery].tolist() == labels.tolist()
+    sentence = f"fitted on {size} of {gallery} training faces, and validated on {module.draw.validated} of {validation}"
+    assert caplog.text.count(sentence) == 1
+    path = f"{tmp_path}/checkpoints/best.ckpt"
+    saved = load(path, "checkpoint")[KEY]
+    assert saved["gallery"].split("\n") == partition.faces.names[module.draw.gallery].tolist()
+    assert sentence in read_checkpoint(path)[1].origin["draw"]
+    trainer.test(module, trainer.datamodule, ckpt_path=path, weights_only=True, verbose=False)
+    record = json.loads((tmp_path / "metrics.json").read_text())
+    assert sentence in record["draw"]
+    assert record["validation_faces"] == module.draw.validated
+    assert (record["test_faces"], record["unscored"]) == (14, len(partition.test) - 14)
+    assert len(set(module.test_outputs["labels"].tolist())) == 7
