@@ -1,8 +1,11 @@
 """Figures and metrics in words, at the borders of their units."""
 
+import re
+
 import pytest
 
 from fer_lightning.words import counted, duration, named, number, percent, points, value
+from tests.conftest import ROOT
 
 
 @pytest.mark.parametrize(
@@ -34,3 +37,9 @@ def test_metrics_that_are_shares_and_others():
     assert value("val/macro_f1", 0.5) == value("test/recall_sad", 0.5) == "50.0 %"
     assert value("test/aurc", 0.123456) == "0.1235"
     assert (named("test/macro_f1"), named("test/aurc")) == ("test macro F1", "test/aurc")
+
+
+def test_shares_are_written_in_one_way():
+    """As ``43.1 %``: neither by Python's own format, which leaves no space, nor by hand."""
+    files = [path for path in (ROOT / "fer_lightning").rglob("*") if path.suffix in (".py", ".html", ".md")]
+    assert [path.name for path in files if re.search(r":\.\d%|100 \* \w+:\.\df\} %", path.read_text())] == []

@@ -12,7 +12,7 @@ from fer_lightning.data.cache import load_arrays, save_arrays
 from fer_lightning.data.faces import CLASSES, Faces
 from fer_lightning.data.published import FER2013, PUBLISHED, compare_with_published
 from fer_lightning.data.twins import AUGMENTED, COPIED, Twins, count_twins, find_twins, flat, search
-from fer_lightning.words import percent
+from fer_lightning.words import counted, percent
 
 log = logging.getLogger(__name__)
 
@@ -139,8 +139,8 @@ class Audit:
         """Return the summary and the alarms, for the start of a run."""
         identical, similar = self._count(self.twins.identical), self._count(self.twins.groups)
         summary = (
-            f"{identical['groups']:,} groups of identical twins ({identical['pictures']:,} pictures, "
-            f"{identical['contradictory_groups']:,} groups with contradictory labels); with near twins "
+            f"{counted(identical['groups'], 'group')} of identical twins ({counted(identical['pictures'], 'picture')}, "
+            f"{counted(identical['contradictory_groups'], 'group')} with contradictory labels); with near twins "
             f"{similar['groups']:,} ({similar['pictures']:,}, {similar['contradictory_groups']:,}); "
             f"{flat(self.faces.images).sum():,} of one grey tone, {len(self.faces.unreadable):,} unreadable"
         )

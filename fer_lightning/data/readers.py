@@ -31,6 +31,7 @@ from fer_lightning.data.votes import VOTED, relabel
 from fer_lightning.errors import UserError
 from fer_lightning.names import file_name, write_name
 from fer_lightning.progress import track
+from fer_lightning.words import counted, percent
 
 log = logging.getLogger(__name__)
 
@@ -98,7 +99,7 @@ def read_faces(
 
 def summarize(faces: Faces) -> str:
     """Return lines for people: number of faces of each split and class, unreadable files, remarks."""
-    lines = [f"{len(faces):,} faces from {faces.source}"]
+    lines = [f"{counted(len(faces), 'face')} from {faces.source}"]
     for split, counts in faces.counts().items():
         per_class = ", ".join(f"{name} {count:,}" for name, count in zip(faces.classes, counts, strict=True))
         lines.append(f"  {split:<10} {sum(counts):>6,}: {per_class}")
@@ -223,7 +224,7 @@ class _Scan:
             examples = listing.shorten(map(": ".join, self.unreadable))
             raise UserError(
                 f"{self.path}: {len(self.unreadable):,} of {total:,} pictures are unreadable, more than "
-                f"{100 * MAX_UNREADABLE_SHARE:.0f} %: {examples}. Fetch the data set again."
+                f"{percent(MAX_UNREADABLE_SHARE, 0)}: {examples}. Fetch the data set again."
             )
         present = {(split, label) for _, split, label, _ in self.rows}
         splits = {split for split, _ in present}

@@ -12,6 +12,7 @@ from fer_lightning.launch.checks import check
 from fer_lightning.launch.environment import rank
 from fer_lightning.launch.trained import over_checkpoint
 from fer_lightning.runs.record import Record, read_record, run_of
+from fer_lightning.words import percent
 
 log = logging.getLogger(__name__)
 
@@ -59,5 +60,5 @@ def compare(record: Record, run: Record) -> str:
         reason = "the run tested another of its checkpoints, or options"
     return (
         f"{len(different)} of {len(names)} figures are not those of the run itself (its test/accuracy: "
-        f"{run.figures['test/accuracy']:.2%}); {reason}"
+        f"{percent(run.figures['test/accuracy'], 2)}); {reason}"
     )

@@ -36,7 +36,7 @@ from fer_lightning.report.ranking import read_jobs
 from fer_lightning.report.tables import show_table, tabulate
 from fer_lightning.runs.command import OPTIONS, WHOLE, is_sweep, key, resume_command, seeds_command
 from fer_lightning.runs.record import NAME, Status, read_record, read_run, read_runs, write_record
-from fer_lightning.words import duration
+from fer_lightning.words import counted, duration
 
 log = logging.getLogger(__name__)
 
@@ -226,9 +226,11 @@ class Jobs(Callback):
         folder = Path(config.hydra.sweep.dir)
         failed = sum(job.record.status == Status.FAILED for job in read_jobs(folder)) if self.ledger else 0
         if failed:
-            raise SystemExit(f"error: {failed} jobs failed: {folder}/sweep.csv says why, sweep.resume={folder} retries")
+            raise SystemExit(
+                f"error: {counted(failed, 'job')} failed: {folder}/sweep.csv says why, sweep.resume={folder} retries"
+            )
         if refused := refused_jobs(folder):
-            raise SystemExit(f"error: {refused} jobs have not begun, each for the reason above")
+            raise SystemExit(f"error: {counted(refused, 'job')} did not begin, for the reasons above")
 
     def report_sweep(self, config: DictConfig, last: bool) -> None:
         """Write the report of a sweep with results, at most every ``PAUSE`` seconds; after its last job close it."""

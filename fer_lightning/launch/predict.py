@@ -58,7 +58,9 @@ def predict(cfg: DictConfig) -> None:
         if tally.unreadable == tally.pictures:
             raise UserError(f"input={cfg.input}: no picture could be read: {shorten(tally.examples)}")
         write_sheet(
-            folder / "contact_sheet.png", sheet, f"{len(sheet):,} of {tally.pictures:,} pictures, {detector.note}"
+            folder / "contact_sheet.png",
+            sheet,
+            f"{len(sheet):,} of {counted(tally.pictures, 'picture')}, {detector.note}",
         )
         write_predictions(
             folder / "predictions.html", sheet, head, tally.pictures, cfg.neighbours, faces, model.classes

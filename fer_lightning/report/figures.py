@@ -5,7 +5,7 @@ A new figure is one function in that list, from the board of runs to a plot, or 
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -299,7 +299,7 @@ def draw_risk_coverage(run: Run, chosen: tuple[float, float] | None) -> Figure:
     if chosen:
         share, accuracy = chosen
         label = f"chosen: {percent(share)} answered,\n{percent(1 - accuracy)} of them wrong"
-        ring = {"color": RUN_COLORS[1], "markersize": 8, "markerfacecolor": "none", "linestyle": "none"}
+        ring: dict[str, Any] = {"color": RUN_COLORS[1], "markersize": 8, "markerfacecolor": "none", "linestyle": "none"}
         axes.plot(share, 1 - accuracy, marker="o", label=label, **ring)
     axes.set(xlabel="answered, of the test faces", ylabel="wrong, of those answered", xlim=(0, 1.02))
     axes.set_ylim(bottom=0, top=min(1.0, 1.2 * max(risk.max(), 0.01)))

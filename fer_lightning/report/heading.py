@@ -8,6 +8,7 @@ from omegaconf import OmegaConf
 
 from fer_lightning.report.style import short
 from fer_lightning.runs.record import Run
+from fer_lightning.words import counted
 
 CHOICES = ("embedder", "loss", "miner", "sampler", "augmentation", "scheduler", "classifier")  # groups of conf/
 VALUES = 4  # of an option in the heading of a sweep
@@ -31,7 +32,7 @@ def in_short(settings: Mapping[str, Any]) -> str:
     if not settings:
         return ""
     optimizer = settings["optimizer"].rsplit(".", 1)[-1]
-    epochs = "1 epoch" if settings["max_epochs"] == 1 else f"{settings['max_epochs']} epochs"
+    epochs = counted(settings["max_epochs"], "epoch")
     return f"{optimizer}, learning rate {settings['learning_rate']:g}, batch size {settings['batch_size']}, {epochs}"
 
 

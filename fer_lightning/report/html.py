@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from fer_lightning.files import write_text
-from fer_lightning.words import percent
+from fer_lightning.words import counted, percent
 
 TEMPLATES = Environment(
     loader=PackageLoader("fer_lightning.report"),
@@ -33,7 +33,7 @@ def anchor(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 
-TEMPLATES.filters |= {"percent": percent, "headings": headings, "anchor": anchor}
+TEMPLATES.filters |= {"percent": percent, "counted": counted, "headings": headings, "anchor": anchor}
 TEMPLATES.globals |= {
     "script": Markup(SCRIPT),
     "script_hash": base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode(),  # browsers run no other script

@@ -14,7 +14,7 @@ from fer_lightning.report.statistics import Comparison, compare, paired
 from fer_lightning.report.tables import figure_text
 from fer_lightning.report.yardsticks import yardsticks
 from fer_lightning.runs.record import Run
-from fer_lightning.words import named, number, percent, points
+from fer_lightning.words import counted, named, number, percent, points
 
 NEAR = 0.05  # accuracy above "always the largest class"; below it no run is called better than another
 QUESTION = "Is the best really better?"
@@ -198,13 +198,13 @@ def print_comparison(folders: Sequence[Path]) -> None:
     """
     first, second = (Run(folder) for folder in folders)
     result = compare_runs(first, second)
-    print(f"{result.faces:,} test faces")
+    print(counted(result.faces, "test face"))
     for run in (first, second):
         accuracy = fmean(row["label"] == row["prediction"] for row in run.predictions)
         print(f"test accuracy {percent(accuracy)}  {run.folder}")
     test = f"95 % interval {_interval(result)}, McNemar's exact test p = {result.p:.2g}"
     print(f"difference {points(result.difference)} points ({test})")
-    print(f"{result.only_first:,} faces only the first has right, {result.only_second:,} only the second")
+    print(f"{counted(result.only_first, 'face')} only the first has right, {result.only_second:,} only the second")
     better = first if result.difference > 0 else second
     decision = f"{better.folder} is better on these faces"
     if not result.significant:

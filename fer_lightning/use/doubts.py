@@ -59,7 +59,7 @@ def too_weak(judgement: Judgement, classes: Sequence[str]) -> str:
         return ""
     return (
         f"its network is near chance: it believes {percent(believed)} of the {number:,} labels of the training folder, "
-        f"where always answering {classes[counts.argmax()]} has {percent(share)}. It cannot judge labels: "
+        f"where always answering {classes[int(counts.argmax())]} has {percent(share)}. It cannot judge labels: "
         "nothing was listed. Give a run that trained longer"
     )
 

@@ -21,6 +21,7 @@ from fer_lightning.use.card import write_card
 from fer_lightning.use.description import Description
 from fer_lightning.use.galleries import Reduce, shrink
 from fer_lightning.use.onnx_model import OnnxBackend, describe, to_int8, to_onnx
+from fer_lightning.words import percent
 
 log = logging.getLogger(__name__)
 
@@ -119,7 +120,7 @@ class Exporter:
             cost = f"its cost in accuracy is not known, since {name} say nothing of it"
         else:
             faces = f"{len(self.trial.test):,} {name}"
-            cost = f"accuracy {100 * accuracy:.2f} % in place of {100 * before:.2f} % of {faces}"
+            cost = f"accuracy {percent(accuracy, 2)} in place of {percent(before, 2)} of {faces}"
         self.costs.append(f"{change}; {cost}")
         self.description = replace(self.description, changes=(*self.description.changes, self.costs[-1]))
 

@@ -12,6 +12,7 @@ from fer_lightning.data.decoding import to_face
 from fer_lightning.use.detectors import Box, Detector
 from fer_lightning.use.model import Model, Prediction
 from fer_lightning.use.sources import Frame
+from fer_lightning.words import counted
 
 NO_FACE = "no face found"
 EXAMPLES = 8  # unreadable files that a message names
@@ -98,9 +99,9 @@ class Tally:
     def lines(self) -> list[str]:
         """Return the numbers for people."""
         classes = ", ".join(f"{name} {number:,}" for name, number in self.classes.most_common())
-        lines = [f"{self.pictures:,} pictures, {self.faces:,} faces: {classes or 'none'}"]
+        lines = [f"{counted(self.pictures, 'picture')}, {counted(self.faces, 'face')}: {classes or 'none'}"]
         if self.abstained:
-            lines.append(f"  of {self.abstained:,} faces the network would rather not say: column abstained")
+            lines.append(f"  of {counted(self.abstained, 'face')} the network would rather not say: column abstained")
         if self.without_face:
             lines.append(f"  {self.without_face:,} without a face that the detector finds")
         if self.unreadable:

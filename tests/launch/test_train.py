@@ -17,6 +17,7 @@ from fer_lightning.models.calibration import calibration_error
 from fer_lightning.report.statistics import risk_and_coverage
 from fer_lightning.runs.rebuilding import load_module
 from fer_lightning.runs.record import Record, read_record
+from fer_lightning.words import percent
 from tests.conftest import options
 from tests.processes import command, start
 
@@ -111,7 +112,7 @@ def test_eval_repeats_the_metrics_to_the_last_digit(trained, tmp_path, run_here)
 def test_figures_that_differ_are_named_with_what_else_does(trained):
     run = read_record(trained)
     ours = replace(run, figures={**run.figures, "test/macro_f1": 0.0}, data_fingerprint="others")
-    shown = f"{run.figures['test/accuracy']:.2%}"
+    shown = percent(run.figures["test/accuracy"], 2)
     assert compare(ours, run) == (
         f"1 of 40 figures are not those of the run itself (its test/accuracy: {shown}); not the same: faces"
     )

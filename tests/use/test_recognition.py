@@ -57,3 +57,12 @@ def test_memory_holds_no_more_than_a_batch(checkpoint):
 
     for done, _ in enumerate(recognise(load_model(checkpoint), Eyes(), frames(), batch_size=4, thumbnails=0, side=9)):
         assert len(alive) <= done + 5
+
+
+def test_one_picture_with_one_face_is_singular():
+    tally = Tally(pictures=1, faces=1, abstained=1)
+    tally.classes["sad"] = 1
+    assert tally.lines() == [
+        "1 picture, 1 face: sad 1",
+        "  of 1 face the network would rather not say: column abstained",
+    ]
