@@ -34,7 +34,13 @@ def open_upright(file: IO[bytes], changes: list[str]) -> Image.Image:
 
 
 def to_face(picture: Image.Image, image_size: int, changes: list[str]) -> np.ndarray:
-    """Return a picture of any size and mode as (H, W) uint8 of ``image_size``; append remarks to ``changes``."""
+    """Return a picture of any size and mode as (H, W) uint8 of ``image_size``; append remarks to ``changes``.
+
+    Raises:
+        ValueError: If it has no pixels, or grey values that do not fit 8 bits.
+    """
+    if not all(picture.size):
+        raise ValueError("no pixels")
     if picture.mode != "L" or picture.has_transparency_data:
         changes.append(f"Pictures converted from {picture.mode} to 8-bit grey")
         picture = flatten(picture).convert("RGB").convert("L")

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from pydantic import ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from fer_lightning.errors import UserError
@@ -70,6 +70,12 @@ class Calibration:
             unsure |= distances > self.distance
         return unsure
 
+    def sentence_scores(self) -> tuple[str, ...]:
+        """Return the names of the scores that the sentence for people needs."""
+        if self.temperature is None or self.accuracy is None:
+            return ()
+        return ("accuracy_reachable",) if self.confidence is None else ("answered", "accuracy_answered")
+
     def __str__(self) -> str:
         """Return a sentence for people."""
         if self.temperature is None:
@@ -100,8 +106,13 @@ def read_calibration(content: Mapping[str, Any], source: str) -> Calibration:
         UserError: If a value is not one that a training saves.
     """
     try:
-        return Calibration(**content.get(KEY, {}))
-    except (ValidationError, TypeError) as error:
+        calibration = Calibration(**content.get(KEY, {}))
+        if (calibration.temperature is None) != (calibration.smoothing is None):
+            raise ValueError("temperature and smoothing belong together")
+        if missing := [name for name in calibration.sentence_scores() if name not in calibration.scores]:
+            raise ValueError(f"{missing[0]} is missing in scores")
+        return calibration
+    except (ValueError, TypeError) as error:
         line = " ".join(str(error).split())
         raise UserError(f"{source} holds a {KEY} that no training saves ({line:.150}): give another") from error
 

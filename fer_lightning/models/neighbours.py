@@ -29,6 +29,16 @@ def nearest(queries: Tensor, gallery: Tensor, k: int) -> tuple[Tensor, Tensor]:
     Returns:
         (B, K) int64 and (B, K) float64.
     """
+    if not torch.compiler.is_exporting():
+        return _nearest(queries, gallery, k)
+    # onnxruntime's TopK divides by the number of rows: with no face the process would die.
+    one_more = torch.cat([queries, gallery[:1].to(queries.dtype)])
+    indices, similarities = _nearest(one_more, gallery, k)
+    return indices[:-1], similarities[:-1]
+
+
+def _nearest(queries: Tensor, gallery: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """Return the answer of ``nearest`` for at least one query; in an ONNX model the last query does not count."""
     exporting, count = torch.compiler.is_exporting(), k + SPARE
     if exporting and len(gallery) > count:
         values, rows = (queries.float() @ gallery.T).topk(count, dim=1)  # groups gain nothing in onnxruntime
@@ -43,7 +53,7 @@ def nearest(queries: Tensor, gallery: Tensor, k: int) -> tuple[Tensor, Tensor]:
     unsure = (bound * GRID).round() >= (similarities[:, -1] * GRID).round()
     if exporting:
         return torch.cond(
-            unsure.any(),
+            unsure[:-1].any(),
             lambda queries, gallery, *_: _exact(queries, gallery, k),
             lambda queries, gallery, *answer: tuple(values.clone() for values in answer),  # torch.cond takes no aliases
             (queries, gallery, indices, similarities),

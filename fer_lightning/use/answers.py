@@ -7,6 +7,7 @@ import numpy as np
 
 BATCH = 32  # faces per batch by default: they fit the cache of a core; with 128 each face takes 1.7 times as long
 TOLERANCE = 1e-4  # difference of a vote up to which two votes count as equal
+SLACK = 1e-3  # of a range, for rounding
 TIE = 2**-18  # difference of similarities up to which two backends may order neighbours differently, by rounding
 
 
@@ -26,6 +27,39 @@ class Backend(Protocol):
 
     def answer(self, faces: np.ndarray, batch_size: int = BATCH) -> Answers:
         """Return the answers about faces (N, H, W) uint8; ``batch_size`` of them are computed at once."""
+
+
+def defect(answers: Answers, faces: int, classes: int) -> str | None:
+    """Return why no whole network gives these answers, or None.
+
+    Args:
+        answers: They may come from a stranger's model: of any shape and type.
+        faces: Number N of faces.
+        classes: Number C of classes.
+    """
+    ranges = {
+        "labels": ("i", 0, classes - 1),
+        "votes": ("f", 0, 1),
+        "embeddings": ("f", -1, 1),
+        "neighbours": ("i", 0, np.inf),
+        "similarities": ("f", -1, 1),
+        "neighbour_labels": ("i", 0, classes - 1),
+    }
+    arrays = {name: values for name, values in answers._asdict().items() if values is not None}
+    columns = {name: values.shape[1:2] for name, values in arrays.items()} | {"labels": (), "votes": (classes,)}
+    if "neighbours" in arrays:  # the three have the same K, at least 1
+        columns |= dict.fromkeys(list(ranges)[3:], arrays["neighbours"].shape[1:2])
+    for name, values in arrays.items():
+        kind, low, high = ranges[name]
+        if values.shape != (faces, *columns[name]) or not values.size or (values.ndim < 2 and name != "labels"):
+            return f"{name} have the shape {values.shape}, with faces: {faces}, classes: {classes}"
+        if values.dtype.kind != kind:
+            return f"{name} are {values.dtype}"
+        if not ((values >= low - SLACK) & (values <= high + SLACK)).all():  # also if not finite
+            return f"{name} are outside {low} to {high}, or not finite"
+    if np.abs(answers.votes.sum(axis=1) - 1).max() > SLACK:
+        return "votes do not sum to 1"
+    return None
 
 
 @dataclass(frozen=True)

@@ -66,8 +66,11 @@ def read_description(text: str, source: str) -> Description:
         classes, image_size = tuple(content["classes"]), content["image_size"]
         if not all(isinstance(name, str) for name in classes) or wrong_names(classes):
             raise ValueError("classes are different names")
-        if not isinstance(image_size, int) or not 1 <= image_size <= 1024:
+        if type(image_size) is not int or not 1 <= image_size <= 1024:
             raise ValueError("image_size is 1 to 1024 pixels")
+        size = content["embedder"].get("image_size", image_size)
+        if size != image_size:
+            raise ValueError(f"image_size is {image_size} pixels, and {size} of the embedder")
         return Description(
             classes,
             image_size,

@@ -12,7 +12,7 @@ from PIL import Image
 from fer_lightning.data.decoding import open_upright, reason, to_face
 from fer_lightning.errors import UserError
 from fer_lightning.models.calibration import to_distance
-from fer_lightning.use.answers import BATCH, Answers, Backend
+from fer_lightning.use.answers import BATCH, Answers, Backend, defect
 from fer_lightning.use.description import Description
 
 Picture = np.ndarray | Image.Image | str | Path
@@ -97,11 +97,20 @@ class Model:
         return self.answer(faces).embeddings
 
     def answer(self, faces: np.ndarray, batch_size: int = BATCH) -> Answers:
-        """Return answers with calibrated votes about faces (N, H, W) uint8 of ``image_size``, N at least 1."""
+        """Return answers with calibrated votes about faces (N, H, W) uint8 of ``image_size``.
+
+        Raises:
+            UserError: If the faces have another shape, or the answers are none that a whole network gives.
+        """
         size = self.image_size
-        if faces.dtype != np.uint8 or faces.shape[1:] != (size, size) or not len(faces):
+        if faces.dtype != np.uint8 or faces.shape[1:] != (size, size):
             raise UserError(f"faces are {faces.dtype} of {faces.shape}, not uint8 of (N, {size}, {size})")
+        if not len(faces):
+            answers = self.answer(np.zeros((1, size, size), np.uint8))
+            return Answers._make(None if values is None else values[:0] for values in answers)
         answers = self.backend.answer(faces, batch_size)
+        if flaw := defect(answers, len(faces), len(self.classes)):
+            raise UserError(f"the model is damaged, or none of fer_lightning: its {flaw}")
         return answers._replace(votes=self.calibration.probabilities(answers.votes))
 
     def _predictions(self, answers: Answers) -> Iterator[Prediction]:
@@ -134,8 +143,24 @@ def load_model(path: str | Path) -> Model:
     if path.suffix.lower() == ".onnx":
         from fer_lightning.use.onnx_model import read_onnx
 
-        return Model(*read_onnx(path))
+        return _tried(Model(*read_onnx(path)), path)
     from fer_lightning.use.bundles import TorchBackend, read_bundle, read_checkpoint  # these import torch
 
     network, description = read_bundle(path) if path.is_dir() else read_checkpoint(path)
-    return Model(TorchBackend(network), description)
+    return _tried(Model(TorchBackend(network), description), path)
+
+
+def _tried(model: Model, path: Path) -> Model:
+    """Return the model after an empty face, which shows what its parts alone do not.
+
+    Raises:
+        UserError: If its parts do not fit, or its answer is none that a whole network gives.
+    """
+    try:
+        model.answer(np.zeros((1, model.image_size, model.image_size), np.uint8))
+    except Exception as error:  # a stranger's model may raise anything
+        line = next(iter(str(error).splitlines()), type(error).__name__)
+        raise UserError(
+            f"checkpoint={path} cannot judge a face ({line:.200}): give another, or export it again"
+        ) from error
+    return model

@@ -1,9 +1,13 @@
 """ONNX models: exported from a network, quantised, read, and run by onnxruntime. Reading needs no torch."""
 
+import hashlib
 import logging
 import os
+import re
 import tempfile
+import threading
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +19,19 @@ from fer_lightning.use.description import Description, read_description
 
 KEY = "fer_lightning"  # of the description in the model's metadata
 OPSET = 18
+HASH = re.compile(rb'"model": "sha256:([0-9a-f]{64})"')  # of the file in its own description, computed with BLANK
+BLANK = b"0" * 64
+MARKS = (b'"model": "', b'"sha256:')  # one is left where the other is damaged; an old model has neither
+LARGEST = 2**31  # bytes of a protobuf message
+PATIENCE = 5.0  # seconds for a batch, and one more for each face: a stranger's graph may never end
+TYPES = {
+    "labels": "tensor(int64)",
+    "votes": "tensor(float)",
+    "embeddings": "tensor(float)",
+    "neighbours": "tensor(int64)",
+    "similarities": "tensor(double)",
+    "neighbour_labels": "tensor(int64)",
+}
 
 
 class OnnxBackend:
@@ -42,8 +59,20 @@ class OnnxBackend:
     def answer(self, faces: np.ndarray, batch_size: int = BATCH) -> Answers:
         """Return the answers about faces (N, H, W) uint8; ``batch_size`` of them are computed at once."""
         names, starts = list(Answers._fields[: len(self.names)]), range(0, len(faces), batch_size)
-        parts = [self.session.run(names, {"faces": faces[start : start + batch_size]}) for start in starts]
+        parts = [self._run(names, faces[start : start + batch_size]) for start in starts]
         return Answers(*map(np.concatenate, zip(*parts, strict=True)))
+
+    def _run(self, names: list[str], faces: np.ndarray) -> list[np.ndarray]:
+        """Return the outputs for one batch. A graph that does not end raises an exception of onnxruntime."""
+        import onnxruntime
+
+        options = onnxruntime.RunOptions()
+        timer = threading.Timer(PATIENCE + len(faces), setattr, (options, "terminate", True))
+        timer.start()
+        try:
+            return self.session.run(names, {"faces": faces}, options)
+        finally:
+            timer.cancel()
 
 
 def read_onnx(path: Path) -> tuple[OnnxBackend, Description]:
@@ -56,17 +85,56 @@ def read_onnx(path: Path) -> tuple[OnnxBackend, Description]:
     source = f"checkpoint={path}"
     if not path.is_file():
         raise UserError(f"{source} does not exist: give a .onnx file that export format=onnx has written")
+    size = path.stat().st_size
+    if size >= LARGEST:
+        raise UserError(f"{source} ({size:,} bytes) is no ONNX model: one has less than {LARGEST:,} bytes")
+    content = path.read_bytes()
+    if not _whole(content):
+        raise UserError(f"{source} ({size:,} bytes) is damaged: its hash does not fit its content; export it again")
     try:
         backend = OnnxBackend(str(path))
     except UserError:
         raise
     except Exception as error:  # onnxruntime's exceptions share no base class
         line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise UserError(f"{source} ({path.stat().st_size:,} bytes) is no whole ONNX model: {line:.200}") from error
+        raise UserError(f"{source} ({size:,} bytes) is no whole ONNX model: {line:.200}") from error
     description = read_description(backend.session.get_modelmeta().custom_metadata_map.get(KEY, ""), source)
-    if not set(Answers._fields[:3]) <= set(backend.names):
-        raise UserError(f"{source} gives {', '.join(backend.names)}, not labels, votes and embeddings: export it again")
+    if flaw := _interface_flaw(backend.session, description):
+        raise UserError(f"{source} is damaged or no model of fer_lightning ({flaw}): export it again")
     return backend, description
+
+
+def _whole(content: bytes) -> bool:
+    """Return whether a model is as it was written. Of an old one, without a hash of its content, that is not known."""
+    if not any(mark in content for mark in MARKS):
+        return True
+    match = HASH.search(content)
+    return match is not None and _hash(content[: match.start(1)] + BLANK + content[match.end(1) :]) == match[1]
+
+
+def _hash(content: bytes) -> bytes:
+    return hashlib.sha256(content).hexdigest().encode()
+
+
+def _interface_flaw(session: Any, description: Description) -> str | None:
+    """Return how the inputs and outputs of a session differ from those of our exports, or None."""
+    inputs = [(entry.name, entry.type) for entry in session.get_inputs()]
+    if inputs != [("faces", "tensor(uint8)")]:
+        return f"it takes {inputs}, not faces of uint8"
+    outputs = {entry.name: entry for entry in session.get_outputs()}
+    if outputs.keys() not in (set(Answers._fields[:3]), set(Answers._fields)):
+        return f"it gives {', '.join(outputs)}, not labels, votes and embeddings"
+    if wrong := [f"{name} are {entry.type}" for name, entry in outputs.items() if entry.type != TYPES[name]]:
+        return wrong[0]
+    shapes = {
+        "faces": (session.get_inputs()[0].shape, [None, description.image_size, description.image_size]),
+        "votes": (outputs["votes"].shape, [None, len(description.classes)]),
+    }
+    for name, (shape, expected) in shapes.items():
+        fixed = [size if isinstance(size, int) else None for size in shape]
+        if len(fixed) != len(expected) or any(a not in (None, b) for a, b in zip(fixed, expected, strict=True) if b):
+            return f"{name} have the shape {shape}, not {expected}"
+    return None
 
 
 def to_onnx(network: Any, image_size: int) -> bytes:
@@ -111,12 +179,15 @@ def to_onnx(network: Any, image_size: int) -> bytes:
 
 
 def describe(model: bytes, description: Description) -> bytes:
-    """Return an ONNX model with a description in its metadata."""
+    """Return an ONNX model with a description in its metadata, which has a hash of all of it."""
     import onnx
 
     described = onnx.load_from_string(model)
-    onnx.helper.set_model_props(described, {KEY: description.to_json()})
-    return described.SerializeToString()
+    origin = {**description.origin, "model": f"sha256:{BLANK.decode()}"}
+    onnx.helper.set_model_props(described, {KEY: replace(description, origin=origin).to_json()})
+    content = described.SerializeToString()
+    before, blank, after = content.partition(b'"model": "sha256:' + BLANK)
+    return before + blank.replace(BLANK, _hash(content)) + after
 
 
 def to_int8(model: bytes, faces: np.ndarray) -> bytes:

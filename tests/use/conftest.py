@@ -125,6 +125,6 @@ def page(model, drawn):
 def calibrated(checkpoint, tmp_path_factory) -> Path:
     """The checkpoint as a training of today would write it: with a temperature and thresholds."""
     path = tmp_path_factory.mktemp("calibrated") / "best.ckpt"
-    chosen = calibration.Calibration(2.0, 0.01, 0.9, 0.99, 0.4, 0.01)
+    chosen = calibration.Calibration(2.0, 0.01, 0.9, 0.99, 0.4, 0.01, {"answered": 0.5, "accuracy_answered": 0.9})
     torch.save({**torch.load(checkpoint, weights_only=True), calibration.KEY: asdict(chosen)}, path)
     return path

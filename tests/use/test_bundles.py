@@ -60,6 +60,15 @@ def test_damaged_bundles_are_one_sentence(bundle, tmp_path):
         r"holds no model\.safetensors": lambda folder: (folder / "model.safetensors").unlink(),
         r"is damaged or no model of fer_lightning": lambda folder: (folder / "config.json").write_text("{"),
         "holds a calibration that no training saves .*temperature": changed(calibration={"temperature": -1.0}),
+        "temperature and smoothing belong together": changed(calibration={"temperature": 1.0}),
+        "accuracy_reachable is missing in scores": changed(
+            calibration={"temperature": 1.0, "smoothing": 0.2, "accuracy": 0.9}
+        ),
+        "answered is missing in scores": changed(
+            calibration={"temperature": 1.0, "smoothing": 0.2, "accuracy": 0.9, "confidence": 0.5}
+        ),
+        "image_size is 47 pixels, and 48 of the embedder": changed(image_size=47),
+        "image_size is 1 to 1024 pixels": changed(image_size=True),
         "is damaged .*classes are different names": changed(classes=["a", "a"]),
         "is damaged: it names 3 classes, and its classifier votes for 7": changed(classes=["a", "b", "c"]),
         "says of its embedder what could run code": changed(embedder={"_target_": "os.system", "command": "false"}),

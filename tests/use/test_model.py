@@ -56,7 +56,17 @@ def test_lower_level_agrees(checkpoint, drawn):
     np.testing.assert_allclose([[*one.votes.values()] for one in said], votes, atol=1e-4)
 
 
-@pytest.mark.parametrize("bad", [np.zeros((48, 48)), np.zeros(5, np.uint8), "nowhere.png", b"bytes"])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        np.zeros((48, 48)),
+        np.zeros(5, np.uint8),
+        np.zeros((0, 9), np.uint8),
+        Image.new("L", (5, 0)),
+        "nowhere.png",
+        b"bytes",
+    ],
+)
 def test_what_is_no_picture_is_said(checkpoint, bad):
     with pytest.raises(UserError, match="is no picture that can be read: "):
         load_model(checkpoint).predict([bad])
@@ -89,8 +99,23 @@ def test_every_format_calibrates_votes_and_abstains(checkpoint, calibrated, draw
     assert [*map(bool, found.abstained)] == [one.abstained for one in said[:100]]
 
 
+def test_no_faces_give_empty_answers(checkpoint):
+    answers = load_model(checkpoint).answer(np.zeros((0, 48, 48), np.uint8))
+    assert [values.shape for values in answers] == [(0,), (0, 7), (0, 128), (0, 9), (0, 9), (0, 9)]
+
+
+def test_network_that_gives_no_numbers_is_refused(checkpoint, tmp_path):
+    content = torch.load(checkpoint, weights_only=True)
+    for name, tensor in content["state_dict"].items():
+        if name.endswith("running_var"):
+            tensor.fill_(-1)
+    torch.save(content, tmp_path / "negative.ckpt")
+    with pytest.raises(UserError, match=r"negative\.ckpt cannot judge a face \(.* are outside .*, or not finite\)"):
+        load_model(tmp_path / "negative.ckpt")
+
+
 @pytest.mark.parametrize(
-    "faces", [np.zeros((0, 48, 48), np.uint8), np.zeros((2, 32, 32), np.uint8), np.zeros((2, 48, 48))]
+    "faces", [np.zeros((0, 32, 32), np.uint8), np.zeros((2, 32, 32), np.uint8), np.zeros((2, 48, 48))]
 )
 def test_faces_of_another_shape_are_refused(checkpoint, faces):
     with pytest.raises(UserError, match=r"faces are .*, not uint8 of \(N, 48, 48\)"):
