@@ -262,12 +262,11 @@ class ExpressionModule(Network, lightning.LightningModule):
         return share if self.trainer.world_size == 1 else gather_batch(share, even=self.training)
 
     def metric_names(self, stage: Literal["val", "test"]) -> list[str]:
-        """Return the names of the metrics that a stage logs, by computing them for one invented face per class."""
+        """Return the names of a stage's scores, by computing them for one invented face per class."""
         metrics = (self.val_metrics if stage == "val" else self.test_metrics).clone()
         classes = torch.arange(len(self.hparams["classes"]), device=self.device)
         metrics.update(classes, classes)
-        validation = ["spread", *self.classifier.scores] if stage == "val" else []
-        return [*metrics.compute(), *(f"val/{name}" for name in validation)]
+        return [*metrics.compute(), *(f"{stage}/{name}" for name in self.classifier.scores if stage == "val")]
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """Return the optimizer of all weights, with those of the loss, and the scheduler of its rate.
