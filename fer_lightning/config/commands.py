@@ -8,6 +8,7 @@ from typing import cast
 from omegaconf import DictConfig, OmegaConf
 
 from fer_lightning.config import CONF
+from fer_lightning.config.definitions import takes
 from fer_lightning.config.nodes import NODES
 from fer_lightning.config.signatures import Kind, Option, Signature, resolve, signature
 
@@ -53,6 +54,28 @@ def class_options(target: str) -> Signature:
     from fer_lightning.config.library import library_options  # needs pydantic
 
     return signature(target) or Signature(library_options(target), closed=False)
+
+
+def accepts(target: str, name: str) -> bool:
+    """Return whether a class takes an argument; of a class whose arguments cannot be read this is assumed."""
+    if described := signature(target):
+        return name in described.options or not described.closed
+    arguments = takes(target)
+    return arguments is None or name in arguments
+
+
+def chosen_by(option: str) -> list[str]:
+    """Return the choices that have an option, such as ``optimizer=sgd`` for ``optimizer.momentum``."""
+    group, _, name = option.partition(".")
+    choices = []
+    for path in sorted((CONF / group).glob("*.yaml")) if name else ():
+        text = path.read_text(encoding="utf-8")
+        for prefix, target in TARGET.findall(text):
+            around = group if prefix in ("", group) else f"{group}.{prefix}"
+            key = option.removeprefix(f"{around}.")
+            if option == around or ("." not in key and accepts(target, key) and key in class_options(target).options):
+                choices.append(f"{group}={path.stem}")
+    return choices
 
 
 @cache

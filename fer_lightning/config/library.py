@@ -63,6 +63,10 @@ Parts = Annotated[list[Made], Says("a list of nodes that name a class", "[]")]
 Loggers = Annotated[list[Made] | Literal[False], Says("a list of nodes that name a class, or false", "[]")]
 Reload = Annotated[Literal[0, 1], Says("0 or 1 (a run that goes on would deal other batches)")]
 Epochs = Annotated[int, Field(ge=1, le=100_000), Says("a whole number from 1 to 100000", "8")]
+Duration = Annotated[
+    Annotated[str, StringConstraints(pattern=r"^\d\d:\d\d:\d\d:\d\d$")],
+    Says("a time as days:hours:minutes:seconds", "00:01:30:00"),
+]
 TopK = Annotated[Literal[-1] | Count, Says("a whole number, 1 or more, or -1 for all", "1")]
 Threads = Annotated[Literal[-1] | Count, Says("a whole number, 1 or more, or -1", "1")]
 Version = Annotated[int | str, Says("a number or text", "''")]
@@ -147,6 +151,7 @@ lightning.Trainer
     max_steps!          Steps           steps of training, at most; -1 for no limit
     min_steps           CountOrZero|None steps of training, at least
     check_val_every_n_epoch! Count|None epochs between two exact validations
+    max_time            Duration|None   time of training, at most, as days:hours:minutes:seconds
     val_check_interval! Limit|None      batches, or share of an epoch, between two exact validations
     precision!          Precision       format of the numbers in the network
     deterministic!      Deterministic   whether to use only operations that repeat exactly
@@ -179,6 +184,12 @@ lightning.pytorch.callbacks.ModelCheckpoint
     save_top_k          TopK            checkpoints that are kept
     every_n_epochs      Count           epochs between two checkpoints
     every_n_train_steps Count           steps between two checkpoints
+lightning.pytorch.callbacks.EarlyStopping
+    monitor!            Metric          the option objective
+    mode                Literal['max']  a higher objective is better
+    patience            Count           exact validations without progress before the training ends
+    min_delta           NotNegative     what counts as progress
+    verbose             bool            whether the end is logged
 lightning.pytorch.loggers.*
     save_dir            Location        folder of the run
     name                AnyText|None    folder inside it

@@ -2,10 +2,12 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from difflib import get_close_matches
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
 from fer_lightning.config import CONF
@@ -13,19 +15,23 @@ from fer_lightning.config.verbs import program
 from fer_lightning.errors import UserError
 
 # Name of an option in other programs, where neither its name here nor its meaning helps.
-ALIASES = {
-    **dict.fromkeys(("bs", "batchsize"), "data.batch_size"),
-    **dict.fromkeys(("backbone", "network", "net", "arch", "architecture"), "embedder"),
-    **dict.fromkeys(("ckpt", "weights", "model_path"), "checkpoint"),
-    "checkpoint": "bundle",  # for app, which has no option of that name
-    **dict.fromkeys(("dataset", "data_dir", "data_path", "data_root", "path"), "data.root"),
-    **dict.fromkeys(("gpu", "gpus", "num_gpus"), "trainer.devices"),
-    **dict.fromkeys(("device", "cuda"), "trainer.accelerator"),
-    **dict.fromkeys(("fp16", "amp", "bf16"), "trainer.precision"),
-    **dict.fromkeys(("out", "output", "output_dir", "save_dir"), "hydra.run.dir"),
-    **dict.fromkeys(("resume", "continue"), "resume_from"),
-    "wd": "optimizer.weight_decay",
-    "jobs": "data.num_workers",
+ALIASES: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("bs", "batchsize"), ("data.batch_size",)),
+    **dict.fromkeys(("backbone", "network", "net", "arch", "architecture"), ("embedder",)),
+    **dict.fromkeys(
+        ("checkpoint", "ckpt", "ckpt_path", "model", "weights", "model_path"),
+        ("checkpoint", "bundle", "init_from", "resume_from"),
+    ),
+    **dict.fromkeys(("source", "images", "photos"), ("input", "data.root")),
+    **dict.fromkeys(("dataset", "data_dir", "data_path", "data_root", "path"), ("data.root",)),
+    **dict.fromkeys(("val_split", "validation_split", "val_share"), ("protocol.validation_share",)),
+    **dict.fromkeys(("gpu", "gpus", "num_gpus"), ("trainer.devices",)),
+    **dict.fromkeys(("device", "cuda"), ("trainer.accelerator",)),
+    **dict.fromkeys(("fp16", "amp", "bf16"), ("trainer.precision",)),
+    **dict.fromkeys(("out", "output", "output_dir", "save_dir"), ("hydra.run.dir",)),
+    **dict.fromkeys(("resume", "continue"), ("resume_from",)),
+    "wd": ("optimizer.weight_decay",),
+    "jobs": ("data.num_workers",),
 }
 FLAG = re.compile(r"--?([A-Za-z][\w.-]+)(?:=(.*))?", re.DOTALL)
 HYDRA_FLAGS = (  # argparse takes the beginning of a flag too
@@ -43,32 +49,68 @@ def check_flags(arguments: Sequence[str], command: str) -> None:
         following = "".join(arguments[position + 1 : position + 2])
         if not following or following.startswith("-") or "=" in following:
             following = "..."
-        options = similar(match[1].replace("-", "_"), known_keys(command), command)
+        options = similar(match[1].replace("-", "_"), known_keys(choices_made(command, arguments)), command)
         hint = f"did you mean {options[0]}={match[2] or following}?" if options else f"see {program(command)} --help"
         raise UserError(f"{argument} is no option: options are written NAME=VALUE, {hint}")
 
 
-def suggestion(key: str, existing: Sequence[str], command: str) -> str:
-    """Return the end of a sentence on an option that does not exist: the options that are similar."""
-    if key not in existing and key in _meanings(command):
+def suggestion(key: str, cfg: DictConfig, command: str) -> str:
+    """Return the end of a sentence on an option that does not exist: where it exists, or the options that are similar.
+
+    Args:
+        key: The option.
+        cfg: The configuration with the choices that were made.
+        command: The verb.
+    """
+    from fer_lightning.config.commands import (  # needs pydantic, as only a mistake does
+        accepts,
+        chosen_by,
+        class_options,
+    )
+
+    node, _, name = key.rpartition(".")
+    target = OmegaConf.select(cfg, f"{node}._target_") if node else None
+    described = key in _meanings(command)
+    if target is not None and described and accepts(target, name):
         return f" that a file of conf/ gives: write +{key}=... with the plus sign"
+    existing = [option for option in known_keys(cfg) if option != key]
+    choices = chosen_by(key)
+    if target is not None and (choices or described):
+        options = [option for option in class_options(target).options if accepts(target, option)]
+        listed = f", which takes {', '.join(options)}" if options else ""
+        hint = f": it comes with {_one_of(choices)}" if choices else ""
+        return f" of {target.rpartition('.')[2]}{listed}{hint}"
+    if choices and key not in existing:
+        return f" here: it comes with {_one_of(choices)}"
     options = similar(key, existing, command)[:3]
     return f": did you mean {' or '.join(options)}?" if options else f": see {program(command)} --help"
+
+
+def _one_of(choices: Sequence[str]) -> str:
+    """Return choices of one group as ``optimizer=rmsprop or sgd``."""
+    first, *others = choices
+    return " or ".join([first, *(choice.partition("=")[2] for choice in others)])
 
 
 def similar(key: str, existing: Sequence[str], command: str) -> list[str]:
     """Return the options that are similar to one that does not exist, the likeliest first.
 
-    Order: the name in other programs, options whose last part is the name, options that the name describes, options
-    with one word more (max_epochs for epochs), similar spelling.
+    Order: options of the same node with one word more (max_epochs for epochs) or a similar spelling, the name in other
+    programs, options whose last part is the name, options that the name describes, with one word more, of similar
+    spelling.
     """
     name = key.lower().rpartition(".")[2]
     last = {
         option: option.rpartition(".")[2] for option in sorted(existing, key=lambda key: (key.count("."), len(key)))
     }
-    alias = ALIASES.get(name, "")
-    options = [alias] if alias in existing or alias.startswith("hydra.") else []
-    options += [option for option in last if last[option] == name]
+    around = key.rpartition(".")[0]
+    siblings = [option for option in existing if around and option.rpartition(".")[0] == around]
+    spellings = get_close_matches(name, [last[option] for option in siblings], n=3)
+    options = [option for option in siblings if _stems(name) < _stems(last[option]) or last[option] in spellings]
+    if not options:
+        options = [option for option in ALIASES.get(name, ()) if option in existing or option.startswith("hydra.")]
+    if not options:
+        options += [option for option in last if last[option] == name]
     if not options:
         meanings = _meanings(command)
         options += [option for option in existing if meanings.get(option) == name.replace("_", " ")]
@@ -76,7 +118,7 @@ def similar(key: str, existing: Sequence[str], command: str) -> list[str]:
         options += [
             option for option in last if stems < _stems(last[option]) and len(_stems(last[option])) == len(stems) + 1
         ]
-    if "." in key or not options:
+    if not options:
         options += get_close_matches(key, existing, n=3)
     if not options:
         for spelling in get_close_matches(name, dict.fromkeys(last.values()), n=3, cutoff=0.75):
@@ -109,17 +151,24 @@ def keys(node: DictConfig, prefix: str = "") -> Iterator[str]:
             yield from keys(child, f"{prefix}{key}.")
 
 
-def known_keys(command: str) -> list[str]:
-    """Return the options of a command as ``conf/`` alone composes it, without those that take another's value."""
-    GlobalHydra.instance().clear()
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        cfg = compose(command)
+def known_keys(cfg: DictConfig) -> list[str]:
+    """Return the options of a configuration without those that take another's value."""
 
     def points(key: str) -> bool:
         node, _, name = key.rpartition(".")
         return OmegaConf.is_interpolation(OmegaConf.select(cfg, node) if node else cfg, name)
 
     return [key for key in keys(cfg) if not points(key)]
+
+
+def choices_made(command: str, arguments: Sequence[str] = ()) -> DictConfig:
+    """Return what ``conf/`` composes to with the files that a command line chooses, and none of its values."""
+    chosen = [text for text in arguments if "=" in text and (CONF / text.lstrip("+").partition("=")[0]).is_dir()]
+    for options in (chosen, []):  # a choice may be what is wrong
+        GlobalHydra.instance().clear()
+        with suppress(HydraException), initialize_config_dir(str(CONF), version_base="1.3"):
+            return compose(command, options)
+    raise AssertionError("conf/ does not compose")
 
 
 def _meanings(command: str) -> dict[str, str]:

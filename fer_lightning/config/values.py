@@ -12,9 +12,9 @@ from pydantic import ValidationError
 
 from fer_lightning.config import CONF
 from fer_lightning.config.agreement import check_agreement
-from fer_lightning.config.commands import class_options, node_kind, nodes
+from fer_lightning.config.commands import accepts, class_options, group_targets, node_kind, nodes
 from fer_lightning.config.signatures import Kind, Signature, leaf, resolve
-from fer_lightning.config.suggestions import keys, suggestion
+from fer_lightning.config.suggestions import suggestion
 from fer_lightning.errors import UserError
 from fer_lightning.kinds import shown
 
@@ -129,6 +129,10 @@ class _Check:
             if described and shown(setting) != shown(allowed):
                 self.refuse((*path, key), setting, shown(allowed))
         self.arguments(arguments, signature, complete, path)
+        is_ours = (".".join(map(str, path)), target) in group_targets(str(path[0]))  # not a class of the user's choice
+        for name in arguments:
+            if is_ours and not accepts(target, name):
+                self.unknown((*path, name))
 
     def arguments(self, values: Mapping, signature: Signature, complete: bool, path: Path) -> None:
         """Check the arguments of a class, or the fields of a node."""
@@ -161,8 +165,7 @@ class _Check:
     def unknown(self, path: Path) -> NoReturn:
         """Raise the sentence on a key that is no option."""
         option = _option(self.cfg, path)
-        existing = [key for key in keys(self.cfg) if key != option]
-        raise UserError(f"{option} is no option{suggestion(option, existing, self.command)}")
+        raise UserError(f"{option} is no option{suggestion(option, self.cfg, self.command)}")
 
     def missing(self, option: str) -> NoReturn:
         """Raise the sentence on an option without a value."""

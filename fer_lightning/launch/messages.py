@@ -14,7 +14,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from fer_lightning.config import CONF
-from fer_lightning.config.suggestions import known_keys, no_choice, suggestion
+from fer_lightning.config.suggestions import choices_made, no_choice, suggestion
 from fer_lightning.config.verbs import program_at_work, swept
 from fer_lightning.errors import UserError, install_command
 from fer_lightning.launch.claims import current_folder, deleted_folder
@@ -149,7 +149,7 @@ def _explain_hydra(error: Exception, config_name: str) -> str:
     """Return a message of Hydra or OmegaConf as one sentence about the option."""
     text = str(error)
     if match := re.search(r"Could not override '([^']+)'", text):
-        return f"{match[1]} is no option{suggestion(match[1], known_keys(config_name), config_name)}"
+        return f"{match[1]} is no option{suggestion(match[1], choices_made(config_name, sys.argv[1:]), config_name)}"
     if (match := re.search(r"Could not (?:find|load) '([\w/]+)'", text)) and match[1] in EXTRAS:
         return f"{match[1]} is not installed: {install_command(EXTRAS[match[1]])}"
     if match := re.search(r"Could not find '([\w/]+)/([^'/]+)'", text):

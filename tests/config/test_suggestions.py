@@ -2,7 +2,7 @@
 
 import pytest
 
-from fer_lightning.config.suggestions import check_flags, known_keys, no_choice, suggestion
+from fer_lightning.config.suggestions import check_flags, choices_made, no_choice, suggestion
 from fer_lightning.errors import UserError
 
 
@@ -21,13 +21,13 @@ from fer_lightning.errors import UserError
         ("nonsense", ": see python train.py --help"),
     ],
 )
-def test_an_option_that_comes_close_is_named(key, words, train_keys):
-    assert suggestion(key, train_keys, "train").startswith(words)
+def test_an_option_that_comes_close_is_named(key, words, train):
+    assert suggestion(key, train, "train").startswith(words)
 
 
 @pytest.fixture(scope="module")
-def train_keys():
-    return known_keys("train")
+def train():
+    return choices_made("train")
 
 
 @pytest.mark.parametrize(
@@ -51,3 +51,35 @@ def test_a_choice_that_comes_close_is_named():
         no_choice("x", "slrm", ["basic", "slurm"])
         == "x=slrm does not exist: use one of basic, slurm (did you mean slurm?)"
     )
+
+
+@pytest.mark.parametrize(
+    ("choices", "key", "words"),
+    [
+        (
+            [],
+            "optimizer.momentum",
+            " of Adam, which takes lr, weight_decay, eps, betas, amsgrad, fused: ",
+        ),
+        ([], "optimizer.momentum", "optimizer=rmsprop or sgd"),
+        (["optimizer=sgd"], "optimizer.dampening", ": did you mean"),
+        (["loss=softmax"], "loss.margin", " of NormalizedSoftmaxLoss, which takes distance, num_classes"),
+        ([], "embedder.pretrained", ": it comes with embedder=timm"),
+        (["embedder=timm"], "embedder.model", ": did you mean embedder.model_name?"),
+        ([], "embedder.model_name", ": it comes with embedder=timm"),
+        ([], "callbacks.early_stopping.patience", " here: it comes with callbacks=early_stopping"),
+        ([], "trainer.min_epochs", " that a file of conf/ gives: write +trainer.min_epochs=... with the plus sign"),
+        ([], "checkpoint", ": did you mean init_from or resume_from?"),
+        ([], "data.val_split", ": did you mean protocol.validation_share?"),
+    ],
+)
+def test_the_chosen_files_answer(choices, key, words):
+    assert words in suggestion(key, choices_made("train", choices), "train")
+
+
+def test_other_programs_names_of_a_verb_are_known():
+    cfg = choices_made("predict")
+    names = {"model": "checkpoint", "source": "input", "ckpt_path": "checkpoint"}
+    assert {name: suggestion(name, cfg, "predict") for name in names} == {
+        name: f": did you mean {option}?" for name, option in names.items()
+    }
