@@ -28,6 +28,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         subparser = parsers.add_parser(name, help=verb.help, description=verb.help, add_help=bool(verb.arguments))
         for argument, options in verb.arguments.items():
             subparser.add_argument(argument, **options)
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if not arguments:
+        parser.print_help(sys.stderr)
+        sys.exit(2)
     namespace, rest = parser.parse_known_args(arguments)
     values = vars(namespace)
     name = values.pop("verb")

@@ -57,7 +57,7 @@ def test_the_package_offers_its_public_names():
     ("arguments", "code", "words"),
     [
         (["--version"], 0, f"fer_lightning {fer_lightning.__version__}\n"),
-        ([], 2, "the following arguments are required: VERB"),
+        ([], 2, "list the labels of the training folder"),
         (["paint"], 2, "invalid choice: 'paint' (choose from "),
         (["report", "a", "--colour"], 2, "unrecognized arguments: --colour"),
         (

@@ -42,6 +42,7 @@ def _disagreements(values: Mapping[str, Any]) -> Iterator[str]:
     yield from _losses(values.get("loss", absent))
     yield from _classifier(values.get("classifier", absent))
     yield from _optimizer(values.get("optimizer", absent))
+    yield from _clipping(values.get("optimizer", absent), values.get("trainer", absent))
     yield from _validation(values.get("trainer", absent))
     if values.get("int8") and values.get("format") != "onnx":
         yield "int8=true needs format=onnx: a bundle holds the weights as they were trained"
@@ -142,6 +143,13 @@ def _classifier(classifier: Mapping[str, Any]) -> Iterator[str]:
 def _optimizer(optimizer: Mapping[str, Any]) -> Iterator[str]:
     if optimizer["_target_"] == "torch.optim.SGD" and optimizer.get("nesterov") and not optimizer.get("momentum"):
         yield "optimizer.momentum must be above 0, such as 0.9, where optimizer.nesterov=true"
+
+
+def _clipping(optimizer: Mapping[str, Any], trainer: Mapping[str, Any]) -> Iterator[str]:
+    """Yield gradients that are clipped where the optimizer itself undoes their scale."""
+    clip, precision = trainer.get("gradient_clip_val"), str(trainer.get("precision"))
+    if clip and precision in ("16", "bf16", "16-mixed", "bf16-mixed") and optimizer.get("fused"):
+        yield f"trainer.gradient_clip_val={clip} with trainer.precision={precision} needs optimizer.fused=false"
 
 
 def _checkpoints(callbacks: Mapping[str, Any]) -> Iterator[str]:

@@ -75,6 +75,8 @@ def check_source(path: Path) -> None:
                 raise no_layout(path, ())
         elif path.suffix.lower() != ".csv":
             with path.open("rb") as file:
+                if not zipfile.is_zipfile(file) and path.suffix.lower() != ".zip":
+                    raise UserError(f"data.root={path} is no folder, .zip or .csv, and no other kind is read. {REMEDY}")
                 if not zipfile.is_zipfile(file):
                     raise no_archive(path, "its directory is missing")
     except OSError as error:

@@ -203,7 +203,10 @@ class _Scan:
                 table = csv.reader(io.TextIOWrapper(binary, encoding="utf-8-sig", errors="replace", newline=""))
                 header = [column.strip().lower() for column in next(table, [])]
                 if not {"emotion", "pixels", "usage"} <= set(header):
-                    raise ValueError(f"columns {header}, needed: emotion, pixels, Usage")
+                    raise UserError(
+                        f"{self.path} has the columns {', '.join(header[:5])}, and faces are read by those of "
+                        f"fer2013.csv: emotion, pixels, Usage. Pictures are put into folders: {listing.TREE}"
+                    )
                 if repeated := [column for column in ("emotion", "pixels", "usage") if header.count(column) > 1]:
                     raise ValueError(f"column {repeated[0]} is there more than once")
                 for number, cells in enumerate(filter(None, table), start=1):

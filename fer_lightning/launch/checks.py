@@ -4,6 +4,7 @@ import logging
 import re
 import shutil
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
@@ -12,13 +13,18 @@ from omegaconf import DictConfig, OmegaConf
 
 from fer_lightning.data.listing import check_source, locate
 from fer_lightning.data.votes import read_votes
-from fer_lightning.errors import UserError
+from fer_lightning.errors import UserError, install_command
 from fer_lightning.launch.environment import check_gpu, check_packages, rank, started_processes
 from fer_lightning.runs.checkpoints import checkpoint_file
 
 log = logging.getLogger(__name__)
 
 SECRET = re.compile(r"(api_?key|secret|password|token|credentials?)$", re.IGNORECASE)
+EXTRAS = {  # beginning of a class -> the package that it needs, and the option that brings it
+    "lightning.pytorch.loggers.MLFlowLogger": ("mlflow", "logger=mlflow"),
+    "lightning.pytorch.loggers.TensorBoardLogger": ("tensorboard", "logger=tensorboard"),
+    "umap.": ("umap", "callbacks=umap"),
+}
 ROOM = 2**30  # bytes; checkpoints, logs and figures of a run of FaceNet take a third of it
 
 
@@ -61,6 +67,7 @@ def check(cfg: DictConfig, config_name: str, carrier: str | None = None) -> None
     if "trainer" in cfg:
         _check_devices(cfg)
         check_gpu(cfg.trainer.accelerator)
+    _check_extras(cfg)
     _check_files(cfg)
     if warning := low_room(Path(cfg.paths.output_dir)):
         log.warning(warning)
@@ -85,6 +92,17 @@ def _check_files(cfg: DictConfig) -> None:
             f"paths.output_dir={output_dir} must be a folder that is there: hydra.run.dir=... makes one and sets it "
             "(hydra.sweep.dir for a sweep)"
         )
+
+
+def _check_extras(cfg: DictConfig) -> None:
+    """Refuse what needs an extra that is not installed."""
+    nodes = [*cfg.get("logger", {}).values(), *(OmegaConf.select(cfg, "callbacks.media.maps") or {}).values()]
+    for target in (str(node.get("_target_")) for node in nodes):
+        for prefix, (module, option) in EXTRAS.items():
+            if target.startswith(prefix) and find_spec(module) is None:
+                raise UserError(f"{option} needs {module}: {install_command(option.partition('=')[2])}")
+    if OmegaConf.select(cfg, "data.root") == "kaggle" and find_spec("kagglehub") is None:
+        raise UserError(f"data.root=kaggle needs kagglehub: {install_command('kaggle')}")
 
 
 def low_room(folder: Path) -> str | None:

@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
     "labels",
     "list the labels of the training folder that a run's network does not believe",
     {
-        "run": {"metavar": "RUN", "help": "folder of a run"},
+        "run": {"metavar": "RUN", "help": "folder or checkpoint of a run"},
         "--output": {"help": "folder of labels.html and labels.csv; RUN unless given"},
         "--root": {"help": "folder, .zip or .csv of the faces, where they are no longer at the run's data.root"},
     },
@@ -33,7 +33,7 @@ def labels(run: Path, output: Path | None, root: str | None) -> None:
     """Judge the labels of a run's training folder and write labels.html and labels.csv.
 
     Args:
-        run: The run's folder.
+        run: The run's folder, or one of its checkpoints.
         output: Folder of the files; None for the run's.
         root: Where the faces are now; None for the run's data.root.
 
@@ -41,9 +41,11 @@ def labels(run: Path, output: Path | None, root: str | None) -> None:
         UserError: If the run has no checkpoint, the checkpoint or the faces cannot be read, or the network is near
             chance.
     """
-    checkpoint = run / "checkpoints" / "best.ckpt"
+    run = Path(str(run).removeprefix("checkpoint="))  # as other verbs take it
+    checkpoint = run if run.suffix == ".ckpt" else run / "checkpoints" / "best.ckpt"
+    run = checkpoint.absolute().parent.parent
     if not checkpoint.is_file():
-        raise UserError(f"{run} holds no checkpoints/best.ckpt: give the folder of a run that has trained")
+        raise UserError(f"{checkpoint} does not exist: give the folder or a checkpoint of a run that has trained")
 
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(Printable("%(message)s"))

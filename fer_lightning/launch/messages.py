@@ -47,10 +47,6 @@ REMEDIES = (
         r"Deterministic behavior was enabled .*(CUBLAS_WORKSPACE_CONFIG=\S+)",
         "trainer.deterministic=true needs {} in the environment: set it, or use trainer.deterministic=warn",
     ),
-    (
-        r"does not allow for gradient clipping because it performs unscaling of gradients",
-        "trainer.gradient_clip_val with trainer.precision=16-mixed needs optimizer.fused=false",
-    ),
     (r"Expected more than 1 value per channel", "batch norm needs two faces or more: make data.batch_size larger"),
     (
         r"gloo.*(?:closed by peer|reset by peer)",
@@ -132,6 +128,8 @@ def _sentence(error: Exception, config_name: str) -> str | None:
         return str(error)
     if sentence := diagnose(error):
         return sentence
+    if sentence := next(filter(None, map(_options_in_braces, sys.argv[1:])), None):
+        return sentence
     if isinstance(error, HydraException | OmegaConfBaseException):
         return _explain_hydra(error, config_name)
     if "Config group override must be a string" in str(error):  # optimizer=3, data=null
@@ -143,6 +141,17 @@ def _sentence(error: Exception, config_name: str) -> str | None:
         # No job has started: Hydra's parser has failed on the command line.
         return f"the options cannot be read ({type(error).__name__}: {error})"
     return None
+
+
+def _options_in_braces(text: str) -> str | None:
+    """Return the sentence on options that are given to a group at once, such as ``optimizer={'lr': 0.01}``."""
+    group, _, value = text.partition("=")
+    if not (value.startswith("{") and (CONF / group).is_dir()):
+        return None
+    options = " ".join(
+        f"{group}.{name}={item}" for name, item in re.findall(r"""['"]?(\w+)['"]?\s*:\s*([^\s,}]+)""", value)
+    )
+    return f"{group}= chooses a file of conf/{group}; its options are set one by one: {options}"
 
 
 def _explain_hydra(error: Exception, config_name: str) -> str:
@@ -169,8 +178,6 @@ def _explain_hydra(error: Exception, config_name: str) -> str:
         )
     if "No supported gpu backend" in text:
         return no_device(torch_build())
-    if "Error locating target 'umap." in text:
-        return f"callbacks=umap needs umap-learn: {install_command('umap')}"
     if match := re.search(r"Missing mandatory value: (\S+)", text):
         return f"{match[1]} is missing: add {match[1]}=..."
     if match := re.search(r"Interpolation key '([^']+)' not found", text):

@@ -34,6 +34,12 @@ TYPES = {
 }
 
 
+def threads(setting: str) -> int:
+    """Return the number of threads that OMP_NUM_THREADS gives, like torch: the first of several; 0 for all cores."""
+    first = setting.partition(",")[0].strip()
+    return int(first) if first.isdecimal() else 0
+
+
 class OnnxBackend:
     """Backend that runs an ONNX model.
 
@@ -52,7 +58,7 @@ class OnnxBackend:
             raise UserError(f"an ONNX model needs onnxruntime: {install_command('onnx')}") from error
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3  # errors only; its warnings are about its own optimiser
-        options.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS") or 0)  # like torch; 0 means all cores
+        options.intra_op_num_threads = threads(os.environ.get("OMP_NUM_THREADS", ""))
         self.session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         self.names = [output.name for output in self.session.get_outputs()]
 

@@ -3,7 +3,8 @@
 import pytest
 from omegaconf import open_dict
 
-from fer_lightning.errors import UserError
+from fer_lightning.errors import UserError, install_command
+from fer_lightning.launch import checks
 from fer_lightning.launch.checks import check
 from tests.conftest import SMALL
 
@@ -33,3 +34,21 @@ def test_several_devices_in_a_sweep_are_refused(tmp_path, run_here, make_cfg, mo
     monkeypatch.setenv("RANK", "0")
     monkeypatch.setenv("WORLD_SIZE", "2")
     assert "2 processes were started" in refusal()
+
+
+@pytest.mark.parametrize(
+    ("option", "module", "extra"),
+    [
+        ("logger=mlflow", "mlflow", "mlflow"),
+        ("callbacks=umap", "umap", "umap"),
+        ("data.root=kaggle", "kagglehub", "kaggle"),
+    ],
+)
+def test_a_missing_extra_is_named_before_torch(make_cfg, monkeypatch, option, module, extra):
+    cfg = make_cfg(option)
+    with open_dict(cfg):
+        del cfg["hydra"]
+    monkeypatch.setattr(checks, "find_spec", lambda name: None if name == module else name)
+    with pytest.raises(UserError) as refused:
+        check(cfg, "train")
+    assert str(refused.value) == f"{option} needs {module}: {install_command(option.partition('=')[2])}"

@@ -49,6 +49,12 @@ REFUSED = [
     (["eval.py"], "checkpoint is missing: add checkpoint="),
     (["eval.py", "checkpoint=no.ckpt"], "checkpoint=no.ckpt does not exist"),
     (["eval.py", "checkpoint=text.zip"], "checkpoint=text.zip (4 bytes) is damaged or no fer_lightning checkpoint"),
+    (["train.py", "data.root=list.txt"], "list.txt is no folder, .zip or .csv, and no other kind is read"),
+    (["train.py", "optimizer={'lr': 0.01}"], "chooses a file of conf/optimizer; its options are set one by one: opt"),
+    (
+        ["train.py", "trainer.gradient_clip_val=1", "trainer.precision=bf16-mixed"],
+        "trainer.gradient_clip_val=1 with trainer.precision=bf16-mixed needs optimizer.fused=false",
+    ),
     (["train.py", "trainer.min_epochs=2"], "write +trainer.min_epochs=... with the plus sign"),
 ]
 
@@ -56,6 +62,7 @@ REFUSED = [
 def test_refusals_come_before_what_loads_long_and_leave_nothing(tmp_path):
     """Mistakes in one process: the words of each, nothing heavy loaded by any, no file or folder left."""
     (tmp_path / "text.zip").write_text("text")
+    (tmp_path / "list.txt").write_text("a.jpg 1")
     (tmp_path / "empty").mkdir()
     before = sorted(tmp_path.rglob("*"))
     lines = [[str(ROOT / script), *arguments] for (script, *arguments), _ in REFUSED]

@@ -31,8 +31,10 @@ QUICK = (  # finds the wrong labels of the synthetic faces: each plain and chang
 
 
 def test_a_folder_without_a_checkpoint_is_refused(tmp_path):
-    with pytest.raises(SystemExit, match=r"holds no checkpoints/best\.ckpt: give the folder of a run"):
-        main(["labels", str(tmp_path)])
+    best = tmp_path / "checkpoints/best.ckpt"
+    for run in (tmp_path, best, f"checkpoint={best}"):
+        with pytest.raises(SystemExit, match=f"^error: {best} does not exist: give the folder or"):
+            main(["labels", str(run)])
 
 
 @pytest.mark.parametrize(

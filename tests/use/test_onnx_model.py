@@ -183,3 +183,10 @@ def test_onnx_without_onnxruntime_names_the_extra(tmp_path, monkeypatch):
     (tmp_path / "model.onnx").touch()
     with pytest.raises(UserError, match=r"an ONNX model needs onnxruntime: pip install -e '\.\[onnx\]'$"):
         load_model(tmp_path / "model.onnx")
+
+
+def test_threads_are_those_of_openmp():
+    from fer_lightning.use.onnx_model import threads
+
+    settings = {"": 0, "3": 3, "4,2": 4, "abc": 0, "-1": 0, " 2 ": 2}
+    assert {setting: threads(setting) for setting in settings} == settings
