@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
 from omegaconf import OmegaConf
 from torch import nn
 
@@ -73,14 +74,24 @@ def rebuild(content: Mapping, source: str, make: Callable[..., Network]) -> Netw
     try:
         for node, config in parts.items():
             check_node(node, config)
-        network = make(**parts, mirrored=content["hyper_parameters"].get("mirrored") is True)
+        mirrored = content["hyper_parameters"].get("mirrored") is True
         items = content["state_dict"].items()
         weights = {name: tensor for name, tensor in items if name.startswith(("embedder.", "classifier."))}
-        check_weights(network, weights, "it", fitted=True)
+        check_weights(_draft(parts, mirrored), weights, "it", fitted=True)
+        network = make(**parts, mirrored=mirrored)
         network.load_state_dict(weights)
     except Exception as error:  # a stranger's settings may cause any error
         raise UserError(f"{source} makes no network: {error!s:.300}") from error
     return network.eval()
+
+
+def _draft(parts: Mapping[str, dict[str, Any]], mirrored: bool) -> Network:
+    """Return a network whose weights have shapes and take no memory: a stranger's settings may ask for any amount."""
+    try:
+        with torch.device("meta"):
+            return Network(**parts, mirrored=mirrored)
+    except Exception:  # some networks of timm read numbers while they are made
+        return Network(**parts, mirrored=mirrored)
 
 
 def part_config(node: str, content: Mapping, source: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import torch
 
 from fer_lightning import load_model
 from fer_lightning.errors import UserError
+from fer_lightning.runs.rebuilding import _draft
 from fer_lightning.use.bundles import read_checkpoint, write_bundle
 from fer_lightning.use.description import FORMAT
 from tests.conftest import command
@@ -45,6 +46,12 @@ def changed(**fields: object):
         (folder / "config.json").write_text(json.dumps({**content, **fields}))
 
     return change
+
+
+def test_shapes_are_compared_before_memory_is_taken(checkpoint):
+    _, description = read_checkpoint(checkpoint)
+    draft = _draft({"embedder": description.embedder, "classifier": description.classifier}, mirrored=True)
+    assert all(tensor.is_meta for tensor in draft.parameters())
 
 
 def flip(folder: Path) -> None:
