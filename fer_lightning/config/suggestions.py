@@ -106,7 +106,8 @@ def similar(key: str, existing: Sequence[str], command: str) -> list[str]:
     around = key.rpartition(".")[0]
     siblings = [option for option in existing if around and option.rpartition(".")[0] == around]
     spellings = get_close_matches(name, [last[option] for option in siblings], n=3)
-    options = [option for option in siblings if _stems(name) < _stems(last[option]) or last[option] in spellings]
+    options = [option for option in siblings if _stems(name) < _stems(last[option])]
+    options += [option for spelling in spellings for option in siblings if last[option] == spelling]
     if not options:
         options = [option for option in ALIASES.get(name, ()) if option in existing or option.startswith("hydra.")]
     if not options:

@@ -142,7 +142,7 @@ def test_what_is_put_right_or_warned_of_is_counted(tmp_path, run_here):
         "train/sad/gone.png: No such file",
         "Pictures converted from RGBA to 8-bit grey: 1",
         "Files that are hidden or no pictures ignored: 1",
-        "1 groups of identical twins (2 pictures, 1 groups with contradictory labels)",
+        "1 group of identical twins (2 pictures, 1 group with contradictory labels)",
         "1 training faces removed because a copy is in the test set",
     ):
         assert words in done.text, words

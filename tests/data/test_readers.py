@@ -32,7 +32,7 @@ def test_csv_alone_in_a_folder_and_in_a_zip(tmp_path, read):
 def test_csv_without_its_columns(tmp_path, read):
     path = tmp_path / "fer2013.csv"
     path.write_bytes(csv_text([], header="label,pixels"))
-    with pytest.raises(UserError, match=r"fer2013\.csv, header: .*needed: emotion, pixels, Usage"):
+    with pytest.raises(UserError, match=r"fer2013\.csv has the columns label, pixels, .*emotion, pixels, Usage"):
         read(path)
 
 

@@ -63,7 +63,7 @@ def test_another_network_in_the_folder_of_a_run_leaves_its_report_alone(stress, 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["checkpoint=run"], "checkpoint=run is a folder"),
+        (["checkpoint=gone"], "checkpoint=gone does not exist"),
         ([OWN, "stress.changes.blur.strengths=[]"], "stress.changes.blur.strengths=[] must be a list of settings"),
         (
             [OWN, "stress.changes.blur.strengths=[{radius:1}]"],
