@@ -102,7 +102,7 @@ def test_ctrl_c_leaves_whole_lines_and_the_command_that_goes_on(tmp_path):
     text = " ".join(line.strip() for line in shown)
     assert re.search(r"training on 1\d\d faces, CPU: embedder facenet, loss supcon, optimizer adam, lr 0\.0001,", text)
     assert re.search(
-        r"batch size 14; 21,672 parameters; 500 epochs of 2\d steps about \d+ (s|min|h) .*for the 500", text
+        r"batch size 14; 21,672 parameters; 500 epochs of 2\d steps about \d+ (s|min|h) .*for 500 epochs", text
     )
     assert re.search(r"epoch 2/500 .* \d+ s, about \d+ (min|h .* min) left", text)
     assert f"wandb leet {tmp_path}/run/wandb" in "".join(shown)
