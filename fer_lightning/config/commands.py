@@ -68,27 +68,25 @@ def chosen_by(option: str) -> list[str]:
     """Return the choices that have an option, such as ``optimizer=sgd`` for ``optimizer.momentum``."""
     group, _, name = option.partition(".")
     choices = []
-    for path in sorted((CONF / group).glob("*.yaml")) if name else ():
-        text = path.read_text(encoding="utf-8")
-        for prefix, target in TARGET.findall(text):
-            around = group if prefix in ("", group) else f"{group}.{prefix}"
-            key = option.removeprefix(f"{around}.")
-            if option == around or ("." not in key and accepts(target, key) and key in class_options(target).options):
-                choices.append(f"{group}={path.stem}")
+    for choice, node, target in _made_by(group) if name else ():
+        key = option.removeprefix(f"{node}.")
+        if option == node or ("." not in key and accepts(target, key) and key in class_options(target).options):
+            choices.append(f"{group}={choice}")
     return choices
 
 
 @cache
 def group_targets(group: str) -> tuple[tuple[str, str], ...]:
     """Return the nodes that the files of a group make, such as ``callbacks.media``, each with its class."""
-    targets: dict[tuple[str, str], None] = {}
+    inner = NODES[group].kind.startswith("dict")
+    return tuple(dict.fromkeys((node, target) for _, node, target in _made_by(group) if inner or node == group))
+
+
+def _made_by(group: str) -> Iterator[tuple[str, str, str]]:
+    """Yield what the files of a group make: the choice, the node, its class."""
     for path in sorted((CONF / group).glob("*.yaml")):
         for name, target in TARGET.findall(path.read_text(encoding="utf-8")):
-            if name in ("", group):
-                targets[group, target] = None
-            elif NODES[group].kind.startswith("dict"):
-                targets[f"{group}.{name}", target] = None
-    return tuple(targets)
+            yield path.stem, group if name in ("", group) else f"{group}.{name}", target
 
 
 def meanings(command: str) -> dict[str, str]:

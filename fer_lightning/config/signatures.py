@@ -171,7 +171,7 @@ def leaf(text: str, module: str) -> tuple[Any, Any]:
         text: Name of a kind, or a ``Literal``.
         module: Module that the text stands in; ``config.library`` has kinds of its own.
     """
-    from pydantic import ConfigDict, TypeAdapter  # takes a third of a second, and --help needs no kinds
+    from pydantic import ConfigDict, TypeAdapter  # takes a third of a second
 
     from fer_lightning import kinds
 

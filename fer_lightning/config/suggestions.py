@@ -163,7 +163,7 @@ def known_keys(cfg: DictConfig) -> list[str]:
 
 
 def choices_made(command: str, arguments: Sequence[str] = ()) -> DictConfig:
-    """Return what ``conf/`` composes to with the files that a command line chooses, and none of its values."""
+    """Return the configuration of the files that a command line chooses, without the values that it sets."""
     chosen = [text for text in arguments if "=" in text and (CONF / text.lstrip("+").partition("=")[0]).is_dir()]
     for options in (chosen, []):  # a choice may be what is wrong
         GlobalHydra.instance().clear()

@@ -69,7 +69,7 @@ def _wrapped(line: str, width: int) -> str:
 
 
 def outlast_console() -> None:
-    """Let the command go on when its standard output is closed. Characters that it cannot show become numbers."""
+    """Keep the command running when its standard output is closed. Characters that it cannot show become numbers."""
     console = sys.stdout
     if console is None:  # closed before the start
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115  as long as the process

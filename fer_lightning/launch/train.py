@@ -53,7 +53,7 @@ def train(cfg: DictConfig) -> float:
 
 
 def hyperparameters(cfg: DictConfig) -> dict[str, Any]:
-    """Return what the loggers show of a configuration: the settings that runs are compared by, then all options."""
+    """Return the hyperparameters for the loggers: the settings that runs are compared by, then all options."""
     choices = HydraConfig.get().runtime.choices
     written, resolved = (cast(dict, OmegaConf.to_container(cfg, resolve=resolve)) for resolve in (False, True))
     return {

@@ -1,4 +1,4 @@
-"""What belongs to a trained network: the configuration of its run and the faces that it was trained on."""
+"""Read what a trained network brings: the configuration of its run and the faces that it was trained on."""
 
 import hydra
 from hydra.core.hydra_config import HydraConfig

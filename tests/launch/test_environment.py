@@ -1,4 +1,4 @@
-"""What a command looks at before it starts: versions, GPU, disk, garbage."""
+"""A command checks the machine before it starts: versions, GPU, disk, garbage."""
 
 import ctypes
 import gc

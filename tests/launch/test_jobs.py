@@ -1,4 +1,4 @@
-"""What stands around the jobs of a sweep: tables, reports, the closing run."""
+"""A sweep writes tables and reports around its jobs, and closes with the last one."""
 
 import csv
 from pathlib import Path
