@@ -31,6 +31,7 @@ def prediction_writer(
     header = ["file", "frame", *BOX, "class", *(f"vote_{name}" for name in classes), "distance", "abstained", "problem"]
     for number in range(1, neighbours + 1):
         header += [f"neighbour_{number}", f"neighbour_{number}_label", f"neighbour_{number}_similarity"]
+    header += ["seconds"]
     csv_path, json_path = folder / "predictions.csv", folder / "predictions.json"
     with (
         csv_path.open("w", newline="", encoding="utf-8") as csv_file,
@@ -61,7 +62,8 @@ def prediction_writer(
 
 def _entries(recognition: Recognition, count: int) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
     """Yield the row of predictions.csv and the entry of predictions.json for each face, or for the problem."""
-    picture = {"file": recognition.file, "frame": recognition.frame}
+    seconds = None if recognition.seconds is None else round(recognition.seconds, 3)
+    picture = {"file": recognition.file, "frame": recognition.frame, "seconds": seconds}
     if not recognition.faces:
         problem = {**picture, "problem": recognition.problem}
         yield problem, problem

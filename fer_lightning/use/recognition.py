@@ -27,6 +27,7 @@ class Recognition(NamedTuple):
     thumbnail: Image.Image | None  # only of the first pictures
     problem: str | None  # why there is no prediction
     faces: list[tuple[Box | None, Prediction]]
+    seconds: float | None = None  # as in ``Frame``
 
 
 def recognise(
@@ -38,13 +39,13 @@ def recognise(
     ``side`` pixels.
     """
     waiting: list[tuple[Recognition, list[tuple[Box | None, np.ndarray]]]] = []
-    for number, (file, frame, picture, problem) in enumerate(frames):
+    for number, (file, frame, picture, problem, seconds) in enumerate(frames):
         faces, size, thumbnail = [], (0, 0), None
         if picture is not None:
             faces = [(box, to_face(face, model.image_size, [])) for box, face in detector(picture)]
             size, thumbnail = picture.size, _shrink(picture, side) if number < thumbnails else None
             problem = None if faces else NO_FACE
-        waiting.append((Recognition(file, frame, size, thumbnail, problem, []), faces))
+        waiting.append((Recognition(file, frame, size, thumbnail, problem, [], seconds), faces))
         if max(len(waiting), sum(len(faces) for _, faces in waiting)) >= batch_size:
             yield from _predict(model, waiting, batch_size)
             waiting = []

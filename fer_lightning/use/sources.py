@@ -3,6 +3,7 @@
 import os
 import re
 import sys
+import time
 import warnings
 import zipfile
 from collections.abc import Callable, Iterator
@@ -31,6 +32,7 @@ class Frame(NamedTuple):
     frame: int | None  # number in a video or of a camera, from 0
     picture: Image.Image | None  # upright, grey or colour, 8 bits; None if it cannot be read
     problem: str | None = None  # why it cannot be read
+    seconds: float | None = None  # time in a video by its own clock, or since a camera was opened; None if unknown
 
 
 @dataclass(frozen=True)
@@ -154,7 +156,9 @@ def _video(path: Path, every: int, limit: int | None) -> Source:
 
 def _camera(number: int, every: int, limit: int | None) -> Source:
     """Return the frames of a camera."""
-    frames = _film(f"camera {number}", _capture(number), every, limit, 0, [])
+    capture, start = _capture(number), time.monotonic()
+    film = _film(f"camera {number}", capture, every, limit, 0, [])
+    frames = (frame._replace(seconds=time.monotonic() - start) for frame in film)
     first = next(frames, None)
     if first is None:
         raise UserError(f"input={number}: there is no camera {number} that gives a picture, and no such file")
@@ -198,6 +202,8 @@ def _film(
                 continue
             failures, before, seconds = 0, seconds, capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
             number = expected
+            if seconds < before and not damaged:  # some containers give the last frames no time
+                seconds = before + 1 / max(1.0, capture.get(cv2.CAP_PROP_FPS))
             if damaged:  # only the time tells how many frames the damaged part had
                 if seconds < before:  # a frame of the damaged part, which comes too late
                     continue
@@ -207,7 +213,8 @@ def _film(
                 if missing % every == 0:
                     yield Frame(name, missing, None, "this frame cannot be decoded")
             if pixels is not None and number < stop:
-                yield Frame(name, number, Image.fromarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)))
+                picture = Image.fromarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB))
+                yield Frame(name, number, picture, seconds=seconds)
             good, expected = good + readable, number + 1
     finally:
         capture.release()

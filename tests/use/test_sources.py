@@ -11,6 +11,7 @@ from PIL import Image
 from fer_lightning.errors import UserError
 from fer_lightning.use import sources
 from fer_lightning.use.sources import open_source
+from tests.use.films import write_film
 
 
 def test_folder_and_zip_are_read_in_order_past_a_bad_file(pictures, tmp_path):
@@ -56,6 +57,35 @@ def test_video_gives_every_third_frame_by_its_number(tmp_path):
     assert source.total == 4
     assert [round(np.asarray(frame.picture).mean(), -1) for frame in frames] == [0, 60, 120, 180]
     assert [frame.frame for frame in open_source(str(tmp_path / "film.avi"), 3, 2).frames] == [0, 3]
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_film_of_two_rates_gives_the_times_of_its_container(tmp_path, suffix):
+    times = [*range(10), *range(10, 40, 3)]  # 30 frames a second, then 10
+    write_film(tmp_path / f"film{suffix}", [np.full((48, 64, 3), 10 * n, np.uint8) for n in range(20)], times)
+    frames = list(open_source(str(tmp_path / f"film{suffix}"), 3, None).frames)
+    assert [frame.frame for frame in frames] == [0, 3, 6, 9, 12, 15, 18]
+    assert [frame.seconds for frame in frames] == pytest.approx([times[frame.frame] / 30 for frame in frames], abs=1e-3)
+    assert [round(np.asarray(frame.picture).mean(), -1) for frame in frames] == [0, 30, 60, 90, 120, 150, 180]
+
+
+def test_film_is_upright_by_its_display_matrix(tmp_path):
+    picture = np.zeros((48, 64, 3), np.uint8)
+    picture[:, :32] = 255  # its left half is white
+    write_film(tmp_path / "film.mp4", [picture], [0])
+    content = (tmp_path / "film.mp4").read_bytes()
+    one, quarter = (1 << 16).to_bytes(4), (-(1 << 16)).to_bytes(4, signed=True)
+    none, last = bytes(4), (1 << 30).to_bytes(4)
+    matrices = (
+        [one, none, none, none, one, none, none, none, last],
+        [none, one, none, quarter, none, none, none, none, last],
+    )
+    upright, turned = map(b"".join, matrices)
+    start = content.index(upright, content.index(b"tkhd"))
+    (tmp_path / "film.mp4").write_bytes(content[:start] + turned + content[start + len(upright) :])
+    (frame,) = open_source(str(tmp_path / "film.mp4"), 1, None).frames
+    assert frame.picture.size == (48, 64)
+    assert (frame.picture.getpixel((24, 8))[0] > 240, frame.picture.getpixel((24, 56))[0] < 15) == (True, True)
 
 
 class Film:
@@ -107,6 +137,15 @@ def test_damaged_video_goes_on_to_the_last_frame_that_can_be_read(
     assert [np.asarray(frame.picture).max() for frame in read if frame.picture] == [n for n in frames if n >= 0]
     assert {frame.problem for frame in read if not frame.picture} <= {"this frame cannot be decoded"}
     assert source.remarks == [f"film.mp4: {line} frames that it announces could be read" for line in lines]
+    assert [frame.seconds for frame in read] == [frame.frame / 10 if frame.picture else None for frame in read]
+
+
+def test_frame_without_a_time_comes_after_the_one_before_it(tmp_path, monkeypatch):
+    (tmp_path / "film.mpg").write_bytes(b"x")
+    film, times = Film(3, [0, 1, 2]), iter([0, 100, 0])
+    monkeypatch.setattr(film, "get", lambda what: next(times) if what == cv2.CAP_PROP_POS_MSEC else 10)
+    monkeypatch.setattr(sources, "_capture", lambda _: film)
+    assert [frame.seconds for frame in open_source(str(tmp_path / "film.mpg"), 1, None).frames] == [0, 0.1, 0.2]
 
 
 def test_cut_video_says_how_many_frames_it_lacks(tmp_path):
