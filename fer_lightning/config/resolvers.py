@@ -21,7 +21,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from fer_lightning.config import CONF
 from fer_lightning.config.nodes import Role, role
-from fer_lightning.data.tree import find_classes
+from fer_lightning.data.layouts import find_classes
 from fer_lightning.data.votes import VOTED
 from fer_lightning.errors import UserError
 

@@ -26,6 +26,7 @@ class Faces:
         true_labels: (N,) int64, the expressions that the faces show, or None if they are not known. Only the check of
             lists of wrong labels reads them: no training, classifier or score does.
         classes: Names of the classes.
+        persons: (N,) str, the person of each face; None if the source does not tell.
     """
 
     images: np.ndarray
@@ -39,6 +40,7 @@ class Faces:
     best_possible: float | None = None
     true_labels: np.ndarray | None = None
     classes: tuple[str, ...] = CLASSES
+    persons: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -54,7 +56,7 @@ class Faces:
 
 def fingerprint(images: np.ndarray, labels: np.ndarray, splits: np.ndarray, classes: tuple[str, ...] = CLASSES) -> str:
     """Return the SHA-256 of images, labels and splits, hexadecimal; of the classes too if they are not the seven."""
-    digest = hashlib.sha256(np.ascontiguousarray(images).tobytes())
+    digest = hashlib.sha256(np.ascontiguousarray(images).data)
     digest.update(labels.astype(np.int64).tobytes())
     digest.update("\n".join(splits.tolist()).encode())
     if classes != CLASSES:

@@ -4,14 +4,16 @@ Nothing is unpacked to disk, and no file of the source is changed.
 """
 
 import hashlib
+import io
 import os
 import re
 import stat
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
-from pathlib import Path, PurePosixPath
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
 from typing import IO
 
 from fer_lightning.data.faces import CLASSES
@@ -21,14 +23,34 @@ from fer_lightning.names import file_name, write_name
 MAX_UNPACKED = 4 * 2**30  # bytes, all members of a zip together
 KAGGLE = "jonathanoheix/face-expression-recognition-dataset"
 
-SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm"}
+TABLES = (".csv", ".txt", ".tsv")
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm")
+HIDDEN = re.compile(r"(?:^|/)(?:\.(?!/)|__MACOSX)")  # a part of a path that starts with a dot, or of a Mac's archive
 TREE = f"[images/]{{train,validation,test}}/CLASS/*.jpg (a folder for each class, such as {', '.join(CLASSES)})"
 REMEDY = (
     f"Point data.root at a folder or .zip that holds {TREE}, at fer2013.csv, or use data.root=null for synthetic faces."
 )
 
-Files = dict[str, Callable[[], IO[bytes]]]  # path inside the source, with "/" -> function that opens the file
 Remarks = Counter[str]  # kind of correction -> how often
+
+
+@dataclass
+class Listing:
+    """The files of a source.
+
+    Attributes:
+        path: The folder or file itself.
+        names: Path of each file inside the source, with "/".
+        open: Function from such a path to the opened file.
+        remarks: What was corrected or passed over.
+        key: SHA-256 of the paths, sizes, times and modes in a folder; empty for a file.
+    """
+
+    path: Path
+    names: list[str]
+    open: Callable[[str], IO[bytes]]
+    remarks: Remarks
+    key: str = ""
 
 
 def download() -> Path:
@@ -101,28 +123,31 @@ def not_readable(path: Path, error: OSError) -> UserError:
     return UserError(f"{path} cannot be read: {error.strerror or error}. {REMEDY}")
 
 
-def list_folder(root: Path) -> tuple[Files, str, Remarks]:
-    """Return the files of a folder, a SHA-256 of their paths, sizes, times and modes, and remarks."""
-    files: Files = {}
-    states, links = [], []
-    for folder, folders, names in walk(root):  # follows no links, which may be loops
-        paths = [os.path.join(folder, name) for name in folders]
-        links += [relative_name(path, root) for path in paths if os.path.islink(path)]
-        for name in names:
-            path = os.path.join(folder, name)
-            relative = relative_name(path, root)
-            files[relative] = partial(_open_regular, path)
+def list_folder(root: Path) -> Listing:
+    """Return the files of a folder, folder by folder in alphabetical order."""
+    names, links, key = list[str](), list[str](), hashlib.sha256()
+    for folder, prefix, folders, files in _walk(root):
+        links += [prefix + file_name(name) for name in folders if os.path.islink(os.path.join(folder, name))]
+        for file in files:
+            name = prefix + file_name(file)
+            names.append(name)
             try:
-                state = os.stat(path)
-                states.append(f"{relative}\0{state.st_size}\0{state.st_mtime_ns}\0{state.st_mode}")
+                state = os.stat(os.path.join(folder, file))
+                text = f"{name}\0{state.st_size}\0{state.st_mtime_ns}\0{state.st_mode}\n"
             except OSError:  # a broken or circular link: the reader names the reason
-                states.append(relative)
-    key = hashlib.sha256("\n".join(sorted(states)).encode(errors="surrogateescape")).hexdigest()
-    return files, key, remark("Linked folders that were not followed", links)
+                text = f"{name}\n"
+            key.update(text.encode(errors="surrogateescape"))
+    remarks = remark("Linked folders that were not followed", links)
+    return Listing(root, names, partial(_open_regular, root), remarks, key.hexdigest())
 
 
-def list_zip(path: Path, archive: zipfile.ZipFile) -> tuple[Files, Remarks]:
-    """Return the files of an archive, and remarks.
+def list_file(path: Path) -> Listing:
+    """Return a file as the only one of its source."""
+    return Listing(path, [file_name(path.name)], lambda name: path.open("rb"), Remarks())
+
+
+def list_zip(path: Path, archive: zipfile.ZipFile) -> Listing:
+    """Return the files of an archive.
 
     Raises:
         UserError: If a member has a path outside the archive, is a link or encrypted, or the archive is a bomb.
@@ -135,10 +160,42 @@ def list_zip(path: Path, archive: zipfile.ZipFile) -> tuple[Files, Remarks]:
             f"{path} would unpack to {unpacked:,} bytes, more than the {MAX_UNPACKED:,} allowed: a zip bomb or "
             "no data set of faces; point data.root at another."
         )
-    members = [member for member in archive.infolist() if not member.is_dir()]
-    files: Files = {member.filename.replace("\\", "/"): partial(archive.open, member) for member in members}
-    repeated = Counter(member.filename.replace("\\", "/") for member in members) - Counter(files.keys())
-    return files, remark("Members with a repeated name, of which the last was read", list(repeated.elements()))
+    members, repeated = dict[str, zipfile.ZipInfo](), list[str]()
+    for member in archive.infolist():
+        if not member.is_dir():
+            name = member.filename.replace("\\", "/")
+            if name in members:
+                repeated.append(name)
+            members[name] = member
+    remarks = remark("Members with a repeated name, of which the last was read", repeated)
+    return Listing(path, list(members), lambda name: archive.open(members[name]), remarks)
+
+
+def outline(path: Path) -> Listing:
+    """Return one file of each suffix in each folder of a source, and all tables: enough to know layout and classes."""
+    if path.is_dir():
+        names = (prefix + file_name(file) for _, prefix, _, files in _walk(path) for file in files)
+        return Listing(path, _thin_out(names), partial(_open_regular, path), Remarks())
+    if path.suffix.lower() == ".csv":
+        return list_file(path)
+    return Listing(path, _outline_of_zip(path, path.stat().st_mtime_ns), partial(_open_member, path), Remarks())
+
+
+@cache
+def _outline_of_zip(path: Path, modified: int) -> list[str]:
+    """Return the names in ``outline``; ``modified`` is the archive's time, by which results are cached."""
+    with zipfile.ZipFile(path) as archive:
+        return _thin_out(name.replace("\\", "/") for name in archive.namelist() if not name.endswith("/"))
+
+
+def _thin_out(names: Iterable[str]) -> list[str]:
+    first: dict[tuple[str, str], str] = {}
+    for name in names:
+        folder, _, file = name.rpartition("/")
+        suffix = os.path.splitext(file)[1].lower()
+        if not HIDDEN.search(name):
+            first.setdefault((folder, file if suffix in TABLES else suffix), name)
+    return list(first.values())
 
 
 def remark(kind: str, names: Sequence[str]) -> Remarks:
@@ -146,20 +203,9 @@ def remark(kind: str, names: Sequence[str]) -> Remarks:
     return Remarks({f"{kind} ({shorten(map(write_name, sorted(names)))})": len(names)} if names else {})
 
 
-def walk(root: Path) -> Iterator[tuple[str, list[str], list[str]]]:
-    """Walk as ``os.walk`` does, but raise the error of a folder that cannot be opened."""
-    return os.walk(root, onerror=_raise)
-
-
-def relative_name(path: str, root: Path) -> str:
-    """Return the path of a file inside a source, with "/" on every system."""
-    return file_name(os.path.relpath(path, root).replace(os.sep, "/"))
-
-
 def is_picture(name: str) -> bool:
     """Return whether a path has the suffix of a picture and no hidden part."""
-    path = PurePosixPath(name)
-    return path.suffix.lower() in SUFFIXES and not any(part.startswith((".", "__MACOSX")) for part in path.parts)
+    return name.lower().endswith(SUFFIXES) and not HIDDEN.search(name)
 
 
 def shorten(texts: Iterable[str], limit: int = 8) -> str:
@@ -169,14 +215,28 @@ def shorten(texts: Iterable[str], limit: int = 8) -> str:
     return f"{shown}; and {len(texts) - limit:,} more" if len(texts) > limit else shown
 
 
+def _walk(root: Path) -> Iterator[tuple[str, str, list[str], list[str]]]:
+    """Yield each folder, the beginning of its files' names in a listing, and its folders and files by the alphabet."""
+    for folder, folders, files in os.walk(root, onerror=_raise):  # follows no links, which may be loops
+        folders.sort()
+        prefix = os.path.relpath(folder, root).replace(os.sep, "/")
+        yield folder, "" if prefix == "." else file_name(f"{prefix}/"), folders, sorted(files)
+
+
 def _raise(error: OSError) -> None:
     raise error
 
 
-def _open_regular(path: str) -> IO[bytes]:
+def _open_regular(root: Path, name: str) -> IO[bytes]:
+    path = os.path.join(root, os.fsdecode(name.encode(errors="surrogateescape")))  # the inverse of ``file_name``
     if os.path.exists(path) and not stat.S_ISREG(os.stat(path).st_mode):
         raise OSError("not a regular file")  # a pipe would block the reader for ever
     return open(path, "rb")
+
+
+def _open_member(path: Path, name: str) -> IO[bytes]:
+    with zipfile.ZipFile(path) as archive:
+        return io.BytesIO(archive.read(name))
 
 
 def _check_member(path: Path, member: zipfile.ZipInfo) -> None:

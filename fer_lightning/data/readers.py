@@ -1,20 +1,17 @@
 """Reader of folders, zip archives and FER2013's csv: a path -> ``Faces``, with the name of every bad file.
 
-folder | zip | csv  ->  {path: function that opens it}  ->  pictures or csv rows  ->  Faces  ->  cache
+folder | zip | csv  ->  Listing of files  ->  Contents by a layout  ->  Faces  ->  cache
 """
 
-import csv
 import hashlib
-import io
 import logging
 import time
 import warnings
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,11 +19,12 @@ from PIL import Image
 
 from fer_lightning.data import listing
 from fer_lightning.data.cache import load_arrays, save_arrays
-from fer_lightning.data.classes import wrong_names
-from fer_lightning.data.decoding import EMOTIONS, open_upright, read_row, reason, to_face
+from fer_lightning.data.classes import class_of, wrong_names
+from fer_lightning.data.contents import Contents, Entry
+from fer_lightning.data.decoding import open_upright, reason, to_face
 from fer_lightning.data.demo import SOURCE, draw_faces, drawing
 from fer_lightning.data.faces import CLASSES, Faces, fingerprint
-from fer_lightning.data.tree import check_folders, choose_pictures, describe, find_classes
+from fer_lightning.data.layouts import find_classes, find_contents
 from fer_lightning.data.votes import VOTED, relabel
 from fer_lightning.errors import UserError
 from fer_lightning.names import file_name, write_name
@@ -35,9 +33,8 @@ from fer_lightning.words import counted, percent
 
 log = logging.getLogger(__name__)
 
-CACHE_VERSION = 3  # raise it with every change to the faces that the same source gives, or to the cache's files
+CACHE_VERSION = 4  # raise it with every change to the faces that the same source gives, or to the cache's files
 MAX_UNREADABLE_SHARE = 0.1
-CSV_NAMES = ("fer2013.csv", "icml_face_data.csv")
 
 
 def read_faces(
@@ -79,8 +76,9 @@ def read_faces(
     source = listing.KAGGLE if root == "kaggle" else write_name(file_name(path.name))
     try:
         if path.is_dir():
-            files, key, remarks = listing.list_folder(path)
-            read = partial(_Scan(path, image_size, names, files, remarks).faces, source)
+            files = listing.list_folder(path)
+            key = files.key
+            read = partial(_read, files, source, image_size, names)
         else:
             with path.open("rb") as file:
                 key = hashlib.file_digest(file, "sha256").hexdigest()
@@ -127,115 +125,110 @@ def _load_or_make(cache: Path, source: str, classes: tuple[str, ...], make: Call
         best_possible=float(arrays["best_possible"]) if "best_possible" in arrays else None,
         true_labels=arrays.get("true_labels"),
         classes=classes,
+        persons=arrays.get("persons"),
     )
 
 
 def _read_file(path: Path, source: str, image_size: int, classes: tuple[str, ...]) -> Faces:
     """Return the faces of a csv or of a zip archive."""
     if path.suffix.lower() == ".csv":
-        files: listing.Files = {CSV_NAMES[0]: lambda: path.open("rb")}
-        return _Scan(path, image_size, classes, files, listing.Remarks()).faces(source)
+        return _read(listing.list_file(path), source, image_size, classes)
     with zipfile.ZipFile(path) as archive:
-        return _Scan(path, image_size, classes, *listing.list_zip(path, archive)).faces(source)
+        return _read(listing.list_zip(path, archive), source, image_size, classes)
 
 
-@dataclass
-class _Scan:
-    """One reading of all files of a source."""
+def _read(files: listing.Listing, source: str, image_size: int, classes: tuple[str, ...]) -> Faces:
+    """Return the faces of a source: its layout lists them, and their pictures are opened here."""
+    log.info("Reading the faces of %s", files.path)
+    contents = find_contents(files, classes)
+    if contents is None:
+        raise listing.no_layout(files.path, files.names)
+    if isinstance(contents.entries, list):
+        _check_labels(files.path, contents, classes)
+        passed_over = len(files.names) - sum(map(listing.is_picture, files.names))
+        if passed_over:
+            files.remarks["Files that are hidden or no pictures ignored"] += passed_over
+    images = np.empty(
+        (len(contents.entries) if isinstance(contents.entries, list) else 2**12, image_size, image_size), np.uint8
+    )
+    names, splits, labels, persons = list[str](), list[str](), list[int](), list[str | None]()
+    unreadable: list[tuple[str, str]] = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow's warnings of odd metadata
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        for entry in track(contents.entries, f"reading {files.path.name}"):
+            label, changes = str(class_of(entry.label, classes)), list[str]()
+            if label != entry.label:
+                changes.append(f"Pictures of {contents.noun} {entry.label} read as {label}")
+            try:
+                image = _open(files, entry, image_size, changes)
+            except Exception as error:  # decoders raise almost anything on damaged files
+                unreadable.append((entry.name, reason(error)))
+                continue
+            if len(names) == len(images):
+                images.resize((2 * len(images), image_size, image_size), refcheck=False)
+            images[len(names)] = image
+            names.append(entry.name)
+            splits.append(entry.split)
+            persons.append(entry.person)
+            labels.append(classes.index(label))
+            files.remarks.update(changes)
+    _check(files.path, set(zip(splits, labels, strict=True)), len(names), unreadable, classes)
+    images.resize((len(names), image_size, image_size), refcheck=False)
+    return Faces(
+        images=images,
+        labels=np.array(labels),
+        names=np.array(names),
+        splits=np.array(splits),
+        source=source,
+        fingerprint=fingerprint(images, np.array(labels), np.array(splits), classes),
+        unreadable=tuple(unreadable),
+        remarks=tuple(f"{kind}: {count:,}." for kind, count in sorted(files.remarks.items())),
+        classes=classes,
+        persons=None if None in persons else np.array(persons),
+    )
 
-    path: Path
-    image_size: int
-    classes: tuple[str, ...]
-    files: listing.Files
-    remarks: listing.Remarks
-    rows: list[tuple[str, str, int, np.ndarray]] = field(default_factory=list)  # name, split, label, (H, W) uint8
-    unreadable: list[tuple[str, str]] = field(default_factory=list)  # name and reason
 
-    def faces(self, source: str) -> Faces:
-        """Return the faces of the pictures; if there are no pictures in the layout, those of the csv."""
-        log.info("Reading the faces of %s", self.path)
-        tables = [name for name in sorted(self.files) if PurePosixPath(name).name.lower() in CSV_NAMES]
-        if pictures := choose_pictures(self.path, self.files, self.remarks):
-            check_folders(self.path, pictures, self.classes)
-            self._read_pictures(pictures)
-        elif tables:
-            self._read_csv(tables[0])
-        else:
-            raise listing.no_layout(self.path, self.files)
-        self._check()
-        names, splits, labels, images = map(np.array, zip(*self.rows, strict=True))
-        return Faces(
-            images=images,
-            labels=labels,
-            names=names,
-            splits=splits,
-            source=source,
-            fingerprint=fingerprint(images, labels, splits, self.classes),
-            unreadable=tuple(self.unreadable),
-            remarks=tuple(f"{kind}: {count:,}." for kind, count in sorted(self.remarks.items())),
-            classes=self.classes,
+def _open(files: listing.Listing, entry: Entry, image_size: int, changes: list[str]) -> np.ndarray:
+    """Return the picture of a face, (H, W) uint8; append remarks to ``changes``."""
+    if isinstance(entry.picture, np.ndarray):
+        return to_face(Image.fromarray(entry.picture), image_size, changes)
+    with files.open(entry.picture) as file:
+        return to_face(open_upright(file, changes), image_size, changes)
+
+
+def _check_labels(path: Path, contents: Contents, classes: Sequence[str]) -> None:
+    """Refuse labels that are none of the classes, before any picture is opened."""
+    labels = {(entry.split, entry.label) for entry in contents.entries}
+    unknown = sorted("/".join(filter(None, pair)) for pair in labels if class_of(pair[1], classes) is None)
+    if unknown:
+        plural = {"folder": "class folders"}.get(contents.noun, "labels")
+        raise UserError(
+            f"{path}: data.classes=[{','.join(classes)}] lacks the {plural} {listing.shorten(unknown)}; add their "
+            f"names, or leave data.classes out, which takes all {plural.removeprefix('class ')}."
         )
 
-    def _read_pictures(self, names: list[str]) -> None:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's warnings of odd metadata
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            for name in track(names, f"reading {self.path.name}"):
-                short_name, split, label, changes = describe(name, self.classes)
-                try:
-                    with self.files[name]() as file:
-                        image = to_face(open_upright(file, changes), self.image_size, changes)
-                except Exception as error:  # decoders raise almost anything on damaged files
-                    self.unreadable.append((short_name, reason(error)))
-                    continue
-                self.remarks.update(changes)
-                self.rows.append((short_name, split, self.classes.index(label), image))
 
-    def _read_csv(self, name: str) -> None:
-        """Read a table with FER2013's columns: emotion, pixels and Usage."""
-        position = "header"
-        emotions = EMOTIONS
-        if set(self.classes) != set(CLASSES):
-            emotions = {str(label): emotion for label, emotion in enumerate(self.classes)}
-        try:
-            with self.files[name]() as binary, warnings.catch_warnings():
-                warnings.simplefilter("error")  # np.fromstring only warns about text that is no number
-                table = csv.reader(io.TextIOWrapper(binary, encoding="utf-8-sig", errors="replace", newline=""))
-                header = [column.strip().lower() for column in next(table, [])]
-                if not {"emotion", "pixels", "usage"} <= set(header):
-                    raise UserError(
-                        f"{self.path} has the columns {', '.join(header[:5])}, and faces are read by those of "
-                        f"fer2013.csv: emotion, pixels, Usage. Pictures are put into folders: {listing.TREE}"
-                    )
-                if repeated := [column for column in ("emotion", "pixels", "usage") if header.count(column) > 1]:
-                    raise ValueError(f"column {repeated[0]} is there more than once")
-                for number, cells in enumerate(filter(None, table), start=1):
-                    position = f"row {number}"
-                    row = dict(zip(header, map(str.strip, cells), strict=False))
-                    emotion, split, image, changes = read_row(row, self.image_size, emotions)
-                    self.remarks.update(changes)
-                    label = self.classes.index(emotion)
-                    self.rows.append((f"{split}/{emotion}/csv_{number:05}", split, label, image))
-        except (ValueError, csv.Error) as error:
-            path = self.path if self.path.suffix.lower() == ".csv" else self.path / name
-            raise UserError(f"{path}, {position}: {error}. Correct or delete it, or fetch the file again.") from error
-
-    def _check(self) -> None:
-        """Refuse a source if too many pictures are unreadable or a split lacks a class."""
-        total = len(self.rows) + len(self.unreadable)
-        if len(self.unreadable) > MAX_UNREADABLE_SHARE * total:
-            examples = listing.shorten(map(": ".join, self.unreadable))
-            raise UserError(
-                f"{self.path}: {len(self.unreadable):,} of {total:,} pictures are unreadable, more than "
-                f"{percent(MAX_UNREADABLE_SHARE, 0)}: {examples}. Fetch the data set again."
-            )
-        present = {(split, label) for _, split, label, _ in self.rows}
-        splits = {split for split, _ in present}
-        if "train" not in splits:
-            raise UserError(f"{self.path}: the train split is empty. {listing.REMEDY}")
-        required = {(split, label) for split in splits for label in range(len(self.classes))}
-        if missing := sorted(f"{split}/{self.classes[label]}" for split, label in required - present):
-            raise UserError(
-                f"{self.path} holds no face of {listing.shorten(missing)}; each split needs all of "
-                f"{', '.join(self.classes)}."
-            )
+def _check(
+    path: Path,
+    present: set[tuple[str, int]],
+    faces: int,
+    unreadable: list[tuple[str, str]],
+    classes: Sequence[str],
+) -> None:
+    """Refuse a source if too many of its pictures are unreadable or a split lacks a class."""
+    total = faces + len(unreadable)
+    if len(unreadable) > MAX_UNREADABLE_SHARE * total:
+        examples = listing.shorten(map(": ".join, unreadable))
+        raise UserError(
+            f"{path}: {len(unreadable):,} of {total:,} pictures are unreadable, more than "
+            f"{percent(MAX_UNREADABLE_SHARE, 0)}: {examples}. Fetch the data set again."
+        )
+    splits = {split for split, _ in present}
+    if "train" not in splits:
+        raise UserError(f"{path}: the train split is empty. {listing.REMEDY}")
+    required = {(split, label) for split in splits for label in range(len(classes))}
+    if missing := sorted(f"{split}/{classes[label]}" for split, label in required - present):
+        raise UserError(
+            f"{path} holds no face of {listing.shorten(missing)}; each split needs all of {', '.join(classes)}."
+        )

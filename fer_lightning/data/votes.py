@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fer_lightning.data.classes import class_of
-from fer_lightning.data.decoding import USAGES
+from fer_lightning.data.contents import USAGES
 from fer_lightning.data.faces import CLASSES, Faces, fingerprint
 from fer_lightning.errors import FILE, UserError, path_kind
 from fer_lightning.words import percent

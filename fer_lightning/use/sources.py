@@ -8,6 +8,7 @@ import warnings
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import IO, NamedTuple
@@ -16,7 +17,7 @@ import cv2
 from PIL import Image
 
 from fer_lightning.data.decoding import FORMATS, SEVERAL_FRAMES, flatten, open_upright, reason
-from fer_lightning.data.listing import SUFFIXES, Files, Remarks, is_picture, list_folder, list_zip, remark, shorten
+from fer_lightning.data.listing import SUFFIXES, Listing, is_picture, list_file, list_folder, list_zip, remark, shorten
 from fer_lightning.errors import FILE, FOLDER, UserError, path_kind
 from fer_lightning.names import file_name, write_name
 from fer_lightning.words import counted
@@ -68,14 +69,13 @@ def open_source(source: str | int, every: int, limit: int | None) -> Source:
         raise UserError(f"input={source} {kind}: {kinds}")
     try:
         if kind == FOLDER:
-            files, _, remarks = list_folder(path)
-            return _pictures(path, files, remarks, limit)
+            return _pictures(list_folder(path), limit)
         if path.suffix.lower() in SUFFIXES:
-            return _pictures(path, {file_name(path.name): lambda: path.open("rb")}, Remarks(), limit)
+            return _pictures(list_file(path), limit)
         if path.suffix.lower() in OTHER_SUFFIXES:
             raise UserError(f"input={source} is a picture of a format that is not read: save it as JPEG or PNG")
         if zipfile.is_zipfile(path) or path.suffix.lower() == ".zip":
-            return _pictures(path, *list_zip(path, zipfile.ZipFile(path)), limit)
+            return _pictures(list_zip(path, zipfile.ZipFile(path)), limit)
     except zipfile.BadZipFile as error:
         raise UserError(f"input={source} is no whole zip archive: {error}") from error
     except OSError as error:
@@ -83,15 +83,15 @@ def open_source(source: str | int, every: int, limit: int | None) -> Source:
     return _video(path, every, limit)
 
 
-def _pictures(path: Path, files: Files, remarks: Remarks, limit: int | None) -> Source:
+def _pictures(files: Listing, limit: int | None) -> Source:
     """Return the picture files among all files, sorted by their paths, numbers by their values."""
-    names = sorted(filter(is_picture, files), key=natural)[:limit]
-    others = [name for name in files if not is_picture(name)]
-    remarks += remark("Files that are hidden or no pictures ignored", others)
+    names = sorted(filter(is_picture, files.names), key=natural)[:limit]
+    others = [name for name in files.names if not is_picture(name)]
+    remarks = files.remarks + remark("Files that are hidden or no pictures ignored", others)
     lines = [f"{kind}: {count:,}" for kind, count in remarks.items()]
     if not names:
-        suffixes, number = ", ".join(sorted(SUFFIXES)), counted(len(files), "file")
-        raise UserError(". ".join([f"input={path} holds no picture ({suffixes}) among {number}", *lines]))
+        suffixes, number = ", ".join(sorted(SUFFIXES)), counted(len(files.names), "file")
+        raise UserError(". ".join([f"input={files.path} holds no picture ({suffixes}) among {number}", *lines]))
     return Source(_read_all(names, files, lines), len(names), lines)
 
 
@@ -104,11 +104,11 @@ def natural(name: str) -> list[tuple[int, str]]:
     return [*zip(lengths, parts, strict=True), (0, name)]
 
 
-def _read_all(names: list[str], files: Files, lines: list[str]) -> Iterator[Frame]:
+def _read_all(names: list[str], files: Listing, lines: list[str]) -> Iterator[Frame]:
     """Yield the pictures; then add a line about those of several frames."""
     animations: list[str] = []
     for name in names:
-        yield _read(write_name(name), files[name], animations)
+        yield _read(write_name(name), partial(files.open, name), animations)
     if animations:
         lines.append(f"{SEVERAL_FRAMES} ({shorten(animations)}): {len(animations):,}")
 

@@ -13,8 +13,8 @@ from fer_lightning import load_model
 from fer_lightning.config.values import check_values
 from fer_lightning.data.classes import arrange, class_of, classes_of, wrong_names
 from fer_lightning.data.faces import CLASSES
+from fer_lightning.data.layouts import find_classes
 from fer_lightning.data.readers import read_faces
-from fer_lightning.data.tree import find_classes
 from fer_lightning.errors import UserError
 from fer_lightning.report.statistics import confusion_of
 from fer_lightning.runs.record import read_run

@@ -55,15 +55,15 @@ def test_zip_bombs_are_refused(tmp_path, read, monkeypatch):
 def test_linked_folders_and_doubled_members_are_counted_and_named(tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "b\x1b").symlink_to("a")
-    assert list_folder(tmp_path)[2] == {r"Linked folders that were not followed (b\x1b)": 1}
+    assert list_folder(tmp_path).remarks == {r"Linked folders that were not followed (b\x1b)": 1}
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Python warns of doubled names
         for name in ("x/a.jpg", "x\\a.jpg", "b.jpg", "c.jpg", "b.jpg"):
             archive.writestr(name, "")
     with zipfile.ZipFile(tmp_path / "a.zip") as archive:
-        files, remarks = list_zip(tmp_path / "a.zip", archive)
-    assert list(files) == ["x/a.jpg", "b.jpg", "c.jpg"]
-    assert remarks == {"Members with a repeated name, of which the last was read (b.jpg; x/a.jpg)": 2}
+        files = list_zip(tmp_path / "a.zip", archive)
+    assert files.names == ["x/a.jpg", "b.jpg", "c.jpg"]
+    assert files.remarks == {"Members with a repeated name, of which the last was read (b.jpg; x/a.jpg)": 2}
 
 
 def test_damaged_zip_is_named_with_its_size(tmp_path, read):

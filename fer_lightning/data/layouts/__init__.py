@@ -1,0 +1,45 @@
+"""Layouts of data sets, one module for each.
+
+A module has one function, ``find(listing, classes)``. It looks at the names in a source, and at small label files, and
+returns the ``Contents``, or None if the source has another layout. ``classes`` are those of the option, or None.
+"""
+
+import zipfile
+from collections.abc import Sequence
+from importlib import import_module
+from pkgutil import iter_modules
+
+from fer_lightning.data.classes import arrange
+from fer_lightning.data.contents import Contents
+from fer_lightning.data.faces import CLASSES
+from fer_lightning.data.listing import Listing, locate, outline
+from fer_lightning.errors import UserError
+
+GENERAL = ("split_folders", "fer2013", "class_folders")  # tried after the layouts of single data sets, in this order
+
+
+def find_classes(root: str | None) -> tuple[str, ...]:
+    """Return the classes of a source by the names in it, without opening a picture.
+
+    The result is FER2013's seven for the synthetic faces, Kaggle's archive and a csv, whose numbers have no names; also
+    for a source that cannot be listed, because the reader names the reason.
+    """
+    if root in (None, "kaggle"):
+        return CLASSES
+    try:
+        contents = find_contents(outline(locate(str(root))), None)
+    except (UserError, OSError, zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError):
+        return CLASSES
+    if contents is None:
+        return CLASSES
+    return contents.classes or arrange(entry.label for entry in contents.entries)
+
+
+def find_contents(listing: Listing, classes: Sequence[str] | None) -> Contents | None:
+    """Return the contents by the first layout that knows the source; None if no layout does."""
+    single = {module.name for module in iter_modules(__path__)} - set(GENERAL)
+    for name in (*sorted(single), *GENERAL):
+        contents: Contents | None = import_module(f"{__name__}.{name}").find(listing, classes)
+        if contents is not None:
+            return contents
+    return None
