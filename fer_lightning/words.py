@@ -30,6 +30,13 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
+def removed(left_out: int, left_out_test: int) -> str:
+    """Return a clause about the faces that a protocol leaves out for their twins."""
+    if left_out_test:
+        return f"{counted(left_out_test, 'test face')} removed because a copy is in the training set"
+    return f"{counted(left_out, 'training face')} removed because a copy is in the test set"
+
+
 def duration(seconds: float) -> str:
     """Return a time as text: in seconds up to two minutes, then in minutes, then in hours."""
     if seconds < 120:

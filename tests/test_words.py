@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from fer_lightning.words import counted, duration, named, number, percent, points, value
+from fer_lightning.words import counted, duration, named, number, percent, points, removed, value
 from tests.conftest import ROOT
 
 
@@ -22,6 +22,11 @@ from tests.conftest import ROOT
 )
 def test_duration_changes_its_unit_after_two(seconds, text):
     assert duration(seconds) == text
+
+
+def test_faces_that_a_protocol_removes():
+    assert removed(1, 0) == "1 training face removed because a copy is in the test set"
+    assert removed(0, 1528) == "1,528 test faces removed because a copy is in the training set"
 
 
 def test_shares_and_their_differences():

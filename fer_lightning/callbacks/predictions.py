@@ -16,7 +16,7 @@ from fer_lightning.data.published import ceiling
 from fer_lightning.files import write_csv, write_json
 from fer_lightning.kinds import Location, Metric, Setting
 from fer_lightning.loggers import PatientWandbLogger
-from fer_lightning.report.statistics import certainty_figures, intervals, one_vs_rest
+from fer_lightning.report.statistics import certainty_figures, intervals, one_vs_rest, with_the_mix_of_all
 from fer_lightning.report.tables import print_score
 from fer_lightning.runs.checkpoints import fingerprint
 from fer_lightning.runs.record import Record, code_fingerprint, read_tested, write_record
@@ -59,6 +59,7 @@ class Predictions(Callback):
                 "validation": len(partition.validation),
                 "test": len(partition.test),
                 "left_out": partition.left_out,
+                "left_out_test": partition.left_out_test,
             },
             "audit": datamodule.audit.report(),
         }
@@ -179,6 +180,7 @@ class Predictions(Callback):
             draw=str(draw) if draw else None,
             validation_faces=draw.validated if draw else len(partition.validation),
             left_out=partition.left_out,
+            left_out_test=partition.left_out_test or None,
             version=__version__,
             code=code_fingerprint(),
         )
@@ -193,7 +195,10 @@ class Predictions(Callback):
 def _uncertainty(
     labels: np.ndarray, predictions: np.ndarray, groups: np.ndarray, leaked: np.ndarray, classes: int
 ) -> dict[str, float]:
-    """Return the intervals of the headline metrics, and the accuracy on faces without a twin in training."""
+    """Return the intervals of the headline metrics, and the accuracy on faces without a twin in training.
+
+    This accuracy is also given with the class mix of all test faces.
+    """
     accuracy = float((labels == predictions).mean())
     figures = {
         f"test/{name}_{end}": bound
@@ -202,8 +207,11 @@ def _uncertainty(
     }
     figures["test/one_vs_rest_accuracy"] = one_vs_rest(accuracy, classes)
     figures["test/faces_without_twins"] = float((~leaked).sum())
+    right = labels == predictions
     if not leaked.all():
-        figures["test/accuracy_without_twins"] = float((labels == predictions)[~leaked].mean())
+        figures["test/accuracy_without_twins"] = float(right[~leaked].mean())
+    if leaked.any() and not leaked.all():
+        figures["test/accuracy_without_twins_same_mix"] = with_the_mix_of_all(right, labels, ~leaked)
     return figures
 
 

@@ -35,6 +35,7 @@ from fer_lightning.kinds import (
     Source,
     Workers,
 )
+from fer_lightning.words import removed
 
 
 class Drawn(TypedDict):
@@ -139,10 +140,9 @@ class FacesDataModule(lightning.LightningDataModule):
         """Partition the faces and log the sizes and leaks of the parts."""
         partition = self.protocol(self.faces, self.audit.twins)
         log.info(
-            "%d train, %d validate, %d test; %d training faces removed because a copy is in the test set. "
-            "What the score shows: %s",
+            "%d train, %d validate, %d test; %s. What the score shows: %s",
             *(len(rows) for rows in (partition.train, partition.validation, partition.test)),
-            partition.left_out,
+            removed(partition.left_out, partition.left_out_test),
             partition.proves,
         )
         labels = partition.faces.labels[partition.train]

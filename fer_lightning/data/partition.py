@@ -26,6 +26,7 @@ class Partition:
         test: Rows that give the reported score.
         proves: What a score under this protocol shows, as a clause.
         left_out: Number of training faces that were removed because a copy is in the test set.
+        left_out_test: Number of test faces that were removed because a copy is in the training set.
     """
 
     protocol: str
@@ -38,6 +39,7 @@ class Partition:
     test: np.ndarray
     proves: str
     left_out: int = 0
+    left_out_test: int = 0
 
     @property
     def groups(self) -> np.ndarray:

@@ -39,6 +39,34 @@ def honest(faces: Faces, twins: Twins, validation_share: InnerShare, seed: Seed)
     return _clean("honest", faces, twins, train, test, validation_share, seed, proves)
 
 
+def clean_test(faces: Faces, twins: Twins, validation_share: InnerShare, seed: Seed) -> Partition:
+    """Test on the held-out faces without a twin in the training folder; no training face is removed.
+
+    Published networks train on the whole folder, so their figures compare with this one. The validation part is cut as
+    by ``honest``.
+
+    Args:
+        faces: The table.
+        twins: The table's twins.
+        validation_share: Share of the training faces that validates, in (0, 1).
+        seed: Decides the cut alone, so that runs of several training seeds choose on the same faces.
+
+    Raises:
+        UserError: As ``honest``, or if every held-out face has a twin in the training folder.
+    """
+    held_out = _held_out(faces, "clean_test")
+    train = np.flatnonzero(faces.splits == "train")
+    test = held_out[~np.isin(twins.groups[held_out], twins.groups[train])]
+    if not len(test):
+        raise UserError(
+            "protocol=clean_test leaves no face to test on, for every held-out face has a twin among the training "
+            "faces: use other faces as data.root, or protocol=kfold"
+        )
+    proves = "accuracy on the held-out faces without a twin among the training faces, unseen by network and checkpoint"
+    partition = _clean("clean_test", faces, twins, train, test, validation_share, seed, proves)
+    return replace(partition, left_out_test=len(held_out) - len(test))
+
+
 def kfold(
     faces: Faces, twins: Twins, folds: Folds, fold: CountOrZero, validation_share: InnerShare, seed: Seed
 ) -> Partition:

@@ -50,7 +50,7 @@ def compare(record: Record, run: Record) -> str:
         return "the run of this checkpoint has noted no test to compare with"
     if run.weights not in (None, record.weights):
         return "the run in this checkpoint's folder tested another network: there is nothing to compare with"
-    names = [name for name in record.figures if name.startswith("test/")]
+    names = [name for name in record.figures if name.startswith("test/") and name in run.figures]
     different = [name for name in names if record.figures[name] != run.figures.get(name)]
     if not different:
         return f"all {len(names)} figures are those of the run itself, to the last digit"

@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from fer_lightning.files import write_text
-from fer_lightning.words import counted, percent
+from fer_lightning.words import counted, percent, removed
 
 TEMPLATES = Environment(
     loader=PackageLoader("fer_lightning.report"),
@@ -35,6 +35,7 @@ def anchor(text: str) -> str:
 
 TEMPLATES.filters |= {"percent": percent, "counted": counted, "headings": headings, "anchor": anchor}
 TEMPLATES.globals |= {
+    "removed": removed,
     "script": Markup(SCRIPT),
     "script_hash": base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode(),  # browsers run no other script
 }

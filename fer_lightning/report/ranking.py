@@ -151,10 +151,11 @@ def distinguish(runs: Sequence[Run]) -> list[str]:
 def option_scores(runs: Iterable[Run], objective: str) -> dict[str, tuple[list[str], list[float]]]:
     """Return option -> (choices, scores) for the options that every run has and that differ between runs.
 
-    Leaky runs count only if there are no others.
+    Leaky runs count only if there are no others; of several protocols that of the first run counts.
     """
     runs = [run for run in runs if objective in run.figures]
     runs = [run for run in runs if not run.record.leaks] or runs
+    runs = [run for run in runs if run.record.protocol == runs[0].record.protocol]
     points: dict[str, list[tuple[str, float]]] = defaultdict(list)
     for run in runs:
         for override in run.overrides:

@@ -146,6 +146,20 @@ def one_vs_rest(accuracy: float, num_classes: int) -> float:
     return 1 - 2 * (1 - accuracy) / num_classes
 
 
+def with_the_mix_of_all(right: np.ndarray, labels: np.ndarray, part: np.ndarray) -> float:
+    """Return the accuracy on a part of the faces, each of its classes weighted by its share in all faces.
+
+    Twins are more frequent in some classes, and some classes are harder: only this compares with the accuracy on all.
+
+    Args:
+        right: (B,) bool.
+        labels: (B,) int64.
+        part: (B,) bool, with at least one face.
+    """
+    classes, weights = np.unique(labels[np.isin(labels, labels[part])], return_counts=True)
+    return float(np.average([right[part & (labels == label)].mean() for label in classes], weights=weights))
+
+
 def certainty_figures(outputs: Mapping[str, np.ndarray], calibration: Calibration) -> dict[str, float]:
     """Return the figures of metrics.json about calibration and abstention.
 

@@ -205,7 +205,11 @@ def print_score(record: Record, labels: np.ndarray, classes: Sequence[str]) -> N
     without_twins = int(figures["test/faces_without_twins"])
     if without_twins and without_twins != record.test_faces:
         accuracy = percent(figures["test/accuracy_without_twins"])
-        log.info("test/accuracy_without_twins %s on the %d of them without a twin in training", accuracy, without_twins)
+        same_mix = percent(figures["test/accuracy_without_twins_same_mix"])
+        log.info(
+            "test/accuracy_without_twins %s on the %d without a twin in training (with the class mix of all: %s)",
+            *(accuracy, without_twins, same_mix),
+        )
     answered = figures.get("test/answered", 1.0)
     if answered < 1:
         right = percent(figures.get("test/accuracy_answered", 0.0))

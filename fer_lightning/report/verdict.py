@@ -35,15 +35,19 @@ class Card(NamedTuple):
 def verdict(board: Board) -> list[Card]:
     """Return the best entry, its score, its lead, and whether the lead means anything; empty without honest scores.
 
-    Repeated experiments are compared if there are any, else runs.
+    Repeated experiments are compared if there are any, else runs. Only those of the best one's protocol are: others
+    report on other test faces.
     """
     honest = [entry for entry in board.entries if _competes(entry, board.objective)]
     candidates = [entry for entry in honest if entry.repeated] or honest
     if not candidates:
         return []
-    best, *others = candidates
+    best, *others = [entry for entry in candidates if entry.record.protocol == candidates[0].record.protocol]
+    protocol = "" if len(others) + 1 == len(candidates) else f" under protocol {best.record.protocol}"
     kind = "experiments" if best.repeated else "runs"
-    among = f"the highest of {len(candidates)} {kind} that do not leak" if others else "this chose the checkpoint"
+    among = "this chose the checkpoint"
+    if others:
+        among = f"the highest of {len(others) + 1} {kind}{protocol} that do not leak"
     score = figure_text(best, board.objective)
     if len(board.entries) == 1:
         cards = [Card(named(board.objective).capitalize(), score, among)]
@@ -70,17 +74,18 @@ def verdict(board: Board) -> list[Card]:
 def differences(board: Board) -> list[tuple[str, str]]:
     """Return for each entry its test accuracy minus that of the best of its kind, in points, and the interval.
 
-    Runs are compared with the best run, repeated experiments with the best experiment.
+    Runs are compared with the best run of their protocol, repeated experiments with the best experiment of theirs.
     """
-    bests: dict[bool, Entry] = {}
+    bests: dict[tuple[bool, str | None], Entry] = {}
     cells = []
     for entry in board.entries:
         cell = ("", "")
         if _competes(entry, board.objective):
-            if entry.repeated not in bests:
-                bests[entry.repeated] = entry
+            kind = entry.repeated, entry.record.protocol
+            if kind not in bests:
+                bests[kind] = entry
                 cell = ("best", "")
-            elif result := contest(entry, bests[entry.repeated]):
+            elif result := contest(entry, bests[kind]):
                 text = points(result.difference)
                 interval = "" if result.p is None else f"({_interval(result)})"
                 cell = (text if result.significant else f"≈ {text}", interval)

@@ -143,7 +143,7 @@ def test_what_is_put_right_or_warned_of_is_counted(tmp_path, run_here):
         "Pictures converted from RGBA to 8-bit grey: 1",
         "Files that are hidden or no pictures ignored: 1",
         "1 group of identical twins (2 pictures, 1 group with contradictory labels)",
-        "1 training faces removed because a copy is in the test set",
+        "1 training face removed because a copy is in the test set",
     ):
         assert words in done.text, words
     assert (tmp_path / "run" / "bad_images.csv").read_text().count("\n") == 3

@@ -7,7 +7,7 @@ import pytest
 from hydra.utils import instantiate
 
 from fer_lightning.data.augmentation import Chain
-from fer_lightning.data.protocols import folder, honest, kfold, leaky_gallery, multiply, official, paper
+from fer_lightning.data.protocols import clean_test, folder, honest, kfold, leaky_gallery, multiply, official, paper
 from fer_lightning.errors import UserError
 
 
@@ -36,6 +36,24 @@ def test_honest_leaves_near_twins_out_too(faces, twins):
     parts = honest(faces, replace(twins, groups=near), 0.2, 0)
     assert parts.left_out == 4
     assert 20 not in np.concatenate([parts.train, parts.validation])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_clean_test_keeps_all_training_faces_and_leaves_their_twins_out_of_the_test(faces, twins, seed):
+    near = twins.groups.copy()
+    near[99] = near[20]
+    twins = replace(twins, groups=near)
+    parts = clean_test(faces, twins, validation_share=0.2, seed=seed)
+    assert sorted(np.concatenate([parts.train, parts.validation])) == list(range(70))
+    assert parts.test.tolist() == [row for row in range(70, 140) if row not in (70, 71, 72, 99)]
+    assert (parts.left_out, parts.left_out_test, parts.leaks()) == (0, 4, ())
+    for one, other in borders(parts):
+        assert not np.intersect1d(twins.groups[one], twins.groups[other]).size
+
+
+def test_clean_test_without_a_clean_test_face_is_refused(faces, twins):
+    with pytest.raises(UserError, match=r"protocol=clean_test leaves no face to test on, .* or protocol=kfold"):
+        clean_test(faces, replace(twins, groups=np.tile(np.arange(70), 2)), 0.1, 0)
 
 
 def test_folds_cover_every_face_once(faces, twins):
@@ -105,7 +123,7 @@ def test_multiplied_faces_are_the_chains_pictures(faces):
 def test_every_protocol_of_conf_names_its_partition(faces, twins, make_cfg):
     splits = faces.splits.astype("<U10")
     splits[70:100] = "validation"
-    for choice in ("folder", "honest", "kfold", "leaky_gallery", "leaky_report", "official", "paper"):
+    for choice in ("clean_test", "folder", "honest", "kfold", "leaky_gallery", "leaky_report", "official", "paper"):
         protocol = instantiate(make_cfg(f"protocol={choice}").protocol)
         assert protocol(replace(faces, splits=splits), twins).protocol == choice
 

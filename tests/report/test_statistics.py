@@ -21,6 +21,7 @@ from fer_lightning.report.statistics import (
     reliability_bins,
     risk_and_coverage,
     scores,
+    with_the_mix_of_all,
 )
 from fer_lightning.report.verdict import compare_runs, print_comparison
 from fer_lightning.runs.record import Run
@@ -154,3 +155,11 @@ def test_compare_as_a_command(tmp_path, monkeypatch, capsys):
     assert "do not tell them apart" in said
     with pytest.raises(SystemExit, match=r"^error: c/predictions\.csv is missing"):
         main(["compare", "a", "c"])
+
+
+def test_part_with_the_class_mix_of_all():
+    labels, right = np.array([0, 0, 0, 0, 0, 0, 1, 1, 2]), np.array([1, 1, 1, 0, 1, 1, 0, 1, 1], dtype=bool)
+    part = np.array([0, 0, 0, 1, 1, 0, 1, 1, 0], dtype=bool)  # 2 of 6, 2 of 2, none of 1; half of each is right
+    assert with_the_mix_of_all(right, labels, part) == 0.5
+    right[3] = True
+    assert with_the_mix_of_all(right, labels, part) == pytest.approx((6 * 1 + 2 * 0.5) / 8)

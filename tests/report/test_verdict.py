@@ -2,6 +2,9 @@
 
 import json
 
+import pytest
+
+from fer_lightning.report.ranking import option_scores, rank_runs
 from fer_lightning.report.tables import leaderboard
 from fer_lightning.report.verdict import differences, verdict
 from tests.report.conftest import ranked
@@ -82,6 +85,24 @@ def test_two_seeds_are_too_few(make, tmp_path):
     assert (ahead.answer, ahead.note) == ("14.3 points", "mean of 2: optimizer=sgd")
     assert meaning.answer == "Too early to say"
     assert differences(ranked(tmp_path))[1] == ("≈ -14.3", "")
+
+
+def test_protocols_are_not_compared(make, tmp_path):
+    for seed in range(3):
+        for name, protocol, right in (("a", "honest", 400), ("b", "clean_test", 450), ("c", "clean_test", 430)):
+            overrides = [f"protocol={protocol}", f"optimizer={name}", f"seed={seed}"]
+            make(f"{name}{seed}", overrides, right=right + seed % 2, val=right / 700, protocol=protocol)
+    board = ranked(tmp_path)
+    best, _, ahead, _ = verdict(board)
+    assert (best.answer, ahead.answer) == ("mean of 3: protocol=clean_test optimizer=b", "2.9 points")
+    assert "the highest of 2 experiments under protocol clean_test that do not leak" in best.note
+    assert [cell[0] for cell in differences(board)[:3]] == ["best", "-2.9", "best"]
+    alone = [run for run in board.runs if run.name in ("a0", "b0")]
+    assert [card.title for card in verdict(rank_runs(alone))] == ["Best", "Test accuracy"]
+    assert option_scores(board.runs, "val/accuracy") == {
+        "optimizer": (["b", "b", "b", "c", "c", "c"], pytest.approx([450 / 700] * 3 + [430 / 700] * 3)),
+        "seed": (["0", "1", "2"] * 2, pytest.approx([450 / 700] * 3 + [430 / 700] * 3)),
+    }
 
 
 def test_leaky_and_failed_runs_never_lead(make, tmp_path):
