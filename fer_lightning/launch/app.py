@@ -33,7 +33,7 @@ def app(cfg: DictConfig) -> None:
 
 def _make(cfg: DictConfig) -> Any:
     """Load the detector, the network and its training faces, and return the page's server."""
-    detector, model = instantiate(cfg.detector), load_model(cfg.bundle)
-    viewer = Viewer(model, detector, cfg.neighbours, cfg.seconds, training_faces(cfg, model.image_size))
-    head = {"model": Path(cfg.bundle).name, "detector": detector.note}
+    model = load_model(cfg.bundle, instantiate(cfg.detector))
+    viewer = Viewer(model, cfg.neighbours, cfg.seconds, training_faces(cfg, model.image_size))
+    head = {"model": Path(cfg.bundle).name, "detector": model.detector.note}
     return make_app(Uploads(viewer, cfg.max_bytes, cfg.concurrency, cfg.seconds), head)

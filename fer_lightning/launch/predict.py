@@ -14,10 +14,13 @@ from fer_lightning.errors import UserError
 from fer_lightning.launch.trained import training_faces
 from fer_lightning.progress import track
 from fer_lightning.signals import Interrupted, command
+from fer_lightning.use.annotations import AnnotatedFiles
+from fer_lightning.use.detectors import WholePicture
 from fer_lightning.use.model import load_model
-from fer_lightning.use.prediction_files import prediction_writer, write_predictions
+from fer_lightning.use.prediction_files import prediction_writer
+from fer_lightning.use.prediction_page import Entry, draw_entry, write_predictions
 from fer_lightning.use.recognition import Tally, recognise
-from fer_lightning.use.sheet import CELL, write_sheet
+from fer_lightning.use.sheet import write_sheet
 from fer_lightning.use.sources import open_source
 from fer_lightning.words import counted
 
@@ -26,30 +29,36 @@ log = logging.getLogger(__name__)
 
 @verb("predict", "classify pictures, a folder, a zip, a video or a camera by a trained network")
 def predict(cfg: DictConfig) -> None:
-    """Write predictions.csv, predictions.json, predictions.html and contact_sheet.png."""
+    """Write predictions.csv, predictions.json, predictions.html, contact_sheet.png and, with boxes, annotated/."""
     folder, start = Path(cfg.paths.output_dir), time.perf_counter()
     source = open_source(cfg.input, cfg.every, cfg.limit)
-    detector, model = instantiate(cfg.detector), load_model(cfg.checkpoint)
+    model = load_model(cfg.checkpoint, instantiate(cfg.detector))
     faces = training_faces(cfg, model.image_size)
     head = {
         "checkpoint": str(cfg.checkpoint),
         "input": str(cfg.input),
-        "detector": detector.note,
+        "detector": model.detector.note,
         "certainty": str(model.calibration),
     }
-    tally, sheet, state = Tally(), [], "a part"
+    rate = None if isinstance(model.detector, WholePicture) else source.rate  # without boxes no film
+    tally, entries, state = Tally(), list[Entry](), "a part"
     frames = track(source.frames, f"predicting {cfg.input}", source.total)
     try:
-        with prediction_writer(folder, model.classes, head, cfg.neighbours, source.remarks) as write:
+        with (
+            prediction_writer(folder, model.classes, head, cfg.neighbours, source.remarks) as write,
+            AnnotatedFiles(folder / "annotated", rate) as annotated,
+        ):
             try:
-                for recognition in recognise(model, detector, frames, cfg.batch_size, cfg.sheet, CELL):
+                for recognition in recognise(model, frames, cfg.batch_size):
                     command.waits = True  # so that a signal leaves whole rows, and as many as are told
                     write(recognition)
                     tally.add(recognition)
+                    annotated.add(recognition)
                     command.waits = False
                     command.obey()
-                    if recognition.thumbnail is not None:
-                        sheet.append(recognition)
+                    shown = len(entries) < cfg.sheet and chosen(tally.pictures - 1, source.total, cfg.sheet)
+                    if shown and recognition.picture is not None:
+                        entries.append(draw_entry(recognition))
             except Interrupted as interruption:
                 if not (source.endless and interruption.signum == signal.SIGINT):
                     raise
@@ -59,11 +68,11 @@ def predict(cfg: DictConfig) -> None:
             raise UserError(f"input={cfg.input}: no picture could be read: {shorten(tally.examples)}")
         write_sheet(
             folder / "contact_sheet.png",
-            sheet,
-            f"{len(sheet):,} of {counted(tally.pictures, 'picture')}, {detector.note}",
+            [entry.cell for entry in entries],
+            f"{len(entries):,} of {counted(tally.pictures, 'picture')}, {model.detector.note}",
         )
         write_predictions(
-            folder / "predictions.html", sheet, head, tally.pictures, cfg.neighbours, faces, model.classes
+            folder / "predictions.html", entries, head, tally.pictures, cfg.neighbours, faces, model.classes
         )
     except Interrupted as interruption:
         interruption.announced = True
@@ -72,5 +81,13 @@ def predict(cfg: DictConfig) -> None:
         raise
     for line in (*tally.lines(), *(f"  {remark}" for remark in source.remarks)):
         log.info(line)
-    log.info("%s; %.1f s in all", detector.note, time.perf_counter() - start)
-    log.info("written: %s/predictions.csv, predictions.json, predictions.html, contact_sheet.png", folder)
+    log.info("%s; %.1f s in all", model.detector.note, time.perf_counter() - start)
+    if annotated.problem is not None:
+        log.warning("%s", annotated.problem)
+    files = "predictions.csv, predictions.json, predictions.html, contact_sheet.png"
+    log.info("written: %s/%s%s", folder, files, ", annotated/" if annotated.folder.is_dir() else "")
+
+
+def chosen(number: int, total: int | None, most: int) -> bool:
+    """Return whether the page shows picture ``number``, from 0: ``most`` of ``total``, spread evenly, or the first."""
+    return number * most % total < most if total else number < most

@@ -3,12 +3,14 @@
 import base64
 import hashlib
 import re
+from io import BytesIO
 from pathlib import Path
 
 import cv2
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
+from PIL import Image
 
 from fer_lightning.files import write_text
 from fer_lightning.words import counted, percent, removed
@@ -33,7 +35,6 @@ def anchor(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 
-TEMPLATES.filters |= {"percent": percent, "counted": counted, "headings": headings, "anchor": anchor}
 TEMPLATES.globals |= {
     "removed": removed,
     "script": Markup(SCRIPT),
@@ -51,6 +52,13 @@ def png(image: np.ndarray) -> str:
     return base64.b64encode(cv2.imencode(".png", image)[1].tobytes()).decode()
 
 
+def jpeg(picture: Image.Image) -> str:
+    """Encode a photo as JPEG in base64."""
+    content = BytesIO()
+    picture.save(content, "JPEG", quality=85)
+    return base64.b64encode(content.getvalue()).decode()
+
+
 def unpng(text: str) -> np.ndarray:
     """Decode a picture (H, W) uint8 that ``png`` encoded."""
     image = cv2.imdecode(np.frombuffer(base64.b64decode(text), np.uint8), cv2.IMREAD_GRAYSCALE)
@@ -62,3 +70,6 @@ def unpng(text: str) -> np.ndarray:
 def embed(path: Path) -> str:
     """Return a PNG file as a data URL."""
     return f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"
+
+
+TEMPLATES.filters |= {"percent": percent, "counted": counted, "headings": headings, "anchor": anchor, "png": png}

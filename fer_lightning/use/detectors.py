@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from fer_lightning.config import CONF
 from fer_lightning.errors import UserError, install_command
 from fer_lightning.kinds import Location, Margin, Share
 
@@ -31,7 +32,7 @@ class Detector(ABC):
 
     @abstractmethod
     def __call__(self, picture: Image.Image) -> list[tuple[Box | None, Image.Image]]:
-        """Return the box and the picture of each face, the most certain first. Pictures are grey or colour, 8 bits."""
+        """Return the box and the picture of each face, from left to right. Pictures are grey or colour, 8 bits."""
 
 
 class WholePicture(Detector):
@@ -62,12 +63,12 @@ class BoxDetector(Detector):
         """Return left, top, width, height and confidence (N, 5) of the faces in (H, W, 3) uint8, BGR."""
 
     def __call__(self, picture: Image.Image) -> list[tuple[Box | None, Image.Image]]:
-        """Return the square and the picture of each face, the most certain first."""
+        """Return the square and the picture of each face, from left to right."""
         scale = max(1.0, max(picture.size) / LONGEST_SIDE)
         smaller = picture.resize([max(1, round(side / scale)) for side in picture.size]) if scale > 1 else picture
         rows = self.find(np.ascontiguousarray(np.asarray(smaller.convert("RGB"))[:, :, ::-1]))
         boxes = [self._square(scale * row[:4], float(row[4])) for row in rows if row[4] >= self.min_confidence]
-        return [(box, cut(picture, box)) for box in sorted(boxes, key=lambda box: (-box.confidence, box))]
+        return [(box, cut(picture, box)) for box in sorted(boxes)]
 
     def _square(self, box: np.ndarray, confidence: float) -> Box:
         left, top, width, height = box
@@ -124,6 +125,27 @@ class YuNet(BoxDetector):
         self.network.setInputSize((pixels.shape[1], pixels.shape[0]))
         faces = self.network.detect(pixels)[1]
         return np.empty((0, 5)) if faces is None else faces[:, [0, 1, 2, 3, 14]]
+
+
+def named_detector(name: str) -> Detector:
+    """Return the detector of a file in conf/detector.
+
+    Raises:
+        UserError: If there is no such file, a value is missing in it, or its package is not installed.
+    """
+    from hydra.utils import instantiate  # slow to import
+    from omegaconf import OmegaConf
+
+    names = sorted(path.stem for path in (CONF / "detector").glob("*.yaml"))
+    if name not in names:
+        raise UserError(f"detector={name!r:.50} does not exist: use one of {', '.join(names)}, or a Detector")
+    config = OmegaConf.load(CONF / "detector" / f"{name}.yaml")
+    if missing := OmegaConf.missing_keys(config):
+        target = config._target_.rpartition(".")[2]
+        raise UserError(
+            f"detector={name!r} needs {', '.join(missing)}: give {target}(...) of fer_lightning.use.detectors"
+        )
+    return instantiate(config)
 
 
 def cut(picture: Image.Image, box: Box) -> Image.Image:

@@ -1,7 +1,7 @@
 """Model: a trained network that classifies pictures, loaded from a checkpoint, a bundle or an ONNX file."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -9,11 +9,12 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from fer_lightning.data.decoding import open_upright, reason, to_face
+from fer_lightning.data.decoding import flatten, open_upright, reason, to_face
 from fer_lightning.errors import UserError
 from fer_lightning.models.calibration import to_distance
 from fer_lightning.use.answers import BATCH, Answers, Backend, defect
 from fer_lightning.use.description import Description
+from fer_lightning.use.detectors import Box, Detector, WholePicture, named_detector
 
 Picture = np.ndarray | Image.Image | str | Path
 
@@ -36,6 +37,9 @@ class Prediction:
     confidence: float  # vote for the label
     neighbours: tuple[Neighbour, ...] | None  # training faces that decided, nearest first; None without a gallery
     abstained: bool  # because the neighbours disagree or are far
+    face: np.ndarray = field(compare=False, repr=False)  # (H, W) uint8, as the network sees it
+    embedding: np.ndarray = field(compare=False, repr=False)  # (D,) float32, norm 1
+    box: Box | None = None  # of the face in its picture; None if the picture was taken as the face
 
     @property
     def distance(self) -> float | None:
@@ -44,10 +48,17 @@ class Prediction:
 
 
 class Model:
-    """A trained network, ready to predict."""
+    """A trained network, ready to predict.
 
-    def __init__(self, backend: Backend, description: Description) -> None:
+    Args:
+        backend: The network.
+        description: Its classes and preprocessing.
+        detector: Finds the faces in the pictures of ``analyze``.
+    """
+
+    def __init__(self, backend: Backend, description: Description, detector: Detector | None = None) -> None:
         self.backend = backend
+        self.detector = detector or WholePicture()
         self.description = description
         self.classes: Sequence[str] = description.classes
         self.image_size = description.image_size
@@ -67,26 +78,33 @@ class Model:
             raise UserError("predict takes a list of pictures: write predict([picture])")
         return list(self.predict_faces(map(self.face, pictures), batch_size))
 
+    def analyze(self, picture: Picture, batch_size: int = BATCH) -> list[Prediction]:
+        """Return a prediction for each face that the detector finds in a picture, from left to right.
+
+        Args:
+            picture: Array (H, W) or (H, W, 3) uint8 in the order red, green, blue, a picture of Pillow, or a path.
+            batch_size: As in ``predict``.
+
+        Raises:
+            UserError: If the picture cannot be read.
+        """
+        faces = self.find(open_picture(picture))
+        predictions = self.predict_faces((face for _, face in faces), batch_size)
+        return [replace(prediction, box=box) for (box, _), prediction in zip(faces, predictions, strict=True)]
+
+    def find(self, picture: Image.Image) -> list[tuple[Box | None, np.ndarray]]:
+        """Return the box of each face in an 8-bit picture, and the face (H, W) uint8 of ``image_size``."""
+        return [(box, to_face(face, self.image_size, [])) for box, face in self.detector(picture)]
+
     def predict_faces(self, faces: Iterable[np.ndarray], batch_size: int) -> Iterator[Prediction]:
         """Yield a prediction for each face (H, W) uint8 of ``image_size``; read one batch of faces ahead."""
         remaining = iter(faces)
         while batch := list(islice(remaining, batch_size)):
-            yield from self._predictions(self.answer(np.stack(batch), batch_size))
+            yield from self._predictions(batch, self.answer(np.stack(batch), batch_size))
 
     def face(self, picture: Picture) -> np.ndarray:
         """Return a picture as a face (H, W) uint8 of ``image_size``, converted as in training."""
-        try:
-            if isinstance(picture, str | Path):
-                with open(picture, "rb") as file:
-                    return to_face(open_upright(file, []), self.image_size, [])
-            if isinstance(picture, np.ndarray):
-                if picture.dtype != np.uint8 or not (picture.ndim == 2 or picture.shape[2:] in ((3,), (4,))):
-                    raise ValueError(f"{picture.dtype} of {picture.shape}, not uint8 of (H, W) or (H, W, 3)")
-                picture = Image.fromarray(picture)
-            return to_face(picture, self.image_size, [])
-        except Exception as error:  # decoders raise almost anything on damaged files
-            name = picture if isinstance(picture, str | Path) else "what was given"
-            raise UserError(f"{name} is no picture that can be read: {reason(error)}") from error
+        return to_face(open_picture(picture), self.image_size, [])
 
     def votes(self, faces: np.ndarray) -> np.ndarray:
         """Return calibrated votes (N, C) float32 for faces (N, H, W) uint8 of ``image_size``."""
@@ -113,14 +131,14 @@ class Model:
             raise UserError(f"the model is damaged, or none of fer_lightning: its {flaw}")
         return answers._replace(votes=self.calibration.probabilities(answers.votes))
 
-    def _predictions(self, answers: Answers) -> Iterator[Prediction]:
+    def _predictions(self, faces: Sequence[np.ndarray], answers: Answers) -> Iterator[Prediction]:
         confidence = answers.votes[np.arange(len(answers.labels)), answers.labels]
         distances = None if answers.similarities is None else to_distance(answers.similarities[:, 0])
         abstained = self.calibration.abstains(confidence, distances).tolist()
         for row, label in enumerate(answers.labels):
             votes = dict(zip(self.classes, answers.votes[row].tolist(), strict=True))
-            name = self.classes[label]
-            yield Prediction(name, votes, votes[name], self._neighbours(answers, row), abstained[row])
+            name, near = self.classes[label], self._neighbours(answers, row)
+            yield Prediction(name, votes, votes[name], near, abstained[row], faces[row], answers.embeddings[row])
 
     def _neighbours(self, answers: Answers, row: int) -> tuple[Neighbour, ...] | None:
         if answers.neighbours is None or answers.neighbour_labels is None or answers.similarities is None:
@@ -133,21 +151,52 @@ class Model:
         )
 
 
-def load_model(path: str | Path) -> Model:
+def open_picture(picture: Picture) -> Image.Image:
+    """Return a picture decoded, upright, grey or colour, 8 bits.
+
+    Raises:
+        UserError: If it cannot be read, or has no pixels.
+    """
+    try:
+        if isinstance(picture, str | Path):
+            with open(picture, "rb") as file:
+                opened = open_upright(file, [])
+        elif isinstance(picture, np.ndarray):
+            if picture.dtype != np.uint8 or not (picture.ndim == 2 or picture.shape[2:] in ((3,), (4,))):
+                raise ValueError(f"{picture.dtype} of {picture.shape}, not uint8 of (H, W) or (H, W, 3)")
+            opened = Image.fromarray(picture)
+        else:
+            opened = picture
+        if not all(opened.size):
+            raise ValueError("no pixels")
+        return flatten(opened)
+    except Exception as error:  # decoders raise almost anything on damaged files
+        name = picture if isinstance(picture, str | Path) else "what was given"
+        raise UserError(f"{name} is no picture that can be read: {reason(error)}") from error
+
+
+def load_model(path: str | Path, detector: Detector | str | None = None) -> Model:
     """Return the model of a checkpoint (.ckpt), of a bundle's folder or of an ONNX file, on the CPU.
+
+    Args:
+        path: The checkpoint, bundle or ONNX file.
+        detector: Finds the faces for ``analyze``: a detector, or its name in conf/detector, such as "yuface". By
+            default each picture is taken as one face.
 
     Raises:
         UserError: If the file is missing, damaged, of a newer version, or names code to run.
     """
     path = Path(path)
+    if isinstance(detector, str):
+        detector = named_detector(detector)
     if path.suffix.lower() == ".onnx":
         from fer_lightning.use.onnx_model import read_onnx
 
-        return _tried(Model(*read_onnx(path)), path)
+        return _tried(Model(*read_onnx(path), detector), path)
     from fer_lightning.use.bundles import TorchBackend, read_bundle, read_checkpoint  # these import torch
 
     network, description = read_bundle(path) if path.is_dir() else read_checkpoint(path)
-    return _tried(Model(TorchBackend(network), description), path)
+    return _tried(Model(TorchBackend(network), description, detector), path)
 
 
 def _tried(model: Model, path: Path) -> Model:

@@ -1,4 +1,4 @@
-"""Files of the verb predict: predictions.csv, predictions.json and predictions.html."""
+"""Tables of the verb predict: predictions.csv and predictions.json."""
 
 import csv
 import json
@@ -7,12 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from fer_lightning.data.faces import Faces
 from fer_lightning.names import cell
-from fer_lightning.report.html import png, write_page
-from fer_lightning.report.style import class_colors
 from fer_lightning.use.recognition import Recognition
 
 BOX = ["left", "top", "width", "height", "face_confidence"]
@@ -31,7 +26,7 @@ def prediction_writer(
     header = ["file", "frame", *BOX, "class", *(f"vote_{name}" for name in classes), "distance", "abstained", "problem"]
     for number in range(1, neighbours + 1):
         header += [f"neighbour_{number}", f"neighbour_{number}_label", f"neighbour_{number}_similarity"]
-    header += ["seconds"]
+    header += ["seconds", "face"]
     csv_path, json_path = folder / "predictions.csv", folder / "predictions.json"
     with (
         csv_path.open("w", newline="", encoding="utf-8") as csv_file,
@@ -63,16 +58,17 @@ def prediction_writer(
 def _entries(recognition: Recognition, count: int) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
     """Yield the row of predictions.csv and the entry of predictions.json for each face, or for the problem."""
     seconds = None if recognition.seconds is None else round(recognition.seconds, 3)
-    picture = {"file": recognition.file, "frame": recognition.frame, "seconds": seconds}
+    picture: dict[str, Any] = {"file": recognition.file, "frame": recognition.frame, "seconds": seconds}
     if not recognition.faces:
         problem = {**picture, "problem": recognition.problem}
         yield problem, problem
-    for box, prediction in recognition.faces:
+    for face, prediction in enumerate(recognition.faces, 1):
+        picture["face"] = face
         neighbours = (prediction.neighbours or ())[:count]
         row: dict[str, Any] = {**picture, "class": prediction.label, "abstained": int(prediction.abstained)}
         row |= {f"vote_{name}": f"{vote:.6f}" for name, vote in prediction.votes.items()}
-        if box is not None:
-            row |= zip(BOX, box, strict=True)
+        if prediction.box is not None:
+            row |= zip(BOX, prediction.box, strict=True)
         if prediction.distance is not None:
             row["distance"] = f"{prediction.distance:.6f}"
         for number, neighbour in enumerate(neighbours, 1):
@@ -83,7 +79,7 @@ def _entries(recognition: Recognition, count: int) -> Iterator[tuple[dict[str, A
             row,
             {
                 **picture,
-                "box": None if box is None else box._asdict(),
+                "box": None if prediction.box is None else prediction.box._asdict(),
                 "votes": {name: round(vote, 6) for name, vote in prediction.votes.items()},
                 "distance": prediction.distance,
                 "abstained": prediction.abstained,
@@ -91,44 +87,3 @@ def _entries(recognition: Recognition, count: int) -> Iterator[tuple[dict[str, A
                 "class": prediction.label,
             },
         )
-
-
-def write_predictions(
-    path: Path,
-    recognitions: Sequence[Recognition],
-    head: Mapping[str, str],
-    number: int,
-    neighbours: int,
-    faces: Faces | None,
-    classes: Sequence[str],
-) -> None:
-    """Write predictions.html, with ``head`` at its top.
-
-    ``recognitions`` are those with a thumbnail, of ``number`` pictures. The training faces have the pictures of the
-    neighbours, of which each face shows up to ``neighbours``.
-    """
-    thumbnails = [png(np.asarray(recognition.thumbnail)[:, :, ::-1]) for recognition in recognitions]
-    write_page(
-        path,
-        "predictions.html",
-        title=f"What {Path(head['checkpoint']).name} says",
-        head=head,
-        number=number,
-        recognitions=list(zip(recognitions, thumbnails, strict=True)),
-        neighbours=neighbours,
-        pictures=neighbour_pictures(recognitions, neighbours, faces),
-        colors=class_colors(classes),
-    )
-
-
-def neighbour_pictures(recognitions: Sequence[Recognition], neighbours: int, faces: Faces | None) -> dict[str, str]:
-    """Return the pictures of the neighbours that a page shows, by their names, as base64 of PNGs."""
-    if faces is None:
-        return {}
-    names = {
-        neighbour.name
-        for recognition in recognitions
-        for _, prediction in recognition.faces
-        for neighbour in (prediction.neighbours or ())[:neighbours]
-    }
-    return {name: png(image) for name, image in zip(faces.names.tolist(), faces.images, strict=True) if name in names}

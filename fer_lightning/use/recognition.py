@@ -1,20 +1,21 @@
 """Recognition of the faces in many pictures, in batches: memory does not grow with the number of pictures."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
-from fer_lightning.data.decoding import to_face
-from fer_lightning.use.detectors import Box, Detector
+from fer_lightning.data.decoding import MAX_PIXELS
+from fer_lightning.use.detectors import Box
 from fer_lightning.use.model import Model, Prediction
 from fer_lightning.use.sources import Frame
 from fer_lightning.words import counted
 
 NO_FACE = "no face found"
+PIXELS = MAX_PIXELS  # of the pictures that wait for their predictions, together: 150 MB
 EXAMPLES = 8  # unreadable files that a message names
 
 
@@ -23,32 +24,29 @@ class Recognition(NamedTuple):
 
     file: str  # as in ``Frame``
     frame: int | None
-    size: tuple[int, int]  # width and height, pixels
-    thumbnail: Image.Image | None  # only of the first pictures
+    picture: Image.Image | None  # None if it cannot be read
     problem: str | None  # why there is no prediction
-    faces: list[tuple[Box | None, Prediction]]
+    faces: Sequence[Prediction]  # from left to right
     seconds: float | None = None  # as in ``Frame``
 
 
-def recognise(
-    model: Model, detector: Detector, frames: Iterable[Frame], batch_size: int, thumbnails: int, side: int
-) -> Iterator[Recognition]:
-    """Yield the predictions for each picture, in the order of the pictures.
+def recognise(model: Model, frames: Iterable[Frame], batch_size: int) -> Iterator[Recognition]:
+    """Yield the predictions for each picture, in the order of the pictures; ``batch_size`` faces are computed at once.
 
-    ``batch_size`` faces are computed at once. The first ``thumbnails`` pictures get a thumbnail, whose longer side is
-    ``side`` pixels.
+    No more pictures wait for their predictions than have ``PIXELS`` together.
     """
     waiting: list[tuple[Recognition, list[tuple[Box | None, np.ndarray]]]] = []
-    for number, (file, frame, picture, problem, seconds) in enumerate(frames):
-        faces, size, thumbnail = [], (0, 0), None
+    number, pixels = 0, 0  # of faces, or of pictures without one, and of pixels, that wait
+    for file, frame, picture, problem, seconds in frames:
+        faces = [] if picture is None else model.find(picture)
         if picture is not None:
-            faces = [(box, to_face(face, model.image_size, [])) for box, face in detector(picture)]
-            size, thumbnail = picture.size, _shrink(picture, side) if number < thumbnails else None
             problem = None if faces else NO_FACE
-        waiting.append((Recognition(file, frame, size, thumbnail, problem, [], seconds), faces))
-        if max(len(waiting), sum(len(faces) for _, faces in waiting)) >= batch_size:
+            pixels += picture.width * picture.height
+        number += max(1, len(faces))
+        waiting.append((Recognition(file, frame, picture, problem, (), seconds), faces))
+        if number >= batch_size or pixels >= PIXELS:
             yield from _predict(model, waiting, batch_size)
-            waiting = []
+            waiting, number, pixels = [], 0, 0
     yield from _predict(model, waiting, batch_size)
 
 
@@ -58,12 +56,7 @@ def _predict(
     """Yield each recognition with the predictions for its faces (box, (H, W) uint8)."""
     predictions = model.predict_faces([face for _, faces in waiting for _, face in faces], batch_size)
     for recognition, faces in waiting:
-        yield recognition._replace(faces=[(box, next(predictions)) for box, _ in faces])
-
-
-def _shrink(picture: Image.Image, side: int) -> Image.Image:
-    scale = side / max(picture.size)
-    return picture.convert("RGB").resize([max(1, round(scale * length)) for length in picture.size])
+        yield recognition._replace(faces=[replace(next(predictions), box=box) for box, _ in faces])
 
 
 @dataclass
@@ -82,8 +75,8 @@ class Tally:
         """Count a picture."""
         self.pictures += 1
         self.faces += len(recognition.faces)
-        self.abstained += sum(prediction.abstained for _, prediction in recognition.faces)
-        self.classes.update(prediction.label for _, prediction in recognition.faces)
+        self.abstained += sum(prediction.abstained for prediction in recognition.faces)
+        self.classes.update(prediction.label for prediction in recognition.faces)
         if recognition.problem == NO_FACE:
             self.without_face += 1
         elif recognition.problem is not None:

@@ -7,6 +7,7 @@ import time
 import warnings
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
@@ -44,6 +45,7 @@ class Source:
     total: int | None  # number of pictures; None if unknown
     remarks: list[str]  # what is passed over, for people; complete after the last frame
     endless: bool = False  # whether the pictures go on until Ctrl-C
+    rate: float | None = None  # frames a second of a video that are taken; 0 if unknown, None for pictures
 
 
 def open_source(source: str | int, every: int, limit: int | None) -> Source:
@@ -150,8 +152,8 @@ def _video(path: Path, every: int, limit: int | None) -> Source:
             f"input={path} holds no frame that OpenCV can read: give a picture ({', '.join(sorted(SUFFIXES))}), "
             "folder, zip or video"
         )
-    total = -(-max(1, announced) // every)
-    return Source(chain([first], frames), total if limit is None else min(total, limit), lines)
+    total, rate = -(-max(1, announced) // every), capture.get(cv2.CAP_PROP_FPS) / every
+    return Source(chain([first], frames), total if limit is None else min(total, limit), lines, rate=rate)
 
 
 def _camera(number: int, every: int, limit: int | None) -> Source:
@@ -167,10 +169,17 @@ def _camera(number: int, every: int, limit: int | None) -> Source:
 
 def _capture(device: str | int) -> cv2.VideoCapture:
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # else FFmpeg prints each damaged part of a file
-    level = cv2.utils.logging.getLogLevel()
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # else it prints warnings about a bad file
-    try:
+    with quiet_opencv():  # else it prints warnings about a bad file
         return cv2.VideoCapture(device)
+
+
+@contextmanager
+def quiet_opencv() -> Iterator[None]:
+    """Let OpenCV print nothing."""
+    level = cv2.utils.logging.getLogLevel()
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    try:
+        yield
     finally:
         cv2.utils.logging.setLogLevel(level)
 

@@ -22,6 +22,7 @@ from fer_lightning.data.pictures import scale
 from fer_lightning.models import calibration
 from fer_lightning.runs.checkpoints import KEY, fingerprint
 from fer_lightning.runs.record import Record, write_record
+from fer_lightning.use.model import Model
 from tests.conftest import ROOT, options
 from tests.use.photos import MOST, Eyes, Waiting
 
@@ -106,7 +107,7 @@ def page(model, drawn):
     from fer_lightning.use import server
 
     faces = SimpleNamespace(names=np.array([f"train/{number}.png" for number in range(100)]), images=drawn[0])
-    viewer = Waiting(model, Eyes(), 5, 20, faces)
+    viewer = Waiting(Model(model.backend, model.description, Eyes()), 5, 20, faces)
     viewer.gate.set()
     taker = server.Uploads(viewer, MOST, 1, 2.0)
     app = server.make_app(taker, {"model": "best.ckpt", "detector": Eyes.note})

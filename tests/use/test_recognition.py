@@ -6,7 +6,7 @@ from PIL import Image
 from fer_lightning.use.detectors import Box, Detector
 from fer_lightning.use.model import load_model
 from fer_lightning.use.recognition import NO_FACE, Recognition, Tally, recognise
-from fer_lightning.use.sheet import write_sheet
+from fer_lightning.use.sheet import CELL, GAP, draw_cell, write_sheet
 from fer_lightning.use.sources import Frame
 
 PLACES = (Box(10, 20, 60, 60, 0.9), Box(-5, 0, 30, 30, 0.8))
@@ -22,27 +22,30 @@ class Eyes(Detector):
 
 
 def test_faces_of_a_photograph_and_none(checkpoint, tmp_path):
-    model, colours = load_model(checkpoint), {"two.png": 200, "none.png": 50, "one.png": 100}
+    model, colours = load_model(checkpoint, Eyes()), {"two.png": 200, "none.png": 50, "one.png": 100}
     frames = [Frame(name, None, Image.new("RGB", (width, 90), "grey")) for name, width in colours.items()]
     frames.append(Frame("bad.png", None, None, "empty"))
-    recognitions = list(recognise(model, Eyes(), frames, batch_size=2, thumbnails=9, side=160))
+    recognitions = list(recognise(model, frames, batch_size=2))
     assert [(one.file, len(one.faces), one.problem) for one in recognitions] == [
         ("two.png", 2, None),
         ("none.png", 0, NO_FACE),
         ("one.png", 1, None),
         ("bad.png", 0, "empty"),
     ]
-    assert [box for box, _ in recognitions[0].faces] == list(PLACES)
-    write_sheet(tmp_path / "sheet.png", recognitions, "title")
+    assert [face.box for face in recognitions[0].faces] == list(PLACES)
+    cells = [draw_cell(recognition) for recognition in recognitions[:3]]
+    write_sheet(tmp_path / "sheet.png", cells, "title")
     with Image.open(tmp_path / "sheet.png") as sheet:
         blue = (np.asarray(sheet.convert("RGB")) == (0, 114, 178)).all(axis=2)
-    assert blue[:, :170].sum() > 200  # boxes of the first picture
-    assert blue[:, 176:330].sum() == 0  # none of the second
+    assert blue[:, : GAP + CELL].sum() > 200  # boxes of the first picture
+    assert blue[:, GAP + CELL : 2 * (GAP + CELL)].sum() == 0  # none of the second
+    # Each picture is as wide as its cell; under it is its name, and a line for each face or the problem.
+    assert [cell.size for cell in cells] == [(200, 90 + 3 * 18), (90 * 200 // 90, 200 + 2 * 18), (200, 180 + 2 * 18)]
 
 
 def test_unreadable_frame_is_named_by_its_number():
     tally = Tally()
-    tally.add(Recognition("film.mp4", 8, (0, 0), None, "this frame cannot be decoded", []))
+    tally.add(Recognition("film.mp4", 8, None, "this frame cannot be decoded", []))
     assert tally.lines()[1] == "  1 unreadable: film.mp4, frame 8: this frame cannot be decoded"
     assert tally.rows == 1
 
@@ -55,7 +58,7 @@ def test_memory_holds_no_more_than_a_batch(checkpoint):
             alive.append(number)
             yield Frame(f"{number}.png", None, Image.new("L", (48, 48), number))
 
-    for done, _ in enumerate(recognise(load_model(checkpoint), Eyes(), frames(), batch_size=4, thumbnails=0, side=9)):
+    for done, _ in enumerate(recognise(load_model(checkpoint, Eyes()), frames(), batch_size=4)):
         assert len(alive) <= done + 5
 
 

@@ -1,0 +1,83 @@
+"""Page of the verb predict: pictures with numbered boxes, and each face with its votes and neighbours."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from PIL import Image
+
+from fer_lightning.data.faces import Faces
+from fer_lightning.report.html import jpeg, png, write_page
+from fer_lightning.report.style import class_colors
+from fer_lightning.use.annotations import annotate
+from fer_lightning.use.recognition import Recognition
+from fer_lightning.use.sheet import draw_cell
+
+SIDES = (320, 720)  # pixels: length of the longer side of a picture on a page, at least and at most
+
+
+class Entry(NamedTuple):
+    """A picture on the page and on the contact sheet."""
+
+    recognition: Recognition  # without its picture
+    photo: str  # the picture with its boxes: JPEG in base64
+    cell: Image.Image  # of the contact sheet
+
+
+def draw_entry(recognition: Recognition) -> Entry:
+    """Return what the page and the contact sheet show of a picture."""
+    return Entry(recognition._replace(picture=None), draw_photo(recognition), draw_cell(recognition))
+
+
+def draw_photo(recognition: Recognition) -> str:
+    """Return a picture with its boxes at a size for a page, as JPEG in base64."""
+    shortest, longest = SIDES
+    assert recognition.picture is not None
+    return jpeg(annotate(recognition, min(max(shortest, *recognition.picture.size), longest)))
+
+
+def write_predictions(
+    path: Path,
+    entries: Sequence[Entry],
+    head: Mapping[str, str],
+    number: int,
+    neighbours: int,
+    faces: Faces | None,
+    classes: Sequence[str],
+) -> None:
+    """Write predictions.html.
+
+    Args:
+        path: The file.
+        entries: Some of the pictures.
+        head: Lines for its top.
+        number: Number of all pictures.
+        neighbours: Maximum number of neighbours per face.
+        faces: Training faces, for the pictures of the neighbours.
+        classes: Names of all classes.
+    """
+    recognitions = [entry.recognition for entry in entries]
+    write_page(
+        path,
+        "predictions.html",
+        title=f"What {Path(head['checkpoint']).name} says",
+        head=head,
+        number=number,
+        entries=entries,
+        neighbours=neighbours,
+        pictures=neighbour_pictures(recognitions, neighbours, faces),
+        colors=class_colors(classes),
+    )
+
+
+def neighbour_pictures(recognitions: Sequence[Recognition], neighbours: int, faces: Faces | None) -> dict[str, str]:
+    """Return the pictures of the neighbours that a page shows, by their names, as base64 of PNGs."""
+    if faces is None:
+        return {}
+    names = {
+        neighbour.name
+        for recognition in recognitions
+        for prediction in recognition.faces
+        for neighbour in (prediction.neighbours or ())[:neighbours]
+    }
+    return {name: png(image) for name, image in zip(faces.names.tolist(), faces.images, strict=True) if name in names}
