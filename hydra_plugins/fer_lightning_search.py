@@ -15,6 +15,7 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, read_write
 
+from fer_lightning.launch.sweeps import End
 from fer_lightning.words import percent
 
 log = logging.getLogger(__name__)
@@ -95,11 +96,12 @@ class Search(Sweeper):
 def outcome(attributes: dict[str, Any], result: JobReturn) -> dict[str, Any]:
     """Return the arguments of ``Study.tell`` for a trial: its state, and its value if it ran to the end.
 
-    A pruned trial has the values that its run has reported.
+    A pruned trial has the values that its run has reported. One that was passed over counts as failed, so that a
+    resumed search asks for it again.
     """
     from optuna.trial import TrialState
 
-    if result.status != JobStatus.COMPLETED:
+    if result.status != JobStatus.COMPLETED or result.return_value == End.PASSED_OVER:
         return {"state": TrialState.FAIL}
     if attributes.get(PRUNED):
         return {"state": TrialState.PRUNED}

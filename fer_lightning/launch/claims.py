@@ -1,6 +1,7 @@
 """The folders that this process works in. It claims them, so that no other process writes there."""
 
 import os
+import platform
 import shutil
 from contextlib import suppress
 from pathlib import Path
@@ -12,6 +13,10 @@ from fer_lightning.errors import UserError
 
 LOCK = ".lock"  # never deleted: two processes could hold two files of that name
 NOTES = {".hydra", LOCK, ".writing.lock", "multirun.yaml", "study.db"}  # files of a folder before its run has begun
+
+
+class BusyError(UserError):
+    """Another process has claimed a folder."""
 
 
 class Claim(NamedTuple):
@@ -45,7 +50,7 @@ def claim(what: str, folder: Path, remedy: str) -> None:
         remedy: What the second process can do, for its message.
 
     Raises:
-        UserError: If another process has claimed the folder.
+        BusyError: If another process has claimed the folder.
     """
     folder = folder.absolute()
     made = [path for path in (folder, *folder.parents) if not os.path.exists(path)]
@@ -56,12 +61,16 @@ def claim(what: str, folder: Path, remedy: str) -> None:
     before = _content(folder)
     if before and all(map(_is_note, before)):  # a job of a sweep: Hydra has just made its folder
         made, before = [folder], {}
+    if what in _claims:
+        _claims.pop(what).lock.release(force=True)
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        raise UserError(f"another process works in {folder}: wait for it, or {remedy}") from None
-    if what in _claims:
-        _claims[what].lock.release(force=True)
+        with suppress(OSError):
+            remedy += (folder / LOCK).read_text(encoding="utf-8")
+        raise BusyError(f"another process works in {folder}: wait for it, or {remedy}") from None
+    with suppress(OSError):  # Windows lets nobody write into a locked file
+        (folder / LOCK).write_text(f" (it is process {os.getpid()} on {platform.node()})", encoding="utf-8")
     _claims[what] = Claim(lock, made, before)
 
 

@@ -21,6 +21,7 @@ from fer_lightning.launch.console import outlast_console
 from fer_lightning.launch.environment import rank
 from fer_lightning.launch.messages import explain
 from fer_lightning.launch.resume import resume_arguments
+from fer_lightning.launch.sweeps import End
 from fer_lightning.signals import Interrupted, command, listen
 
 log = logging.getLogger(__name__)
@@ -34,10 +35,13 @@ class Task:
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self.passed_over = False  # set by ``Jobs`` before each job: whether another process works in its folder
         self.__module__ = verbs()[name].module  # Hydra names the job and its log file after it
 
     def __call__(self, cfg: DictConfig) -> Any:
         """Check the configuration and run the verb."""
+        if self.passed_over:
+            return End.PASSED_OVER
         check(cfg, self.name)
         verb = verbs()[self.name]
         if self.name in SLOW and "torch" not in sys.modules and not rank():

@@ -8,7 +8,6 @@ import time
 import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from enum import Enum, auto
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -20,15 +19,16 @@ from omegaconf import DictConfig, OmegaConf
 from fer_lightning import signals
 from fer_lightning.errors import UserError
 from fer_lightning.files import write_text, writing_lock
-from fer_lightning.launch.claims import claim, deleted_folder, withdraw
+from fer_lightning.launch.claims import BusyError, claim, deleted_folder, withdraw
 from fer_lightning.launch.console import quiet
 from fer_lightning.launch.messages import deleted, diagnose
 from fer_lightning.launch.sweeps import (
     ENDED,
+    End,
     check_sweeper,
     count_jobs,
     note_end,
-    refused_jobs,
+    read_ends,
     side_by_side,
     swept,
 )
@@ -41,15 +41,6 @@ from fer_lightning.words import counted, duration
 log = logging.getLogger(__name__)
 
 PAUSE = 300  # seconds between two reports of a sweep while jobs remain; each takes longer than the one before
-
-
-class End(Enum):
-    """How a job ended."""
-
-    COMPLETED = auto()
-    FAILED = auto()
-    REFUSED = auto()  # before anything was written
-    DELETED = auto()  # somebody deleted its folder
 
 
 class SilentReturn(JobReturn):
@@ -131,7 +122,8 @@ class Jobs(Callback):
                 f"{folder} holds a sweep already: go on with it by sweep.resume={folder}, or choose another "
                 "hydra.sweep.dir"
             )
-        options = [*config.hydra.overrides.task, *config.hydra.overrides.hydra]
+        overrides: Any = OmegaConf.to_container(config.hydra.overrides)  # with their references, as they were typed
+        options = [*overrides["task"], *overrides["hydra"]]
         options = [option for option in options if key(option) not in ("hydra.sweep.dir", "hydra.mode", "sweep.resume")]
         (folder / OPTIONS).parent.mkdir(exist_ok=True)
         write_text(folder / OPTIONS, OmegaConf.to_yaml(OmegaConf.create(options)))
@@ -148,13 +140,23 @@ class Jobs(Callback):
         """Claim the folder of a job; in a sweep log its number, its options and the time that the rest may take."""
         signals.command.obey()  # a signal whose exception a library has caught in the job before
         quiet()  # here, because the processes of a launcher come here too
+        busy = None
         if self.claim:
-            claim("run", Path(config.hydra.runtime.output_dir), "leave this job out")
+            try:
+                claim("run", Path(config.hydra.runtime.output_dir), "train this job later")
+            except BusyError as error:
+                if self.sweep is None:
+                    raise
+                busy = error
+        task: Any = kwargs["task_function"]
+        task.passed_over = busy is not None
         if self.sweep is None:
             return
         options = [option for option in config.hydra.overrides.task if key(option) in swept(self.sweep)]
         number, rest = config.hydra.job.num + 1, self._time_left(self.sweep, Path(config.hydra.sweep.dir))
         log.info("job %d of %d: %s%s", number, count_jobs(self.sweep), " ".join(options), rest)
+        if busy:
+            log.warning("passed over: %s", busy)
 
     def _time_left(self, sweep: DictConfig, folder: Path) -> str:
         """Return the time that the jobs to come may take, in words; empty before the first has ended."""
@@ -178,7 +180,7 @@ class Jobs(Callback):
         end, error = self._end(config, job_return)
         if end == End.DELETED:  # there is no folder to write into
             return
-        if end != End.REFUSED:
+        if end in (End.COMPLETED, End.FAILED):
             if self.ledger:
                 close(config, error)
             if self.report:
@@ -187,18 +189,19 @@ class Jobs(Callback):
             return
         if end == End.REFUSED:
             log.warning("job %d has not begun: %s", config.hydra.job.num + 1, error)
-        last = note_end(self.sweep, config, refused=end == End.REFUSED) and self.ledger
+        last = note_end(self.sweep, config, end) and self.ledger
         if self.report:
             attempt(self.report_sweep, config, last)
         if last:
             self._conclude(self.sweep, config)
+            advise_passed_over(Path(config.hydra.sweep.dir))
 
     def _end(self, config: DictConfig, job_return: JobReturn) -> tuple[End, Exception | None]:
         """Return how a job ended and its diagnosed error, which becomes the job's result."""
         error = None
         if job_return.status == JobStatus.FAILED:
             error = self._diagnosed(job_return._return_value, config)
-        end = End.COMPLETED
+        end = End.PASSED_OVER if job_return._return_value == End.PASSED_OVER else End.COMPLETED
         if folder := deleted_folder():
             end, error = End.DELETED, error or UserError(deleted(folder))
         elif error is not None:
@@ -229,8 +232,8 @@ class Jobs(Callback):
             raise SystemExit(
                 f"error: {counted(failed, 'job')} failed: {folder}/sweep.csv says why, sweep.resume={folder} retries"
             )
-        if refused := refused_jobs(folder):
-            raise SystemExit(f"error: {counted(refused, 'job')} did not begin, for the reasons above")
+        if refused := [number for number, end in read_ends(folder).items() if end == End.REFUSED]:
+            raise SystemExit(f"error: {counted(len(refused), 'job')} did not begin, for the reasons above")
 
     def report_sweep(self, config: DictConfig, last: bool) -> None:
         """Write the report of a sweep with results, at most every ``PAUSE`` seconds; after its last job close it."""
@@ -306,6 +309,13 @@ def report_run(config: DictConfig) -> None:
         log.info("results: %s (report.html, figures/, metrics.json, predictions.csv)", folder)
     if config.hydra.mode.name == "RUN":
         advise_seeds(config)
+
+
+def advise_passed_over(folder: Path) -> None:
+    """Log which jobs of a sweep other processes work on, and the command that trains what these leave."""
+    if numbers := [str(number + 1) for number, end in read_ends(folder).items() if end == End.PASSED_OVER]:
+        log.warning("passed over, since other processes work there: job %s", ", ".join(numbers))
+        log.warning("when those have ended, to train what they leave: %s", resume_command(folder), extra=WHOLE)
 
 
 def advise_seeds(config: DictConfig) -> None:

@@ -1,6 +1,7 @@
 """The jobs of a sweep: how many there are, what differs between them, which have ended."""
 
 import math
+from enum import StrEnum
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -12,8 +13,17 @@ from fer_lightning.files import writing_lock
 from fer_lightning.launch.environment import cores, may_use_gpu, torch_build
 from fer_lightning.runs.command import key
 
-ENDED = Path(".hydra", "passed")  # a line for each job that has ended since the sweep started: its number, or REFUSED
-REFUSED = "refused"
+ENDED = Path(".hydra", "passed")  # a line for each job that has ended since the sweep started: its number, how it ended
+
+
+class End(StrEnum):
+    """How a job ended."""
+
+    COMPLETED = "completed"
+    FAILED = "failed"
+    REFUSED = "refused"  # before anything was written
+    PASSED_OVER = "passed over"  # because another process works in its folder
+    DELETED = "deleted"  # somebody deleted its folder
 
 
 def count_jobs(config: DictConfig) -> int:
@@ -56,18 +66,20 @@ def check_sweeper(config: DictConfig) -> None:
         raise UserError(f"hparams_search=optuna needs a package that is not installed: {install_command('optuna')}")
 
 
-def note_end(sweep: DictConfig, config: DictConfig, refused: bool) -> bool:
-    """Note that a job has ended, was skipped or was refused, and return whether it was the last: one job of a sweep is.
+def note_end(sweep: DictConfig, config: DictConfig, end: End) -> bool:
+    """Note how a job ended, and return whether it was the last: one job of a sweep is.
 
-    Jobs in several processes do so at once.
+    Jobs in several processes do so at once. One that was passed over may be noted by its own process too.
     """
     folder = Path(config.hydra.sweep.dir)
-    with writing_lock(folder), (folder / ENDED).open("a+") as file:
-        file.write(f"{REFUSED if refused else config.hydra.job.num}\n")
-        file.seek(0)
-        return len(file.readlines()) == count_jobs(sweep)
+    with writing_lock(folder):
+        before = read_ends(folder)
+        with (folder / ENDED).open("a", encoding="utf-8") as file:
+            file.write(f"{config.hydra.job.num} {end}\n")
+        return len(before) < len(read_ends(folder)) == count_jobs(sweep)
 
 
-def refused_jobs(folder: Path) -> int:
-    """Return how many jobs of a sweep were refused since it started."""
-    return (folder / ENDED).read_text(encoding="utf-8").splitlines().count(REFUSED)
+def read_ends(folder: Path) -> dict[int, End]:
+    """Return how the jobs of a sweep ended since it started, by their numbers."""
+    lines = (line.split(" ", 1) for line in (folder / ENDED).read_text(encoding="utf-8").splitlines())
+    return {int(number): End(end) for number, end in lines}

@@ -2,6 +2,7 @@
 
 import shlex
 from pathlib import Path
+from typing import Any
 
 from omegaconf import OmegaConf
 
@@ -23,8 +24,9 @@ def sweep_of(folder: Path) -> Path | None:
 
 
 def read_options(folder: Path) -> list[str]:
-    """Return the options that started the run or sweep in a folder."""
-    return [str(option) for option in OmegaConf.load(folder / OPTIONS)]
+    """Return the options that started the run or sweep in a folder, with their references as they were typed."""
+    options: Any = OmegaConf.to_container(OmegaConf.load(folder / OPTIONS))
+    return list(map(str, options))
 
 
 def key(option: str) -> str:

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from omegaconf import OmegaConf
 
 from fer_lightning.data.faces import CLASSES
 from fer_lightning.errors import UserError
 from fer_lightning.files import write_json
+from fer_lightning.runs.command import OPTIONS, read_options
 
 NAME = "metrics.json"
 ASIDE = "superseded"  # folder of a sweep for the earlier files of jobs that started again
@@ -136,8 +136,7 @@ class Run:
     @cached_property
     def overrides(self) -> list[str]:
         """Overrides of the run, without those of Hydra and of the sweep; empty if Hydra wrote no file of them."""
-        path = self.folder / ".hydra" / "overrides.yaml"
-        overrides = map(str, OmegaConf.load(path)) if path.is_file() else ()
+        overrides = read_options(self.folder) if (self.folder / OPTIONS).is_file() else ()
         return [override for override in overrides if not override.startswith(("hydra.", "sweep."))]
 
     @property

@@ -1,6 +1,8 @@
 """A sweep writes tables and reports around its jobs, and closes with the last one."""
 
 import csv
+import subprocess
+import sys
 from pathlib import Path
 
 from filelock import FileLock
@@ -10,10 +12,10 @@ from omegaconf import OmegaConf
 import fer_lightning.report.wandb
 from fer_lightning.files import write_json
 from fer_lightning.launch.jobs import PAUSE, Jobs
-from fer_lightning.launch.sweeps import note_end
+from fer_lightning.launch.sweeps import End, note_end
 from fer_lightning.report.tables import tabulate
 from tests import processes
-from tests.conftest import options
+from tests.conftest import ENVIRONMENT, options
 
 
 def end_job(number: int, sweep: Path, jobs: Jobs) -> None:
@@ -30,7 +32,7 @@ def end_job(number: int, sweep: Path, jobs: Jobs) -> None:
         processes.meet()
         write_json(folder / "metrics.json", {"status": "completed", "val/accuracy": number / 8, "overrides": ""})
         tabulate(folder.parent, config.objective)
-        last = note_end(jobs.sweep, config, refused=False)
+        last = note_end(jobs.sweep, config, End.COMPLETED)
         jobs.report_sweep(config, last)
         if last:
             with (folder.parent / "tables").open("a") as file:
@@ -77,11 +79,25 @@ def test_report_of_a_sweep_waits_for_the_last_job(tmp_path):
     assert end("job3", last=True) == 5
 
 
-FAST = options("small", "plain", "debug=fast")
+FAST = options("small", "plain", "debug=fast", "hydra.sweep.subdir='${seed}'")
+HOLD = "import sys, time; from fer_lightning.launch.claims import *; claim('run', Path(sys.argv[1]), ''); "
+HOLD += "print(flush=True); time.sleep(300)"  # a job whose sweep was killed
 
 
 def test_folders_are_not_mixed(tmp_path, run_here):
-    assert run_here("train.py", "seed=0", "-m", *FAST, "hydra.sweep.dir=out").code == 0  # the flag among options
+    job = [sys.executable, "-c", HOLD, tmp_path / "out/1"]
+    with subprocess.Popen(job, env=ENVIRONMENT, stdout=subprocess.PIPE) as process:
+        process.stdout.readline()
+        done = run_here("train.py", "seed=1,0", "-m", *FAST, "hydra.sweep.dir=out")  # the flag among options
+        process.kill()
+    assert done.code == 0, done.text
+    assert f"another process works in {tmp_path}/out/1: wait for it, or train this job later (it is " in done.text
+    assert f"process {process.pid} on " in done.text
+    assert done.text.count("other processes work there: job 1") == 1
+    assert done.text.splitlines()[-1].endswith("train.py sweep.resume=out")
+    assert (tmp_path / "out/0/metrics.json").exists()
+    assert not (tmp_path / "out/1/metrics.json").exists()
+    assert OmegaConf.to_container(OmegaConf.load(tmp_path / "out/.hydra/overrides.yaml"))[-1].endswith("${seed}'")
     done = run_here("train.py", "-m", "seed=1", *FAST, "hydra.sweep.dir=out")
     assert done.code == 1
     assert "out holds a sweep already: go on with it by sweep.resume=out" in done.text
