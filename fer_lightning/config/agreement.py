@@ -88,10 +88,12 @@ def _protocol(protocol: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _classes(data: Mapping[str, Any], sampler: Mapping[str, Any]) -> Iterator[str]:
-    """Yield names that cannot be written everywhere, and batches of more classes than there are."""
+    """Yield votes on drawn faces, names that cannot be written everywhere, batches of more classes than there are."""
     if not _is(data, "FacesDataModule"):
         return
     classes, drawn = data["classes"], sampler.get("classes_per_batch", 0)
+    if data.get("votes") is not None and data["root"] is None:
+        yield "data.votes labels FER2013: give fer2013.csv or Kaggle's archive as data.root"
     if wrong := wrong_names(classes):
         yield f"data.root={shown(data['root'])} with {wrong} (a class is a folder in train/, or data.classes)"
     if drawn > len(classes):

@@ -67,7 +67,7 @@ class FacesDataModule(lightning.LightningDataModule):
         root: Folder, .zip or .csv of faces; kaggle downloads; null draws faces.
         cache_dir: Folder for faces that were read once.
         classes: Names of the classes, in the order of the labels.
-        votes: FER+'s file of votes, which label the rows of ``fer2013.csv``; None for the source's own labels.
+        votes: FER+'s file of votes, which label FER2013's faces; None for the source's own labels.
         image_size: Height and width of the faces, pixels; faces of another size are resized to it.
         drawn: Settings of the faces that are drawn where root is null.
         protocol: Function from a table of faces and its twins to a ``Partition``.

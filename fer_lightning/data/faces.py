@@ -1,7 +1,7 @@
 """The table of faces, which every other room reads."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -27,6 +27,7 @@ class Faces:
             lists of wrong labels reads them: no training, classifier or score does.
         classes: Names of the classes.
         persons: (N,) str, the person of each face; None if the source does not tell.
+        rows: (N,) int64, row of each face in fer2013.csv, from 0, or None if it is not known.
     """
 
     images: np.ndarray
@@ -41,9 +42,16 @@ class Faces:
     true_labels: np.ndarray | None = None
     classes: tuple[str, ...] = CLASSES
     persons: np.ndarray | None = None
+    rows: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def subset(self, rows: np.ndarray) -> "Faces":
+        """Return the faces of some rows; fingerprint and remarks stay those of the whole table."""
+        names = ("images", "labels", "names", "splits", "true_labels", "persons", "rows")
+        columns = {name: column[rows] for name in names if (column := getattr(self, name)) is not None}
+        return replace(self, **columns)
 
     def counts(self) -> dict[str, list[int]]:
         """Return the number of faces of each class for every split that has faces."""

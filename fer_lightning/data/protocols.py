@@ -10,8 +10,9 @@ from dataclasses import replace
 import numpy as np
 
 from fer_lightning.data.augmentation import Chain
-from fer_lightning.data.faces import Faces
+from fer_lightning.data.faces import SPLITS, Faces
 from fer_lightning.data.partition import Partition, deal
+from fer_lightning.data.published import contest_parts, no_contest
 from fer_lightning.data.twins import Twins
 from fer_lightning.errors import UserError
 from fer_lightning.kinds import CountOrZero, Folds, InnerShare, Part, Seed
@@ -107,14 +108,18 @@ def folder(faces: Faces, twins: Twins) -> Partition:
 def official(faces: Faces, twins: Twins) -> Partition:
     """Train on FER2013's Training, validate on PublicTest, test on PrivateTest (the contest's protocol).
 
+    In Kaggle's archive the number of a file tells its part, whatever folder it lies in.
+
     Raises:
         UserError: If one of the three parts is missing.
     """
-    train, validation, test = (np.flatnonzero(faces.splits == split) for split in ("train", "validation", "test"))
+    parts = contest_parts(faces)
+    train, validation, test = (np.flatnonzero(parts == split) for split in SPLITS)
     if not (len(train) and len(validation) and len(test)):
         raise UserError(
             "protocol=official needs FER2013's Training, PublicTest and PrivateTest, and these faces do not have all "
-            "three: use fer2013.csv or its folder layout as data.root, or protocol=honest"
+            f"three{f'; {no_contest(faces)}' if faces.rows is None else ''}: use fer2013.csv, its folder layout or "
+            "Kaggle's archive as data.root, or protocol=honest"
         )
     proves = "the contest's figure of 2013: PrivateTest after choosing on PublicTest"
     return _partition("official", faces, twins, train, validation, test, proves)

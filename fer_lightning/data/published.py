@@ -1,8 +1,10 @@
 """Published figures of FER2013, and figures of its own audit, with which a table of faces is compared."""
 
+import re
+
 import numpy as np
 
-from fer_lightning.data.faces import CLASSES, Faces
+from fer_lightning.data.faces import CLASSES, SPLITS, Faces
 
 # Shares of the archive that the paper names, measured on all held-out faces and on 1,400 of them.
 FER2013 = {"twin_in_training": 0.216, "augmented_copies": 0.028}
@@ -22,6 +24,9 @@ PUBLISHED = {
 PAPER = {  # differences between table 1 of the paper and the archive that it names
     ("train", "sad", 4938): "the paper's table 1 prints 4,983 for these 4,938",
 }
+USAGES = {"train": "Training", "validation": "PublicTest", "test": "PrivateTest"}  # the contest's names of the splits
+PARTS = np.repeat(SPLITS, [sum(PUBLISHED["FER2013"][split]) for split in SPLITS])  # split of each row of fer2013.csv
+NUMBER = re.compile(r"/(csv_)?(\d{1,9})(?:\.\w+)?$")  # rows of a csv count from 1, files of Kaggle's archive from 0
 BEST_PUBLISHED = 0.768  # an ensemble of seven networks on FER2013 (ResMaskingNet)
 
 
@@ -46,6 +51,47 @@ def compare_with_published(classes: tuple[str, ...], counts: dict[str, list[int]
                     differences.append(f"{split}/{label}: {remark}")
         return name, differences
     return None, []
+
+
+def contest_rows(names: np.ndarray) -> np.ndarray | None:
+    """Return the row of fer2013.csv (N,) that the number in each name is, or None if a name has no number."""
+    numbers = [NUMBER.search(name) for name in names]
+    if not all(numbers):
+        return None
+    return np.array([int(number[2]) - bool(number[1]) for number in numbers if number])
+
+
+def no_contest(faces: Faces) -> str:
+    """Return why the numbers of the faces are no rows of fer2013.csv, as a clause; empty if they are.
+
+    Rows of a csv are rows. Numbers of files are if each is there once, and the parts of the contest that they give have
+    the contest's faces of every class.
+    """
+    rows = contest_rows(faces.names)
+    if rows is None:
+        return "the names of the faces have no numbers"
+    if rows.max() >= len(PARTS):
+        return f"the numbers go up to {rows.max():,}, and that csv has {len(PARTS):,} rows"
+    if all(re.search(r"/csv_\d+$", name) for name in faces.names):
+        return ""
+    if set(faces.classes) != set(CLASSES):
+        return f"the classes are not {', '.join(CLASSES)}"
+    if len(np.unique(rows)) != len(PARTS) or len(rows) != len(PARTS):
+        return f"{len(rows):,} files are not numbered from 0 to {len(PARTS) - 1:,}, each number once"
+    for split, counts in PUBLISHED["FER2013"].items():
+        labels = faces.labels[PARTS[rows] == split]
+        for name, expected in zip(CLASSES, counts, strict=True):
+            count = int((labels == faces.classes.index(name)).sum())
+            if count != expected:
+                return f"by the numbers {USAGES[split]} has {count:,} faces of {name}, and in the contest {expected:,}"
+    return ""
+
+
+def contest_parts(faces: Faces) -> np.ndarray:
+    """Return the split (N,) that each face has in the contest, or in the source if that has all three or no rows."""
+    if faces.rows is None or set(SPLITS) <= set(faces.splits):
+        return faces.splits
+    return PARTS[faces.rows]
 
 
 def ceiling(faces: Faces, identical: np.ndarray, labels: np.ndarray) -> tuple[float, str]:

@@ -10,6 +10,7 @@ import warnings
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from fer_lightning.data.decoding import open_upright, reason, to_face
 from fer_lightning.data.demo import SOURCE, draw_faces, drawing
 from fer_lightning.data.faces import CLASSES, Faces, fingerprint
 from fer_lightning.data.layouts import find_classes, find_contents
+from fer_lightning.data.published import contest_rows, no_contest
 from fer_lightning.data.votes import VOTED, relabel
 from fer_lightning.errors import UserError
 from fer_lightning.names import file_name, write_name
@@ -54,14 +56,22 @@ def read_faces(
         image_size: Height and width of the faces, pixels; faces of another size are resized.
         classes: Names of the classes in the order of the labels, or of the numbers of a csv. None takes the folders of
             the source. FER2013's seven classes have FER2013's numbers in a csv, in whatever order they are given.
-        votes: Path of FER+'s votes, which replace the labels of ``fer2013.csv``; None keeps the labels of the source.
+        votes: Path of FER+'s votes, which replace the labels of FER2013; None keeps the labels of the source.
 
     Raises:
         UserError: If the source is missing, unsafe or damaged, lacks a class, or more than ``MAX_UNREADABLE_SHARE`` of
             its pictures are unreadable.
     """
-    if votes is not None:
-        return relabel(read_faces(root, cache_dir, drawn, image_size, CLASSES), votes, classes or VOTED)
+    faces = _read_source(root, cache_dir, drawn, image_size, classes if votes is None else CLASSES)
+    if not no_contest(faces):
+        faces = replace(faces, rows=contest_rows(faces.names))
+    return faces if votes is None else relabel(faces, votes, classes or VOTED)
+
+
+def _read_source(
+    root: str | None, cache_dir: str, drawn: Mapping[str, Any], image_size: int, classes: Sequence[str] | None
+) -> Faces:
+    """Return the faces of a source with its own labels, from the cache if possible."""
     names = find_classes(root) if classes is None else tuple(map(str, classes))
     if problem := wrong_names(names):
         raise UserError(f"data.root={root} with {problem}")

@@ -1,7 +1,6 @@
 """FER+: the votes of ten people for each row of fer2013.csv, which replace FER2013's labels."""
 
 import csv
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,6 +12,7 @@ import numpy as np
 from fer_lightning.data.classes import class_of
 from fer_lightning.data.contents import USAGES
 from fer_lightning.data.faces import CLASSES, Faces, fingerprint
+from fer_lightning.data.published import contest_parts, no_contest
 from fer_lightning.errors import FILE, UserError, path_kind
 from fer_lightning.words import percent
 
@@ -29,18 +29,25 @@ COLUMNS = {name: str(class_of(name, VOTED)) for name in EXPRESSIONS} | {"unknown
 MIN_AGREEMENT = 0.4  # of the winners with the labels of the csv: 65 to 72 % in FER2013, 18 % for rows in another order
 
 
-class Vote(NamedTuple):
-    """Result of the votes for one row of fer2013.csv."""
+class Votes(NamedTuple):
+    """Votes for the N rows of fer2013.csv."""
 
-    split: str
-    winner: str  # one of ``VOTED`` or ``LEFT_OUT``
+    splits: np.ndarray  # (N,) str
+    counts: np.ndarray  # (N, 10) int64, people for each of ``COLUMNS``; the first eight columns are ``EXPRESSIONS``
+
+    def winners(self) -> np.ndarray:
+        """Return (N,) str, one of ``VOTED`` or ``LEFT_OUT`` for each row.
+
+        An expression with a single vote does not count. The winner needs more than half of the remaining votes. This is
+        the rule of majority voting in Barsoum et al. (arXiv:1608.01041), as in its authors' code.
+        """
+        counts = np.where(self.counts > 1, self.counts, 0)
+        winners = np.array([*COLUMNS.values()])[counts.argmax(axis=1)]
+        return np.where(2 * counts.max(axis=1) > counts.sum(axis=1), winners, "no majority")
 
 
-def read_votes(votes: str) -> list[Vote]:
+def read_votes(votes: str) -> Votes:
     """Return the votes in FER+'s ``fer2013new.csv`` for the rows of ``fer2013.csv``, in the same order.
-
-    An expression with a single vote does not count. The winner needs more than half of the remaining votes. This is the
-    rule of majority voting in Barsoum et al. (arXiv:1608.01041), as in its authors' code.
 
     Args:
         votes: Path of the file. Its columns are Usage, Image name, and the number of votes for each of eight
@@ -52,7 +59,8 @@ def read_votes(votes: str) -> list[Vote]:
     path, position = Path(votes), "header"
     if (kind := path_kind(path)) != FILE:
         raise UserError(f"data.votes={votes:.200} {kind}: give FER+'s fer2013new.csv")
-    winners: list[Vote] = []
+    splits: list[str] = []
+    counts: list[list[int]] = []
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             table = csv.reader(file)
@@ -60,10 +68,12 @@ def read_votes(votes: str) -> list[Vote]:
             if missing := sorted({"usage", *COLUMNS} - set(header)):
                 raise ValueError(f"no column {', '.join(missing)}")
             for cells in filter(None, table):
-                position = f"row {len(winners) + 1}"
+                position = f"row {len(splits) + 1}"
                 row = dict(zip(header, map(str.strip, cells), strict=False))
-                winner = _winner({name: int(row[name]) for name in COLUMNS})
-                winners.append(Vote(USAGES[row["usage"].lower()], winner))
+                counts.append([int(row[name]) for name in COLUMNS])
+                if not 0 <= min(counts[-1]) <= max(counts[-1]) < 1000:
+                    raise ValueError("a number of votes is below 0 or above 999")
+                splits.append(USAGES[row["usage"].lower()])
     except OSError as error:
         raise UserError(
             f"data.votes={votes:.200} cannot be read ({error.strerror}): give FER+'s fer2013new.csv"
@@ -73,21 +83,14 @@ def read_votes(votes: str) -> list[Vote]:
         raise UserError(
             f"data.votes={votes:.200}, {position}: {problem}; give FER+'s fer2013new.csv, or fetch it again"
         ) from error
-    return winners
-
-
-def _winner(votes: dict[str, int]) -> str:
-    """Return the winner: it has more than half of the votes, without expressions that have a single vote."""
-    counted = {name: count for name, count in votes.items() if count > 1}
-    first = max(counted, key=counted.__getitem__, default="unknown")
-    return COLUMNS[first] if 2 * counted.get(first, 0) > sum(counted.values()) else "no majority"
+    return Votes(np.array(splits, str), np.array(counts, np.int64).reshape(-1, len(COLUMNS)))
 
 
 def relabel(faces: Faces, votes: str, classes: Sequence[str]) -> Faces:
-    """Return the faces of fer2013.csv that have a winner of the votes, with the winner as label.
+    """Return the faces of FER2013 that have a winner of the votes, with the winner as label.
 
     Args:
-        faces: All rows of the csv, in its order.
+        faces: All faces of fer2013.csv or of Kaggle's archive, with their rows.
         votes: Path of FER+'s file, as in ``read_votes``.
         classes: Names of classes in ``VOTED``; faces of other classes are left out.
 
@@ -97,41 +100,41 @@ def relabel(faces: Faces, votes: str, classes: Sequence[str]) -> Faces:
     label_of = {class_of(name, VOTED): label for label, name in enumerate(classes)}
     if None in label_of:
         raise UserError(f"data.classes=[{','.join(classes)}] must be some of {', '.join(VOTED)} with data.votes")
-    winners = read_votes(votes)
-    if not all(re.search(r"/csv_\d+$", name) for name in faces.names):
-        raise UserError(f"data.votes={votes} labels the rows of fer2013.csv: give that file as data.root")
-    if [vote.split for vote in winners] != faces.splits.tolist():
+    if faces.rows is None:
         raise UserError(
-            f"data.votes={votes} holds votes for {len(winners):,} rows and {faces.source} has {len(faces):,} faces, or "
-            "their Usage differs: use fer2013.csv with all its rows in their order"
+            f"data.votes={votes} labels the rows of fer2013.csv, and {no_contest(faces)}: give that file or Kaggle's "
+            "archive as data.root"
         )
-    pairs = [(faces.classes[label], vote.winner) for label, vote in zip(faces.labels, winners, strict=True)]
-    comparable = [label == winner for label, winner in pairs if winner in faces.classes]
-    agreement = sum(comparable) / max(1, len(comparable))
-    if comparable and agreement < MIN_AGREEMENT:
+    table = read_votes(votes)
+    if len(table.splits) != len(faces) or not np.array_equal(table.splits[faces.rows], contest_parts(faces)):
+        raise UserError(
+            f"data.votes={votes} holds votes for {len(table.splits):,} rows and {faces.source} has {len(faces):,} "
+            "faces, or their Usage differs: use fer2013.csv with all its rows in their order, or Kaggle's archive"
+        )
+    winners = table.winners()[faces.rows]
+    comparable = np.isin(winners, faces.classes)
+    agreement = (winners == np.array(faces.classes)[faces.labels])[comparable].mean() if comparable.any() else 1.0
+    if agreement < MIN_AGREEMENT:
         raise UserError(
             f"data.votes={votes} agrees with {faces.source} in {percent(agreement)} of the rows, less than "
             f"{percent(MIN_AGREEMENT, 0)}: their order differs; use fer2013.csv and fer2013new.csv as published"
         )
-    labels = np.array([label_of.get(vote.winner, -1) for vote in winners])
-    rows = np.flatnonzero(labels >= 0)
-    left_out = Counter(vote.winner for vote in winners if vote.winner not in label_of)
+    labels = np.array([label_of.get(winner, -1) for winner in winners])
     remarks = []
-    for winner, count in sorted(left_out.items()):
+    for winner, count in sorted(Counter(winners[labels < 0]).items()):
         cause = LEFT_OUT.get(winner, f"people saw {winner}")
         remarks.append(f"Faces left out, since {cause}: {count:,}.")
-    images, splits, labels = faces.images[rows], faces.splits[rows], labels[rows]
+    names = faces.names.copy()
+    if faces.names[0].rpartition("/")[2].startswith("csv_"):  # such a name has the label in it, and is no path
+        names = np.array([f"{faces.splits[row]}/{winner}/csv_{row + 1:05}" for row, winner in enumerate(winners)])
     relabelled = replace(
         faces,
-        images=images,
         labels=labels,
-        names=np.array([f"{faces.splits[row]}/{winners[row].winner}/csv_{row + 1:05}" for row in rows]),
-        splits=splits,
+        names=names,
         source=f"{faces.source} with FER+'s votes",
-        fingerprint=fingerprint(images, labels, splits, tuple(classes)),
         remarks=(*faces.remarks, *remarks),
         classes=tuple(classes),
-    )
+    ).subset(np.flatnonzero(labels >= 0))
     missing = []
     for split, counts in relabelled.counts().items():
         missing += [f"{split}/{name}" for name, count in zip(classes, counts, strict=True) if not count]
@@ -139,4 +142,5 @@ def relabel(faces: Faces, votes: str, classes: Sequence[str]) -> Faces:
         raise UserError(
             f"data.votes={votes} names no face of {', '.join(missing)}: leave that class out of data.classes"
         )
-    return relabelled
+    digest = fingerprint(relabelled.images, relabelled.labels, relabelled.splits, relabelled.classes)
+    return replace(relabelled, fingerprint=digest)

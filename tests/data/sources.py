@@ -2,11 +2,14 @@
 
 import io
 import zipfile
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from fer_lightning.data.faces import CLASSES
+
+ARCHIVE = Path(__file__).parents[3] / "shared/fer2013/face-expression-recognition-dataset.zip"
 
 
 def encode(image, file_format="PNG", **options):

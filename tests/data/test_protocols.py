@@ -8,6 +8,7 @@ from hydra.utils import instantiate
 
 from fer_lightning.data.augmentation import Chain
 from fer_lightning.data.protocols import clean_test, folder, honest, kfold, leaky_gallery, multiply, official, paper
+from fer_lightning.data.twins import Twins
 from fer_lightning.errors import UserError
 
 
@@ -92,6 +93,17 @@ def test_official_needs_three_parts(faces, twins):
     splits[70:100] = "validation"
     parts = official(replace(faces, splits=splits), twins)
     assert [len(rows) for rows in (parts.train, parts.validation, parts.test)] == [70, 30, 40]
+
+
+def test_official_takes_the_parts_of_the_archive_by_its_numbers(contest):
+    alone = np.arange(len(contest))
+    parts = official(contest, Twins(alone, alone, np.empty((0, 2), int), np.empty(0, str)))
+    assert sorted(contest.rows[parts.train]) == list(range(28_709))
+    assert sorted(contest.rows[parts.validation]) == list(range(28_709, 32_298))
+    assert sorted(contest.rows[parts.test]) == list(range(32_298, 35_887))
+    assert set(contest.splits[parts.test]) == {"train", "validation"}  # whatever folder they lie in
+    with pytest.raises(UserError, match=r"all three; by the numbers Training has 28,709 faces of angry, .* 3,995: use"):
+        official(replace(contest, rows=None, labels=np.zeros_like(contest.labels)), parts.twins)
 
 
 def test_paper_leaks_siblings_of_nearly_every_test_picture(faces, twins):

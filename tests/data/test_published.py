@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fer_lightning.data.faces import CLASSES
-from fer_lightning.data.published import PUBLISHED, ceiling, compare_with_published
+from fer_lightning.data.published import PUBLISHED, ceiling, compare_with_published, contest_rows, no_contest
 
 
 def test_published_counts_are_recognised_and_differences_named():
@@ -27,3 +27,28 @@ def test_labels_of_identical_pictures_limit_the_accuracy(faces):
     assert limit == pytest.approx(0.8)  # of three identical pictures under two labels one must be wrong
     assert "different labels" in reason
     assert ceiling(replace(faces, best_possible=0.7), np.arange(5), np.arange(5))[0] == 0.7
+
+
+def test_numbers_of_files_are_rows_if_the_contest_has_these_counts(contest, faces):
+    assert no_contest(contest) == ""
+    assert contest_rows(contest.names).tolist() == contest.rows.tolist()
+    order = np.arange(7)[::-1]
+    assert no_contest(replace(contest, classes=CLASSES[::-1], labels=order[contest.labels])) == ""
+
+    def fault(**columns):
+        return no_contest(replace(contest, **columns))
+
+    first = np.flatnonzero(contest.rows == 0)[0]  # an angry face of Training
+    labels, names = contest.labels.copy(), contest.names.copy()
+    labels[first], names[first] = 1, names[first + 1]
+    assert fault(labels=labels) == "by the numbers Training has 3,994 faces of angry, and in the contest 3,995"
+    assert fault(names=names) == "35,887 files are not numbered from 0 to 35,886, each number once"
+    names[first] = "train/angry/35887.jpg"
+    assert fault(names=names) == "the numbers go up to 35,887, and that csv has 35,887 rows"
+    names[first] = "train/angry/a.jpg"
+    assert fault(names=names) == "the names of the faces have no numbers"
+    assert fault(classes=(*CLASSES[:6], "calm")) == f"the classes are not {', '.join(CLASSES)}"
+    assert no_contest(faces) == "140 files are not numbered from 0 to 35,886, each number once"
+    rows = np.array(["train/happy/csv_00001", "test/sad/csv_00002"])
+    assert contest_rows(rows).tolist() == [0, 1]
+    assert no_contest(replace(faces.subset(np.arange(2)), names=rows)) == ""

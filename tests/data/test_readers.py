@@ -2,7 +2,6 @@
 
 import os
 from dataclasses import fields
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,9 +12,7 @@ from fer_lightning.data.demo import draw_faces
 from fer_lightning.data.faces import CLASSES
 from fer_lightning.data.readers import read_faces, summarize
 from fer_lightning.errors import UserError
-from tests.data.sources import csv_rows, csv_text, encode, grey, make_tree, write_folder, write_zip
-
-ARCHIVE = Path(__file__).parents[3] / "shared/fer2013/face-expression-recognition-dataset.zip"
+from tests.data.sources import ARCHIVE, csv_rows, csv_text, encode, grey, make_tree, write_folder, write_zip
 
 
 def test_csv_alone_in_a_folder_and_in_a_zip(tmp_path, read):
@@ -118,5 +115,7 @@ def test_real_archive(tmp_path, read):
         "validation": [960, 111, 1018, 1825, 1216, 1139, 797],
     }
     assert faces.unreadable == faces.remarks == ()
+    assert faces.fingerprint.startswith("174726c59adc070e")  # of every checkpoint that was trained on them
+    assert faces.rows is not None
     assert len(set(faces.names)) == len(faces) == 35_887
     assert "train      28,821: angry 3,993, disgust 436," in summarize(faces)

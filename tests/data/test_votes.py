@@ -5,11 +5,13 @@ import re
 import numpy as np
 import pytest
 
-from fer_lightning.data.faces import CLASSES
+from fer_lightning.data.faces import CLASSES, SPLITS
+from fer_lightning.data.published import PARTS
 from fer_lightning.data.readers import read_faces
-from fer_lightning.data.votes import VOTED, read_votes
+from fer_lightning.data.votes import VOTED, read_votes, relabel
 from fer_lightning.errors import UserError
 from tests.conftest import options
+from tests.data.sources import ARCHIVE
 
 COLUMNS = "neutral,happiness,surprise,sadness,anger,disgust,fear,contempt,unknown,NF"
 NUMBERS = (6, 3, 5, 4, 0, 1, 2)  # of FER2013's csv, by the first seven columns
@@ -52,8 +54,10 @@ def one_each():
 
 def test_majority_wins_and_a_single_vote_does_not_count(tmp_path):
     _, votes = write(tmp_path, WINNERS, ["Training"])
-    assert [vote.winner for vote in read_votes(votes)] == list(WINNERS.values())
-    assert {vote.split for vote in read_votes(votes)} == {"train"}
+    table = read_votes(votes)
+    assert table.winners().tolist() == list(WINNERS.values())
+    assert table.splits.tolist() == ["train"] * len(WINNERS)
+    assert table.counts[2].tolist() == [0, 0, 3, 0, 1, 1, 1, 0, 2, 1]
 
 
 def test_winners_label_the_rows(tmp_path):
@@ -93,6 +97,20 @@ def test_votes_of_another_order_are_refused(tmp_path, agreeing, words):
             read_faces(csv, str(tmp_path), {}, 48, CLASSES, votes)
 
 
+def test_votes_of_a_row_label_the_file_of_its_number(tmp_path, contest):
+    """Kaggle's archive: every vote is for the file's own label, but those of row 7, whose file lies anywhere."""
+    labels = np.array(CLASSES)[contest.labels][np.argsort(contest.rows)]  # by row
+    lines = {CLASSES[number]: line for number, line in zip((4, 3, 6, 5, 0, 1, 2), one_each()[:7], strict=True)}
+    votes = [f"{USAGES[SPLITS.index(split)]},,{lines[name]}" for split, name in zip(PARTS, labels, strict=True)]
+    votes[7] = f"Training,,{one_each()[7]}"
+    (tmp_path / "fer2013new.csv").write_text("\n".join([f"Usage,Image name,{COLUMNS}", *votes]))
+    faces = relabel(contest, str(tmp_path / "fer2013new.csv"), CLASSES)
+    seventh = np.flatnonzero(contest.rows == 7)
+    assert faces.remarks == ("Faces left out, since people saw contempt: 1.",)
+    for column in ("names", "labels", "splits", "rows"):
+        np.testing.assert_array_equal(getattr(faces, column), np.delete(getattr(contest, column), seventh))
+
+
 def test_fewer_classes_leave_their_faces_out(tmp_path):
     csv, votes = write(tmp_path, one_each())
     faces = read_faces(csv, str(tmp_path / "cache"), {}, 48, ["sad", "happy"], votes)
@@ -106,6 +124,7 @@ def test_fewer_classes_leave_their_faces_out(tmp_path):
     [
         (lambda text: text.replace(",NF", ""), "header: no column nf; give FER"),
         (lambda text: text.replace("Usage,Image", "usage ,Image").replace("10", "ten", 1), "row 1: .*'ten'"),
+        (lambda text: text.replace("10", "-1", 1), "row 1: a number of votes is below 0"),
         (lambda text: text.replace("PublicTest", "Public"), "row 9: 'public' is missing or unknown"),
         (lambda text: text[: text.rindex(",")], "row 24: 'nf' is missing or unknown"),
         (lambda text: text[: text.rindex("\n")], "votes for 23 rows and fer2013.csv has 24 faces"),
@@ -122,7 +141,7 @@ def test_votes_that_do_not_fit_are_refused(tmp_path, change, words):
 
 def test_votes_are_of_a_csv_and_of_known_expressions(tmp_path):
     csv, votes = write(tmp_path, one_each())
-    with pytest.raises(UserError, match=r"labels the rows of fer2013\.csv: give that file as data.root"):
+    with pytest.raises(UserError, match=r"rows of fer2013\.csv, and 100 files .* once: give that file or Kag"):
         read_faces(None, str(tmp_path), {"count": 100, "wrong_label_share": 0.0, "seed": 0}, 48, votes=votes)
     with pytest.raises(UserError, match=r"data\.classes=\[happy,calm\] must be some of angry, .* with data.votes"):
         read_faces(csv, str(tmp_path), {}, 48, ["happy", "calm"], votes)
@@ -133,6 +152,24 @@ def test_votes_are_of_a_csv_and_of_known_expressions(tmp_path):
     ):
         with pytest.raises(UserError, match=f"{place} {kind}: give FER"):
             read_votes(str(place))
+
+
+@pytest.mark.real_faces
+@pytest.mark.skipif(not ARCHIVE.is_file(), reason=f"the real faces are not at {ARCHIVE}")
+def test_votes_of_the_real_archive(tmp_path):
+    """The counts are those of a count by hand (awk) in the real file of votes."""
+    faces = read_faces(str(ARCHIVE), str(tmp_path), {}, 48, votes=str(ARCHIVE.with_name("fer2013new.csv")))
+    counts = {split: np.bincount(faces.labels[PARTS[faces.rows] == split], minlength=8).tolist() for split in SPLITS}
+    assert counts == {
+        "train": [2100, 119, 532, 7287, 8740, 3014, 3149, 119],
+        "validation": [287, 24, 62, 865, 1182, 351, 415, 13],
+        "test": [273, 18, 83, 893, 1090, 384, 396, 16],
+    }
+    assert faces.remarks == (
+        "Faces left out, since most people saw no face: 176.",
+        "Faces left out, since no expression has most of the votes: 4,200.",
+        "Faces left out, since most people could not name the expression: 99.",
+    )
 
 
 def test_a_network_is_trained_on_the_votes(tmp_path, run_here):
