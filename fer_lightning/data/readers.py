@@ -9,7 +9,8 @@ import time
 import warnings
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -73,18 +74,13 @@ def _read_source(
 ) -> Faces:
     """Return the faces of a source with its own labels, from the cache if possible."""
     names = find_classes(root) if classes is None else tuple(map(str, classes))
-    if problem := wrong_names(names):
-        raise UserError(f"data.root={root} with {problem}")
+    _check_names(root, names)
     if root is None:
-        if names != CLASSES:
-            raise UserError(
-                "data.classes is for your own faces; data.root=null draws faces of seven classes: leave it out"
-            )
         cache = Path(cache_dir) / f"drawn-v{CACHE_VERSION}-{image_size}px-{drawing(drawn)}.npz"
         return _load_or_make(cache, SOURCE, names, lambda: draw_faces(**drawn, image_size=image_size))
     path = listing.download() if root == "kaggle" else listing.locate(root)
     source = listing.KAGGLE if root == "kaggle" else write_name(file_name(path.name))
-    try:
+    with _explaining(path):
         if path.is_dir():
             files = listing.list_folder(path)
             key = files.key
@@ -99,6 +95,43 @@ def _read_source(
         faces = _load_or_make(Path(cache_dir) / f"faces-v{CACHE_VERSION}-{image_size}px-{key}.npz", source, names, read)
         log.info("%s: %s faces in %.1f s", path, f"{len(faces):,}", time.perf_counter() - start)
         return faces
+
+
+def check_layout(root: str | None, classes: Sequence[str]) -> None:
+    """Refuse a source by the names in it. No picture is opened, of a csv the first row is read.
+
+    Args:
+        root: A folder, .zip or .csv; "kaggle" and None, which have a layout of their own, are not looked at.
+        classes: Names of the classes.
+
+    Raises:
+        UserError: As ``read_faces``, where the names are enough to know.
+    """
+    _check_names(root, classes)
+    if root in (None, "kaggle"):
+        return
+    path = listing.locate(str(root))
+    listing.check_source(path)
+    with _explaining(path):
+        try:
+            contents = _list(listing.outline(path), classes)
+            if path.suffix.lower() == ".csv":
+                next(iter(contents.entries), None)
+        except UserError:  # an outline has not every name: a class may be there that it lacks
+            if path.is_dir():
+                _list(listing.list_folder(path), classes)
+            elif path.suffix.lower() == ".csv":
+                raise
+            else:
+                with zipfile.ZipFile(path) as archive:
+                    _list(listing.list_zip(path, archive), classes)
+
+
+@contextmanager
+def _explaining(path: Path) -> Iterator[None]:
+    """Raise a UserError in place of an error of the disk or of an archive."""
+    try:
+        yield
     except OSError as error:
         raise listing.not_readable(path, error) from error
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, UnicodeDecodeError) as error:
@@ -147,14 +180,32 @@ def _read_file(path: Path, source: str, image_size: int, classes: tuple[str, ...
         return _read(listing.list_zip(path, archive), source, image_size, classes)
 
 
-def _read(files: listing.Listing, source: str, image_size: int, classes: tuple[str, ...]) -> Faces:
-    """Return the faces of a source: its layout lists them, and their pictures are opened here."""
-    log.info("Reading the faces of %s", files.path)
+def _check_names(root: str | None, classes: Sequence[str]) -> None:
+    """Refuse names of classes that are not allowed, or that the synthetic faces do not have."""
+    if problem := wrong_names(classes):
+        raise UserError(f"data.root={root} with {problem}")
+    if root is None and tuple(classes) != CLASSES:
+        raise UserError("data.classes is for your own faces; data.root=null draws faces of seven classes: leave it out")
+
+
+def _list(files: listing.Listing, classes: Sequence[str]) -> Contents:
+    """Return the contents of a source; refuse one without faces, with other labels, or without a class."""
     contents = find_contents(files, classes)
     if contents is None:
         raise listing.no_layout(files.path, files.names)
     if isinstance(contents.entries, list):
         _check_labels(files.path, contents, classes)
+        _check_splits(
+            files.path, {(entry.split, str(class_of(entry.label, classes))) for entry in contents.entries}, classes
+        )
+    return contents
+
+
+def _read(files: listing.Listing, source: str, image_size: int, classes: tuple[str, ...]) -> Faces:
+    """Return the faces of a source: its layout lists them, and their pictures are opened here."""
+    log.info("Reading the faces of %s", files.path)
+    contents = _list(files, classes)
+    if isinstance(contents.entries, list):
         passed_over = len(files.names) - sum(map(listing.is_picture, files.names))
         if passed_over:
             files.remarks["Files that are hidden or no pictures ignored"] += passed_over
@@ -183,7 +234,8 @@ def _read(files: listing.Listing, source: str, image_size: int, classes: tuple[s
             persons.append(entry.person)
             labels.append(classes.index(label))
             files.remarks.update(changes)
-    _check(files.path, set(zip(splits, labels, strict=True)), len(names), unreadable, classes)
+    _check_readable(files.path, len(names), unreadable)
+    _check_splits(files.path, {(split, classes[label]) for split, label in zip(splits, labels, strict=True)}, classes)
     images.resize((len(names), image_size, image_size), refcheck=False)
     return Faces(
         images=images,
@@ -219,14 +271,8 @@ def _check_labels(path: Path, contents: Contents, classes: Sequence[str]) -> Non
         )
 
 
-def _check(
-    path: Path,
-    present: set[tuple[str, int]],
-    faces: int,
-    unreadable: list[tuple[str, str]],
-    classes: Sequence[str],
-) -> None:
-    """Refuse a source if too many of its pictures are unreadable or a split lacks a class."""
+def _check_readable(path: Path, faces: int, unreadable: list[tuple[str, str]]) -> None:
+    """Refuse a source if too many of its pictures are unreadable."""
     total = faces + len(unreadable)
     if len(unreadable) > MAX_UNREADABLE_SHARE * total:
         examples = listing.shorten(map(": ".join, unreadable))
@@ -234,11 +280,21 @@ def _check(
             f"{path}: {len(unreadable):,} of {total:,} pictures are unreadable, more than "
             f"{percent(MAX_UNREADABLE_SHARE, 0)}: {examples}. Fetch the data set again."
         )
+
+
+def _check_splits(path: Path, present: set[tuple[str, str]], classes: Sequence[str]) -> None:
+    """Refuse a source without training faces, or with a split that lacks a class.
+
+    Args:
+        path: The source.
+        present: The splits and classes of its faces.
+        classes: Names of the classes.
+    """
     splits = {split for split, _ in present}
     if "train" not in splits:
         raise UserError(f"{path}: the train split is empty. {listing.REMEDY}")
-    required = {(split, label) for split in splits for label in range(len(classes))}
-    if missing := sorted(f"{split}/{classes[label]}" for split, label in required - present):
+    required = {(split, name) for split in splits for name in classes}
+    if missing := sorted("/".join(pair) for pair in required - present):
         raise UserError(
             f"{path} holds no face of {listing.shorten(missing)}; each split needs all of {', '.join(classes)}."
         )

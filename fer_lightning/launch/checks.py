@@ -11,7 +11,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from fer_lightning.data.listing import check_source, locate
+from fer_lightning.data.faces import CLASSES
 from fer_lightning.data.votes import read_votes
 from fer_lightning.errors import UserError, install_command
 from fer_lightning.launch.environment import check_gpu, check_packages, rank, started_processes
@@ -82,10 +82,13 @@ def _check_files(cfg: DictConfig) -> None:
         is_export = Path(path).is_dir() or Path(path).suffix.lower() == ".onnx"
         if "trainer" in cfg or not is_export:  # predict and app take a bundle or an ONNX model too
             checkpoint_file(path, option)
-    if (root := OmegaConf.select(cfg, "data.root")) not in (None, "kaggle"):
-        check_source(locate(root))
-    if (votes := OmegaConf.select(cfg, "data.votes")) is not None:
-        read_votes(votes)
+    if "data" in cfg:
+        from fer_lightning.data.readers import check_layout  # here, so that --help needs no Pillow
+
+        votes = cfg.data.votes
+        if votes is not None:
+            read_votes(votes)
+        check_layout(cfg.data.root, CLASSES if votes else tuple(map(str, cfg.data.classes)))
     output_dir = Path(cfg.paths.output_dir)
     if not output_dir.is_dir():
         raise UserError(

@@ -3,10 +3,11 @@
 import pytest
 from omegaconf import open_dict
 
+from fer_lightning.data.faces import CLASSES
 from fer_lightning.errors import UserError, install_command
 from fer_lightning.launch import checks
 from fer_lightning.launch.checks import check
-from tests.conftest import SMALL
+from tests.conftest import SMALL, make_tree, raising
 
 TWO = ("trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2")
 
@@ -52,3 +53,22 @@ def test_a_missing_extra_is_named_before_torch(make_cfg, monkeypatch, option, mo
     with pytest.raises(UserError) as refused:
         check(cfg, "train")
     assert str(refused.value) == f"{option} needs {module}: {install_command(option.partition('=')[2])}"
+
+
+def test_faces_are_refused_by_their_names(tmp_path, refusal, monkeypatch):
+    """No picture is opened, and torch is not imported for it."""
+    monkeypatch.setattr("fer_lightning.data.readers.open_upright", raising(AssertionError()))
+    tree, table = make_tree(tmp_path / "faces", faces=1), tmp_path / "labels.csv"
+    assert refusal(f"data.root={tree}", f"data.classes=[{','.join(CLASSES)}]") is None
+    assert "lacks the class folders test/angry" in refusal(f"data.root={tree}", "data.classes=[a,b]")
+    assert "no face of test/x; train/x" in refusal(f"data.root={tree}", f"data.classes=[{','.join(CLASSES)},x]")
+    assert "1 class, and 2 to 40" in refusal(f"data.root={tree}", "data.classes=[angry]")
+    assert "draws faces of seven classes: leave it out" in refusal("data.classes=[a,b]")
+    (tree / "test/fear/0.png").unlink()
+    assert "holds no face of test/fear" in refusal(f"data.root={tree}")
+    for name in CLASSES:
+        (tree / "test" / name / "PublicTest_0.png").touch()
+        (tree / "test" / name / "PrivateTest_0.png").touch()
+    assert refusal(f"data.root={tree}") is None  # two splits in each folder
+    table.write_text("path,label\na.jpg,happy\n")
+    assert "has the columns path, label" in refusal(f"data.root={table}")
