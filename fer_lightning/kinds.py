@@ -72,6 +72,7 @@ Grey = Annotated[int, Field(ge=0, le=255), Says("a grey from 0 to 255", "0")]
 FaceCount = Annotated[int, Field(ge=100), Says("a whole number, 100 or more", "2800")]
 Workers = Annotated[int, Field(ge=0, le=256), Says("a whole number, 0 or more and at most 256", "2")]
 Seconds = Annotated[float, Field(ge=0), Says("a number of seconds, 0 or more", "300")]
+Smoothing = Annotated[float, Field(ge=0, le=60), Says("a number of seconds from 0 to 60", "1")]
 Folds = Annotated[int, Field(ge=2), Says("a whole number, 2 or more", "5")]
 DrawnClasses = Annotated[int, Field(ge=2), Says("a whole number from 2 to that of the classes", "4")]
 SixteenPixels = Annotated[

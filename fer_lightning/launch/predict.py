@@ -45,11 +45,11 @@ def predict(cfg: DictConfig) -> None:
     frames = track(source.frames, f"predicting {cfg.input}", source.total)
     try:
         with (
-            prediction_writer(folder, model.classes, head, cfg.neighbours, source.remarks) as write,
+            prediction_writer(folder, model.classes, head, cfg.neighbours, source.remarks, cfg.smooth) as write,
             AnnotatedFiles(folder / "annotated", rate) as annotated,
         ):
             try:
-                for recognition in recognise(model, frames, cfg.batch_size):
+                for recognition in recognise(model, frames, cfg.batch_size, cfg.smooth):
                     command.waits = True  # so that a signal leaves whole rows, and as many as are told
                     write(recognition)
                     tally.add(recognition)

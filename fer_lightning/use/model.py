@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, overload
 
 import numpy as np
 from PIL import Image
@@ -40,6 +40,8 @@ class Prediction:
     face: np.ndarray = field(compare=False, repr=False)  # (H, W) uint8, as the network sees it
     embedding: np.ndarray = field(compare=False, repr=False)  # (D,) float32, norm 1
     box: Box | None = None  # of the face in its picture; None if the picture was taken as the face
+    track: int | None = None  # number of the followed face of a video, from 1
+    smoothed_votes: Mapping[str, float] | None = None  # over time; they decide label, confidence and abstained
 
     @property
     def distance(self) -> float | None:
@@ -64,19 +66,28 @@ class Model:
         self.image_size = description.image_size
         self.calibration = description.calibration
 
-    def predict(self, pictures: Iterable[Picture], batch_size: int = BATCH) -> list[Prediction]:
-        """Return a prediction for each picture. A picture is taken as one face.
+    @overload
+    def predict(self, pictures: Iterator[Picture], batch_size: int = BATCH) -> Iterator[Prediction]: ...
+    @overload
+    def predict(self, pictures: Sequence[Picture] | np.ndarray, batch_size: int = BATCH) -> list[Prediction]: ...
+    def predict(self, pictures: Iterable[Picture], batch_size: int = BATCH) -> Iterator[Prediction] | list[Prediction]:
+        """Return a prediction for each picture: a list, or an iterator for an iterator, such as a camera's frames.
+
+        A picture is taken as one face. An iterator is read one batch ahead of the predictions, so it may be endless.
 
         Args:
-            pictures: Arrays (H, W) or (H, W, 3) uint8, pictures of Pillow, or paths of picture files.
+            pictures: Arrays (H, W) or (H, W, 3) uint8 in the order red, green, blue (OpenCV's is the reverse), pictures
+                of Pillow, or paths of picture files.
             batch_size: Faces that are computed at once. It changes speed and memory, no prediction.
 
         Raises:
             UserError: If a picture cannot be read.
         """
-        if isinstance(pictures, str | Path | Image.Image):
+        array = isinstance(pictures, np.ndarray) and (pictures.ndim == 2 or pictures.shape[2:] in ((3,), (4,)))
+        if array or isinstance(pictures, str | Path | Image.Image):
             raise UserError("predict takes a list of pictures: write predict([picture])")
-        return list(self.predict_faces(map(self.face, pictures), batch_size))
+        predictions = self.predict_faces(map(self.face, pictures), batch_size)
+        return predictions if isinstance(pictures, Iterator) else list(predictions)
 
     def analyze(self, picture: Picture, batch_size: int = BATCH) -> list[Prediction]:
         """Return a prediction for each face that the detector finds in a picture, from left to right.

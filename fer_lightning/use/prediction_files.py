@@ -16,7 +16,12 @@ PART = "predict was ended: these rows are a part, and the pictures after them ar
 
 @contextmanager
 def prediction_writer(
-    folder: Path, classes: Sequence[str], head: Mapping[str, Any], neighbours: int, remarks: Sequence[str]
+    folder: Path,
+    classes: Sequence[str],
+    head: Mapping[str, Any],
+    neighbours: int,
+    remarks: Sequence[str],
+    smooth: float | None = None,
 ) -> Iterator[Callable[[Recognition], None]]:
     """Open predictions.csv and predictions.json; yield a function that adds the faces of a picture to both.
 
@@ -26,7 +31,9 @@ def prediction_writer(
     header = ["file", "frame", *BOX, "class", *(f"vote_{name}" for name in classes), "distance", "abstained", "problem"]
     for number in range(1, neighbours + 1):
         header += [f"neighbour_{number}", f"neighbour_{number}_label", f"neighbour_{number}_similarity"]
-    header += ["seconds", "face"]
+    header += ["seconds", "face", "track"]
+    if smooth:
+        header += [f"smoothed_{name}" for name in classes]
     csv_path, json_path = folder / "predictions.csv", folder / "predictions.json"
     with (
         csv_path.open("w", newline="", encoding="utf-8") as csv_file,
@@ -63,10 +70,12 @@ def _entries(recognition: Recognition, count: int) -> Iterator[tuple[dict[str, A
         problem = {**picture, "problem": recognition.problem}
         yield problem, problem
     for face, prediction in enumerate(recognition.faces, 1):
-        picture["face"] = face
+        picture |= {"face": face, "track": prediction.track}
         neighbours = (prediction.neighbours or ())[:count]
         row: dict[str, Any] = {**picture, "class": prediction.label, "abstained": int(prediction.abstained)}
         row |= {f"vote_{name}": f"{vote:.6f}" for name, vote in prediction.votes.items()}
+        smoothed = prediction.smoothed_votes or {}
+        row |= {f"smoothed_{name}": f"{vote:.6f}" for name, vote in smoothed.items()}
         if prediction.box is not None:
             row |= zip(BOX, prediction.box, strict=True)
         if prediction.distance is not None:
@@ -85,5 +94,6 @@ def _entries(recognition: Recognition, count: int) -> Iterator[tuple[dict[str, A
                 "abstained": prediction.abstained,
                 "neighbours": [neighbour._asdict() for neighbour in neighbours],
                 "class": prediction.label,
+                **({"smoothed_votes": {name: round(vote, 6) for name, vote in smoothed.items()}} if smoothed else {}),
             },
         )

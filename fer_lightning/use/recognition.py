@@ -12,6 +12,7 @@ from fer_lightning.data.decoding import MAX_PIXELS
 from fer_lightning.use.detectors import Box
 from fer_lightning.use.model import Model, Prediction
 from fer_lightning.use.sources import Frame
+from fer_lightning.use.tracks import Tracker
 from fer_lightning.words import counted
 
 NO_FACE = "no face found"
@@ -30,11 +31,15 @@ class Recognition(NamedTuple):
     seconds: float | None = None  # as in ``Frame``
 
 
-def recognise(model: Model, frames: Iterable[Frame], batch_size: int) -> Iterator[Recognition]:
+def recognise(
+    model: Model, frames: Iterable[Frame], batch_size: int, smooth: float | None = None
+) -> Iterator[Recognition]:
     """Yield the predictions for each picture, in the order of the pictures; ``batch_size`` faces are computed at once.
 
-    No more pictures wait for their predictions than have ``PIXELS`` together.
+    No more pictures wait for their predictions than have ``PIXELS`` together. Faces of frames that have a time are
+    followed, their votes smoothed over ``smooth`` seconds.
     """
+    tracker = Tracker(model.calibration, smooth)
     waiting: list[tuple[Recognition, list[tuple[Box | None, np.ndarray]]]] = []
     number, pixels = 0, 0  # of faces, or of pictures without one, and of pixels, that wait
     for file, frame, picture, problem, seconds in frames:
@@ -45,18 +50,24 @@ def recognise(model: Model, frames: Iterable[Frame], batch_size: int) -> Iterato
         number += max(1, len(faces))
         waiting.append((Recognition(file, frame, picture, problem, (), seconds), faces))
         if number >= batch_size or pixels >= PIXELS:
-            yield from _predict(model, waiting, batch_size)
+            yield from _predict(model, tracker, waiting, batch_size)
             waiting, number, pixels = [], 0, 0
-    yield from _predict(model, waiting, batch_size)
+    yield from _predict(model, tracker, waiting, batch_size)
 
 
 def _predict(
-    model: Model, waiting: list[tuple[Recognition, list[tuple[Box | None, np.ndarray]]]], batch_size: int
+    model: Model,
+    tracker: Tracker,
+    waiting: list[tuple[Recognition, list[tuple[Box | None, np.ndarray]]]],
+    batch_size: int,
 ) -> Iterator[Recognition]:
     """Yield each recognition with the predictions for its faces (box, (H, W) uint8)."""
     predictions = model.predict_faces([face for _, faces in waiting for _, face in faces], batch_size)
     for recognition, faces in waiting:
-        yield recognition._replace(faces=[replace(next(predictions), box=box) for box, _ in faces])
+        answers = [replace(next(predictions), box=box) for box, _ in faces]
+        if recognition.seconds is not None:
+            answers = tracker.follow(recognition.seconds, answers)
+        yield recognition._replace(faces=answers)
 
 
 @dataclass

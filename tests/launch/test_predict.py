@@ -5,6 +5,7 @@ import json
 import os
 import signal
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -12,6 +13,7 @@ from fer_lightning.data.faces import CLASSES
 from fer_lightning.use.model import load_model
 from fer_lightning.use.prediction_files import PART
 from fer_lightning.use.sources import Frame, Source
+from tests.use.films import write_film
 
 
 @pytest.fixture
@@ -83,6 +85,34 @@ def test_command_writes_rows_in_the_order_of_the_input(predict, checkpoint, pict
         assert sheet.size == (6 * 210 + 10, 36 + 200 + 2 * 18 + 10)  # one row of pictures, two lines under each
 
 
+@pytest.mark.parametrize("smooth", [None, 0.15])
+def test_film_of_two_rates_has_seconds_tracks_and_smoothed_votes(predict, checkpoint, drawn, tmp_path, smooth):
+    times = [0, 1, 2, 3, 6, 9]  # thirtieths of a second
+    write_film(tmp_path / "film.mp4", [np.repeat(face[:, :, None], 3, axis=2) for face in drawn[0][:6]], times)
+    options = [] if smooth is None else [f"smooth={smooth}"]
+    done = predict(f"checkpoint={checkpoint}", "input=film.mp4", "hydra.run.dir=out", *options)
+    assert done.code == 0, done.text
+    with (tmp_path / "out/predictions.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["seconds"]) for row in rows] == pytest.approx([time / 30 for time in times], abs=1e-3)
+    assert [row["track"] for row in rows] == ["1"] * 6
+    content = json.loads((tmp_path / "out/predictions.json").read_text())["predictions"]
+    assert [(entry["seconds"], str(entry["track"])) for entry in content] == [
+        (float(row["seconds"]), row["track"]) for row in rows
+    ]
+    raw = np.array([[float(row[f"vote_{name}"]) for name in CLASSES] for row in rows])
+    if smooth is None:
+        assert [*rows[0]][-3:] == ["seconds", "face", "track"]
+        votes = raw
+    else:
+        votes = np.array([[float(row[f"smoothed_{name}"]) for name in CLASSES] for row in rows])
+        windows = [raw[:1], raw[:2], raw[:3], raw[:4], raw[2:5], raw[4:]]
+        np.testing.assert_allclose(votes, [window.mean(axis=0) for window in windows], atol=2e-6)
+        assert list(content[4]["smoothed_votes"].values()) == pytest.approx(list(votes[4]))
+    chosen = [votes[number, CLASSES.index(row["class"])] for number, row in enumerate(rows)]
+    assert chosen == pytest.approx(votes.max(axis=1), abs=2e-6)
+
+
 def test_sigterm_leaves_whole_rows_that_are_called_a_part(predict, checkpoint, tmp_path, monkeypatch):
     def frames():
         for number in range(9):
@@ -128,6 +158,10 @@ def test_sigterm_at_the_pages_leaves_all_rows(predict, checkpoint, pictures, tmp
         ),
         (["input={good}", "checkpoint={checkpoint}", "faces=none"], "faces=none cannot be used"),
         (["input={good}", "checkpoint={checkpoint}", "every=0"], "every=0 must be a whole number, 1 or more"),
+        (
+            ["input={good}", "checkpoint={checkpoint}", "smooth=61"],
+            "smooth=61 must be a number of seconds from 0 to 60",
+        ),
         (["input={good}", "checkpoint={checkpoint}", "batch_siz=2"], "did you mean batch_size"),
     ],
 )

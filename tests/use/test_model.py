@@ -1,5 +1,7 @@
 """One model from a checkpoint, a bundle and an ONNX file: equal answers, and one sentence for what is damaged."""
 
+from itertools import count
+
 import numpy as np
 import pytest
 import torch
@@ -72,9 +74,28 @@ def test_what_is_no_picture_is_said(checkpoint, bad):
         load_model(checkpoint).predict([bad])
 
 
-def test_one_picture_instead_of_a_list_is_refused(checkpoint):
+@pytest.mark.parametrize("picture", ["face.png", np.zeros((48, 48), np.uint8), np.zeros((48, 48, 3), np.uint8)])
+def test_one_picture_instead_of_a_list_is_refused(checkpoint, picture):
     with pytest.raises(UserError, match=r"write predict\(\[picture\]\)"):
-        load_model(checkpoint).predict("face.png")
+        load_model(checkpoint).predict(picture)
+
+
+def test_iterator_of_frames_is_read_one_batch_ahead(checkpoint, drawn):
+    model, read = load_model(checkpoint), []
+
+    def film():  # it never ends
+        for number in count():
+            read.append(number)
+            face = drawn[0][number % 5]
+            yield face if number % 2 else np.repeat(face[:, :, None], 3, axis=2)
+
+    predictions = model.predict(film(), batch_size=3)
+    assert read == []
+    ahead = [(next(predictions), len(read)) for _ in range(7)]
+    assert [number for _, number in ahead] == [3, 3, 3, 6, 6, 6, 9]
+    expected = model.predict(drawn[0][:5])
+    assert [prediction.label for prediction, _ in ahead] == [expected[number % 5].label for number in range(7)]
+    assert ahead[1][0].votes == pytest.approx(expected[1].votes, abs=1e-5)
 
 
 def test_every_format_calibrates_votes_and_abstains(checkpoint, calibrated, drawn, tmp_path):
