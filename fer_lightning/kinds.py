@@ -32,6 +32,10 @@ Metric = Annotated[str, Field(min_length=1), Says("the name of a metric", "val/a
 Location = Annotated[str, Field(min_length=1), Says("a path", "logs/run")]
 Source = Annotated[str, Field(min_length=1), Says("a folder, .zip or .csv of faces, or kaggle", "faces.zip")]
 Names = Annotated[list[str], Says("a list of names, what reads as a number in quotes", "[happy,sad,contempt]")]
+ClassMap = Annotated[
+    dict[str, Annotated[list[str], Field(min_length=1)] | None],
+    Says("a node that lists the members of new classes", "{negative:[angry,sad],disgust:null}"),
+]
 Setting = Annotated[str | int | float | bool | None, Says("a number, text or null", "0.1")]
 
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1), Says("a whole number from 0 to 4294967295", "0")]  # as numpy takes it

@@ -5,6 +5,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from fer_lightning.data.classes import wrong_names
+from fer_lightning.data.mapping import mapped_classes, wrong_map
 from fer_lightning.errors import UserError
 from fer_lightning.kinds import shown
 
@@ -37,7 +38,7 @@ def _disagreements(values: Mapping[str, Any]) -> Iterator[str]:
     yield from _memory(data)
     yield from _sampler(sampler)
     yield from _protocol(values.get("protocol", absent))
-    yield from _classes(data, sampler)
+    yield from _classes(data, sampler, "checkpoint" in values)
     yield from _embedder(values.get("embedder", absent))
     yield from _losses(values.get("loss", absent))
     yield from _classifier(values.get("classifier", absent))
@@ -87,8 +88,14 @@ def _protocol(protocol: Mapping[str, Any]) -> Iterator[str]:
         yield f"protocol.fold={fold} must be a number from 0 to {folds - 1}, such as 0: protocol.folds={folds}"
 
 
-def _classes(data: Mapping[str, Any], sampler: Mapping[str, Any]) -> Iterator[str]:
-    """Yield votes on drawn faces, names that cannot be written everywhere, batches of more classes than there are."""
+def _classes(data: Mapping[str, Any], sampler: Mapping[str, Any], trained: bool) -> Iterator[str]:
+    """Yield votes on drawn faces, wrong names and maps of classes, batches of more classes than there are.
+
+    Args:
+        data: Node of the faces.
+        sampler: Node of the batches.
+        trained: Whether a checkpoint may still say what the faces are.
+    """
     if not _is(data, "FacesDataModule"):
         return
     classes, drawn = data["classes"], sampler.get("classes_per_batch", 0)
@@ -96,7 +103,10 @@ def _classes(data: Mapping[str, Any], sampler: Mapping[str, Any]) -> Iterator[st
         yield "data.votes labels FER2013: give fer2013.csv or Kaggle's archive as data.root"
     if wrong := wrong_names(classes):
         yield f"data.root={shown(data['root'])} with {wrong} (a class is a folder in train/, or data.classes)"
-    if drawn > len(classes):
+    joined = data.get("map")
+    if joined and not (trained and data["root"] is None) and (wrong := wrong_map(classes, joined)):
+        yield wrong
+    if drawn > len(classes := mapped_classes(classes, joined)):
         yield (
             f"sampler.classes_per_batch={drawn} must be a whole number from 2 to the {len(classes)} classes, such as "
             f"{min(4, len(classes))}"
@@ -190,7 +200,12 @@ def _sizes(values: Mapping[str, Any]) -> Iterator[str]:
         size, right = values[node].get(name), values[source].get(name)
         if size is not None and right is not None and size != right:
             yield f"{node}.{name}={size} must be {right}, as {source}.{name}"
-    classes = values["data"].get("classes")  # None: a class of the user's own
+    classes = values["model"].get("classes")  # None: a class of the user's own
+    data = values["data"]
+    if classes is not None and "classes" in data and "checkpoint" not in values:
+        right = list(mapped_classes(data["classes"], data.get("map")))
+        if classes != right:
+            yield f"model.classes={shown(classes)} must be {shown(right)}, the classes of the faces"
     losses = {f"loss.losses.{at}": loss for at, loss in enumerate(values["loss"].get("losses") or [])}
     for node, part in {"classifier": values["classifier"], "loss": values["loss"], **losses}.items():
         number = part.get("num_classes")
@@ -204,7 +219,7 @@ def _objective(values: Mapping[str, Any]) -> Iterator[str]:
     if not classifier["_target_"].startswith("fer_lightning."):  # may log scores of its own
         return
     candidates = [f"accuracy_k{number}" for number in classifier.get("candidates", [])]
-    metrics = [f"val/{name}" for name in (*scores(values["data"].get("classes", ())), *candidates)]
+    metrics = [f"val/{name}" for name in (*scores(values["model"].get("classes", ())), *candidates)]
     objectives = {
         "objective": values["objective"],
         "callbacks.checkpoint.monitor": callbacks["checkpoint"].get("monitor"),

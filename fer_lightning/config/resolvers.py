@@ -1,5 +1,5 @@
 """Values that a configuration computes: run_name, shown_name, sweep_name, wandb_mode, on_terminal, classes,
-num_classes, classes_per_batch.
+mapped_classes, num_classes, classes_per_batch.
 
 Imported by the entry points before Hydra composes, so it stays light: no torch, no wandb.
 """
@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from functools import cache
 from multiprocessing import parent_process
 from pathlib import Path
+from typing import Any
 from urllib.parse import SplitResult, urlsplit
 from uuid import uuid4
 
@@ -21,6 +22,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from fer_lightning.config import CONF
 from fer_lightning.config.nodes import Role, role
+from fer_lightning.data import mapping
 from fer_lightning.data.layouts import find_classes
 from fer_lightning.data.votes import VOTED
 from fer_lightning.errors import UserError
@@ -136,6 +138,14 @@ def classes(root: str | None, votes: str | None) -> list[str]:
     return list(find_classes(root) if votes is None else VOTED)
 
 
+def mapped_classes(classes: Any, joined: Any) -> Any:
+    """Return the classes after data.map; the classes themselves where one of the two is what the checks refuse."""
+    lists = isinstance(classes, list | ListConfig) and isinstance(joined, dict | DictConfig)
+    if not lists or not all(isinstance(members, list | ListConfig | None) for members in joined.values()):
+        return classes
+    return list(mapping.mapped_classes(classes, joined))
+
+
 def num_classes(classes: object) -> int:
     """Return how many classes there are; 0 where data.classes is no list, which the schema refuses."""
     return len(classes) if isinstance(classes, list | tuple | ListConfig) else 0
@@ -149,7 +159,10 @@ def classes_per_batch(most: int, classes: Sequence[str], batch_size: int) -> int
     return next((fewer for fewer in range(number, 1, -1) if batch_size % fewer == 0), max(2, number))
 
 
-for resolver in (run_name, shown_name, sweep_name, wandb_mode, on_terminal, num_classes, classes_per_batch):
+for resolver in (
+    *(run_name, shown_name, sweep_name, wandb_mode, on_terminal),
+    *(mapped_classes, num_classes, classes_per_batch),
+):
     OmegaConf.register_new_resolver(resolver.__name__, resolver, replace=True)
 for cached in (run_id, classes):
     OmegaConf.register_new_resolver(cached.__name__, cached, replace=True, use_cache=True)

@@ -23,6 +23,7 @@ from fer_lightning.data.samplers import OrderedSampler, TrainingSampler
 from fer_lightning.data.twins import Twins
 from fer_lightning.kinds import (
     BatchSize,
+    ClassMap,
     Count,
     FaceCount,
     Location,
@@ -68,6 +69,8 @@ class FacesDataModule(lightning.LightningDataModule):
         cache_dir: Folder for faces that were read once.
         classes: Names of the classes, in the order of the labels.
         votes: FER+'s file of votes, which label FER2013's faces; None for the source's own labels.
+        map: New classes, each with the list of classes that it joins; null leaves a class out. What is not named stays.
+            The classes that stay keep their order, and the new ones follow by the alphabet.
         image_size: Height and width of the faces, pixels; faces of another size are resized to it.
         drawn: Settings of the faces that are drawn where root is null.
         protocol: Function from a table of faces and its twins to a ``Partition``.
@@ -87,6 +90,7 @@ class FacesDataModule(lightning.LightningDataModule):
         cache_dir: Location,
         classes: Names,
         votes: Location | None,
+        map: ClassMap | None,
         image_size: Pixels,
         drawn: Drawn,
         protocol: Part[Callable[[Faces, Twins], Partition]],
@@ -102,6 +106,7 @@ class FacesDataModule(lightning.LightningDataModule):
         self.cache_dir = cache_dir
         self.classes = classes
         self.votes = votes
+        self.map = map
         self.image_size = int(image_size)
         self.drawn = drawn
         self.protocol = protocol
@@ -118,7 +123,9 @@ class FacesDataModule(lightning.LightningDataModule):
         return self._read().fingerprint
 
     def _read(self) -> Faces:
-        return read_faces(self.root, self.cache_dir, self.drawn, self.image_size, self.classes, self.votes)
+        return read_faces(
+            self.root, self.cache_dir, self.drawn, self.image_size, self.classes, self.votes, joined=self.map
+        )
 
     @cached_property
     def faces(self) -> Faces:
@@ -146,7 +153,8 @@ class FacesDataModule(lightning.LightningDataModule):
             partition.proves,
         )
         labels = partition.faces.labels[partition.train]
-        for name, count in zip(partition.faces.classes, np.bincount(labels, minlength=len(self.classes)), strict=True):
+        classes = self.faces.classes
+        for name, count in zip(classes, np.bincount(labels, minlength=len(classes)), strict=True):
             if count < 2:
                 log.warning("%s has %d training face: a positive needs two", name, count)
         if leaks := partition.leaks():

@@ -27,6 +27,7 @@ from fer_lightning.data.decoding import open_upright, reason, to_face
 from fer_lightning.data.demo import SOURCE, draw_faces, drawing
 from fer_lightning.data.faces import CLASSES, Faces, fingerprint
 from fer_lightning.data.layouts import find_classes, find_contents
+from fer_lightning.data.mapping import Map, map_faces
 from fer_lightning.data.published import contest_rows, no_contest
 from fer_lightning.data.votes import VOTED, relabel
 from fer_lightning.errors import UserError
@@ -47,6 +48,7 @@ def read_faces(
     image_size: int,
     classes: Sequence[str] | None = None,
     votes: str | None = None,
+    joined: Map | None = None,
 ) -> Faces:
     """Return all faces of a source, pictures sorted by name, csv rows in their order; from the cache if possible.
 
@@ -58,6 +60,7 @@ def read_faces(
         classes: Names of the classes in the order of the labels, or of the numbers of a csv. None takes the folders of
             the source. FER2013's seven classes have FER2013's numbers in a csv, in whatever order they are given.
         votes: Path of FER+'s votes, which replace the labels of FER2013; None keeps the labels of the source.
+        joined: Classes that are joined or left out, as ``map_faces`` takes them.
 
     Raises:
         UserError: If the source is missing, unsafe or damaged, lacks a class, or more than ``MAX_UNREADABLE_SHARE`` of
@@ -66,7 +69,9 @@ def read_faces(
     faces = _read_source(root, cache_dir, drawn, image_size, classes if votes is None else CLASSES)
     if not no_contest(faces):
         faces = replace(faces, rows=contest_rows(faces.names))
-    return faces if votes is None else relabel(faces, votes, classes or VOTED)
+    if votes is not None:
+        faces = relabel(faces, votes, classes or VOTED)
+    return map_faces(faces, joined) if joined else faces
 
 
 def _read_source(

@@ -176,6 +176,8 @@ def _explain_hydra(error: Exception, config_name: str) -> str:
             f"the option {error.override} cannot be read ({text.splitlines()[0]}): quote what holds = , : or braces, "
             f"such as 'data.root=\"a=b.zip\"'"
         )
+    if match := re.search(r"Error merging override (\S*\{.*\bnull:.*)", text):
+        return f"{match[1]} cannot be: null is no name, and data.map={{disgust:null}} leaves a class out"
     if "No supported gpu backend" in text:
         return no_device(torch_build())
     if match := re.search(r"Missing mandatory value: (\S+)", text):

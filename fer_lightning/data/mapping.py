@@ -1,0 +1,98 @@
+"""Classes that are joined or left out: ``Faces`` -> ``Faces`` of other classes."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from fer_lightning.data.classes import class_of, wrong_names
+from fer_lightning.data.faces import Faces, fingerprint
+from fer_lightning.errors import UserError
+
+Map = Mapping[str, Sequence[str] | None]  # new class -> its members; class -> None where it is left out
+
+
+def mapped_classes(classes: Sequence[str], joined: Map | None) -> tuple[str, ...]:
+    """Return the classes after ``data.map``: those that stay in their order, then the new ones by the alphabet.
+
+    Args:
+        classes: Classes of the faces.
+        joined: Value of ``data.map``. What ``wrong_map`` refuses is passed over.
+    """
+    names = {name for name in _new_names(classes, joined or {}).values() if name is not None}
+    return (*(name for name in classes if name in names), *sorted(names - set(classes)))
+
+
+def wrong_map(classes: Sequence[str], joined: Map) -> str | None:
+    """Return a sentence on what is wrong with ``data.map`` for faces of these classes; None if it is right."""
+    members = [member for member, _ in _members(joined)]
+    places = [class_of(member, classes) for member in members]
+    if None in places:
+        stranger = members[places.index(None)]
+        return f"data.map names {stranger}, and the classes of the faces are {', '.join(classes)}: name some of these"
+    if repeated := next((name for name in places if places.count(name) > 1), None):
+        return f"data.map names {repeated} more than once: a class can be joined to one class, or left out"
+    if problem := wrong_names(mapped_classes(classes, joined)):
+        return f"data.map leaves {problem}"
+    return None
+
+
+def map_faces(faces: Faces, joined: Map) -> Faces:
+    """Return the faces with their new classes, without those that are left out.
+
+    Args:
+        faces: The table.
+        joined: New class -> list of the classes that it joins; class -> None for one that is left out. Classes that
+            are not named stay.
+
+    Raises:
+        UserError: If a class is unknown or named twice, or fewer than two classes are left.
+    """
+    if problem := wrong_map(faces.classes, joined):
+        raise UserError(problem)
+    classes = mapped_classes(faces.classes, joined)
+    new_names = _new_names(faces.classes, joined)
+    new_labels = np.array([-1 if name is None else classes.index(name) for name in new_names.values()])
+    remarks = []
+    for name, members in joined.items():
+        if members is None:
+            count = int((faces.labels == faces.classes.index(str(class_of(name, faces.classes)))).sum())
+            remarks.append(f"Faces of {name} left out by data.map: {count:,}.")
+        else:
+            remarks.append(f"Faces of {', '.join(members)} read as {name} by data.map.")
+    faces = replace(
+        faces,
+        labels=new_labels[faces.labels],
+        true_labels=None if faces.true_labels is None else new_labels[faces.true_labels],
+        remarks=(*faces.remarks, *remarks),
+        classes=classes,
+    )
+    if -1 in new_labels:
+        faces = faces.subset(np.flatnonzero(faces.labels >= 0))
+    best_possible = None
+    if faces.best_possible is not None and faces.true_labels is not None:
+        test = faces.splits == "test"
+        best_possible = float(np.mean(faces.labels[test] == faces.true_labels[test]))
+    return replace(
+        faces,
+        fingerprint=fingerprint(faces.images, faces.labels, faces.splits, classes),
+        best_possible=best_possible,
+    )
+
+
+def _members(joined: Map) -> Iterator[tuple[str, str | None]]:
+    """Yield each class that ``data.map`` names, and its new class; None where it is left out."""
+    for name, members in joined.items():
+        if members is None:
+            yield name, None
+        else:
+            yield from ((member, name) for member in members)
+
+
+def _new_names(classes: Sequence[str], joined: Map) -> dict[str, str | None]:
+    """Return class -> new class, in the order of the classes."""
+    names: dict[str, str | None] = {name: name for name in classes}
+    for member, name in _members(joined):
+        if (place := class_of(member, classes)) is not None:
+            names[place] = name
+    return names
