@@ -22,6 +22,7 @@ from fer_lightning.use.prediction_page import Entry, draw_entry, write_predictio
 from fer_lightning.use.recognition import Tally, recognise
 from fer_lightning.use.sheet import write_sheet
 from fer_lightning.use.sources import open_source
+from fer_lightning.use.strips import Strips
 from fer_lightning.words import counted
 
 log = logging.getLogger(__name__)
@@ -32,6 +33,10 @@ def predict(cfg: DictConfig) -> None:
     """Write predictions.csv, predictions.json, predictions.html, contact_sheet.png and, with boxes, annotated/."""
     folder, start = Path(cfg.paths.output_dir), time.perf_counter()
     source = open_source(cfg.input, cfg.every, cfg.limit)
+    if cfg.smooth and source.rate is None and not source.endless:
+        raise UserError(
+            f"smooth={cfg.smooth} is for a video or camera, and input={cfg.input} has no times: leave it out"
+        )
     model = load_model(cfg.checkpoint, instantiate(cfg.detector))
     faces = training_faces(cfg, model.image_size)
     head = {
@@ -41,7 +46,7 @@ def predict(cfg: DictConfig) -> None:
         "certainty": str(model.calibration),
     }
     rate = None if isinstance(model.detector, WholePicture) else source.rate  # without boxes no film
-    tally, entries, state = Tally(), list[Entry](), "a part"
+    tally, strips, entries, state = Tally(), Strips(model.classes), list[Entry](), "a part"
     frames = track(source.frames, f"predicting {cfg.input}", source.total)
     try:
         with (
@@ -53,6 +58,7 @@ def predict(cfg: DictConfig) -> None:
                     command.waits = True  # so that a signal leaves whole rows, and as many as are told
                     write(recognition)
                     tally.add(recognition)
+                    strips.add(recognition)
                     annotated.add(recognition)
                     command.waits = False
                     command.obey()
@@ -72,7 +78,14 @@ def predict(cfg: DictConfig) -> None:
             f"{len(entries):,} of {counted(tally.pictures, 'picture')}, {model.detector.note}",
         )
         write_predictions(
-            folder / "predictions.html", entries, head, tally.pictures, cfg.neighbours, faces, model.classes
+            folder / "predictions.html",
+            entries,
+            head,
+            tally.pictures,
+            cfg.neighbours,
+            faces,
+            model.classes,
+            strips.draw(),
         )
     except Interrupted as interruption:
         interruption.announced = True

@@ -44,6 +44,11 @@ class Prediction:
     smoothed_votes: Mapping[str, float] | None = None  # over time; they decide label, confidence and abstained
 
     @property
+    def decisive_votes(self) -> Mapping[str, float]:
+        """Votes that decide the label: the smoothed ones if there are any."""
+        return self.smoothed_votes or self.votes
+
+    @property
     def distance(self) -> float | None:
         """Euclidean distance, 0 to 2, to the embedding of the nearest training face."""
         return float(to_distance(np.array(self.neighbours[0].similarity))) if self.neighbours else None

@@ -12,6 +12,7 @@ from fer_lightning.report.style import class_colors
 from fer_lightning.use.annotations import annotate
 from fer_lightning.use.recognition import Recognition
 from fer_lightning.use.sheet import draw_cell
+from fer_lightning.use.strips import Film
 
 SIDES = (320, 720)  # pixels: length of the longer side of a picture on a page, at least and at most
 
@@ -44,6 +45,7 @@ def write_predictions(
     neighbours: int,
     faces: Faces | None,
     classes: Sequence[str],
+    film: Film,
 ) -> None:
     """Write predictions.html.
 
@@ -55,6 +57,7 @@ def write_predictions(
         neighbours: Maximum number of neighbours per face.
         faces: Training faces, for the pictures of the neighbours.
         classes: Names of all classes.
+        film: Tracks of a video; without strips for pictures.
     """
     recognitions = [entry.recognition for entry in entries]
     write_page(
@@ -67,6 +70,7 @@ def write_predictions(
         neighbours=neighbours,
         pictures=neighbour_pictures(recognitions, neighbours, faces),
         colors=class_colors(classes),
+        film=film,
     )
 
 

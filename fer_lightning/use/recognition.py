@@ -79,6 +79,7 @@ class Tally:
     abstained: int = 0
     without_face: int = 0
     unreadable: int = 0
+    tracks: int = 0
     examples: list[str] = field(default_factory=list)  # the first unreadable files, with the reason
     classes: Counter[str] = field(default_factory=Counter)
 
@@ -88,6 +89,7 @@ class Tally:
         self.faces += len(recognition.faces)
         self.abstained += sum(prediction.abstained for prediction in recognition.faces)
         self.classes.update(prediction.label for prediction in recognition.faces)
+        self.tracks = max([self.tracks, *(prediction.track or 0 for prediction in recognition.faces)])
         if recognition.problem == NO_FACE:
             self.without_face += 1
         elif recognition.problem is not None:
@@ -107,6 +109,8 @@ class Tally:
         lines = [f"{counted(self.pictures, 'picture')}, {counted(self.faces, 'face')}: {classes or 'none'}"]
         if self.abstained:
             lines.append(f"  of {counted(self.abstained, 'face')} the network would rather not say: column abstained")
+        if self.tracks:
+            lines.append(f"  followed over time as {counted(self.tracks, 'track')}: column track")
         if self.without_face:
             lines.append(f"  {self.without_face:,} without a face that the detector finds")
         if self.unreadable:

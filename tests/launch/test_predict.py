@@ -111,6 +111,10 @@ def test_film_of_two_rates_has_seconds_tracks_and_smoothed_votes(predict, checkp
         assert list(content[4]["smoothed_votes"].values()) == pytest.approx(list(votes[4]))
     chosen = [votes[number, CLASSES.index(row["class"])] for number, row in enumerate(rows)]
     assert chosen == pytest.approx(votes.max(axis=1), abs=2e-6)
+    assert "  followed over time as 1 track: column track" in done.text
+    page = (tmp_path / "out/predictions.html").read_text()
+    assert page.count('<svg class="strip" viewBox="0 0 3 1"') == 1
+    assert page.count("<figcaption>Track 1, 0.0 s to 0.3 s, 6 faces") == 1
 
 
 def test_sigterm_leaves_whole_rows_that_are_called_a_part(predict, checkpoint, tmp_path, monkeypatch):
@@ -162,6 +166,7 @@ def test_sigterm_at_the_pages_leaves_all_rows(predict, checkpoint, pictures, tmp
             ["input={good}", "checkpoint={checkpoint}", "smooth=61"],
             "smooth=61 must be a number of seconds from 0 to 60",
         ),
+        (["input={good}", "checkpoint={checkpoint}", "smooth=1"], "d.png has no times: leave it out"),
         (["input={good}", "checkpoint={checkpoint}", "batch_siz=2"], "did you mean batch_size"),
     ],
 )
