@@ -5,6 +5,9 @@ needs Optuna below 3.
 """
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -15,6 +18,7 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, read_write
 
+from fer_lightning.errors import UserError
 from fer_lightning.launch.sweeps import End
 from fer_lightning.words import percent
 
@@ -62,6 +66,10 @@ class Search(Sweeper):
 
     def sweep(self, arguments: list[str]) -> None:
         """Run the trials."""
+        with explaining(self.storage):
+            self._sweep(arguments)
+
+    def _sweep(self, arguments: list[str]) -> None:
         import optuna  # here, because it takes a second, and every command imports the plugins
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)  # without its line for each trial
@@ -91,6 +99,36 @@ class Search(Sweeper):
             best = study.best_trial
             options = " ".join(f"{option}={value}" for option, value in best.params.items())
             log.info("best of the search: %s %s, with %s", self.objective, percent(float(best.values[0])), options)
+
+
+@contextmanager
+def explaining(storage: str) -> Iterator[None]:
+    """Raise a UserError in place of an error of a study's database.
+
+    Args:
+        storage: Address of the database.
+    """
+    try:
+        yield
+    except Exception as error:
+        if not (
+            type(error).__module__.startswith(("sqlalchemy.", "alembic."))
+            or type(error).__name__ == "StorageInternalError"
+            or "table schema" in str(error)  # of another version of Optuna
+        ):
+            raise
+        cause: BaseException = error
+        while cause.__cause__ is not None:
+            cause = cause.__cause__
+        reason, file = " ".join(str(cause).split()).partition(". ")[0], Path(storage.removeprefix("sqlite:///"))
+        if "locked" in reason:
+            raise UserError(
+                f"the study {file} is locked by another process: wait until that has ended, and start again"
+            ) from error
+        raise UserError(
+            f"the study {file} cannot be read ({reason:.150}): move it away, and sweep.resume={file.parent} begins the "
+            "search again with what its jobs have completed"
+        ) from error
 
 
 def outcome(attributes: dict[str, Any], result: JobReturn) -> dict[str, Any]:
@@ -132,6 +170,7 @@ def continue_study(config: DictConfig) -> None:
     import optuna
     from optuna.trial import TrialState
 
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     sweeper = config.hydra.sweeper
     study = optuna.create_study(
         study_name=sweeper.study_name, storage=sweeper.storage, direction=sweeper.direction, load_if_exists=True

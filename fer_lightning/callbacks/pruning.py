@@ -6,7 +6,7 @@ from typing import Any
 from lightning.pytorch.callbacks import Callback
 
 from fer_lightning.kinds import CountOrZero, Metric, Part, Text
-from hydra_plugins.fer_lightning_search import JOB, PRUNED
+from hydra_plugins.fer_lightning_search import JOB, PRUNED, explaining
 
 log = logging.getLogger(__name__)
 
@@ -35,10 +35,13 @@ class Pruning(Callback):
         """Find the trial of this job."""
         import optuna  # an extra
 
-        if not trainer.is_global_zero or self.study_name not in optuna.get_all_study_names(self.storage):
+        if not trainer.is_global_zero:
             return
-        study = optuna.load_study(study_name=self.study_name, storage=self.storage, pruner=self.pruner)
-        running = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,))
+        with explaining(self.storage):
+            if self.study_name not in optuna.get_all_study_names(self.storage):
+                return
+            study = optuna.load_study(study_name=self.study_name, storage=self.storage, pruner=self.pruner)
+            running = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,))
         trials = [trial for trial in running if trial.user_attrs.get(JOB) == self.job]
         self.trial = optuna.trial.Trial(study, trials[-1]._trial_id) if trials else None
 
@@ -49,8 +52,9 @@ class Pruning(Callback):
             return
         self.epoch = epoch
         if self.trial is not None:
-            self.trial.report(trainer.callback_metrics[self.objective].item(), step=epoch)
-            hopeless = epoch + 1 < trainer.max_epochs and self.trial.should_prune()
+            with explaining(self.storage):
+                self.trial.report(trainer.callback_metrics[self.objective].item(), step=epoch)
+                hopeless = epoch + 1 < trainer.max_epochs and self.trial.should_prune()
         if trainer.strategy.reduce_boolean_decision(hopeless, all=False):
             trainer.should_stop = True
             if self.trial is not None:

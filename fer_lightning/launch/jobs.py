@@ -129,9 +129,10 @@ class Jobs(Callback):
         write_text(folder / OPTIONS, OmegaConf.to_yaml(OmegaConf.create(options)))
         write_text(folder / ENDED, "")
         if resumes and "study_name" in config.hydra.sweeper:
-            from hydra_plugins.fer_lightning_search import continue_study
+            from hydra_plugins.fer_lightning_search import continue_study, explaining
 
-            continue_study(config)
+            with explaining(config.hydra.sweeper.storage):
+                continue_study(config)
         if not resumes and (advice := side_by_side(config)):
             log.info(advice)
 

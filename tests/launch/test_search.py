@@ -1,10 +1,14 @@
 """A search draws options, prunes trials and tells its study how they ended."""
 
+import contextlib
+import sqlite3
+
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobReturn, JobStatus
 
-from hydra_plugins.fer_lightning_search import distribution, outcome
+from fer_lightning.errors import UserError
+from hydra_plugins.fer_lightning_search import distribution, explaining, outcome
 
 
 def drawn_from(text):
@@ -29,3 +33,26 @@ def test_what_options_are_drawn_from():
 def test_a_failed_trial_is_told_as_failed():
     pytest.importorskip("optuna", reason="needs the extra optuna")
     assert outcome({}, JobReturn(status=JobStatus.FAILED))["state"].name == "FAIL"
+
+
+def test_a_study_that_cannot_be_read_is_named(tmp_path):
+    optuna = pytest.importorskip("optuna", reason="needs the extra optuna")
+    path = tmp_path / "study.db"
+    storage = f"sqlite:///{path}"
+
+    def refusal() -> str:
+        with pytest.raises(UserError) as refused, explaining(storage):
+            optuna.create_study(storage=storage, study_name="search", load_if_exists=True)
+        return str(refused.value)
+
+    remedy = f": move it away, and sweep.resume={tmp_path} begins the search again"
+    path.write_bytes(b"no database" * 100)
+    assert f"the study {path} cannot be read (file is not a database){remedy}" in refusal()
+    path.unlink()
+    optuna.create_study(storage=storage, study_name="search")
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        database.execute("update alembic_version set version_num='v99'")
+        database.commit()
+        assert remedy in refusal()
+    with pytest.raises(ZeroDivisionError), explaining(storage):
+        print(1 / 0)
