@@ -27,7 +27,7 @@ from fer_lightning.models.network import Network
 from fer_lightning.runs import checkpoints
 from fer_lightning.runs.rebuilding import part_config, rebuild
 from fer_lightning.use.answers import BATCH, Answers
-from fer_lightning.use.description import Description, read_description, read_gallery
+from fer_lightning.use.description import Description, is_whole, read_description, read_gallery, seal
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 
@@ -96,7 +96,8 @@ def write_bundle(folder: Path, network: Network, description: Description, card:
     weights = save({name: tensor.contiguous() for name, tensor in network.state_dict().items()})
     (folder / WEIGHTS).write_bytes(weights)
     origin = {**description.origin, "weights": hashlib.sha256(weights).hexdigest()}
-    write_text(folder / CONFIG, replace(description, origin=origin).to_json())
+    text = replace(description, origin=origin).with_room().to_json().encode()
+    write_text(folder / CONFIG, seal(text + weights)[: len(text)].decode())
     write_text(folder / "README.md", card)
 
 
@@ -112,8 +113,11 @@ def read_bundle(folder: Path) -> tuple[Network, Description]:
             best = folder / "checkpoints" / "best.ckpt"
             hint = f"give {best}" if best.is_file() else "give a folder that export format=bundle has written"
             raise UserError(f"{source} holds no {name}: {hint}")
-    description = read_description((folder / CONFIG).read_text(encoding="utf-8", errors="replace"), source)
-    content = (folder / WEIGHTS).read_bytes()
+    text, content = ((folder / name).read_bytes() for name in (CONFIG, WEIGHTS))
+    text = text.replace(b"\r\n", b"\n")  # which git writes on Windows
+    if not is_whole(text + content):
+        raise UserError(f"{source} is damaged: the hash in {CONFIG} does not fit the two files; export it again")
+    description = read_description(text.decode(errors="replace"), source)
     if hashlib.sha256(content).hexdigest() != description.origin.get("weights"):
         raise UserError(f"{source} is damaged: {WEIGHTS} is not the one that {CONFIG} describes; export it again")
     try:

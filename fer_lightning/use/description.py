@@ -1,8 +1,10 @@
-"""Description of a bundle or an ONNX model: classes, preprocessing, network, origin; as JSON."""
+"""Description of a bundle or an ONNX model: classes, preprocessing, network, origin; as JSON, with a hash of all."""
 
+import hashlib
 import json
+import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from fer_lightning.data.classes import wrong_names
@@ -11,6 +13,18 @@ from fer_lightning.models.calibration import Calibration, read_calibration
 from fer_lightning.names import printable
 
 FORMAT = 1  # raise it with every change that an older fer_lightning would misread
+HASH = re.compile(rb'"model": "sha256:([0-9a-f]{64})"')  # of a model in its own description, computed with BLANK
+BLANK = b"0" * 64
+MARKS = (b'"model": "', b'"sha256:')  # one is left where the other is damaged; an old model has neither
+TYPES = {  # of the values in JSON
+    "classes": list,
+    "image_size": int,
+    "embedder": dict,
+    "classifier": dict,
+    "mirrored": bool,
+    "origin": dict,
+    "changes": list,
+}
 
 
 @dataclass(frozen=True)
@@ -36,6 +50,28 @@ class Description:
     def to_json(self) -> str:
         """Return the description as text."""
         return json.dumps({**asdict(self), "gallery": "\n".join(self.gallery)}, indent=2) + "\n"
+
+    def with_room(self) -> "Description":
+        """Return the description with room for the hash that ``seal`` writes."""
+        return replace(self, origin={**self.origin, "model": f"sha256:{BLANK.decode()}"})
+
+
+def seal(content: bytes) -> bytes:
+    """Return a model, which holds a description with room for it, with a hash of all of its bytes."""
+    before, blank, after = content.partition(b'"model": "sha256:' + BLANK)
+    return before + blank.replace(BLANK, _hash(content)) + after
+
+
+def is_whole(content: bytes) -> bool:
+    """Return whether a model is as it was sealed. Of an old one, without a hash of its content, that is not known."""
+    if not any(mark in content for mark in MARKS):
+        return True
+    match = HASH.search(content)
+    return match is not None and _hash(content[: match.start(1)] + BLANK + content[match.end(1) :]) == match[1]
+
+
+def _hash(content: bytes) -> bytes:
+    return hashlib.sha256(content).hexdigest().encode()
 
 
 def read_gallery(content: Mapping[str, Any]) -> tuple[str, ...]:
@@ -63,10 +99,16 @@ def read_description(text: str, source: str) -> Description:
     if version > FORMAT:
         raise UserError(f"{source} has format {version}, and this fer_lightning reads up to {FORMAT}: update it")
     try:
+        for name, kind in TYPES.items():
+            if type(content[name]) is not kind:
+                raise ValueError(f"{name} is no {kind.__name__}")
         classes, image_size = tuple(content["classes"]), content["image_size"]
-        if not all(isinstance(name, str) for name in classes) or wrong_names(classes):
+        texts = (*classes, *content["changes"], *content["origin"].values(), content.get("gallery", ""))
+        if not all(isinstance(text, str) for text in texts):
+            raise ValueError("classes, changes, origin and gallery are texts")
+        if wrong_names(classes):
             raise ValueError("classes are different names")
-        if type(image_size) is not int or not 1 <= image_size <= 1024:
+        if not 1 <= image_size <= 1024:
             raise ValueError("image_size is 1 to 1024 pixels")
         size = content["embedder"].get("image_size", image_size)
         if size != image_size:
@@ -74,11 +116,11 @@ def read_description(text: str, source: str) -> Description:
         return Description(
             classes,
             image_size,
-            dict(content["embedder"]),
-            dict(content["classifier"]),
-            content["mirrored"] is True,
-            {str(key): str(value) for key, value in content["origin"].items()},
-            tuple(map(str, content["changes"])),
+            content["embedder"],
+            content["classifier"],
+            content["mirrored"],
+            content["origin"],
+            tuple(content["changes"]),
             read_gallery(content),
             read_calibration(content, source),
             version,

@@ -65,6 +65,7 @@ class Model:
 
     def __init__(self, backend: Backend, description: Description, detector: Detector | None = None) -> None:
         self.backend = backend
+        self.source = "the model"  # for messages: the option and path that gave it
         self.detector = detector or WholePicture()
         self.description = description
         self.classes: Sequence[str] = description.classes
@@ -144,7 +145,7 @@ class Model:
             return Answers._make(None if values is None else values[:0] for values in answers)
         answers = self.backend.answer(faces, batch_size)
         if flaw := defect(answers, len(faces), len(self.classes)):
-            raise UserError(f"the model is damaged, or none of fer_lightning: its {flaw}")
+            raise UserError(f"{self.source} is damaged or no model of fer_lightning: its {flaw}")
         return answers._replace(votes=self.calibration.probabilities(answers.votes))
 
     def _predictions(self, faces: Sequence[np.ndarray], answers: Answers) -> Iterator[Prediction]:
@@ -221,8 +222,11 @@ def _tried(model: Model, path: Path) -> Model:
     Raises:
         UserError: If its parts do not fit, or its answer is none that a whole network gives.
     """
+    model.source = f"checkpoint={path}"
     try:
         model.answer(np.zeros((1, model.image_size, model.image_size), np.uint8))
+    except UserError:
+        raise
     except Exception as error:  # a stranger's model may raise anything
         line = next(iter(str(error).splitlines()), type(error).__name__)
         raise UserError(

@@ -1,27 +1,22 @@
 """ONNX models: exported from a network, quantised, read, and run by onnxruntime. Reading needs no torch."""
 
-import hashlib
 import logging
 import os
-import re
 import tempfile
 import threading
 import warnings
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from fer_lightning.errors import UserError, install_command
+from fer_lightning.names import printable
 from fer_lightning.use.answers import BATCH, Answers
-from fer_lightning.use.description import Description, read_description
+from fer_lightning.use.description import Description, is_whole, read_description, seal
 
 KEY = "fer_lightning"  # of the description in the model's metadata
 OPSET = 18
-HASH = re.compile(rb'"model": "sha256:([0-9a-f]{64})"')  # of the file in its own description, computed with BLANK
-BLANK = b"0" * 64
-MARKS = (b'"model": "', b'"sha256:')  # one is left where the other is damaged; an old model has neither
 LARGEST = 2**31  # bytes of a protobuf message
 PATIENCE = 5.0  # seconds for a batch, and one more for each face: a stranger's graph may never end
 TYPES = {
@@ -47,11 +42,11 @@ class OnnxBackend:
         model: Path or content of the model.
 
     Raises:
-        UserError: If onnxruntime is not installed.
-        Exception: Any exception of onnxruntime if the model is damaged.
+        UserError: If onnxruntime is not installed, or the model is damaged.
     """
 
     def __init__(self, model: str | bytes) -> None:
+        self.source = f"checkpoint={model}" if isinstance(model, str) else "the exported model"
         try:
             import onnxruntime
         except ImportError as error:
@@ -59,8 +54,12 @@ class OnnxBackend:
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3  # errors only; its warnings are about its own optimiser
         options.intra_op_num_threads = threads(os.environ.get("OMP_NUM_THREADS", ""))
-        self.session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-        self.names = [output.name for output in self.session.get_outputs()]
+        try:
+            self.session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+            self.names = [output.name for output in self.session.get_outputs()]
+            self.description = self.session.get_modelmeta().custom_metadata_map.get(KEY, "")
+        except Exception as error:
+            raise UserError(f"{self.source} is no whole ONNX model: {_line(error)}") from error
 
     def answer(self, faces: np.ndarray, batch_size: int = BATCH) -> Answers:
         """Return the answers about faces (N, H, W) uint8; ``batch_size`` of them are computed at once."""
@@ -69,7 +68,11 @@ class OnnxBackend:
         return Answers(*map(np.concatenate, zip(*parts, strict=True)))
 
     def _run(self, names: list[str], faces: np.ndarray) -> list[np.ndarray]:
-        """Return the outputs for one batch. A graph that does not end raises an exception of onnxruntime."""
+        """Return the outputs for one batch.
+
+        Raises:
+            UserError: If the graph fails, or does not end: the parts of a stranger's model may fit no face.
+        """
         import onnxruntime
 
         options = onnxruntime.RunOptions()
@@ -77,8 +80,17 @@ class OnnxBackend:
         timer.start()
         try:
             return self.session.run(names, {"faces": faces}, options)
+        except Exception as error:
+            raise UserError(
+                f"{self.source} cannot judge a face ({_line(error)}): give another, or export it again"
+            ) from error
         finally:
             timer.cancel()
+
+
+def _line(error: Exception) -> str:
+    """Return the first line of an exception of onnxruntime; they share no base class."""
+    return printable((str(error).strip() or type(error).__name__).splitlines()[0][:200])
 
 
 def read_onnx(path: Path) -> tuple[OnnxBackend, Description]:
@@ -95,31 +107,13 @@ def read_onnx(path: Path) -> tuple[OnnxBackend, Description]:
     if size >= LARGEST:
         raise UserError(f"{source} ({size:,} bytes) is no ONNX model: one has less than {LARGEST:,} bytes")
     content = path.read_bytes()
-    if not _whole(content):
+    if not is_whole(content):
         raise UserError(f"{source} ({size:,} bytes) is damaged: its hash does not fit its content; export it again")
-    try:
-        backend = OnnxBackend(str(path))
-    except UserError:
-        raise
-    except Exception as error:  # onnxruntime's exceptions share no base class
-        line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise UserError(f"{source} ({size:,} bytes) is no whole ONNX model: {line:.200}") from error
-    description = read_description(backend.session.get_modelmeta().custom_metadata_map.get(KEY, ""), source)
+    backend = OnnxBackend(str(path))
+    description = read_description(backend.description, source)
     if flaw := _interface_flaw(backend.session, description):
         raise UserError(f"{source} is damaged or no model of fer_lightning ({flaw}): export it again")
     return backend, description
-
-
-def _whole(content: bytes) -> bool:
-    """Return whether a model is as it was written. Of an old one, without a hash of its content, that is not known."""
-    if not any(mark in content for mark in MARKS):
-        return True
-    match = HASH.search(content)
-    return match is not None and _hash(content[: match.start(1)] + BLANK + content[match.end(1) :]) == match[1]
-
-
-def _hash(content: bytes) -> bytes:
-    return hashlib.sha256(content).hexdigest().encode()
 
 
 def _interface_flaw(session: Any, description: Description) -> str | None:
@@ -189,11 +183,8 @@ def describe(model: bytes, description: Description) -> bytes:
     import onnx
 
     described = onnx.load_from_string(model)
-    origin = {**description.origin, "model": f"sha256:{BLANK.decode()}"}
-    onnx.helper.set_model_props(described, {KEY: replace(description, origin=origin).to_json()})
-    content = described.SerializeToString()
-    before, blank, after = content.partition(b'"model": "sha256:' + BLANK)
-    return before + blank.replace(BLANK, _hash(content)) + after
+    onnx.helper.set_model_props(described, {KEY: description.with_room().to_json()})
+    return seal(described.SerializeToString())
 
 
 def to_int8(model: bytes, faces: np.ndarray) -> bytes:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.use.conftest import calibrated, checkpoint, drawn  # noqa: F401
+
 COUNTED = "attack"
 
 

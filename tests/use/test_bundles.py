@@ -43,6 +43,7 @@ def test_bundle_needs_no_lightning(bundle, tmp_path):
 def changed(**fields: object):
     def change(folder: Path) -> None:
         content = json.loads((folder / "config.json").read_text())
+        del content["origin"]["model"]  # as in a bundle from before it
         (folder / "config.json").write_text(json.dumps({**content, **fields}))
 
     return change
@@ -60,10 +61,27 @@ def flip(folder: Path) -> None:
     (folder / "model.safetensors").write_bytes(content)
 
 
+def test_a_flipped_bit_of_the_description_is_refused(bundle, tmp_path):
+    text = (bundle / "config.json").read_bytes()
+    (tmp_path / "model.safetensors").symlink_to(bundle / "model.safetensors")
+    (tmp_path / "config.json").write_bytes(text.replace(b"\n", b"\r\n"))
+    assert load_model(tmp_path).description == load_model(bundle).description
+    for place in range(0, len(text), len(text) // 40):
+        (tmp_path / "config.json").write_bytes(text[:place] + bytes([text[place] ^ 1]) + text[place + 1 :])
+        with pytest.raises(UserError, match="is damaged"):
+            load_model(tmp_path)
+
+
 def test_damaged_bundles_are_one_sentence(bundle, tmp_path):
     damages = {
         rf"has format {FORMAT + 1}, and this fer_lightning reads up to {FORMAT}: update it": changed(format=FORMAT + 1),
-        "is damaged: model.safetensors is not the one that config.json describes": flip,
+        r"is damaged: the hash in config\.json does not fit the two files; export it again": flip,
+        "is damaged: model.safetensors is not the one that config.json describes": lambda folder: (
+            changed()(folder),
+            flip(folder),
+        ),
+        "is damaged .*mirrored is no bool": changed(mirrored="x"),
+        "is damaged .*classes, changes, origin and gallery are texts": changed(gallery=5),
         r"holds no model\.safetensors": lambda folder: (folder / "model.safetensors").unlink(),
         r"is damaged or no model of fer_lightning": lambda folder: (folder / "config.json").write_text("{"),
         "holds a calibration that no training saves .*temperature": changed(calibration={"temperature": -1.0}),
@@ -75,7 +93,8 @@ def test_damaged_bundles_are_one_sentence(bundle, tmp_path):
             calibration={"temperature": 1.0, "smoothing": 0.2, "accuracy": 0.9, "confidence": 0.5}
         ),
         "image_size is 47 pixels, and 48 of the embedder": changed(image_size=47),
-        "image_size is 1 to 1024 pixels": changed(image_size=True),
+        "image_size is no int": changed(image_size=True),
+        "image_size is 1 to 1024 pixels": changed(image_size=0),
         "is damaged .*classes are different names": changed(classes=["a", "a"]),
         "is damaged: it names 3 classes, and its classifier votes for 7": changed(classes=["a", "b", "c"]),
         "says of its embedder what could run code": changed(embedder={"_target_": "os.system", "command": "false"}),
