@@ -1,4 +1,4 @@
-"""ONNX models of strangers: other names, types, shapes, opsets and descriptions; flipped, cut, endless and huge ones."""
+"""ONNX models of strangers: other names, types, shapes, opsets and descriptions; damaged and endless ones."""
 
 import json
 import os
