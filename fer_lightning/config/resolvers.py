@@ -10,7 +10,7 @@ import os
 import re
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from multiprocessing import parent_process
 from pathlib import Path
@@ -24,6 +24,7 @@ from fer_lightning.config import CONF
 from fer_lightning.config.nodes import Role, role
 from fer_lightning.data import mapping
 from fer_lightning.data.layouts import find_classes
+from fer_lightning.data.lists import LabelList
 from fer_lightning.data.votes import VOTED
 from fer_lightning.errors import UserError
 
@@ -133,9 +134,9 @@ def on_terminal() -> bool:
     return sys.stdout.isatty() and parent_process() is None
 
 
-def classes(root: str | None, votes: str | None) -> list[str]:
-    """Return the classes of data.root, by its folders, or those of data.votes."""
-    return list(find_classes(root) if votes is None else VOTED)
+def classes(root: str | None, votes: str | None, labels: str | None, columns: Mapping[str, str]) -> list[str]:
+    """Return the classes of data.root, by its layout or by data.labels, or those of data.votes."""
+    return list(find_classes(root, LabelList(labels, columns) if labels else None) if votes is None else VOTED)
 
 
 def mapped_classes(classes: Any, joined: Any) -> Any:

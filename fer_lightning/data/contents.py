@@ -37,8 +37,10 @@ class Contents:
         entries: The faces in their order. A list where they are pictures, which are opened later.
         classes: Classes of the labels, where the layout fixes them; None where they are those of the entries.
         noun: Noun for what holds the labels, such as "folder".
+        missing: (name, reason) of faces whose pictures are not in the source.
     """
 
     entries: Iterable[Entry]
     classes: tuple[str, ...] | None = None
     noun: str = "folder"
+    missing: tuple[tuple[str, str], ...] = ()

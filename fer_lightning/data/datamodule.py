@@ -34,6 +34,7 @@ from fer_lightning.kinds import (
     Seed,
     Share,
     Source,
+    Text,
     Workers,
 )
 from fer_lightning.words import removed
@@ -53,6 +54,22 @@ class Drawn(TypedDict):
     seed: Seed
 
 
+class Columns(TypedDict):
+    """Names of the columns of a list.
+
+    Attributes:
+        file: Path of a picture in the source.
+        label: Its class.
+        split: train, validation or test.
+        person: Name of the person.
+    """
+
+    file: Text
+    label: Text
+    split: Text
+    person: Text
+
+
 log = logging.getLogger(__name__)
 
 
@@ -67,6 +84,8 @@ class FacesDataModule(lightning.LightningDataModule):
     Args:
         root: Folder, .zip or .csv of faces; kaggle downloads; null draws faces.
         cache_dir: Folder for faces that were read once.
+        labels: List of the pictures in root and their labels; None for the layout of root.
+        columns: Names of its columns.
         classes: Names of the classes, in the order of the labels.
         votes: FER+'s file of votes, which label FER2013's faces; None for the source's own labels.
         map: New classes, each with the list of classes that it joins; null leaves a class out. What is not named stays.
@@ -88,6 +107,8 @@ class FacesDataModule(lightning.LightningDataModule):
         self,
         root: Source | None,
         cache_dir: Location,
+        labels: Location | None,
+        columns: Columns,
         classes: Names,
         votes: Location | None,
         map: ClassMap | None,
@@ -104,6 +125,8 @@ class FacesDataModule(lightning.LightningDataModule):
         super().__init__()
         self.root = root
         self.cache_dir = cache_dir
+        self.labels = labels
+        self.columns = columns
         self.classes = classes
         self.votes = votes
         self.map = map
@@ -124,7 +147,15 @@ class FacesDataModule(lightning.LightningDataModule):
 
     def _read(self) -> Faces:
         return read_faces(
-            self.root, self.cache_dir, self.drawn, self.image_size, self.classes, self.votes, joined=self.map
+            self.root,
+            self.cache_dir,
+            self.drawn,
+            self.image_size,
+            self.classes,
+            self.votes,
+            joined=self.map,
+            labels=self.labels,
+            columns=self.columns,
         )
 
     @cached_property

@@ -27,6 +27,7 @@ from fer_lightning.data.decoding import open_upright, reason, to_face
 from fer_lightning.data.demo import SOURCE, draw_faces, drawing
 from fer_lightning.data.faces import CLASSES, Faces, fingerprint
 from fer_lightning.data.layouts import find_classes, find_contents
+from fer_lightning.data.lists import COLUMNS, LabelList
 from fer_lightning.data.mapping import Map, map_faces
 from fer_lightning.data.published import contest_rows, no_contest
 from fer_lightning.data.votes import VOTED, relabel
@@ -49,6 +50,8 @@ def read_faces(
     classes: Sequence[str] | None = None,
     votes: str | None = None,
     joined: Map | None = None,
+    labels: str | None = None,
+    columns: Mapping[str, Any] = COLUMNS,
 ) -> Faces:
     """Return all faces of a source, pictures sorted by name, csv rows in their order; from the cache if possible.
 
@@ -61,12 +64,17 @@ def read_faces(
             the source. FER2013's seven classes have FER2013's numbers in a csv, in whatever order they are given.
         votes: Path of FER+'s votes, which replace the labels of FER2013; None keeps the labels of the source.
         joined: Classes that are joined or left out, as ``map_faces`` takes them.
+        labels: Path of a list of the pictures and their labels; None takes those of the source's layout.
+        columns: Names of the list's columns, as ``LabelList`` has them.
 
     Raises:
         UserError: If the source is missing, unsafe or damaged, lacks a class, or more than ``MAX_UNREADABLE_SHARE`` of
             its pictures are unreadable.
     """
-    faces = _read_source(root, cache_dir, drawn, image_size, classes if votes is None else CLASSES)
+    if labels is not None and votes is not None:
+        raise UserError(f"data.labels={labels} and data.votes={votes} are two sources of labels: leave one out")
+    labelled = None if labels is None else LabelList(labels, columns)
+    faces = _read_source(root, cache_dir, drawn, image_size, classes if votes is None else CLASSES, labelled)
     if not no_contest(faces):
         faces = replace(faces, rows=contest_rows(faces.names))
     if votes is not None:
@@ -75,11 +83,16 @@ def read_faces(
 
 
 def _read_source(
-    root: str | None, cache_dir: str, drawn: Mapping[str, Any], image_size: int, classes: Sequence[str] | None
+    root: str | None,
+    cache_dir: str,
+    drawn: Mapping[str, Any],
+    image_size: int,
+    classes: Sequence[str] | None,
+    labelled: LabelList | None,
 ) -> Faces:
     """Return the faces of a source with its own labels, from the cache if possible."""
-    names = find_classes(root) if classes is None else tuple(map(str, classes))
-    _check_names(root, names)
+    names = find_classes(root, labelled) if classes is None else tuple(map(str, classes))
+    _check_names(root, names, labelled)
     if root is None:
         cache = Path(cache_dir) / f"drawn-v{CACHE_VERSION}-{image_size}px-{drawing(drawn)}.npz"
         return _load_or_make(cache, SOURCE, names, lambda: draw_faces(**drawn, image_size=image_size))
@@ -89,47 +102,50 @@ def _read_source(
         if path.is_dir():
             files = listing.list_folder(path)
             key = files.key
-            read = partial(_read, files, source, image_size, names)
+            read = partial(_read, files, source, image_size, names, labelled)
         else:
             with path.open("rb") as file:
                 key = hashlib.file_digest(file, "sha256").hexdigest()
-            read = partial(_read_file, path, source, image_size, names)
+            read = partial(_read_file, path, source, image_size, names, labelled)
         if names != CLASSES:
             key += f"-{hashlib.sha256(','.join(names).encode()).hexdigest()[:16]}"
+        if labelled is not None:
+            key += f"-{labelled.key()}"
         start = time.perf_counter()
         faces = _load_or_make(Path(cache_dir) / f"faces-v{CACHE_VERSION}-{image_size}px-{key}.npz", source, names, read)
         log.info("%s: %s faces in %.1f s", path, f"{len(faces):,}", time.perf_counter() - start)
         return faces
 
 
-def check_layout(root: str | None, classes: Sequence[str]) -> None:
+def check_layout(root: str | None, classes: Sequence[str], labelled: LabelList | None = None) -> None:
     """Refuse a source by the names in it. No picture is opened, of a csv the first row is read.
 
     Args:
         root: A folder, .zip or .csv; "kaggle" and None, which have a layout of their own, are not looked at.
         classes: Names of the classes.
+        labelled: List of the pictures; None takes the layout of the source.
 
     Raises:
         UserError: As ``read_faces``, where the names are enough to know.
     """
-    _check_names(root, classes)
+    _check_names(root, classes, labelled)
     if root in (None, "kaggle"):
         return
     path = listing.locate(str(root))
     listing.check_source(path)
     with _explaining(path):
         try:
-            contents = _list(listing.outline(path), classes)
+            contents = _list(listing.outline(path), classes, labelled)
             if path.suffix.lower() == ".csv":
                 next(iter(contents.entries), None)
         except UserError:  # an outline has not every name: a class may be there that it lacks
             if path.is_dir():
-                _list(listing.list_folder(path), classes)
+                _list(listing.list_folder(path), classes, labelled)
             elif path.suffix.lower() == ".csv":
                 raise
             else:
                 with zipfile.ZipFile(path) as archive:
-                    _list(listing.list_zip(path, archive), classes)
+                    _list(listing.list_zip(path, archive), classes, labelled)
 
 
 @contextmanager
@@ -177,39 +193,44 @@ def _load_or_make(cache: Path, source: str, classes: tuple[str, ...], make: Call
     )
 
 
-def _read_file(path: Path, source: str, image_size: int, classes: tuple[str, ...]) -> Faces:
+def _read_file(path: Path, source: str, image_size: int, classes: tuple[str, ...], labelled: LabelList | None) -> Faces:
     """Return the faces of a csv or of a zip archive."""
     if path.suffix.lower() == ".csv":
-        return _read(listing.list_file(path), source, image_size, classes)
+        return _read(listing.list_file(path), source, image_size, classes, labelled)
     with zipfile.ZipFile(path) as archive:
-        return _read(listing.list_zip(path, archive), source, image_size, classes)
+        return _read(listing.list_zip(path, archive), source, image_size, classes, labelled)
 
 
-def _check_names(root: str | None, classes: Sequence[str]) -> None:
-    """Refuse names of classes that are not allowed, or that the synthetic faces do not have."""
+def _check_names(root: str | None, classes: Sequence[str], labelled: LabelList | None) -> None:
+    """Refuse names of classes that are not allowed, or that the synthetic faces do not have; and a list without use."""
     if problem := wrong_names(classes):
-        raise UserError(f"data.root={root} with {problem}")
+        raise UserError(f"{f'data.root={root}' if labelled is None else f'data.labels={labelled.path}'} with {problem}")
+    if labelled is not None and (root is None or root.lower().endswith(".csv")):
+        raise UserError(f"data.labels={labelled.path} labels pictures: give their folder or .zip as data.root")
     if root is None and tuple(classes) != CLASSES:
         raise UserError("data.classes is for your own faces; data.root=null draws faces of seven classes: leave it out")
 
 
-def _list(files: listing.Listing, classes: Sequence[str]) -> Contents:
+def _list(files: listing.Listing, classes: Sequence[str], labelled: LabelList | None) -> Contents:
     """Return the contents of a source; refuse one without faces, with other labels, or without a class."""
-    contents = find_contents(files, classes)
+    contents = find_contents(files, classes) if labelled is None else labelled.find(files, classes)
     if contents is None:
         raise listing.no_layout(files.path, files.names)
     if isinstance(contents.entries, list):
         _check_labels(files.path, contents, classes)
+        _check_readable(files.path, len(contents.entries), contents.missing)
         _check_splits(
             files.path, {(entry.split, str(class_of(entry.label, classes))) for entry in contents.entries}, classes
         )
     return contents
 
 
-def _read(files: listing.Listing, source: str, image_size: int, classes: tuple[str, ...]) -> Faces:
+def _read(
+    files: listing.Listing, source: str, image_size: int, classes: tuple[str, ...], labelled: LabelList | None
+) -> Faces:
     """Return the faces of a source: its layout lists them, and their pictures are opened here."""
     log.info("Reading the faces of %s", files.path)
-    contents = _list(files, classes)
+    contents = _list(files, classes, labelled)
     if isinstance(contents.entries, list):
         passed_over = len(files.names) - sum(map(listing.is_picture, files.names))
         if passed_over:
@@ -218,7 +239,7 @@ def _read(files: listing.Listing, source: str, image_size: int, classes: tuple[s
         (len(contents.entries) if isinstance(contents.entries, list) else 2**12, image_size, image_size), np.uint8
     )
     names, splits, labels, persons = list[str](), list[str](), list[int](), list[str | None]()
-    unreadable: list[tuple[str, str]] = []
+    unreadable = list(contents.missing)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's warnings of odd metadata
         warnings.simplefilter("error", Image.DecompressionBombWarning)
@@ -276,7 +297,7 @@ def _check_labels(path: Path, contents: Contents, classes: Sequence[str]) -> Non
         )
 
 
-def _check_readable(path: Path, faces: int, unreadable: list[tuple[str, str]]) -> None:
+def _check_readable(path: Path, faces: int, unreadable: Sequence[tuple[str, str]]) -> None:
     """Refuse a source if too many of its pictures are unreadable."""
     total = faces + len(unreadable)
     if len(unreadable) > MAX_UNREADABLE_SHARE * total:

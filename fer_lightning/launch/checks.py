@@ -12,6 +12,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from fer_lightning.data.faces import CLASSES
+from fer_lightning.data.lists import LabelList
 from fer_lightning.data.votes import read_votes
 from fer_lightning.errors import UserError, install_command
 from fer_lightning.launch.environment import check_gpu, check_packages, rank, started_processes
@@ -88,7 +89,8 @@ def _check_files(cfg: DictConfig) -> None:
         votes = cfg.data.votes
         if votes is not None:
             read_votes(votes)
-        check_layout(cfg.data.root, CLASSES if votes else tuple(map(str, cfg.data.classes)))
+        labelled = None if cfg.data.labels is None else LabelList(cfg.data.labels, cfg.data.columns)
+        check_layout(cfg.data.root, CLASSES if votes else tuple(map(str, cfg.data.classes)), labelled)
     output_dir = Path(cfg.paths.output_dir)
     if not output_dir.is_dir():
         raise UserError(

@@ -13,20 +13,23 @@ from fer_lightning.data.classes import arrange
 from fer_lightning.data.contents import Contents
 from fer_lightning.data.faces import CLASSES
 from fer_lightning.data.listing import Listing, locate, outline
+from fer_lightning.data.lists import LabelList
 from fer_lightning.errors import UserError
 
 GENERAL = ("split_folders", "fer2013", "class_folders")  # tried after the layouts of single data sets, in this order
 
 
-def find_classes(root: str | None) -> tuple[str, ...]:
-    """Return the classes of a source by the names in it, without opening a picture.
+def find_classes(root: str | None, labelled: LabelList | None = None) -> tuple[str, ...]:
+    """Return the classes of a source by the names in it, or by a list, without opening a picture.
 
     The result is FER2013's seven for the synthetic faces, Kaggle's archive and a csv, whose numbers have no names; also
     for a source that cannot be listed, because the reader names the reason.
     """
-    if root in (None, "kaggle"):
+    if labelled is None and root in (None, "kaggle"):
         return CLASSES
     try:
+        if labelled is not None:
+            return labelled.classes() or CLASSES
         contents = find_contents(outline(locate(str(root))), None)
     except (UserError, OSError, zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError):
         return CLASSES

@@ -1,0 +1,196 @@
+"""Lists of labels: a table with a row for each picture, its class and, where there, its split and person."""
+
+import csv
+import hashlib
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain, islice, pairwise
+from pathlib import Path
+from posixpath import normpath
+from sys import intern
+from typing import NamedTuple
+
+from fer_lightning.data.classes import arrange, class_of
+from fer_lightning.data.contents import SPLITS_BY_NAME, Contents, Entry
+from fer_lightning.data.listing import Listing, is_picture, remark, shorten
+from fer_lightning.errors import FILE, UserError, path_kind
+from fer_lightning.names import write_name
+
+COLUMNS = {name: name for name in ("file", "label", "split", "person")}
+TRIED = 20  # first rows, by which the folder of the files is found
+
+
+class Row(NamedTuple):
+    """A row of a list; what its columns lack is empty."""
+
+    file: str  # with "/"
+    label: str
+    split: str = ""
+    person: str = ""
+
+
+class LabelList(NamedTuple):
+    """A list of the pictures of a source.
+
+    Attributes:
+        path: Path of a text in UTF-8. Its columns are separated by comma, semicolon, tab or blank. Without a header
+            they are file, label, split and person.
+        columns: Name of each of these in the header.
+    """
+
+    path: str
+    columns: Mapping[str, str] = COLUMNS
+
+    def rows(self) -> Iterator[Row]:
+        """Yield the rows.
+
+        Raises:
+            UserError: If the file cannot be read, has other columns, or a row lacks a cell.
+        """
+        text = self._text()
+        start = text.lstrip().partition("\n")[0].strip()
+        delimiter = next((delimiter for delimiter in "\t;, " if delimiter in start), ",")
+        table = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
+        positions: dict[str, int] | None = None
+        try:
+            for cells in table:
+                if not any(cells):
+                    continue
+                if positions is None:
+                    positions = self._header(cells)
+                    if positions:
+                        continue
+                    positions = {name: position for position, name in enumerate(COLUMNS) if position < len(cells)}
+                row = Row(**{name: cells[column].strip() for name, column in positions.items()})
+                if row.split and row.split.lower() not in SPLITS_BY_NAME:
+                    raise ValueError(f"split {row.split!r:.40}, allowed: {', '.join(SPLITS_BY_NAME)}")
+                yield row._replace(file=normpath(row.file.replace("\\", "/")))
+        except IndexError as error:
+            raise self._error(f", line {table.line_num} has too few cells; correct it") from error
+        except (ValueError, csv.Error) as error:
+            raise self._error(f", line {table.line_num}: {error}; correct it") from error
+
+    def classes(self) -> tuple[str, ...]:
+        """Return the classes."""
+        return arrange({row.label for row in self.rows()} - {""})
+
+    def key(self) -> str:
+        """Return a hash of the list and of the names of its columns."""
+        text = self._text() + repr(sorted(self.columns.items()))
+        return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:16]
+
+    def find(self, listing: Listing, classes: Sequence[str]) -> Contents:
+        """Return the pictures that a list labels, sorted by name.
+
+        Args:
+            listing: The files of a folder or zip.
+            classes: Names of the classes, which are also those of the numbers from 0 on.
+
+        Raises:
+            UserError: If the list cannot be read, labels a picture twice, or names no picture of the source.
+        """
+        rows = self.rows()
+        head = list(islice(rows, TRIED))
+        names = {name: name for name in listing.names}
+        cut, folder = _find_folder(listing, self.path, [row.file for row in head], names)
+        entries, unlabelled, missing = list[Entry](), list[str](), list[tuple[str, str]]()
+        for row in chain(head, rows):
+            picture = names.get(folder + "/".join(row.file.split("/")[cut:]))
+            if not row.label:
+                unlabelled.append(row.file)
+            elif picture is None:
+                missing.append((write_name(row.file), "not there"))
+            else:
+                label, split = row.label, SPLITS_BY_NAME.get(row.split.lower(), "")
+                if label.isdecimal() and class_of(label, classes) is None and int(label) < len(classes):
+                    label = classes[int(label)]
+                entries.append(Entry(write_name(picture), split, intern(label), picture, intern(row.person) or None))
+        entries = _without_copies(self.path, sorted(entries))
+        if "" in (splits := {entry.split for entry in entries}) and len(splits) > 1:
+            example = next(entry.name for entry in entries if not entry.split)
+            raise self._error(f" has rows without a split, such as {example}: fill in all or none")
+        if any(entry.person for entry in entries):  # a face without a person is one of its own
+            entries = [entry if entry.person else entry._replace(person=entry.name) for entry in entries]
+        listing.remarks.update(remark("Rows of the list without a label", unlabelled))
+        others = {name for name in names if is_picture(name)} - {entry.picture for entry in entries}
+        listing.remarks.update(remark("Pictures that are not in the list ignored", list(others)))
+        return Contents(entries, noun="label", missing=tuple(missing))
+
+    def _error(self, problem: str) -> UserError:
+        return UserError(f"data.labels={self.path:.200}{problem}")
+
+    def _text(self) -> str:
+        path = Path(self.path).expanduser()
+        if (kind := path_kind(path)) != FILE:
+            raise self._error(f" {kind}: give a list of files and labels, such as list.csv")
+        try:
+            text = path.read_text(encoding="utf-8-sig", errors="surrogateescape")
+        except OSError as error:
+            raise self._error(f" cannot be read: {error.strerror}; give another list") from error
+        if "\0" in text:
+            raise self._error(" is no text in UTF-8: save it as such a csv")
+        return text
+
+    def _header(self, cells: Sequence[str]) -> dict[str, int]:
+        """Return the position of each column; empty if the cells are no header, but the first row.
+
+        Raises:
+            UserError: If a column that is needed is not there.
+        """
+        header = [cell.strip().lower() for cell in cells]
+        positions = {
+            name: header.index(title.lower()) for name, title in self.columns.items() if title.lower() in header
+        }
+        if not positions and len(cells) > 1 and is_picture(cells[0]):
+            return {}
+        for name, title in self.columns.items():
+            if name not in positions and (name in ("file", "label") or title != COLUMNS[name]):
+                raise self._error(
+                    f" has the columns {', '.join(header[:8])}, and none is called {title}: name "
+                    f"that of the {name} by data.columns.{name}=..."
+                )
+        return positions
+
+
+def _without_copies(labels: str, entries: list[Entry]) -> list[Entry]:
+    """Return sorted entries without repeated rows; refuse two rows that say different things about a picture."""
+    different = [entry for entry, before in zip(entries, [None, *entries], strict=False) if entry != before]
+    for entry, after in pairwise(different):
+        if entry.name == after.name:
+            raise UserError(
+                f"data.labels={labels:.200} says two things about {entry.name} ({_shown(entry)}; {_shown(after)}): "
+                "delete one of its rows"
+            )
+    return different
+
+
+def _shown(entry: Entry) -> str:
+    return ", ".join(filter(None, (entry.label, entry.split, entry.person)))
+
+
+def _find_folder(listing: Listing, labels: str, files: list[str], names: Mapping[str, str]) -> tuple[int, str]:
+    """Return how the first file of a list that is in the source is found.
+
+    Returns:
+        Number of leading folders that the source lacks, and the beginning of its path in the source.
+
+    Raises:
+        UserError: If none of the files is there, or one is there in several folders.
+    """
+    for file in files:
+        parts = file.split("/")
+        for cut in range(len(parts)):
+            rest = "/".join(parts[cut:])
+            if rest in names:
+                return cut, ""
+            if folders := [name.removesuffix(rest) for name in names if name.endswith(f"/{rest}")]:
+                if len(folders) > 1:
+                    raise UserError(
+                        f"data.labels={labels:.200}: {rest} lies in {len(folders)} folders of {listing.path}: "
+                        f"{shorten(sorted(folders))}; point data.root at one of them"
+                    )
+                return cut, folders[0]
+    raise UserError(
+        f"data.labels={labels:.200} names {', '.join(files[:3]) or 'no file'}, and {listing.path} holds "
+        f"{', '.join(listing.names[:3]) or 'nothing'}: point data.root at the folder or .zip of the list's pictures"
+    )
