@@ -43,14 +43,16 @@ def predict(cfg: DictConfig) -> None:
         "checkpoint": str(cfg.checkpoint),
         "input": str(cfg.input),
         "detector": model.detector.note,
-        "certainty": str(model.calibration),
     }
+    certainty = {"certainty": str(model.calibration)}
     rate = None if isinstance(model.detector, WholePicture) else source.rate  # without boxes no film
     tally, strips, entries, state = Tally(), Strips(model.classes), list[Entry](), "a part"
     frames = track(source.frames, f"predicting {cfg.input}", source.total)
     try:
         with (
-            prediction_writer(folder, model.classes, head, cfg.neighbours, source.remarks, cfg.smooth) as write,
+            prediction_writer(
+                folder, model.classes, head | certainty, cfg.neighbours, source.remarks, cfg.smooth
+            ) as write,
             AnnotatedFiles(folder / "annotated", rate) as annotated,
         ):
             try:

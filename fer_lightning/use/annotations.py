@@ -17,7 +17,7 @@ LONGEST_NAME = 60  # characters of a saved photo's name; file systems take 255 b
 
 
 def annotate(recognition: Recognition, side: int | None = None) -> Image.Image:
-    """Return the recognition's picture with boxes, classes and, if there are several faces, their numbers.
+    """Return the recognition's picture with boxes, classes and numbers.
 
     Args:
         recognition: Its picture is not None.
@@ -29,15 +29,15 @@ def annotate(recognition: Recognition, side: int | None = None) -> Image.Image:
     if scale != 1:
         picture = picture.resize([max(1, round(scale * length)) for length in picture.size])
     pen, letters = ImageDraw.Draw(picture), max(12, max(picture.size) // 36)
-    font, several, tags = ImageFont.load_default(letters), len(recognition.faces) > 1, []
-    for number, prediction in enumerate(recognition.faces, 1):
+    font, tags = ImageFont.load_default(letters), []
+    for number, prediction in recognition.numbered:
         if prediction.box is None:
             continue
         left, top, width, height = (scale * length for length in prediction.box[:4])
-        pen.rectangle([left, top, left + width, top + height], outline=BOX, width=max(2, letters // 8))
-        text = f"{number} {prediction.label}" if several else prediction.label
-        if several and font.getlength(text) > width:  # it would lie on the next face
-            text = str(number)
+        pen.rectangle([left, top, left + width, top + height], outline=BOX, width=max(2, letters // 6))
+        text = f"{number} {prediction.label}".strip()
+        if number and font.getlength(text) > width:  # it would lie on the next face
+            text = number
         tags.append((text, left, top))
     for text, left, top in tags:  # after all boxes, so that none crosses a tag
         width, height = font.getlength(text) + letters // 2, 1.25 * letters
@@ -100,7 +100,5 @@ class AnnotatedFiles:
         with quiet_opencv():
             film = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*CODEC), rate, pixels.shape[1::-1])
         if not film.isOpened():
-            self.problem = (
-                f"{path} cannot be written: this OpenCV has no encoder for {CODEC} (pip install opencv-python)"
-            )
+            self.problem = f"{path} cannot be written: this OpenCV has no encoder for {CODEC}"
         return film

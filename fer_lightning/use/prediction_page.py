@@ -66,6 +66,7 @@ def write_predictions(
         title=f"What {Path(head['checkpoint']).name} says",
         head=head,
         number=number,
+        annotated=(path.parent / "annotated").is_dir(),
         entries=entries,
         neighbours=neighbours,
         pictures=neighbour_pictures(recognitions, neighbours, faces),

@@ -30,6 +30,13 @@ class Recognition(NamedTuple):
     faces: Sequence[Prediction]  # from left to right
     seconds: float | None = None  # as in ``Frame``
 
+    @property
+    def numbered(self) -> list[tuple[str, Prediction]]:
+        """The faces with their numbers: of their tracks, else from left to right; a single face has none."""
+        if len(self.faces) == 1 and self.faces[0].track is None:
+            return [("", self.faces[0])]
+        return [(str(face.track or position), face) for position, face in enumerate(self.faces, 1)]
+
 
 def recognise(
     model: Model, frames: Iterable[Frame], batch_size: int, smooth: float | None = None

@@ -33,17 +33,17 @@ def draw_cell(recognition: Recognition) -> Image.Image:
     """Return a picture with its boxes; under it its name, and a line for each face."""
     picture, name = annotate(recognition, CELL), recognition.file
     lines = [(FAINT, name if recognition.frame is None else f"{name} {recognition.frame}")]
-    for number, prediction in enumerate(recognition.faces, 1):
+    for number, prediction in recognition.numbered:
         share = "unsure" if prediction.abstained else percent(prediction.confidence, 0)
-        lines.append((INK, f"{number} {prediction.label} {share}"))
+        lines.append((INK, f"{number} {prediction.label} {share}".strip()))
     if recognition.problem is not None:
         lines.append((INK, recognition.problem))
     if len(lines) > MOST_FACES + 1:
         lines[MOST_FACES:] = [(FAINT, f"and {len(lines) - MOST_FACES} more")]
     cell, font = Image.new("RGB", (CELL, picture.height + LINE * len(lines)), PAPER), ImageFont.load_default(LETTERS)
-    cell.paste(picture, ((CELL - picture.width) // 2, 0))
-    for number, (colour, text) in enumerate(lines):
+    cell.paste(picture, (0, 0))
+    for row, (colour, text) in enumerate(lines):
         while font.getlength(text) > CELL:
             text = f"…{text[2:]}"
-        ImageDraw.Draw(cell).text((0, picture.height + LINE * number + 2), text, fill=colour, font=font)
+        ImageDraw.Draw(cell).text((0, picture.height + LINE * row + 2), text, fill=colour, font=font)
     return cell

@@ -79,7 +79,7 @@ def test_command_writes_rows_in_the_order_of_the_input(predict, checkpoint, pict
     first = content["predictions"][0]["neighbours"]
     assert [one["name"] for one in first] == [rows[0][f"neighbour_{number}"] for number in range(1, 6)]
     page = (tmp_path / "out/predictions.html").read_text()
-    assert page.count("train/1.png") >= 2  # its title and its text
+    assert 'title="train/1.png"' in page
     assert page.count("data:image/png") == 3  # the faces alone: no faces= was given
     with Image.open(tmp_path / "out/contact_sheet.png") as sheet:
         assert sheet.size == (6 * 210 + 10, 36 + 200 + 2 * 18 + 10)  # one row of pictures, two lines under each

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from fer_lightning.errors import UserError
-from fer_lightning.use.detectors import Box, BoxDetector, WholePicture, YuFace, YuNet, cut
+from fer_lightning.use.detectors import Box, BoxDetector, WholePicture, YuFace, YuNet, cut, named_detector
 
 
 class Stub(BoxDetector):
@@ -28,6 +28,19 @@ def test_box_is_widened_to_a_square_about_its_middle():
     ((box, _),) = stub(Image.new("L", (1280, 960)))  # searched at half the size
     assert stub.pixels.shape == (480, 640, 3)
     assert box == Box(-10, 20, 120, 120, 0.9)
+
+
+def test_faces_are_ordered_from_left_to_right():
+    stub = Stub(margin=0.0, min_confidence=0.2)
+    assert [box for box, _ in stub(Image.new("L", (320, 240)))] == [Box(0, 0, 10, 10, 0.3), Box(5, 20, 40, 40, 0.9)]
+
+
+def test_detector_has_a_name():
+    assert isinstance(named_detector("none"), WholePicture)
+    with pytest.raises(UserError, match=r"^detector='haar' does not exist: use one of none, yuface, yunet, or a Det"):
+        named_detector("haar")
+    with pytest.raises(UserError, match=r"^detector='yunet' needs model: give YuNet\(\.\.\.\) of fer_lightning\.use"):
+        named_detector("yunet")
 
 
 def test_border_goes_on_beyond_the_picture():

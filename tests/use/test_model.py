@@ -13,6 +13,8 @@ from fer_lightning.data.pictures import Batch, scale
 from fer_lightning.errors import UserError
 from fer_lightning.runs.rebuilding import load_module
 from fer_lightning.use.bundles import read_checkpoint, write_bundle
+from fer_lightning.use.detectors import cut
+from tests.use.photos import PLACES, Eyes
 
 
 def test_every_kind_of_picture_is_the_same_face(checkpoint, drawn, tmp_path):
@@ -47,6 +49,22 @@ def test_every_kind_of_picture_is_the_same_face(checkpoint, drawn, tmp_path):
         (n.similarity for n in first.neighbours), reverse=True
     )
     assert model.predict([]) == []
+
+
+def test_photo_is_analyzed_face_by_face(checkpoint, drawn, onto, tmp_path):
+    model = load_model(checkpoint, detector=Eyes())
+    photo = onto((220, 120), PLACES[0][:3], PLACES[1][:3])
+    photo.save(tmp_path / "photo.png")
+    faces = model.analyze(tmp_path / "photo.png")
+    assert [face.box for face in faces] == list(PLACES)
+    assert faces == model.analyze(photo) == model.analyze(np.asarray(photo))
+    assert [face.label for face in faces] == [face.label for face in model.predict([cut(photo, box) for box in PLACES])]
+    assert (faces[0].face.shape, faces[0].embedding.shape) == ((48, 48), (128,))
+    assert model.analyze(onto((90, 90))) == []
+    whole = load_model(checkpoint)
+    assert whole.analyze(drawn[0][3]) == whole.predict([drawn[0][3]])
+    with pytest.raises(UserError, match=r"nowhere\.png is no picture that can be read: No such file"):
+        model.analyze("nowhere.png")
 
 
 def test_lower_level_agrees(checkpoint, drawn):

@@ -1,5 +1,7 @@
 """The command predict: rows, order and counts of its files, and one sentence for each mistake."""
 
+from dataclasses import replace
+
 import numpy as np
 from PIL import Image
 
@@ -33,6 +35,10 @@ def test_faces_of_a_photograph_and_none(checkpoint, tmp_path):
         ("bad.png", 0, "empty"),
     ]
     assert [face.box for face in recognitions[0].faces] == list(PLACES)
+    assert recognitions[0].numbered == [*zip("12", recognitions[0].faces, strict=True)]
+    assert recognitions[2].numbered == [("", recognitions[2].faces[0])]
+    tracked = [replace(face, track=track) for face, track in zip(recognitions[0].faces, (7, 3), strict=True)]
+    assert recognitions[0]._replace(faces=tracked).numbered == [("7", tracked[0]), ("3", tracked[1])]
     cells = [draw_cell(recognition) for recognition in recognitions[:3]]
     write_sheet(tmp_path / "sheet.png", cells, "title")
     with Image.open(tmp_path / "sheet.png") as sheet:

@@ -4,6 +4,7 @@ import base64
 import re
 from dataclasses import replace
 from io import BytesIO
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -49,9 +50,10 @@ def test_answer_shows_boxes_votes_neighbours_and_abstention(model, drawn, monkey
     assert [(name, float(share)) for name, share in shown] == [
         (name, pytest.approx(100 * share, abs=0.06)) for name, share in votes
     ]
-    near = re.findall(r"</span>(\w+)\n([\d.]+)<br>([\w/.]+)</figure>", text)
-    assert near == [(one.label, f"{one.similarity:.3f}", one.name) for one in said.neighbours[:2]]
-    assert near[0] == (label, "1.000", "train/3.png")
+    near = re.findall(r'title="([\w/.]+)".*?</span>(\w+)<br>\n([\d.]+)<br>([\w.]+)</figure>', text, re.DOTALL)
+    shown = [(one.name, one.label, f"{one.similarity:.3f}", Path(one.name).name) for one in said.neighbours[:2]]
+    assert near == shown
+    assert near[0] == ("train/3.png", label, "1.000", "3.png")
     assert text.count(png(image)) == 1  # the face as the network sees it
     assert text.count(png(drawn[0][2])) == 1  # the one neighbour that is at hand
     assert ("abstained" in text, NO_FACE in text) == (False, False)
