@@ -53,17 +53,21 @@ class Strips:
         self.width = NARROWEST
         self.votes: dict[int, Votes] = {}
         self.read = np.zeros(COLUMNS, dtype=bool)  # columns in which a frame was read
+        self.column = 0  # of the last frame
+        self.damaged = False  # whether frames after it could not be read
         self.tracks = 0
 
     def add(self, recognition: Recognition) -> None:
-        """Add the votes of a frame. A picture without a time is passed over."""
+        """Add the votes of a frame. One without a time could not be read, or is no frame."""
         seconds = recognition.seconds
         if seconds is None:
+            self.damaged = True
             return
         while seconds >= COLUMNS * self.width:
             self._double()
         column = int(seconds / self.width)
-        self.read[column] = True
+        self.read[self.column + 1 if self.damaged else column : column + 1] = True
+        self.column, self.damaged = column, False
         for prediction in recognition.faces:
             number = prediction.track or 0
             if number not in self.votes:
@@ -90,7 +94,7 @@ class Strips:
         bottoms, paths = np.zeros(columns), {}
         for name, heights in zip(self.classes, shares.T, strict=True):
             boxes = [
-                f"M{column} {1 - bottoms[column]:.3g}h1v{-heights[column]:.3g}h-1z"
+                f"M{column} {1 - bottoms[column]:.4g}h1v{-heights[column]:.4g}h-1z"
                 for column in np.flatnonzero(heights >= LEAST)
             ]
             bottoms += heights
@@ -103,7 +107,7 @@ class Strips:
         return Strip(f"Track {votes.number}, {period}, {counted(votes.faces, 'face')}: {classes}", paths)
 
     def _double(self) -> None:
-        self.width *= 2
+        self.width, self.column = 2 * self.width, self.column // 2
         half = COLUMNS // 2
         self.read[:half], self.read[half:] = self.read.reshape(half, 2).any(axis=1), False
         for votes in self.votes.values():

@@ -56,6 +56,13 @@ def test_frame_lasts_until_the_next_one():
     assert boxes(strips.draw().strips[0].paths["happy"]) == [*((n, 1, 1) for n in range(4)), (6, 1, 0.4)]
 
 
+def test_frame_does_not_last_through_a_damaged_part():
+    strips = Strips(["happy", "sad"])
+    for recognition in (frame(0.0, t1=1.0), frame(None), frame(0.5, t1=1.0), frame(0.8, t1=1.0)):
+        strips.add(recognition)
+    assert [column for column, *_ in boxes(strips.draw().strips[0].paths["happy"])] == [0, 4, 5, 6]
+
+
 def test_long_film_has_wider_columns_and_no_more_memory():
     strips = Strips(["happy", "sad"])
     for seconds in range(3600):
