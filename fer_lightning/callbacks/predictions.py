@@ -181,6 +181,7 @@ class Predictions(Callback):
             validation_faces=draw.validated if draw else len(partition.validation),
             left_out=partition.left_out,
             left_out_test=partition.left_out_test or None,
+            corrections=str(partition.corrected) if partition.corrected else None,
             version=__version__,
             code=code_fingerprint(),
         )

@@ -43,6 +43,8 @@ class Provenance(Callback):
             "partition": partition.fingerprint,
             "gallery": "\n".join(names),  # names of the classifier's faces, row by row; no name has a line break
         }
+        if partition.corrected:
+            checkpoint[KEY]["corrections"] = partition.corrected.digest
         if pl_module.draw:
             checkpoint[KEY]["draw"] = str(pl_module.draw)
 
@@ -51,11 +53,16 @@ class Provenance(Callback):
         if trainer.state.fn != TrainerFn.FITTING:
             return
         datamodule, record = trainer.datamodule, checkpoint[KEY]
-        partition = datamodule.partition.fingerprint
+        partition, corrected = datamodule.partition.fingerprint, datamodule.partition.corrected
         if record["data_fingerprint"] != datamodule.faces.fingerprint:
             log.warning(
                 "resumed on other faces (%s, now %s), so not what one uninterrupted run gives",
                 *(record["data"], datamodule.faces.source),
+            )
+        elif record.get("corrections") != (corrected and corrected.digest):
+            log.warning(
+                "resumed with other corrections (data.corrections=%s), so not what one uninterrupted run gives",
+                datamodule.corrections,
             )
         elif record.get("partition", partition) != partition:  # checkpoints of 0.1.0 have no such entry
             log.warning(

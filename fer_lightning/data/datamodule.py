@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader
 
 from fer_lightning.data.audit import Audit, audit
 from fer_lightning.data.augmentation import Augmentation
+from fer_lightning.data.corrections import correct
 from fer_lightning.data.draws import even_draw_first
 from fer_lightning.data.faces import Faces
 from fer_lightning.data.partition import Partition
@@ -90,6 +91,7 @@ class FacesDataModule(lightning.LightningDataModule):
         votes: FER+'s file of votes, which label FER2013's faces; None for the source's own labels.
         map: New classes, each with the list of classes that it joins; null leaves a class out. What is not named stays.
             The classes that stay keep their order, and the new ones follow by the alphabet.
+        corrections: File that gives training faces other labels, or leaves them out; None for none.
         image_size: Height and width of the faces, pixels; faces of another size are resized to it.
         drawn: Settings of the faces that are drawn where root is null.
         protocol: Function from a table of faces and its twins to a ``Partition``.
@@ -112,6 +114,7 @@ class FacesDataModule(lightning.LightningDataModule):
         classes: Names,
         votes: Location | None,
         map: ClassMap | None,
+        corrections: Location | None,
         image_size: Pixels,
         drawn: Drawn,
         protocol: Part[Callable[[Faces, Twins], Partition]],
@@ -130,6 +133,7 @@ class FacesDataModule(lightning.LightningDataModule):
         self.classes = classes
         self.votes = votes
         self.map = map
+        self.corrections = corrections
         self.image_size = int(image_size)
         self.drawn = drawn
         self.protocol = protocol
@@ -177,12 +181,16 @@ class FacesDataModule(lightning.LightningDataModule):
     def partition(self) -> Partition:
         """Partition the faces and log the sizes and leaks of the parts."""
         partition = self.protocol(self.faces, self.audit.twins)
+        if self.corrections is not None:
+            partition = correct(partition, self.faces, self.corrections)
         log.info(
             "%d train, %d validate, %d test; %s. What the score shows: %s",
             *(len(rows) for rows in (partition.train, partition.validation, partition.test)),
             removed(partition.left_out, partition.left_out_test),
             partition.proves,
         )
+        if partition.corrected:
+            log.info("%s", partition.corrected)
         labels = partition.faces.labels[partition.train]
         classes = self.faces.classes
         for name, count in zip(classes, np.bincount(labels, minlength=len(classes)), strict=True):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fer_lightning.data.corrections import Corrected
 from fer_lightning.data.faces import Faces
 from fer_lightning.data.twins import Twins
 from fer_lightning.words import percent
@@ -27,6 +28,7 @@ class Partition:
         proves: What a score under this protocol shows, as a clause.
         left_out: Number of training faces that were removed because a copy is in the test set.
         left_out_test: Number of test faces that were removed because a copy is in the training set.
+        corrected: What the corrections of labels have done; None without any.
     """
 
     protocol: str
@@ -40,6 +42,7 @@ class Partition:
     proves: str
     left_out: int = 0
     left_out_test: int = 0
+    corrected: Corrected | None = None
 
     @property
     def groups(self) -> np.ndarray:
@@ -48,11 +51,13 @@ class Partition:
 
     @property
     def fingerprint(self) -> str:
-        """Return the SHA-256 of the four lists of rows, hexadecimal."""
+        """Return the SHA-256 of the four lists of rows and of corrected labels, hexadecimal."""
         digest = hashlib.sha256()
         for rows in (self.train, self.gallery, self.validation, self.test):
             digest.update(len(rows).to_bytes(8, "little"))
             digest.update(rows.astype(np.int64).tobytes())
+        if self.corrected:
+            digest.update(self.corrected.digest.encode())
         return digest.hexdigest()
 
     def leaked(self, rows: np.ndarray) -> np.ndarray:

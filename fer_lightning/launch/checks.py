@@ -11,6 +11,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from fer_lightning.data.corrections import read_corrections
 from fer_lightning.data.faces import CLASSES
 from fer_lightning.data.lists import LabelList
 from fer_lightning.data.votes import read_votes
@@ -75,7 +76,7 @@ def check(cfg: DictConfig, config_name: str, carrier: str | None = None) -> None
 
 
 def _check_files(cfg: DictConfig) -> None:
-    """Refuse checkpoints, faces, votes and an output folder that do not exist or are damaged."""
+    """Refuse checkpoints, faces, votes, corrections and an output folder that do not exist or are damaged."""
     for option in ("checkpoint", "init_from", "bundle"):
         path = cfg.get(option)
         if path is None:
@@ -89,6 +90,8 @@ def _check_files(cfg: DictConfig) -> None:
         votes = cfg.data.votes
         if votes is not None:
             read_votes(votes)
+        if cfg.data.corrections is not None:
+            read_corrections(cfg.data.corrections)
         labelled = None if cfg.data.labels is None else LabelList(cfg.data.labels, cfg.data.columns)
         check_layout(cfg.data.root, CLASSES if votes else tuple(map(str, cfg.data.classes)), labelled)
     output_dir = Path(cfg.paths.output_dir)

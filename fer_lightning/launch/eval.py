@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 CAUSES = {  # field of a record -> its name, where two tests of one checkpoint differ
     "data_fingerprint": "faces",
     "protocol": "protocol",
+    "corrections": "corrections of labels",
     "test_faces": "number of test faces",
     "environment": "device or packages",
     "processes": "number of processes",

@@ -25,12 +25,12 @@ log = logging.getLogger(__name__)
     "list the labels of the training folder that a run's network does not believe",
     {
         "run": {"metavar": "RUN", "help": "folder or checkpoint of a run"},
-        "--output": {"help": "folder of labels.html and labels.csv; RUN unless given"},
+        "--output": {"help": "folder of labels.html and corrections.csv; RUN unless given"},
         "--root": {"help": "folder, .zip or .csv of the faces, where they are no longer at the run's data.root"},
     },
 )
 def labels(run: Path, output: Path | None, root: str | None) -> None:
-    """Judge the labels of a run's training folder and write labels.html and labels.csv.
+    """Judge the labels of a run's training folder and write labels.html and corrections.csv.
 
     Args:
         run: The run's folder, or one of its checkpoints.
@@ -38,14 +38,17 @@ def labels(run: Path, output: Path | None, root: str | None) -> None:
         root: Where the faces are now; None for the run's data.root.
 
     Raises:
-        UserError: If the run has no checkpoint, the checkpoint or the faces cannot be read, or the network is near
-            chance.
+        UserError: If the run has no checkpoint, the folder has corrections already, the checkpoint or the faces cannot
+            be read, or the network is near chance.
     """
     run = Path(str(run).removeprefix("checkpoint="))  # as other verbs take it
     checkpoint = run if run.suffix == ".ckpt" else run / "checkpoints" / "best.ckpt"
     run = checkpoint.absolute().parent.parent
     if not checkpoint.is_file():
         raise UserError(f"{checkpoint} does not exist: give the folder or a checkpoint of a run that has trained")
+    folder = output or run
+    if (folder / "corrections.csv").exists():  # it may have been edited, and a run may train with it
+        raise UserError(f"{folder}/corrections.csv exists already: give another folder by --output, or delete it")
 
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(Printable("%(message)s"))
@@ -67,9 +70,8 @@ def labels(run: Path, output: Path | None, root: str | None) -> None:
     judgement = judge(model.eval(), model.classifier, datamodule.partition, datamodule.audit)
     if weak := too_weak(judgement, datamodule.faces.classes):
         raise UserError(f"{run}: {weak}")
-    folder = output or run
     write_labels(folder, run.absolute().name, judgement, datamodule.audit)
-    print("\n".join([*summary(judgement, datamodule.audit), f"written: {folder}/labels.html, labels.csv"]))
+    print("\n".join([*summary(judgement, datamodule.audit), f"written: {folder}/labels.html, corrections.csv"]))
 
 
 def _configuration(checkpoint: str, root: str | None) -> DictConfig:

@@ -13,7 +13,7 @@ from fer_lightning.report.ranking import ENOUGH, Board, Entry
 from fer_lightning.report.statistics import Comparison, compare, paired
 from fer_lightning.report.tables import figure_text
 from fer_lightning.report.yardsticks import yardsticks
-from fer_lightning.runs.record import Run
+from fer_lightning.runs.record import Run, read_record
 from fer_lightning.words import counted, named, number, percent, points
 
 NEAR = 0.05  # accuracy above "always the largest class"; below it no run is called better than another
@@ -201,12 +201,15 @@ def print_comparison(folders: Sequence[Path]) -> None:
     Raises:
         UserError: If they cannot be compared.
     """
-    first, second = (Run(folder) for folder in folders)
+    first, second = (Run(folder, read_record(folder)) for folder in folders)
     result = compare_runs(first, second)
     print(counted(result.faces, "test face"))
     for run in (first, second):
         accuracy = fmean(row["label"] == row["prediction"] for row in run.predictions)
         print(f"test accuracy {percent(accuracy)}  {run.folder}")
+    if first.record.corrections != second.record.corrections:
+        for run in (first, second):
+            print(f"labels of {run.folder}: {run.record.corrections or 'not corrected'}")
     test = f"95 % interval {_interval(result)}, McNemar's exact test p = {result.p:.2g}"
     print(f"difference {points(result.difference)} points ({test})")
     print(f"{counted(result.only_first, 'face')} only the first has right, {result.only_second:,} only the second")

@@ -64,6 +64,7 @@ class Record:
     validation_faces: int | None = None  # that chose the checkpoint
     left_out: int | None = None  # training faces removed because a copy is in the test set
     left_out_test: int | None = None  # test faces removed because a copy is in the training set
+    corrections: str | None = None  # what corrections of labels have done to the training faces
     version: str | None = None  # of fer_lightning
     code: str | None = None  # code_fingerprint()
     more: dict[str, Any] = field(default_factory=dict)  # fields of other versions

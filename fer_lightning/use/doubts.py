@@ -1,4 +1,4 @@
-"""Doubted labels of a run: labels.csv, labels.html, and a figure if the wrong labels are known."""
+"""Doubted labels of a run: corrections.csv, labels.html, and a figure if the wrong labels are known."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -18,14 +18,14 @@ from fer_lightning.use.judgement import FOLDS, Judgement
 from fer_lightning.words import percent
 
 EXAMPLES = 24  # pictures of a class on the page
+COLUMNS = ("file", "label", "believed", "certainty", "label_vote", "twins", "contradictory_twins", "trained_on")
 
 
 def write_labels(folder: Path, run: str, judgement: Judgement, audit: Audit) -> None:
-    """Write labels.csv, labels.html with the run's name and, if the wrong labels are known, figures/labels.png."""
+    """Write corrections.csv, labels.html with the run's name and, if the wrong labels are known, figures/labels.png."""
     faces = audit.faces
     folder.mkdir(parents=True, exist_ok=True)
-    rows = list(csv_rows(judgement, audit))
-    write_csv(folder / "labels.csv", list(rows[0]), [list(row.values()) for row in rows])
+    write_csv(folder / "corrections.csv", COLUMNS, corrections(judgement, audit))
     wrong, truth = known_wrong(judgement, faces), None
     if wrong is not None:
         number = int(wrong.sum())
@@ -86,22 +86,22 @@ def summary(judgement: Judgement, audit: Audit) -> list[str]:
     return lines
 
 
-def csv_rows(judgement: Judgement, audit: Audit) -> Iterator[dict[str, object]]:
-    """Yield a row of labels.csv for each face, the least believable label first."""
+def corrections(judgement: Judgement, audit: Audit) -> Iterator[tuple[object, ...]]:
+    """Yield the ``COLUMNS`` of each doubted label, the least believable first, as ``data.corrections`` reads them."""
     faces, groups = audit.faces, audit.twins.groups
     contradictory_twins = audit.contradictory(groups)
-    for position, row in enumerate(judgement.rows):
-        yield {
-            "file": faces.names[row],
-            "split": faces.splits[row],
-            "label": faces.classes[judgement.labels[position]],
-            "believed": faces.classes[judgement.believed[position]],
-            "own_vote": f"{judgement.label_votes[position]:.6f}",
-            "believed_vote": f"{judgement.believed_votes[position]:.6f}",
-            "twins": groups[row],
-            "contradictory_twins": int(contradictory_twins[row]),
-            "trained_on": int(judgement.trained_on[position]),
-        }
+    for position in np.flatnonzero(judgement.doubted):
+        row = judgement.rows[position]
+        yield (
+            str(faces.names[row]),
+            faces.classes[judgement.labels[position]],
+            faces.classes[judgement.believed[position]],
+            f"{judgement.believed_votes[position]:.6f}",
+            f"{judgement.label_votes[position]:.6f}",
+            groups[row],
+            int(contradictory_twins[row]),
+            int(judgement.trained_on[position]),
+        )
 
 
 def per_class(judgement: Judgement, faces: Faces) -> list[dict]:

@@ -12,8 +12,9 @@ from fer_lightning.runs.checkpoints import KEY
 def goes_on(**record: str) -> None:
     datamodule = SimpleNamespace(
         faces=SimpleNamespace(fingerprint="a", source="faces"),
-        partition=SimpleNamespace(fingerprint="b"),
+        partition=SimpleNamespace(fingerprint="b", corrected=None),
         cache_dir="cache",
+        corrections=None,
     )
     trainer = SimpleNamespace(datamodule=datamodule, state=SimpleNamespace(fn=TrainerFn.FITTING))
     checkpoint = {KEY: {"data": "others", "data_fingerprint": "a", **record}}
@@ -25,6 +26,7 @@ def goes_on(**record: str) -> None:
     [
         ({"data_fingerprint": "x", "partition": "x"}, "resumed on other faces (others, now faces)"),
         ({"partition": "x"}, "bring audit-*.npz from that machine's cache"),
+        ({"partition": "x", "corrections": "c"}, "resumed with other corrections (data.corrections=None)"),
         ({"partition": "b"}, ""),
         ({}, ""),  # of 0.1.0
     ],

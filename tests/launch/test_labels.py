@@ -1,11 +1,12 @@
 """The command labels finds the wrong labels of drawn faces."""
 
-import csv
 import re
 
 import pytest
 
 from fer_lightning.__main__ import main
+from fer_lightning.data.corrections import read_corrections
+from fer_lightning.runs.record import read_record
 from tests.conftest import options
 
 QUICK = (  # finds the wrong labels of the synthetic faces: each plain and changed in an epoch, 30 s of one core
@@ -67,8 +68,27 @@ def test_wrong_labels_of_the_drawn_faces_are_found(
     found = re.search(rf"{wrong} labels are known to be wrong: ([\d.]+) % of the first {wrong}", said)
     assert found, said
     assert float(found[1]) >= least
-    with (tmp_path / "out/labels.csv").open(newline="") as file:
-        assert len(list(csv.DictReader(file))) == faces
+    corrections = read_corrections("out/corrections.csv")
+    assert 0 < len(corrections) < faces
     assert f"list {found[1]} % are wrong" in (tmp_path / "out/labels.html").read_text()
     assert (tmp_path / "out/figures/labels.png").is_file()
-    assert not (tmp_path / "run/labels.csv").exists()
+    assert not (tmp_path / "run/corrections.csv").exists()
+    with pytest.raises(SystemExit, match=r"out/corrections.csv exists already: give another folder by --output, or"):
+        main(["labels", "run", "--output", "out"])
+    if not least:  # train on the first of them; the network would leave whole classes out
+        lines = (tmp_path / "out/corrections.csv").read_text().splitlines()
+        (tmp_path / "out/corrections.csv").write_text("\n".join(lines[:21]))
+        done = run_here(
+            "train.py", *own, "hydra.run.dir=next", "paths.cache_dir=cache", "data.corrections=out/corrections.csv"
+        )
+        assert done.code == 0, done.text
+        record, words = (
+            read_record(tmp_path / "next").corrections,
+            r"\(\w{8}\): (\d+) training faces relabelled, 0 left out, (\d+)",
+        )
+        assert record in done.text
+        assert sum(map(int, re.search(words, record).groups())) == 20
+        capfd.readouterr()
+        main(["compare", "run", "next"])
+        said = capfd.readouterr().out
+        assert f"labels of run: not corrected\nlabels of next: {record}\n" in said

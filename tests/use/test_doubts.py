@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from fer_lightning.data.audit import audit
+from fer_lightning.data.corrections import read_corrections
 from fer_lightning.data.faces import CLASSES
-from fer_lightning.use.doubts import csv_rows, per_class, precision_recall, too_weak, write_labels
+from fer_lightning.use.doubts import per_class, precision_recall, too_weak, write_labels
 from fer_lightning.use.judgement import Judgement
 from tests.conftest import ROOT
 
@@ -37,16 +38,15 @@ def judged(faces, tmp_path):
     )
 
 
-def test_csv_holds_every_face_in_order(judged, tmp_path):
+def test_corrections_hold_the_doubted_labels_in_order(judged, tmp_path):
     write_labels(tmp_path, "run", *judged)
-    with (tmp_path / "labels.csv").open(newline="") as file:
+    with (tmp_path / "corrections.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert len(rows) == 70
-    expected = ("train/1.png", "train", CLASSES[1], CLASSES[4], "0.250000", "0.500000", "1", "0", "0")
-    assert tuple(rows[1].values()) == expected
-    assert [row["file"] for row in rows if row["contradictory_twins"] == "1"] == ["train/3.png", "train/10.png"]
-    assert rows[3]["twins"] == rows[10]["twins"] == "3"
-    assert [len(row) for row in csv_rows(*judged)] == [9] * 70
+    assert [tuple(row.values()) for row in rows] == [
+        ("train/<script>alert(1)</script>.png", "angry", "neutral", "1.000000", "0.000000", "0", "0", "1"),
+        ("train/1.png", "disgust", "neutral", "0.500000", "0.250000", "1", "0", "0"),
+    ]
+    assert [line.file for line in read_corrections(f"{tmp_path}/corrections.csv")] == judged[1].faces.names[:2].tolist()
 
 
 @pytest.mark.parametrize(
