@@ -1,12 +1,17 @@
 """Provenance: the faces, options and code that made a checkpoint, written into it."""
 
+import hashlib
 import logging
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+import torch
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.trainer.states import TrainerFn
 
 from fer_lightning import __version__
+from fer_lightning.data.faces import Faces
 from fer_lightning.kinds import Texts
 from fer_lightning.runs.checkpoints import KEY
 from fer_lightning.runs.record import code_fingerprint
@@ -15,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 class Provenance(Callback):
-    """Write a record into each checkpoint: plain strings and numbers, which loading cannot run.
+    """Write a record into each checkpoint: plain strings, numbers and a tensor, which loading cannot run.
 
     Args:
         overrides: The command line's overrides; composing them again gives the run's configuration.
@@ -23,6 +28,7 @@ class Provenance(Callback):
 
     def __init__(self, overrides: Texts) -> None:
         self.overrides = [str(override) for override in overrides]
+        self.faces: torch.Tensor | None = None
 
     def on_save_checkpoint(self, trainer: Any, pl_module: Any, checkpoint: dict[str, Any]) -> None:
         """Add the record."""
@@ -32,6 +38,8 @@ class Provenance(Callback):
         names = partition.faces.names[rows].tolist()
         if gallery is None or len(gallery[1]) != len(names):  # the classifier was not yet fitted on these faces
             names = []
+        if self.faces is None:
+            self.faces = torch.from_numpy(digests(faces))
         checkpoint[KEY] = {
             "version": __version__,
             "code": code_fingerprint(),
@@ -40,6 +48,7 @@ class Provenance(Callback):
             "image_size": faces.images.shape[1],
             "data": faces.source,
             "data_fingerprint": faces.fingerprint,
+            "faces": self.faces,
             "partition": partition.fingerprint,
             "gallery": "\n".join(names),  # names of the classifier's faces, row by row; no name has a line break
         }
@@ -55,9 +64,14 @@ class Provenance(Callback):
         datamodule, record = trainer.datamodule, checkpoint[KEY]
         partition, corrected = datamodule.partition.fingerprint, datamodule.partition.corrected
         if record["data_fingerprint"] != datamodule.faces.fingerprint:
+            source, now, differences = record["data"], datamodule.faces.source, ""
+            if "faces" in record:  # not in checkpoints of 0.1.0
+                names = record["gallery"].splitlines()
+                differences = f": {changes(record['faces'].numpy(), names, datamodule.faces)}"
             log.warning(
-                "resumed on other faces (%s, now %s), so not what one uninterrupted run gives",
-                *(record["data"], datamodule.faces.source),
+                "resumed on other faces (%s)%s; so this is not what one uninterrupted run gives",
+                source if source == now else f"{source}, now {now}",
+                differences,
             )
         elif record.get("corrections") != (corrected and corrected.digest):
             log.warning(
@@ -71,3 +85,44 @@ class Provenance(Callback):
                 "partition, bring audit-*.npz from that machine's %s",
                 datamodule.cache_dir,
             )
+
+
+def digests(faces: Faces) -> np.ndarray:
+    """Return (N, 2) int64: a hash of each face's name, and one of its picture, label and split."""
+    digest = np.empty((len(faces), 2), np.int64)
+    for row, (name, image, label, split) in enumerate(
+        zip(faces.names, faces.images, faces.labels, faces.splits, strict=True)
+    ):
+        content = f"{split} {faces.classes[label]} ".encode() + image.tobytes()
+        digest[row] = [_hash(str(name).encode()), _hash(content)]
+    return digest
+
+
+def _hash(content: bytes) -> int:
+    return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), signed=True)
+
+
+def changes(earlier: np.ndarray, names: Sequence[str], faces: Faces) -> str:
+    """Return how many faces differ from those of a checkpoint, with the names of the first ones.
+
+    Args:
+        earlier: (N, 2) int64, the ``digests`` of the earlier faces.
+        names: Names of the earlier faces, as far as they are known.
+        faces: The faces of now.
+    """
+    before, now = dict(earlier.tolist()), dict(digests(faces).tolist())
+    by_hash = dict(zip(now, faces.names.tolist(), strict=True))
+    missing = set(names) - set(by_hash.values())
+    groups = {
+        "changed": ([name for key, name in by_hash.items() if before.get(key, now[key]) != now[key]], 0),
+        "new": ([name for key, name in by_hash.items() if key not in before], 0),
+        "missing": (sorted(missing), len(before.keys() - now.keys()) - len(missing)),
+    }
+    lines = []
+    for kind, (group, unnamed) in groups.items():
+        examples, more = group[:3], len(group[3:]) + unnamed
+        if more:
+            examples.append(f"{more:,} more")
+        if examples:
+            lines.append(f"{len(group) + unnamed:,} {kind} ({'; '.join(examples)})")
+    return ", ".join(lines) or "in another order"
