@@ -5,7 +5,7 @@ A kind is a type for pydantic and the words for a refusal. A module that reads a
 
 from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 
 class Says(NamedTuple):
@@ -20,6 +20,13 @@ class Says(NamedTuple):
     example: str = ""
 
 
+def _part(span: list[float]) -> list[float]:
+    """Refuse an empty span, and the whole."""
+    if not 0 < span[1] - span[0] < 1:
+        raise ValueError
+    return span
+
+
 Value = TypeVar("Value")
 Part = Annotated[Value, "part"]  # Part[nn.Module]: a node whose _target_ makes it
 OpenPart = Annotated[Value, "open part"]  # the same, where arguments may be missing until it is made
@@ -30,6 +37,7 @@ AnyText = Annotated[str, Says("text, which may be empty", "''")]
 Texts = Annotated[list[str], Says("a list of texts", "[val/accuracy]")]
 Metric = Annotated[str, Field(min_length=1), Says("the name of a metric", "val/accuracy")]
 Location = Annotated[str, Field(min_length=1), Says("a path", "logs/run")]
+Runs = Annotated[list[Location], Says("a list of runs' folders", "[logs/train/runs/RUN]")]
 Source = Annotated[str, Field(min_length=1), Says("a folder, .zip or .csv of faces, or kaggle", "faces.zip")]
 Names = Annotated[list[str], Says("a list of names, what reads as a number in quotes", "[happy,sad,contempt]")]
 ClassMap = Annotated[
@@ -68,6 +76,12 @@ Positive = Annotated[float, Field(gt=0), Says("a finite number above 0", "0.1")]
 Rate = Annotated[float, Field(gt=0), Says("a finite number above 0", "0.001")]
 NotNegative = Annotated[float, Field(ge=0), Says("a finite number, 0 or more", "0.2")]
 Share = Annotated[float, Field(ge=0, le=1), Says("a number from 0 to 1", "0.5")]
+SpanOfShares = Annotated[
+    list[Share],
+    Field(min_length=2, max_length=2),
+    AfterValidator(_part),
+    Says("two shares from 0 to 1, the second larger, and not [0,1]", "[0,0.5]"),
+]
 PartShare = Annotated[float, Field(ge=0, lt=1), Says("a number from 0 to below 1", "0.2")]
 InnerShare = Annotated[float, Field(gt=0, lt=1), Says("a number above 0 and below 1", "0.1")]
 

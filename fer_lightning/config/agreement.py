@@ -41,6 +41,7 @@ def _disagreements(values: Mapping[str, Any]) -> Iterator[str]:
     yield from _classes(data, sampler, "checkpoint" in values)
     yield from _embedder(values.get("embedder", absent))
     yield from _losses(values.get("loss", absent))
+    yield from _targets(values)
     yield from _classifier(values.get("classifier", absent))
     yield from _optimizer(values.get("optimizer", absent))
     yield from _clipping(values.get("optimizer", absent), values.get("trainer", absent))
@@ -145,6 +146,20 @@ def _losses(loss: Mapping[str, Any]) -> Iterator[str]:
         items = loss.get(name)
         if losses and items is not None and len(items) != len(losses):
             yield f"loss.{name} must be a list of {len(losses)}, one for each of loss.losses"
+
+
+def _targets(values: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a loss of the library's that cannot learn shares of the classes."""
+    absent = {"_target_": ""}
+    loss = values.get("loss", absent)
+    if _is(loss, "SmoothedSoftmaxLoss") or not loss["_target_"].startswith(("pytorch_", "fer_lightning.")):
+        return
+    for option, soft in {
+        "mixing=mixup": _is(values.get("mixing", absent), "mixup"),
+        "teacher.runs": bool(values.get("teacher", {}).get("runs")),
+    }.items():
+        if soft:
+            yield f"{option} needs loss=softmax_smoothed: other losses learn one class of a face, and no shares"
 
 
 def _classifier(classifier: Mapping[str, Any]) -> Iterator[str]:

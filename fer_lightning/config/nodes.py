@@ -40,6 +40,7 @@ NODES = {  # what is not listed has the role of the node around it
     "data.worker_timeout": Node(MACHINE),
     "sampler": Node(RESULT, "Part", "which faces are in a batch"),
     "augmentation": Node(RESULT, "Part", "what training sees of a face"),
+    "mixing": Node(RESULT, "Part", "which pictures of a batch are mixed, and how"),
     "protocol": Node(RESULT, "Part", "which faces train, choose the checkpoint and are reported on"),
     "embedder": Node(RESULT, "Part", "the network"),
     "embedder.pretrained": Node(RUN),  # in place of these two a checkpoint has weights of its own
@@ -65,6 +66,10 @@ NODES = {  # what is not listed has the role of the node around it
     "resume_from": Node(PLACE, "Location | None", "folder or checkpoint of a run to go on with"),
     "sweep": Node(PLACE, "fields", "a sweep that goes on"),
     "sweep.resume": Node(PLACE, "Location | None", "folder of a sweep to go on with"),
+    "teacher": Node(RESULT, "fields", "trained networks whose votes are targets"),
+    "teacher.runs": Node(RESULT, "Runs | None", "folders of their runs, such as [RUN,RUN]"),
+    "teacher.weight": Node(RESULT, "Share", "share of the votes in a target; the rest is the label's"),
+    "teacher.temperature": Node(RESULT, "Positive", "above 1 makes the votes more equal"),
     "init_from": Node(RUN, "Location | None", "checkpoint whose network's weights to begin with"),
     "checkpoint": Node(PLACE, "Location", "a trained network: a .ckpt file, or a bundle or .onnx file to predict with"),
     "input": Node(PLACE, "Input", "picture, folder, .zip or video, or the number of a camera"),

@@ -17,8 +17,8 @@ from fer_lightning.data.augmentation import Augmentation
 from fer_lightning.data.corrections import correct
 from fer_lightning.data.draws import even_draw_first
 from fer_lightning.data.faces import Faces
-from fer_lightning.data.partition import Partition
-from fer_lightning.data.pictures import Batch, Pictures, TrainingPictures
+from fer_lightning.data.partition import Partition, without
+from fer_lightning.data.pictures import Batch, Mixing, Pictures, TrainingPictures
 from fer_lightning.data.readers import read_faces, summarize
 from fer_lightning.data.samplers import OrderedSampler, TrainingSampler
 from fer_lightning.data.twins import Twins
@@ -35,6 +35,7 @@ from fer_lightning.kinds import (
     Seed,
     Share,
     Source,
+    SpanOfShares,
     Text,
     Workers,
 )
@@ -95,12 +96,17 @@ class FacesDataModule(lightning.LightningDataModule):
         image_size: Height and width of the faces, pixels; faces of another size are resized to it.
         drawn: Settings of the faces that are drawn where root is null.
         protocol: Function from a table of faces and its twins to a ``Partition``.
+        leave_out: Part of the training faces that is not learnt, from and to which share of them; None for no part.
         augmentation: Changes training faces, and no others.
+        mixing: Mixes the pictures and targets of a training batch.
         batch_size: Training pictures in a batch, of all devices together.
         sampler: Partial of ``ClassSampler`` or ``NaturalSampler``; the labels and this process's part are missing.
         eval_batch_size: Faces in a batch of gallery, validation and test, of all processes together.
         num_workers: Processes that prepare training batches; 0 prepares them in the training process.
         worker_timeout: Seconds without a batch after which those processes count as hung; 0 waits for ever.
+
+    Attributes:
+        targets: (M, C) float32, shares of the classes that the training faces are taught; None for their labels.
     """
 
     trainer: lightning.Trainer  # set by the Trainer before it calls a loader
@@ -118,7 +124,9 @@ class FacesDataModule(lightning.LightningDataModule):
         image_size: Pixels,
         drawn: Drawn,
         protocol: Part[Callable[[Faces, Twins], Partition]],
+        leave_out: SpanOfShares | None,
         augmentation: Part[Augmentation],
+        mixing: Part[Mixing],
         batch_size: BatchSize,
         sampler: Part[Callable[..., TrainingSampler]],
         eval_batch_size: Count,
@@ -137,7 +145,10 @@ class FacesDataModule(lightning.LightningDataModule):
         self.image_size = int(image_size)
         self.drawn = drawn
         self.protocol = protocol
+        self.leave_out = leave_out
         self.augmentation = augmentation
+        self.mixing = mixing
+        self.targets: np.ndarray | None = None
         self.batch_size = batch_size
         self.sampler = sampler
         self.eval_batch_size = eval_batch_size
@@ -183,6 +194,8 @@ class FacesDataModule(lightning.LightningDataModule):
         partition = self.protocol(self.faces, self.audit.twins)
         if self.corrections is not None:
             partition = correct(partition, self.faces, self.corrections)
+        if self.leave_out:
+            partition = without(partition, self.leave_out)
         log.info(
             "%d train, %d validate, %d test; %s. What the score shows: %s",
             *(len(rows) for rows in (partition.train, partition.validation, partition.test)),
@@ -203,7 +216,9 @@ class FacesDataModule(lightning.LightningDataModule):
     @cached_property
     def training(self) -> TrainingPictures:
         """Make the table of training pictures; without online augmentation all copies are drawn here."""
-        return TrainingPictures(self.partition.faces, self.partition.train, self.augmentation)
+        return TrainingPictures(
+            self.partition.faces, self.partition.train, self.augmentation, self.mixing, self.targets
+        )
 
     def prepare_data(self) -> None:
         """Read and audit the faces in one process, so that the others can read both from the cache."""
@@ -218,7 +233,7 @@ class FacesDataModule(lightning.LightningDataModule):
     def train_dataloader(self) -> DataLoader[Batch]:
         """Return batches of augmented training pictures."""
         # Lightning calls this every epoch (reload_dataloaders_every_n_epochs=1), and new workers get the new epoch.
-        self.training.epoch = self.trainer.current_epoch
+        self.training.epoch, self.training.epochs = self.trainer.current_epoch, self.trainer.max_epochs or -1
         loop = self.trainer.fit_loop
         done = loop.epoch_loop.batch_progress.current.completed  # batches in the epoch of the checkpoint
         sampler = self.sampler(

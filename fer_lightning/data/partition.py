@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -90,6 +90,24 @@ class Partition:
 
     def _training_side(self) -> np.ndarray:
         return np.union1d(self.train, self.gallery)
+
+
+def without(partition: Partition, span: Sequence[float]) -> Partition:
+    """Return the partition without a part of its training and gallery faces; twins stay together.
+
+    Args:
+        partition: Its order of training faces is that of ``deal`` with seed 0, stratified by class.
+        span: Where the part begins and ends, as shares of the training faces: of [0, 0.5] and [0.5, 1] each face is in
+            one.
+    """
+    begin, end = span
+    shares = {"before": begin, "out": end - begin, "after": 1 - end}
+    shares = {name: share for name, share in shares.items() if share > 0}
+    labels = partition.faces.labels
+    parts = deal(partition.train, labels, partition.groups, list(shares.values()), seed=0)
+    left_out = dict(zip(shares, parts, strict=True))["out"]
+    train, gallery = (np.setdiff1d(rows, left_out) for rows in (partition.train, partition.gallery))
+    return replace(partition, train=train, gallery=gallery)
 
 
 def deal(

@@ -1,7 +1,8 @@
 """Pictures: rows of a table of faces -> batches (images, labels, rows), augmented for training."""
 
 import logging
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 import torch
@@ -23,6 +24,10 @@ class Batch(NamedTuple):
     images: Tensor  # (B, 1, H, W) float32 in [-1, 1]
     labels: Tensor  # (B,) int64
     rows: Tensor  # (B,) int64, rows of the table of faces
+    targets: Tensor = torch.empty(0)  # of training: (B,) int64 labels, or (B, C) float32, shares of the classes
+
+
+Mixing: TypeAlias = Callable[[Batch, int, int], Batch]
 
 
 def scale(pixels: Tensor) -> Tensor:
@@ -57,10 +62,14 @@ class Pictures(Dataset[Batch]):
 class TrainingPictures(Pictures):
     """``copies`` pictures of each training face, as ``Augmentation`` describes them."""
 
-    def __init__(self, faces: Faces, rows: np.ndarray, augmentation: "Augmentation") -> None:
+    def __init__(
+        self, faces: Faces, rows: np.ndarray, augmentation: "Augmentation", mixing: Mixing, targets: np.ndarray | None
+    ) -> None:
         super().__init__(faces, np.tile(rows, augmentation.copies))  # all faces once, then all faces again, and so on
         self.augmentation = augmentation
-        self.epoch = 0
+        self.mixing = mixing
+        self.targets = None if targets is None else np.tile(targets, (augmentation.copies, 1))  # (M, C) float32
+        self.epoch, self.epochs = 0, 1
         self.first = augmentation.plain_copies * len(rows)  # position of the first augmented picture
         self.drawn: np.ndarray | None = None  # (M - first, H, W) uint8
         if not augmentation.online and self.first < len(self):
@@ -68,6 +77,12 @@ class TrainingPictures(Pictures):
             self.drawn = self.images[self.rows[self.first :]]
             for index, image in enumerate(track(self.drawn, "drawing augmented copies")):
                 self.drawn[index] = augmentation.chain(image, 0, self.first + index)
+
+    def __getitems__(self, positions: list[int]) -> Batch:
+        """Return one batch with its targets, mixed."""
+        batch = super().__getitems__(positions)
+        targets = batch.labels if self.targets is None else torch.from_numpy(self.targets[positions])
+        return self.mixing(batch._replace(targets=targets), self.epoch, self.epochs)
 
     def pixels(self, positions: list[int]) -> np.ndarray:
         """Return (B, H, W) uint8; augmented pictures are drawn for this epoch if augmentation is online."""

@@ -17,7 +17,7 @@ from fer_lightning.data.lists import LabelList
 from fer_lightning.data.votes import read_votes
 from fer_lightning.errors import UserError, install_command
 from fer_lightning.launch.environment import check_gpu, check_packages, rank, started_processes
-from fer_lightning.runs.checkpoints import checkpoint_file
+from fer_lightning.runs.checkpoints import best_of, checkpoint_file
 
 log = logging.getLogger(__name__)
 
@@ -84,6 +84,8 @@ def _check_files(cfg: DictConfig) -> None:
         is_export = Path(path).is_dir() or Path(path).suffix.lower() == ".onnx"
         if "trainer" in cfg or not is_export:  # predict and app take a bundle or an ONNX model too
             checkpoint_file(path, option)
+    for run in OmegaConf.select(cfg, "teacher.runs") or []:
+        checkpoint_file(best_of(run), "teacher.runs")
     if "data" in cfg:
         from fer_lightning.data.readers import check_layout  # here, so that --help needs no Pillow
 

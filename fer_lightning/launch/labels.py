@@ -4,18 +4,12 @@ import logging
 import sys
 from pathlib import Path
 
-from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
-from hydra.utils import instantiate
-from omegaconf import DictConfig
-
 import fer_lightning.config.resolvers  # noqa: F401  registers the functions that conf/ calls
-from fer_lightning.config import CONF
 from fer_lightning.config.verbs import verb
-from fer_lightning.data.classes import check_same, classes_of
 from fer_lightning.errors import UserError
 from fer_lightning.launch.console import Printable
-from fer_lightning.runs.command import quoted
+from fer_lightning.launch.trained import trained_run
+from fer_lightning.runs.checkpoints import best_of
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +36,7 @@ def labels(run: Path, output: Path | None, root: str | None) -> None:
             be read, or the network is near chance.
     """
     run = Path(str(run).removeprefix("checkpoint="))  # as other verbs take it
-    checkpoint = run if run.suffix == ".ckpt" else run / "checkpoints" / "best.ckpt"
+    checkpoint = Path(best_of(str(run)))
     run = checkpoint.absolute().parent.parent
     if not checkpoint.is_file():
         raise UserError(f"{checkpoint} does not exist: give the folder or a checkpoint of a run that has trained")
@@ -55,35 +49,13 @@ def labels(run: Path, output: Path | None, root: str | None) -> None:
     logging.basicConfig(handlers=[handler])
     logging.getLogger("fer_lightning").setLevel(logging.INFO)
     log.info("loading torch")
-    from fer_lightning.models.network import check_weights  # here, so that a refusal does not wait for torch
-    from fer_lightning.runs.checkpoints import KEY, load
-    from fer_lightning.use.doubts import summary, too_weak, write_labels
+    from fer_lightning.use.doubts import summary, too_weak, write_labels  # here, so that a refusal does not wait
     from fer_lightning.use.judgement import judge
 
-    cfg = _configuration(str(checkpoint), root)
-    datamodule, model = instantiate(cfg.data), instantiate(cfg.model)
-    saved, source = load(str(checkpoint), "checkpoint"), f"checkpoint={checkpoint}"
-    check_same(classes_of(saved[KEY], source), datamodule.faces.classes, source)
-    check_weights(model, saved["state_dict"], source)
-    model.load_state_dict(saved["state_dict"])
+    datamodule, model = trained_run(str(checkpoint), root=root)
     log.info("judging the labels of the training folder by %s", checkpoint)
-    judgement = judge(model.eval(), model.classifier, datamodule.partition, datamodule.audit)
+    judgement = judge(model, model.classifier, datamodule.partition, datamodule.audit)
     if weak := too_weak(judgement, datamodule.faces.classes):
         raise UserError(f"{run}: {weak}")
     write_labels(folder, run.absolute().name, judgement, datamodule.audit)
     print("\n".join([*summary(judgement, datamodule.audit), f"written: {folder}/labels.html, corrections.csv"]))
-
-
-def _configuration(checkpoint: str, root: str | None) -> DictConfig:
-    """Compose and check the configuration of a checkpoint, with another data.root if one is given."""
-    from fer_lightning.config.values import check_values
-    from fer_lightning.runs.checkpoints import read_overrides
-
-    overrides = read_overrides(checkpoint)
-    if root is not None:
-        overrides.append(f"data.root={quoted(Path(root))}")
-    GlobalHydra.instance().clear()
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        cfg = compose("eval", overrides=overrides)
-    check_values(cfg, "eval", carrier=checkpoint)
-    return cfg

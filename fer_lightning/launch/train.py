@@ -15,6 +15,7 @@ from fer_lightning.config.nodes import own_values
 from fer_lightning.config.verbs import verb
 from fer_lightning.launch.environment import rank
 from fer_lightning.launch.resume import finished, resumed
+from fer_lightning.launch.trained import taught
 from fer_lightning.runs.command import WHOLE
 from fer_lightning.runs.rebuilding import take_weights
 
@@ -30,6 +31,8 @@ def train(cfg: DictConfig) -> float:
     settings = hyperparameters(cfg)  # before instantiate, which replaces references by values
     lightning.seed_everything(cfg.seed, workers=True, verbose=False)
     datamodule = instantiate(cfg.data)
+    if cfg.teacher.runs:
+        datamodule.targets = taught(**cfg.teacher, partition=datamodule.partition)
     model = instantiate(cfg.model)
     if cfg.init_from:
         take_weights(model, cfg.init_from)

@@ -1,12 +1,29 @@
-"""Read what a trained network brings: the configuration of its run and the faces that it was trained on."""
+"""Read what a trained network brings: its run's options, faces and weights, and its votes as targets."""
+
+import logging
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import hydra
+import numpy as np
+from hydra import initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
+from hydra.utils import instantiate
 from omegaconf import DictConfig
 
+from fer_lightning.config import CONF
+from fer_lightning.data.classes import check_same, classes_of
 from fer_lightning.data.faces import Faces
 from fer_lightning.data.readers import read_faces
 from fer_lightning.errors import UserError
+from fer_lightning.runs.checkpoints import best_of
+from fer_lightning.runs.command import quoted
+
+if TYPE_CHECKING:
+    from fer_lightning.data.partition import Partition
+
+log = logging.getLogger(__name__)
 
 
 def over_checkpoint(cfg: DictConfig) -> DictConfig:
@@ -33,3 +50,62 @@ def training_faces(cfg: DictConfig, image_size: int) -> Faces | None:
         return read_faces(cfg.faces, cfg.paths.cache_dir, {}, image_size)
     except UserError as error:
         raise UserError(f"faces={cfg.faces} cannot be used as a training's faces can by data.root: {error}") from None
+
+
+def trained_run(checkpoint: str, option: str = "checkpoint", root: str | None = None) -> tuple[Any, Any]:
+    """Return the data module of a run, and its model with the weights of a checkpoint, ready to predict.
+
+    Args:
+        checkpoint: Path of the file.
+        option: Option that names it, for messages.
+        root: Where the faces are now; None for the run's data.root.
+
+    Raises:
+        UserError: If the checkpoint or the faces cannot be read, or do not belong together.
+    """
+    from fer_lightning.models.network import check_weights  # here, so that a refusal does not wait for torch
+    from fer_lightning.runs.checkpoints import KEY, load
+
+    cfg = _configuration(checkpoint, root)
+    datamodule, model = instantiate(cfg.data), instantiate(cfg.model)
+    saved, source = load(checkpoint, option), f"{option}={checkpoint}"
+    check_same(classes_of(saved[KEY], source), datamodule.faces.classes, source)
+    check_weights(model, saved["state_dict"], source)
+    model.load_state_dict(saved["state_dict"])
+    return datamodule, model.eval()
+
+
+def taught(runs: list[str], weight: float, temperature: float, partition: "Partition") -> np.ndarray:
+    """Return the targets (M, C) of the training faces by the best checkpoints of some runs; see ``teach``.
+
+    Raises:
+        UserError: As ``trained_run`` and ``teach``.
+    """
+    from fer_lightning.use.teaching import Teacher, teach
+
+    teachers = []
+    for run in runs:
+        datamodule, model = trained_run(best_of(run), "teacher.runs")
+        teachers.append(Teacher(f"teacher.runs={run}", model, datamodule.partition))
+    targets, unjudged = teach(teachers, partition, weight, temperature)
+    log.info(
+        "%d of %d training faces are taught by %d networks that did not learn them; the others by their labels",
+        len(targets) - unjudged,
+        len(targets),
+        len(runs),
+    )
+    return targets
+
+
+def _configuration(checkpoint: str, root: str | None) -> DictConfig:
+    """Compose and check the configuration of a checkpoint, with another data.root if one is given."""
+    from fer_lightning.config.values import check_values
+    from fer_lightning.runs.checkpoints import read_overrides
+
+    overrides = [*read_overrides(checkpoint), f"checkpoint={quoted(Path(checkpoint))}"]
+    if root is not None:
+        overrides.append(f"data.root={quoted(Path(root))}")
+    with nullcontext() if HydraConfig.initialized() else initialize_config_dir(str(CONF), version_base="1.3"):
+        cfg = hydra.compose("eval", overrides=overrides)
+    check_values(cfg, "eval", carrier=checkpoint)
+    return cfg

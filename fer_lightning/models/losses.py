@@ -75,3 +75,16 @@ class SmoothedSoftmaxLoss(NormalizedSoftmaxLoss):
             num_classes=num_classes, embedding_size=embedding_size, temperature=temperature, distance=distance
         )
         self.cross_entropy = nn.CrossEntropyLoss(reduction="none", label_smoothing=label_smoothing)
+
+    def forward(
+        self,
+        embeddings: Tensor,
+        labels: Tensor,
+        indices_tuple: tuple | None = None,
+        ref_emb: Tensor | None = None,
+        ref_labels: Tensor | None = None,
+    ) -> Tensor:
+        """Return the mean loss; labels are (B,) classes, or (B, C) shares of the classes, which the library lacks."""
+        if labels.ndim == 1:
+            return super().forward(embeddings, labels, indices_tuple, ref_emb, ref_labels)
+        return self.cross_entropy(self.get_logits(embeddings), labels).mean()

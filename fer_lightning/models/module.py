@@ -164,9 +164,10 @@ class ExpressionModule(Network, lightning.LightningModule):
         Miner and loss compute in float32 or more, whatever the precision of the embedder.
         """
         embeddings, labels = self.gather(self(batch.images)), self.gather(batch.labels)  # (B, D), (B,)
+        targets = self.gather(batch.targets)  # (B,) or (B, C)
         with torch.autocast(self.device.type, enabled=False):  # distances overflow in half precision
             mined = self.miner(embeddings, labels)
-            loss = self.loss(embeddings, labels, mined)
+            loss = self.loss(embeddings, targets, mined)
         if self._is_logged():
             self.log("train/loss", loss, prog_bar=True)
             telemetry = {"spread": spread(embeddings.detach())}

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from fer_lightning.data.partition import without
 from fer_lightning.data.protocols import honest, leaky_gallery, leaky_report
 
 
@@ -29,3 +30,16 @@ def test_leaks_switched_on_are_measured(faces, twins):
     assert gallery.leaked(gallery.test).all()
     report = leaky_report(faces, twins, 0.2, 0)
     assert report.leaks() == ("100.0 % of the test faces are themselves in training",)
+
+
+def test_parts_that_are_left_out_cover_the_training_faces_once(faces, twins):
+    whole = honest(faces, twins, 0.2, 0)
+    parts = [without(whole, span) for span in ([0.0, 0.3], [0.3, 0.6], [0.6, 1.0])]
+    left_out = [np.setdiff1d(whole.train, part.train) for part in parts]
+    assert np.array_equal(np.sort(np.concatenate(left_out)), whole.train)
+    for part, rows in zip(parts, left_out, strict=True):
+        assert 0.25 < len(rows) / len(whole.train) < 0.45
+        assert not np.isin(whole.groups[rows], whole.groups[part.train]).any()  # twins are whole
+        assert np.array_equal(part.gallery, part.train)
+        assert np.array_equal(part.test, whole.test)
+    assert len({part.fingerprint for part in (whole, *parts)}) == 4

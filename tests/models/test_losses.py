@@ -3,7 +3,7 @@
 import pytest
 import torch
 from pytorch_metric_learning.distances import DotProductSimilarity, LpDistance
-from torch.nn.functional import cross_entropy, normalize
+from torch.nn.functional import cross_entropy, normalize, one_hot
 
 from fer_lightning.models.losses import SmoothedSoftmaxLoss, TripletCenterLoss
 
@@ -62,3 +62,7 @@ def test_smoothed_softmax_is_cross_entropy_of_scaled_cosines():
     by_hand = -(target * logits.log_softmax(1)).sum(1).mean()
     assert loss(faces, labels).item() == pytest.approx(by_hand.item(), rel=1e-5)
     assert by_hand.item() == pytest.approx(cross_entropy(logits, labels, label_smoothing=0.1).item(), rel=1e-5)
+    shares = one_hot(labels, 7).float()
+    assert loss(faces, shares).item() == pytest.approx(by_hand.item(), rel=1e-5)
+    mixed = loss(faces, 0.25 * shares + 0.75 * shares.flip(0)).item()  # what mixup minimises
+    assert mixed == pytest.approx(0.25 * by_hand.item() + 0.75 * loss(faces, labels.flip(0)).item(), rel=1e-5)

@@ -7,6 +7,7 @@ import pytest
 import torch
 from hydra.utils import instantiate
 
+from fer_lightning.data.pictures import Batch
 from fer_lightning.errors import UserError
 from fer_lightning.models.module import ExpressionModule
 from fer_lightning.models.network import Network
@@ -45,7 +46,8 @@ def test_triplets_are_logged_of_a_loss_or_miner_that_has_them(make_cfg, monkeypa
     monkeypatch.setattr(type(model), "trainer", Mock(log_every_n_steps=1, optimizers=[optimizer], world_size=1))
     monkeypatch.setattr(model, "log_dict", figures.update)
     monkeypatch.setattr(model, "log", lambda *args, **kwargs: None)
-    model.training_step(Mock(images=torch.randn(14, 1, 48, 48), labels=torch.arange(14) % 7), 0)
+    labels = torch.arange(14) % 7
+    model.training_step(Batch(torch.randn(14, 1, 48, 48), labels, torch.arange(14), labels), 0)
     assert {"train/spread", "train/learning_rate"} <= figures.keys()
     of_triplets = {f"train/{name}" for name in ("triplets", "active_share", "passed_over_share", "negative_distance")}
     assert figures.keys() & of_triplets == (of_triplets if logged else set())
