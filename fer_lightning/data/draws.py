@@ -15,7 +15,7 @@ KEY = "draw"  # in a checkpoint
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=True))
 class Draw:
-    """The part of the faces that ``trainer.limit_val_batches`` leaves to a validation.
+    """The part of the faces that a limit of the Trainer leaves to a validation.
 
     Attributes:
         gallery: Rows of the training faces that the classifier is fitted on, in its order.
@@ -32,9 +32,9 @@ class Draw:
     def __str__(self) -> str:
         """Return a sentence for people."""
         return (
-            "trainer.limit_val_batches leaves an even draw of the faces: the classifier is fitted on "
-            f"{len(self.gallery):,} of {self.training:,} training faces, and validated on {self.validated:,} of "
-            f"{self.validation:,} validation faces"
+            "a limit of the Trainer, such as trainer.limit_val_batches, leaves an even draw of the faces: the "
+            f"classifier is fitted on {len(self.gallery):,} of {self.training:,} training faces, and validated on "
+            f"{self.validated:,} of {self.validation:,} validation faces"
         )
 
 

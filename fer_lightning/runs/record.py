@@ -60,7 +60,7 @@ class Record:
     train_faces: int | None = None
     test_faces: int | None = None
     unscored: int | None = None  # test faces beyond trainer.limit_test_batches
-    draw: str | None = None  # the part of the faces that trainer.limit_val_batches left
+    draw: str | None = None  # the part of the faces that a limit of the Trainer left
     validation_faces: int | None = None  # that chose the checkpoint
     left_out: int | None = None  # training faces removed because a copy is in the test set
     left_out_test: int | None = None  # test faces removed because a copy is in the training set

@@ -1,5 +1,6 @@
 """Model: a trained network that classifies pictures, loaded from a checkpoint, a bundle or an ONNX file."""
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -12,9 +13,12 @@ from PIL import Image
 from fer_lightning.data.decoding import flatten, open_upright, reason, to_face
 from fer_lightning.errors import UserError
 from fer_lightning.models.calibration import to_distance
+from fer_lightning.names import printable
 from fer_lightning.use.answers import BATCH, Answers, Backend, defect
 from fer_lightning.use.description import Description
 from fer_lightning.use.detectors import Box, Detector, WholePicture, named_detector
+
+log = logging.getLogger(__name__)
 
 Picture = np.ndarray | Image.Image | str | Path
 
@@ -217,7 +221,7 @@ def load_model(path: str | Path, detector: Detector | str | None = None) -> Mode
 
 
 def _tried(model: Model, path: Path) -> Model:
-    """Return the model after an empty face, which shows what its parts alone do not.
+    """Return the model after an empty face, which shows what its parts alone do not. Say if it knows but a draw.
 
     Raises:
         UserError: If its parts do not fit, or its answer is none that a whole network gives.
@@ -232,4 +236,6 @@ def _tried(model: Model, path: Path) -> Model:
         raise UserError(
             f"checkpoint={path} cannot judge a face ({line:.200}): give another, or export it again"
         ) from error
+    if draw := model.description.origin.get("draw"):
+        log.warning("%s: %s", model.source, printable(draw))
     return model

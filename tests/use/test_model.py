@@ -11,6 +11,7 @@ from fer_lightning import load_model
 from fer_lightning.data.faces import CLASSES
 from fer_lightning.data.pictures import Batch, scale
 from fer_lightning.errors import UserError
+from fer_lightning.runs.checkpoints import KEY
 from fer_lightning.runs.rebuilding import load_module
 from fer_lightning.use.bundles import read_checkpoint, write_bundle
 from fer_lightning.use.detectors import cut
@@ -167,3 +168,13 @@ def test_what_is_no_model_is_one_sentence(checkpoint, tmp_path):
     for name in ("none.ckpt", "none.onnx", "none"):
         with pytest.raises(UserError, match=rf"checkpoint=.*{name} does not exist: "):
             load_model(tmp_path / name)
+
+
+def test_a_classifier_of_a_part_of_the_faces_says_so(checkpoint, tmp_path, caplog):
+    content = torch.load(checkpoint, weights_only=True)
+    content[KEY]["draw"] = "the classifier is fitted on 8 of 100 training faces"
+    torch.save(content, tmp_path / "part.ckpt")
+    load_model(checkpoint)
+    assert not caplog.records
+    load_model(tmp_path / "part.ckpt")
+    assert caplog.messages == [f"checkpoint={tmp_path / 'part.ckpt'}: {content[KEY]['draw']}"]
