@@ -4,6 +4,7 @@ A bundle is read without unpickling. Nothing here imports Lightning.
 """
 
 import hashlib
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -26,8 +27,10 @@ from fer_lightning.models.calibration import read_calibration
 from fer_lightning.models.network import Network
 from fer_lightning.runs import checkpoints
 from fer_lightning.runs.rebuilding import part_config, rebuild
+from fer_lightning.runs.record import read_tested
 from fer_lightning.use.answers import BATCH, Answers
 from fer_lightning.use.description import Description, is_whole, read_description, read_gallery, seal
+from fer_lightning.words import counted, percent
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 
@@ -78,6 +81,11 @@ def read_checkpoint(path: Path) -> tuple[Network, Description]:
     _check_number(network, classes, source)
     embedder = part_config("embedder", checkpoint, source)
     origin = {key: str(record[key]) for key in ("version", "code", "data", "data_fingerprint", "draw") if key in record}
+    with suppress(UserError):  # a damaged record of the run is no reason to refuse its network
+        tested = read_tested(path, checkpoints.fingerprint(network.state_dict()))
+        if accuracy := tested.figures.get("test/accuracy"):
+            leaks = ", leaky" if tested.leaks else ""
+            origin["tested"] = f"accuracy {percent(accuracy)} of {counted(tested.test_faces or 0, 'test face')}{leaks}"
     return network, Description(
         classes=classes,
         image_size=int(record.get("image_size") or _image_size(embedder, record["overrides"], source)),

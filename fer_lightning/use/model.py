@@ -39,7 +39,7 @@ class Prediction:
     label: str  # the winning class
     votes: Mapping[str, float]  # of every class, summing to 1
     confidence: float  # vote for the label
-    neighbours: tuple[Neighbour, ...] | None  # training faces that decided, nearest first; None without a gallery
+    neighbours: tuple[Neighbour, ...] | None = field(repr=False)  # that decided, nearest first; None without a gallery
     abstained: bool  # because the neighbours disagree or are far
     face: np.ndarray = field(compare=False, repr=False)  # (H, W) uint8, as the network sees it
     embedding: np.ndarray = field(compare=False, repr=False)  # (D,) float32, norm 1
@@ -65,16 +65,35 @@ class Model:
         backend: The network.
         description: Its classes and preprocessing.
         detector: Finds the faces in the pictures of ``analyze``.
+        path: Its file or folder.
     """
 
-    def __init__(self, backend: Backend, description: Description, detector: Detector | None = None) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        description: Description,
+        detector: Detector | None = None,
+        path: Path | None = None,
+    ) -> None:
         self.backend = backend
+        self.path = path
         self.source = "the model"  # for messages: the option and path that gave it
         self.detector = detector or WholePicture()
         self.description = description
         self.classes: Sequence[str] = description.classes
         self.image_size = description.image_size
         self.calibration = description.calibration
+
+    def __repr__(self) -> str:
+        """Return the file with its size, the classes, the accuracy and the detector, for people."""
+        parts = [f"{len(self.classes)} classes ({', '.join(self.classes)})"]
+        if self.path is not None:
+            files = [self.path] if self.path.is_file() else self.path.glob("*")
+            parts.insert(0, f"{self.path}, {sum(file.stat().st_size for file in files) / 1e6:.1f} MB")
+        change = " before its export changed it" if self.description.changes else ""
+        parts.append(f"{self.description.origin.get('tested', 'accuracy not known')}{change}")
+        parts.append(f"faces of {self.image_size} x {self.image_size} pixels")
+        return f"Model({'; '.join([*parts, self.detector.note])})"
 
     @overload
     def predict(self, pictures: Iterator[Picture], batch_size: int = BATCH) -> Iterator[Prediction]: ...
@@ -213,11 +232,11 @@ def load_model(path: str | Path, detector: Detector | str | None = None) -> Mode
     if path.suffix.lower() == ".onnx":
         from fer_lightning.use.onnx_model import read_onnx
 
-        return _tried(Model(*read_onnx(path), detector), path)
+        return _tried(Model(*read_onnx(path), detector, path), path)
     from fer_lightning.use.bundles import TorchBackend, read_bundle, read_checkpoint  # these import torch
 
     network, description = read_bundle(path) if path.is_dir() else read_checkpoint(path)
-    return _tried(Model(TorchBackend(network), description, detector), path)
+    return _tried(Model(TorchBackend(network), description, detector, path), path)
 
 
 def _tried(model: Model, path: Path) -> Model:

@@ -1,5 +1,6 @@
 """One model from a checkpoint, a bundle and an ONNX file: equal answers, and one sentence for what is damaged."""
 
+from dataclasses import replace
 from itertools import count
 
 import numpy as np
@@ -66,6 +67,22 @@ def test_photo_is_analyzed_face_by_face(checkpoint, drawn, onto, tmp_path):
     assert whole.analyze(drawn[0][3]) == whole.predict([drawn[0][3]])
     with pytest.raises(UserError, match=r"nowhere\.png is no picture that can be read: No such file"):
         model.analyze("nowhere.png")
+
+
+def test_model_introduces_itself(checkpoint, tmp_path):
+    model, size = load_model(checkpoint), checkpoint.stat().st_size / 1e6
+    classes = "7 classes (angry, disgust, fear, happy, neutral, sad, surprise)"
+    faces = (
+        "accuracy 42.5 % of 8 test faces; faces of 48 x 48 pixels; each picture is taken as one face (detector=none)"
+    )
+    assert repr(model) == f"Model({checkpoint}, {size:.1f} MB; {classes}; {faces})"
+    network, description = read_checkpoint(checkpoint)
+    write_bundle(tmp_path / "bundle", network, replace(description, changes=("int8=true",)), card="")
+    text = repr(load_model(tmp_path / "bundle", Eyes()))
+    assert "bundle, 0." in text or "bundle, 1." in text
+    assert text.endswith("8 test faces before its export changed it; faces of 48 x 48 pixels; faces found by Eyes)")
+    torch.save({**torch.load(checkpoint, weights_only=True)}, tmp_path / "moved.ckpt")  # its run is not there
+    assert "; accuracy not known; " in repr(load_model(tmp_path / "moved.ckpt"))
 
 
 def test_lower_level_agrees(checkpoint, drawn):
