@@ -59,7 +59,7 @@ test-slurm: install  ## Run sweeps and preemptions on a Slurm that it sets up he
 	tests/slurm/start > /dev/null
 	SLURM_CONF=$$(tests/slurm/start | sed 's/.*=//') $(BIN)/python -m pytest -m slurm; code=$$?; tests/slurm/stop; exit $$code
 
-attack: install  ## Attack values, checkpoints, signals, names, folders and resume at length; prints tried / right / wrong
+attack: install  ## Attack values, models, media, remedies, signals, names, folders and resume; prints tried / right / wrong
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m attack tests/bad
 
 fuzz: install  ## Try 2,000 random inputs on every reader and on the command line; minutes

@@ -59,29 +59,31 @@ def open_source(source: str | int, every: int, limit: int | None) -> Source:
     Raises:
         UserError: If the source does not exist, cannot be read or holds no picture.
     """
-    kinds = "give a picture, folder, zip, video or the number of a camera"
+    kinds, option = "give a picture, folder, zip, video or the number of a camera", f"input={source!s:.200}"
+    if source == "":
+        raise UserError(f"input= is empty: {kinds}; the current folder is input=. (with the dot)")
     try:
         path = Path(str(source)).expanduser()
     except RuntimeError as error:  # the home folder of an unknown user
-        raise UserError(f"input={source}: {error}") from error
+        raise UserError(f"{option}: {error}") from error
     kind = path_kind(path)
     if kind == "does not exist" and str(source).isdecimal():
         return _camera(int(source), every, limit)
     if kind not in (FILE, FOLDER):  # a pipe or a device may never end
-        raise UserError(f"input={source} {kind}: {kinds}")
+        raise UserError(f"{option} {kind}: {kinds}")
     try:
         if kind == FOLDER:
             return _pictures(list_folder(path), limit)
         if path.suffix.lower() in SUFFIXES:
             return _pictures(list_file(path), limit)
         if path.suffix.lower() in OTHER_SUFFIXES:
-            raise UserError(f"input={source} is a picture of a format that is not read: save it as JPEG or PNG")
+            raise UserError(f"{option} is a picture of a format that is not read: save it as JPEG or PNG")
         if zipfile.is_zipfile(path) or path.suffix.lower() == ".zip":
             return _pictures(list_zip(path, zipfile.ZipFile(path)), limit)
     except zipfile.BadZipFile as error:
-        raise UserError(f"input={source} is no whole zip archive: {error}") from error
+        raise UserError(f"{option} is no whole zip archive: {error}") from error
     except OSError as error:
-        raise UserError(f"input={source} cannot be read ({reason(error)}): {kinds}") from error
+        raise UserError(f"{option} cannot be read ({reason(error)}): {kinds}") from error
     return _video(path, every, limit)
 
 

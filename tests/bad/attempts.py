@@ -27,7 +27,7 @@ class Outcome(NamedTuple):
 
 
 def attempts(
-    cases: Mapping[str, Callable[[], str]], seconds: float = 20, megabytes: int = 500
+    cases: Mapping[str, Callable[[], str]], seconds: float = 60, megabytes: int = 500
 ) -> Iterator[tuple[str, Outcome]]:
     """Yield the outcome of each case, in their order.
 

@@ -223,6 +223,13 @@ def test_what_holds_nothing_is_one_sentence(tmp_path, capfd, name, content, word
         open_source(str(tmp_path / "empty"), 1, None)
 
 
+def test_a_source_without_a_name_or_of_a_long_one():
+    with pytest.raises(UserError, match=r"^input= is empty: give a picture.* the current folder is input=\. "):
+        open_source("", 1, None)
+    with pytest.raises(UserError, match=r"^input=a{200} cannot be looked up \(File name too long\)"):
+        open_source("a" * 5000, 1, None)
+
+
 def test_camera_that_is_not_there(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match="input=99: there is no camera 99"):
