@@ -95,7 +95,8 @@ class Media(Callback):
         results = self._attempt("figures of the results", lambda: plots(rank_runs([read_run(self.folder)])))
         for plot in results or []:
             yield plot.name, plot.draw
-        yield "augmentation", lambda: augmentation_grid(datamodule.partition, datamodule.augmentation.chain)
+        if datamodule.partition.measurable:
+            yield "augmentation", lambda: augmentation_grid(datamodule.partition, datamodule.augmentation.chain)
         if not self.map_faces:
             return
         sample = np.random.default_rng(self.seed).permutation(len(outputs["labels"]))[: self.map_faces]
@@ -127,7 +128,7 @@ class Media(Callback):
         gallery = np.array(module.draw.gallery) if module.draw else partition.gallery
         for number, index in enumerate(worst):
             neighbours = []
-            if nearest is not None:
+            if nearest is not None and partition.measurable:  # else the pictures of the gallery are not at hand
                 indices, similarities = (values[number, : self.neighbours].cpu().numpy() for values in nearest[:2])
                 neighbours = [
                     {**_face(partition, row), "similarity": round(float(similarity), 4)}

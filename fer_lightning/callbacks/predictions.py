@@ -63,7 +63,7 @@ class Predictions(Callback):
             },
             "audit": datamodule.audit.report(),
         }
-        honesty = "leaky" if partition.leaks() else "honest"
+        honesty = "leaky" if partition.leaks() else "honest" if partition.measurable else "leaks unknown"
         for logger in trainer.loggers:
             logger.log_hyperparams(content)
             if isinstance(logger, PatientWandbLogger):
@@ -113,7 +113,10 @@ class Predictions(Callback):
         columns = pl_module.test_outputs
         rows, labels, predictions = columns["rows"], columns["labels"], columns["predictions"]
         groups, leaked = partition.groups[rows], partition.leaked(rows)
-        figures = _uncertainty(labels, predictions, groups, leaked, len(faces.classes))
+        counted = ~np.isin(faces.classes, pl_module.absent)
+        figures = _uncertainty(labels, predictions, groups, counted)
+        if partition.measurable:
+            figures |= _without_twins(labels, predictions, leaked)
         figures |= certainty_figures(columns, pl_module.calibration)
         figures["train/accuracy"] = pl_module.classifier.held_in_accuracy()
         limit, reason = ceiling(faces, partition.twins.identical[partition.origins[rows]], labels)
@@ -135,7 +138,8 @@ class Predictions(Callback):
             write_csv(self.folder / "bad_images.csv", ["file", "reason"], faces.unreadable)
         votes, raw = ([f"{vote:.6f}" for vote in columns[name].max(axis=1)] for name in ("votes", "raw_votes"))
         names = (partition.faces.names[rows], *(np.array(faces.classes)[column] for column in (labels, predictions)))
-        table = (*names, votes, raw, columns["abstained"], groups, leaked.astype(int))
+        in_training = leaked.astype(int) if partition.measurable else np.full(len(rows), "")
+        table = (*names, votes, raw, columns["abstained"], groups, in_training)
         write_csv(self.folder / "predictions.csv", COLUMNS, zip(*table, strict=True))
         for logger in trainer.loggers:
             if isinstance(logger, PatientWandbLogger):
@@ -155,6 +159,8 @@ class Predictions(Callback):
         datamodule = trainer.datamodule
         faces, partition = datamodule.faces, datamodule.partition
         training, draw = self.training or self._earlier(weights), trainer.lightning_module.draw
+        if partition.trained_on:  # the score that chose the checkpoint was that of other faces
+            training = replace(training, figures={})
         tested = {name: value.item() for name, value in trainer.callback_metrics.items() if name.startswith("test/")}
         return Record(
             figures={**tested, **figures, **training.figures},
@@ -173,12 +179,13 @@ class Predictions(Callback):
             labels_allow=limit,
             protocol=partition.protocol,
             proves=partition.proves,
-            leaks="; ".join(partition.leaks()),
-            train_faces=len(partition.train),
+            trained_on=partition.trained_on,
+            leaks="; ".join(partition.leaks()) if partition.measurable else None,
+            train_faces=len(partition.train) or None,
             test_faces=test_faces,
             unscored=len(partition.test) - test_faces or None,
             draw=str(draw) if draw else None,
-            validation_faces=draw.validated if draw else len(partition.validation),
+            validation_faces=draw.validated if draw else len(partition.validation) or None,
             left_out=partition.left_out,
             left_out_test=partition.left_out_test or None,
             corrections=str(partition.corrected) if partition.corrected else None,
@@ -194,20 +201,21 @@ class Predictions(Callback):
 
 
 def _uncertainty(
-    labels: np.ndarray, predictions: np.ndarray, groups: np.ndarray, leaked: np.ndarray, classes: int
+    labels: np.ndarray, predictions: np.ndarray, groups: np.ndarray, counted: np.ndarray
 ) -> dict[str, float]:
-    """Return the intervals of the headline metrics, and the accuracy on faces without a twin in training.
-
-    This accuracy is also given with the class mix of all test faces.
-    """
-    accuracy = float((labels == predictions).mean())
+    """Return the intervals of the headline metrics, whose means are over the counted classes, (C,) bool."""
     figures = {
         f"test/{name}_{end}": bound
-        for name, bounds in intervals(labels, predictions, groups, classes).items()
+        for name, bounds in intervals(labels, predictions, groups, len(counted), counted=counted).items()
         for end, bound in zip(("low", "high"), bounds, strict=True)
     }
-    figures["test/one_vs_rest_accuracy"] = one_vs_rest(accuracy, classes)
-    figures["test/faces_without_twins"] = float((~leaked).sum())
+    figures["test/one_vs_rest_accuracy"] = one_vs_rest(float((labels == predictions).mean()), len(counted))
+    return figures
+
+
+def _without_twins(labels: np.ndarray, predictions: np.ndarray, leaked: np.ndarray) -> dict[str, float]:
+    """Return the accuracy on faces without a twin in training, also with the class mix of all test faces."""
+    figures = {"test/faces_without_twins": float((~leaked).sum())}
     right = labels == predictions
     if not leaked.all():
         figures["test/accuracy_without_twins"] = float(right[~leaked].mean())

@@ -36,7 +36,8 @@ def _disagreements(values: Mapping[str, Any]) -> Iterator[str]:
     absent = {"_target_": ""}  # a node that the command lacks, or that points to what is missing
     data, sampler = values.get("data", absent), values.get("sampler", absent)
     yield from _memory(data)
-    yield from _sampler(sampler)
+    if "checkpoint" not in values:  # what is trained already draws no batches
+        yield from _sampler(sampler)
     yield from _protocol(values.get("protocol", absent))
     yield from _classes(data, sampler, "checkpoint" in values)
     yield from _embedder(values.get("embedder", absent))
@@ -107,7 +108,7 @@ def _classes(data: Mapping[str, Any], sampler: Mapping[str, Any], trained: bool)
     joined = data.get("map")
     if joined and not (trained and data["root"] is None) and (wrong := wrong_map(classes, joined)):
         yield wrong
-    if drawn > len(classes := mapped_classes(classes, joined)):
+    if drawn > len(classes := mapped_classes(classes, joined)) and not trained:
         yield (
             f"sampler.classes_per_batch={drawn} must be a whole number from 2 to the {len(classes)} classes, such as "
             f"{min(4, len(classes))}"

@@ -63,18 +63,36 @@ def classes_of(record: Mapping[str, Any], source: str) -> tuple[str, ...]:
     return tuple(names)
 
 
-def check_same(trained: Sequence[str], faces: Sequence[str], source: str) -> None:
+def check_same(
+    trained: Sequence[str],
+    faces: Sequence[str],
+    source: str,
+    joined: Mapping[str, Sequence[str] | None] | None = None,
+) -> None:
     """Refuse faces whose classes or their order differ from those of a network.
 
     Args:
         trained: Classes of the network, in their order.
         faces: Classes of the faces, in their order.
         source: Option and file of the network, for the message.
+        joined: Value of ``data.map``, where another can help: the message has one that does.
     """
     if list(trained) == list(faces):
         return
-    order = f" and data.classes=[{','.join(trained)}]" if set(trained) == set(faces) else ""
+    strangers = [name for name in faces if name not in trained]
+    remedy = "give data.root faces of its classes"
+    if joined is not None and strangers:
+        entries = [
+            f"{name}:null" if members is None else f"{name}:[{','.join(members)}]"
+            for name, members in joined.items()
+            if name not in strangers
+        ]
+        entries += [f"{name}:null" for name in strangers if name not in joined]
+        remedy = f"join or leave out what it does not know, such as data.map={{{','.join(entries)}}}"
+        if not entries:
+            remedy = "write data.map=null"
+    elif not strangers and len(faces) == len(trained):
+        remedy += f" and data.classes=[{','.join(trained)}]"
     raise UserError(
-        f"{source} was trained on the classes {', '.join(trained)}, and the faces have {', '.join(faces)}: give "
-        f"data.root faces of its classes{order}"
+        f"{source} was trained on the classes {', '.join(trained)}, and the faces have {', '.join(faces)}: {remedy}"
     )

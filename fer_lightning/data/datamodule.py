@@ -2,7 +2,7 @@
 
 import logging
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any, TypedDict
 
@@ -17,6 +17,7 @@ from fer_lightning.data.augmentation import Augmentation
 from fer_lightning.data.corrections import correct
 from fer_lightning.data.draws import even_draw_first
 from fer_lightning.data.faces import Faces
+from fer_lightning.data.mapping import align
 from fer_lightning.data.partition import Partition, without
 from fer_lightning.data.pictures import Batch, Mixing, Pictures, TrainingPictures
 from fer_lightning.data.readers import read_faces, summarize
@@ -134,6 +135,7 @@ class FacesDataModule(lightning.LightningDataModule):
         worker_timeout: Seconds,
     ) -> None:
         super().__init__()
+        self.network_classes: Sequence[str] | None = None  # of a checkpoint that is tested on other faces
         self.root = root
         self.cache_dir = cache_dir
         self.labels = labels
@@ -161,7 +163,7 @@ class FacesDataModule(lightning.LightningDataModule):
         return self._read().fingerprint
 
     def _read(self) -> Faces:
-        return read_faces(
+        faces = read_faces(
             self.root,
             self.cache_dir,
             self.drawn,
@@ -172,6 +174,7 @@ class FacesDataModule(lightning.LightningDataModule):
             labels=self.labels,
             columns=self.columns,
         )
+        return faces if self.network_classes is None else align(faces, self.network_classes)
 
     @cached_property
     def faces(self) -> Faces:
@@ -192,9 +195,10 @@ class FacesDataModule(lightning.LightningDataModule):
     def partition(self) -> Partition:
         """Partition the faces and log the sizes and leaks of the parts."""
         partition = self.protocol(self.faces, self.audit.twins)
-        if self.corrections is not None:
+        own = partition.trained_on is None  # else the faces that trained are those of another data module
+        if self.corrections is not None and own:
             partition = correct(partition, self.faces, self.corrections)
-        if self.leave_out:
+        if self.leave_out and own:
             partition = without(partition, self.leave_out)
         log.info(
             "%d train, %d validate, %d test; %s. What the score shows: %s",
@@ -207,7 +211,7 @@ class FacesDataModule(lightning.LightningDataModule):
         labels = partition.faces.labels[partition.train]
         classes = self.faces.classes
         for name, count in zip(classes, np.bincount(labels, minlength=len(classes)), strict=True):
-            if count < 2:
+            if count < 2 and partition.measurable:
                 log.warning("%s has %d training face: a positive needs two", name, count)
         if leaks := partition.leaks():
             log.warning("leaky: %s", "; ".join(leaks))

@@ -29,7 +29,10 @@ def wrong_map(classes: Sequence[str], joined: Map) -> str | None:
     places = [class_of(member, classes) for member in members]
     if None in places:
         stranger = members[places.index(None)]
-        return f"data.map names {stranger}, and the classes of the faces are {', '.join(classes)}: name some of these"
+        return (
+            f"data.map names {stranger}, and the classes of the faces are {', '.join(classes)}: name some of these, or "
+            "none with data.map=null"
+        )
     if repeated := next((name for name in places if places.count(name) > 1), None):
         return f"data.map names {repeated} more than once: a class can be joined to one class, or left out"
     if problem := wrong_names(mapped_classes(classes, joined)):
@@ -51,22 +54,41 @@ def map_faces(faces: Faces, joined: Map) -> Faces:
     if problem := wrong_map(faces.classes, joined):
         raise UserError(problem)
     classes = mapped_classes(faces.classes, joined)
-    new_names = _new_names(faces.classes, joined)
-    new_labels = np.array([-1 if name is None else classes.index(name) for name in new_names.values()])
+    names = _new_names(faces.classes, joined)
     remarks = []
     for name, members in joined.items():
         if members is None:
-            count = int((faces.labels == faces.classes.index(str(class_of(name, faces.classes)))).sum())
+            count = int((faces.labels == list(names).index(str(class_of(name, faces.classes)))).sum())
             remarks.append(f"Faces of {name} left out by data.map: {count:,}.")
         else:
             remarks.append(f"Faces of {', '.join(members)} read as {name} by data.map.")
-    faces = replace(
-        faces,
-        labels=new_labels[faces.labels],
-        true_labels=None if faces.true_labels is None else new_labels[faces.true_labels],
-        remarks=(*faces.remarks, *remarks),
-        classes=classes,
-    )
+    new_labels = [-1 if name is None else classes.index(name) for name in names.values()]
+    return _relabel(replace(faces, remarks=(*faces.remarks, *remarks)), new_labels, classes)
+
+
+def align(faces: Faces, classes: Sequence[str]) -> Faces:
+    """Return the faces with their labels counted by the classes of a network, of which they may lack some.
+
+    Args:
+        faces: The table, each of whose classes is one of the network's.
+        classes: Classes of the network, in their order.
+    """
+    if faces.classes == tuple(classes):
+        return faces
+    return _relabel(faces, [classes.index(name) for name in faces.classes], tuple(classes))
+
+
+def _relabel(faces: Faces, new_labels: Sequence[int], classes: tuple[str, ...]) -> Faces:
+    """Return the faces with new labels and classes; those whose new label is -1 are left out.
+
+    Args:
+        faces: The table.
+        new_labels: New label of each class of the table.
+        classes: Names of the new labels.
+    """
+    table = np.array([*new_labels, -1])  # the last for true labels that are no class, which are -1
+    true_labels = None if faces.true_labels is None else table[faces.true_labels]
+    faces = replace(faces, labels=table[faces.labels], true_labels=true_labels, classes=classes)
     if -1 in new_labels:
         faces = faces.subset(np.flatnonzero(faces.labels >= 0))
     best_possible = None

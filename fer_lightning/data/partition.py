@@ -29,6 +29,7 @@ class Partition:
         left_out: Number of training faces that were removed because a copy is in the test set.
         left_out_test: Number of test faces that were removed because a copy is in the training set.
         corrected: What the corrections of labels have done; None without any.
+        trained_on: Source of the faces that trained the network, where the test faces are of another data set.
     """
 
     protocol: str
@@ -43,11 +44,17 @@ class Partition:
     left_out: int = 0
     left_out_test: int = 0
     corrected: Corrected | None = None
+    trained_on: str | None = None
 
     @property
     def groups(self) -> np.ndarray:
         """Return (N,) int64: pictures with the same number show the same face, as siblings or twins."""
         return self.twins.groups[self.origins]
+
+    @property
+    def measurable(self) -> bool:
+        """Return whether the faces that trained the network are at hand, so that leaks can be measured."""
+        return len(self.train) > 0
 
     @property
     def fingerprint(self) -> str:

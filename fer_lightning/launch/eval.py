@@ -1,18 +1,26 @@
 """The test of a checkpoint, again and without training."""
 
 import logging
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import lightning
 from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from fer_lightning.config.verbs import verb
+from fer_lightning.data.classes import check_same, classes_of
+from fer_lightning.data.faces import Faces
+from fer_lightning.data.partition import Partition
+from fer_lightning.data.transfer import transferred
+from fer_lightning.data.twins import Twins
 from fer_lightning.launch.checks import check
 from fer_lightning.launch.environment import rank
-from fer_lightning.launch.trained import over_checkpoint
+from fer_lightning.launch.trained import over_checkpoint, read_training
+from fer_lightning.runs.checkpoints import read_provenance
 from fer_lightning.runs.record import Record, read_record, run_of
-from fer_lightning.words import percent
+from fer_lightning.words import counted, percent
 
 log = logging.getLogger(__name__)
 
@@ -29,24 +37,54 @@ CAUSES = {  # field of a record -> its name, where two tests of one checkpoint d
 
 @verb("eval", "score a checkpoint again: eval.py, where there is no checkout")
 def evaluate(cfg: DictConfig) -> float:
-    """Return the test accuracy."""
+    """Return the test accuracy: of the run's own faces, or of another data set's."""
     cfg = over_checkpoint(cfg)
-    check(cfg, "eval", carrier=f"checkpoint={cfg.checkpoint}")
+    source = f"checkpoint={cfg.checkpoint}"
+    classes = classes_of(read_provenance(cfg.checkpoint), source)
+    names = [str(name) for name in cfg.model.classes] if isinstance(cfg.model.classes, list | ListConfig) else []
+    if set(names) <= set(classes):
+        cfg.model.classes = list(classes)
+    check(cfg, "eval", carrier=source)
+    check_same(classes, cfg.model.classes, source, cfg.data.map or {})
     lightning.seed_everything(cfg.seed, workers=True, verbose=False)
     datamodule = instantiate(cfg.data)
+    datamodule.network_classes = classes
+    datamodule.protocol = partial(_partition, cfg, datamodule.protocol)
     model = instantiate(cfg.model)
+    model.absent = [name for name in classes if name not in names]
     trainer = instantiate(cfg.trainer)
     if rank() == 0:
         datamodule.prepare_data()  # here, so that faces are refused before there is a run on disk
         OmegaConf.save(cfg, f"{cfg.paths.output_dir}/config.yaml", resolve=True)
     trainer.test(model, datamodule, ckpt_path=cfg.checkpoint, weights_only=True, verbose=False)
+    if rank() == 0 and model.absent:
+        log.info("the faces have no %s: means are over the other classes", ", ".join(model.absent))
     if rank() == 0 and not cfg.trainer.fast_dev_run:
         log.info(compare(read_record(Path(cfg.paths.output_dir)), read_record(run_of(cfg.checkpoint))))
     return trainer.callback_metrics["test/accuracy"].item()
 
 
+def _partition(cfg: DictConfig, protocol: Callable[[Faces, Twins], Partition], faces: Faces, twins: Twins) -> Partition:
+    """Return the partition by a protocol, and for another data set than the training's that of ``transferred``."""
+    partition, saved = protocol(faces, twins), read_provenance(cfg.checkpoint)
+    if saved.get("data_fingerprint") == faces.fingerprint:
+        return partition
+    trained_on = str(saved.get("data"))
+    if trained_on == faces.source:
+        trained_on = f"other faces of {trained_on}"
+    return transferred(faces, partition, trained_on, read_training(cfg), cfg.paths.cache_dir)
+
+
 def compare(record: Record, run: Record) -> str:
     """Return a sentence that compares the figures of a test with those in the record of the checkpoint's run."""
+    if record.trained_on:
+        twins = f"no twin of a training face was found among its {counted(record.test_faces or 0, 'test face')}"
+        if record.leaks is None:
+            twins = "whether it shares faces with the training is unknown, since the training faces are not at hand"
+        return (
+            f"no figures of the run: the network was trained on {record.trained_on}, and this is a test on another "
+            f"data set, {record.data}; {record.leaks or twins}"
+        )
     if "test/accuracy" not in run.figures:
         return "the run of this checkpoint has noted no test to compare with"
     if run.weights not in (None, record.weights):

@@ -13,12 +13,13 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from fer_lightning.config import CONF
+from fer_lightning.config.nodes import Role, role
 from fer_lightning.data.classes import check_same, classes_of
 from fer_lightning.data.faces import Faces
 from fer_lightning.data.readers import read_faces
 from fer_lightning.errors import UserError
 from fer_lightning.runs.checkpoints import best_of
-from fer_lightning.runs.command import quoted
+from fer_lightning.runs.command import key, quoted
 
 if TYPE_CHECKING:
     from fer_lightning.data.partition import Partition
@@ -31,7 +32,33 @@ def over_checkpoint(cfg: DictConfig) -> DictConfig:
     from fer_lightning.runs.checkpoints import read_overrides  # here, because it needs torch
 
     job = HydraConfig.get()
-    return hydra.compose(job.job.config_name, overrides=[*read_overrides(cfg.checkpoint), *job.overrides.task])
+    typed = {key(option) for option in job.overrides.task}  # in place of the checkpoint's: Hydra would merge two nodes
+    saved = [option for option in read_overrides(cfg.checkpoint) if key(option) not in typed]
+    return hydra.compose(job.job.config_name, overrides=[*saved, *job.overrides.task])
+
+
+def read_training(cfg: DictConfig) -> tuple[Faces, "Partition"] | None:
+    """Return the faces that trained a checkpoint and their partition; None where they are not at hand.
+
+    Args:
+        cfg: Configuration of a test of it, whose options of the machine count here too.
+    """
+    from fer_lightning.runs.checkpoints import read_overrides, read_provenance
+
+    job = HydraConfig.get()
+    here = [option for option in job.overrides.task if role(key(option)) > Role.RESULT]
+    own = hydra.compose(job.job.config_name, overrides=[*read_overrides(cfg.checkpoint), *here])
+    log.info("reading the training faces, to search them for twins of the test faces")
+    try:
+        datamodule = instantiate(own.data)
+        faces, partition = datamodule.faces, datamodule.partition
+    except UserError as error:
+        log.info("they are not at hand: %s", str(error).partition(". ")[0])
+        return None
+    if faces.fingerprint != read_provenance(cfg.checkpoint)["data_fingerprint"]:
+        log.info("they are not at hand: data.root=%s holds other faces now", own.data.root)
+        return None
+    return faces, partition
 
 
 def training_faces(cfg: DictConfig, image_size: int) -> Faces | None:

@@ -1,12 +1,14 @@
 """Metrics of the triplets of a batch and of the classification of faces."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from pytorch_metric_learning.utils import loss_and_miner_utils as mining
 from torch import Tensor
 from torchmetrics import Accuracy, ClasswiseWrapper, F1Score, MetricCollection, Precision, Recall
+
+MEANS = {"balanced_accuracy": "recall", "macro_precision": "precision", "macro_recall": "recall", "macro_f1": "f1"}
 
 
 @torch.no_grad()
@@ -75,3 +77,24 @@ def classification_metrics(classes: Sequence[str]) -> MetricCollection:
         },
         compute_groups=False,
     )
+
+
+def present_alone(
+    metrics: Mapping[str, Tensor], prefix: str, classes: Sequence[str], absent: Sequence[str]
+) -> dict[str, Tensor]:
+    """Return metrics without those of classes that the faces do not have; the means are over the other classes.
+
+    Args:
+        metrics: What ``classification_metrics`` computed.
+        prefix: Beginning of their names.
+        classes: Names of the classes.
+        absent: Classes without a face, which the network may have answered all the same.
+    """
+    if not absent:
+        return dict(metrics)
+    absentees = {f"{prefix}{score}_{name}" for score in ("precision", "recall", "f1") for name in absent}
+    rest = {name: value for name, value in metrics.items() if name not in absentees}
+    for mean, score in MEANS.items():
+        values = [metrics[f"{prefix}{score}_{name}"] for name in classes if name not in absent]
+        rest[f"{prefix}{mean}"] = torch.stack(values).mean()
+    return rest

@@ -19,7 +19,7 @@ from fer_lightning.errors import UserError
 from fer_lightning.kinds import Metric, Names, NotNegative, Part, Share
 from fer_lightning.models.calibration import KEY, Calibration, calibrate, read_calibration, to_distance
 from fer_lightning.models.distributed import gather_batch
-from fer_lightning.models.metrics import classification_metrics, spread, triplet_telemetry
+from fer_lightning.models.metrics import classification_metrics, present_alone, spread, triplet_telemetry
 from fer_lightning.models.miners import no_miner
 from fer_lightning.models.network import Config, Network, build, check_weights
 
@@ -74,6 +74,7 @@ class ExpressionModule(Network, lightning.LightningModule):
 
     Attributes:
         calibration: Calibration by the last validation, saved with the weights.
+        absent: Classes of which a test on another data set has no face; its means leave them out.
         draw: The part of the faces that the last validation was limited to, saved with the weights; None for all.
         test_outputs: Arrays (N, ...) of the last test: ``rows``, ``labels``, ``predictions`` and the fields of
             ``Prediction``.
@@ -102,6 +103,7 @@ class ExpressionModule(Network, lightning.LightningModule):
         self.abstention: Any = abstention
         self.calibration = Calibration()
         self.draw: draws.Draw | None = None
+        self.absent: Sequence[str] = ()
 
     def configure_losses(self, loss: Config | None, miner: Config | None, triplet_margin: float) -> None:
         """Build the loss and the miner."""
@@ -253,7 +255,7 @@ class ExpressionModule(Network, lightning.LightningModule):
 
     def on_test_epoch_end(self) -> None:
         """Log the metrics of the test faces; join their outputs."""
-        self.log_dict(self.test_metrics.compute())
+        self.log_dict(present_alone(self.test_metrics.compute(), "test/", self.hparams["classes"], self.absent))
         self.test_metrics.reset()
         batches, self.test_batches = self.test_batches, []
         self.test_outputs = {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}

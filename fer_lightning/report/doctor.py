@@ -71,6 +71,8 @@ def findings(run: Run) -> list[str]:
     Chance and collapse come first. They explain classes that are never predicted, and forbid to judge the last gain.
     """
     settings = Settings(run)
+    if run.record.trained_on:  # a score on another data set says little of the training
+        return []
     if parts := [*_parts(run)]:
         return [*parts, *_triplets(run, settings)]
     causes = [*_chance(run, settings), *_collapse(run, settings)]

@@ -102,6 +102,8 @@ def rank_runs(runs: Sequence[Run], objective: str | None = None) -> Board:
     entries = []
     for run, name in zip(runs, distinguish(runs), strict=True):
         overrides = " ".join(run.overrides) if run.record.overrides is None else run.record.overrides
+        if run.record.trained_on:
+            name = f"{name}, tested on {run.record.data}"
         entries.append(Entry(name, [run], overrides, run.figures, run.record.elapsed_seconds))
     entries.sort(key=lambda entry: entry.rank(objective))
     return Board(objective, [*_means(entries, objective), *entries])

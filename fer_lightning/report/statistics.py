@@ -35,24 +35,35 @@ def confusion_of(run: Run) -> np.ndarray:
     return confusion_matrix(labels, predictions, len(run.classes))
 
 
-def scores(confusion: np.ndarray) -> dict[str, np.ndarray]:
+def scores(confusion: np.ndarray, counted: np.ndarray | None = None) -> dict[str, np.ndarray]:
     """Return the headline metrics of confusion matrices (..., C, C), rows true and columns predicted.
 
     As in torchmetrics, a mean leaves out classes that occur neither as label nor as prediction.
+
+    Args:
+        confusion: The matrices.
+        counted: (C,) bool, classes that may count in a mean; None for all.
     """
     right = np.diagonal(confusion, axis1=-2, axis2=-1)
     true, predicted = confusion.sum(axis=-1), confusion.sum(axis=-2)
     present = (true + predicted) > 0
+    if counted is not None:
+        present = present & counted
     number = present.sum(axis=-1)
     return {
         "accuracy": right.sum(axis=-1) / true.sum(axis=-1),
         "balanced_accuracy": (right / np.maximum(true, 1e-12)).sum(axis=-1) / number,
-        "macro_f1": f1_per_class(confusion).sum(axis=-1) / number,
+        "macro_f1": (f1_per_class(confusion) * present).sum(axis=-1) / number,
     }
 
 
 def intervals(
-    labels: np.ndarray, predictions: np.ndarray, groups: np.ndarray, num_classes: int, seed: int = 0
+    labels: np.ndarray,
+    predictions: np.ndarray,
+    groups: np.ndarray,
+    num_classes: int,
+    seed: int = 0,
+    counted: np.ndarray | None = None,
 ) -> dict[str, tuple[float, float]]:
     """Return the 95 % interval of each headline metric by the percentile bootstrap over groups of twins.
 
@@ -64,10 +75,13 @@ def intervals(
         groups: (B,) int64, the group of twins of each face.
         num_classes: C.
         seed: Seed of the resamples.
+        counted: Classes that may count in a mean, as in ``scores``.
     """
     tables = _tables(labels * num_classes + predictions, groups, num_classes**2)
     drawn = _resample(tables, seed).reshape(-1, num_classes, num_classes)
-    return {name: tuple(np.quantile(values, (0.025, 0.975)).tolist()) for name, values in scores(drawn).items()}
+    return {
+        name: tuple(np.quantile(values, (0.025, 0.975)).tolist()) for name, values in scores(drawn, counted).items()
+    }
 
 
 def standard_error(share: float, faces: int) -> float:

@@ -202,7 +202,7 @@ def print_score(record: Record, labels: np.ndarray, classes: Sequence[str]) -> N
     leaks = f"; leaky: {record.leaks}" if record.leaks else ""
     faces = f"{counted(record.test_faces or 0, 'test face')} of {record.data}, protocol {record.protocol}"
     log.info("%s; %s%s", scores, faces, leaks)
-    without_twins = int(figures["test/faces_without_twins"])
+    without_twins = int(figures.get("test/faces_without_twins", 0))
     if without_twins and without_twins != record.test_faces:
         accuracy = percent(figures["test/accuracy_without_twins"])
         same_mix = percent(figures["test/accuracy_without_twins_same_mix"])

@@ -159,13 +159,22 @@ def not_resumable(path: str, reason: str) -> UserError:
     )
 
 
+def read_provenance(path: str) -> dict[str, Any]:
+    """Return the faces, options and code that made a checkpoint, as ``Provenance`` wrote them.
+
+    Raises:
+        UserError: As ``load``.
+    """
+    return load(path, "checkpoint")[KEY]
+
+
 def read_overrides(path: str) -> list[str]:
     """Return the overrides that define a checkpoint's faces and network, to compose our own ``conf/`` with them.
 
     Raises:
         UserError: As ``load``; or if an override does more than choose a file of ``conf/`` or set a plain value.
     """
-    return allowed(load(path, "checkpoint")[KEY].get("overrides"), f"checkpoint={path}")
+    return allowed(read_provenance(path).get("overrides"), f"checkpoint={path}")
 
 
 def _check_archive(file: Path, size: int) -> None:

@@ -54,7 +54,8 @@ class Record:
     classes: list[str] | None = None  # names, in the order of the labels
     protocol: str | None = None
     proves: str | None = None  # what a score under this protocol shows
-    leaks: str | None = None  # why the score is too high; empty if it is not
+    trained_on: str | None = None  # source of the training faces, where the test faces are of another data set
+    leaks: str | None = None  # why the score is too high; empty if it is not, None if that is not known
     labels_allow: float | None = None  # accuracy above which no score can be honest
     too_good: str | None = None  # why this score cannot be honest
     train_faces: int | None = None

@@ -11,7 +11,7 @@ from PIL import Image
 
 from fer_lightning import load_model
 from fer_lightning.config.values import check_values
-from fer_lightning.data.classes import arrange, class_of, classes_of, wrong_names
+from fer_lightning.data.classes import arrange, check_same, class_of, classes_of, wrong_names
 from fer_lightning.data.faces import CLASSES
 from fer_lightning.data.layouts import find_classes
 from fer_lightning.data.readers import read_faces
@@ -193,3 +193,24 @@ def test_model_that_names_other_numbers_of_classes_is_refused():
         with pytest.raises(UserError, match="it is damaged: "):
             classes_of({"classes": names}, "it")
     assert wrong_names(EIGHT) is None
+
+
+@pytest.mark.parametrize(
+    ("faces", "joined", "remedy"),
+    [
+        (("joy", "rage"), None, "give data.root faces of its classes"),
+        (("rage", "joy", "calm"), {}, "give data.root faces of its classes and data.classes=[calm,joy,rage]"),
+        ((*THREE, "awe"), {}, "join or leave out what it does not know, such as data.map={awe:null}"),
+        (
+            (*THREE, "awe"),
+            {"joy": ["bliss", "fun"], "fear": None},
+            "join or leave out what it does not know, such as data.map={joy:[bliss,fun],fear:null,awe:null}",
+        ),
+        (("joy", "bad"), {"bad": ["calm", "rage"]}, "write data.map=null"),
+    ],
+)
+def test_other_classes_than_the_networks_are_refused_with_a_map(faces, joined, remedy):
+    check_same(THREE, THREE, "it")
+    with pytest.raises(UserError) as refusal:
+        check_same(THREE, faces, "it", joined)
+    assert str(refusal.value).endswith(f"the faces have {', '.join(faces)}: {remedy}")

@@ -40,6 +40,15 @@ def test_figures_are_compared_with_those_of_the_same_network(tmp_path):
     assert compare(record, replace(record, weights="b")).startswith(
         "the run in this checkpoint's folder tested another"
     )
+    elsewhere = replace(other, data="b.zip", trained_on="a.zip", test_faces=9)
+    assert compare(elsewhere, record) == (
+        "no figures of the run: the network was trained on a.zip, and this is a test on another data set, b.zip; "
+        "whether it shares faces with the training is unknown, since the training faces are not at hand"
+    )
+    assert compare(replace(elsewhere, leaks=""), record).endswith(
+        "; no twin of a training face was found among its 9 test faces"
+    )
+    assert compare(replace(elsewhere, leaks="2.0 % leak"), record).endswith("b.zip; 2.0 % leak")
     write_record(tmp_path, record)
     checkpoint = tmp_path / "checkpoints" / "last.ckpt"
     assert read_tested(checkpoint, "a") == record

@@ -5,7 +5,7 @@ import torch
 from hydra.utils import instantiate
 from torch.nn.functional import normalize
 
-from fer_lightning.models.metrics import triplet_telemetry
+from fer_lightning.models.metrics import classification_metrics, present_alone, triplet_telemetry
 
 
 def brute_force(embeddings, labels):
@@ -71,3 +71,17 @@ def test_spread_shows_a_collapse():
     assert collapsed["active_share"] == 1
     apart = triplet_telemetry(torch.eye(12), labels, None, 0.2)
     assert apart["spread"] > 0.95
+
+
+def test_means_leave_out_a_class_without_faces():
+    """As scikit-learn's balanced_accuracy_score, f1_score(labels=...) and so on do."""
+    metrics = classification_metrics(["a", "b", "c"])
+    metrics.update(torch.tensor([0, 0, 1, 2]), torch.tensor([0, 0, 1, 1]))
+    scores = metrics.compute()
+    assert present_alone(scores, "", ["a", "b", "c"], []) == scores
+    assert scores["balanced_accuracy"] == pytest.approx(0.5)  # a third class, which the network answered, counts as 0
+    rest = {name: score.item() for name, score in present_alone(scores, "", ["a", "b", "c"], ["c"]).items()}
+    assert rest["accuracy"] == 0.75
+    assert (rest["balanced_accuracy"], rest["macro_recall"], rest["macro_precision"]) == (0.75, 0.75, 1.0)
+    assert rest["macro_f1"] == pytest.approx((1 + 2 / 3) / 2)
+    assert not any(name.endswith("_c") for name in rest)

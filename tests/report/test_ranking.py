@@ -1,9 +1,12 @@
 """The order of runs and experiments, their names, and the effect of an option."""
 
+import json
+
 import pytest
 
 from fer_lightning.report.figures import plots
 from fer_lightning.report.ranking import option_scores, rank_runs
+from fer_lightning.report.verdict import verdict
 from fer_lightning.runs.record import read_runs
 from tests.report.conftest import FACES, ranked
 
@@ -26,6 +29,18 @@ def test_option_scores_of_honest_runs_and_shared_options(make, tmp_path):
         "risk_coverage",
     ]
     assert [plot.name for plot in plots(rank_runs(leaky))] == ["confusion_matrix", "per_class", "risk_coverage"]
+
+
+def test_evaluation_on_another_data_set_is_named_and_never_the_best(make, tmp_path):
+    make("run", ["seed=0"], right=0.5 * FACES, val=0.5, data="a.zip")
+    make("eval", ["checkpoint=run", "data.root=b.zip"], right=0.9 * FACES, val=0.9, data="b.zip", trained_on="a.zip")
+    path = tmp_path / "eval" / "metrics.json"
+    content = json.loads(path.read_text())
+    del content["val/accuracy"]
+    path.write_text(json.dumps(content))
+    board = ranked(tmp_path)
+    assert [entry.label for entry in board.entries] == ["seed=0", "checkpoint=run data.root=b.zip, tested on b.zip"]
+    assert verdict(board)[0].title == "Val accuracy" or verdict(board)[0].answer == "seed=0"
 
 
 def test_seeds_and_folds_are_summarised(make, tmp_path):

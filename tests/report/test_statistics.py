@@ -163,3 +163,13 @@ def test_part_with_the_class_mix_of_all():
     assert with_the_mix_of_all(right, labels, part) == 0.5
     right[3] = True
     assert with_the_mix_of_all(right, labels, part) == pytest.approx((6 * 1 + 2 * 0.5) / 8)
+
+
+def test_means_over_the_classes_that_the_faces_have():
+    labels, predictions = np.array([0, 0, 1, 1]), np.array([0, 0, 1, 2])
+    counted = np.array([True, True, False])
+    result = scores(confusion_matrix(labels, predictions, 3), counted)
+    assert (result["accuracy"], result["balanced_accuracy"]) == (0.75, 0.75)
+    assert result["macro_f1"] == pytest.approx((1 + 2 / 3) / 2)
+    low, high = intervals(labels, predictions, np.arange(4), 3, counted=counted)["balanced_accuracy"]
+    assert low <= 0.75 <= high
