@@ -1,7 +1,7 @@
 """The contents of a source: one entry for each face, before its picture is opened."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -37,10 +37,12 @@ class Contents:
         entries: The faces in their order. A list where they are pictures, which are opened later.
         classes: Classes of the labels, where the layout fixes them; None where they are those of the entries.
         noun: Noun for what holds the labels, such as "folder".
-        missing: (name, reason) of faces whose pictures are not in the source.
+        total: Number of entries at most, where they are no list; None if it is not known.
+        missing: (name, reason) of faces that the source lacks or that have no label; complete after the last entry.
     """
 
     entries: Iterable[Entry]
     classes: tuple[str, ...] | None = None
     noun: str = "folder"
-    missing: tuple[tuple[str, str], ...] = ()
+    missing: list[tuple[str, str]] = field(default_factory=list)
+    total: int | None = None

@@ -5,12 +5,16 @@ Nothing is unpacked to disk, and no file of the source is changed.
 
 import hashlib
 import io
+import lzma
 import os
 import re
 import stat
+import tarfile
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -24,6 +28,11 @@ MAX_UNPACKED = 4 * 2**30  # bytes, all members of a zip together
 KAGGLE = "jonathanoheix/face-expression-recognition-dataset"
 
 TABLES = (".csv", ".txt", ".tsv")
+DAMAGE = (  # errors of damaged archives
+    *(zipfile.BadZipFile, zlib.error, tarfile.TarError, lzma.LZMAError, EOFError),
+    *(NotImplementedError, UnicodeDecodeError),  # of compressions and names
+)
+TARS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm")
 HIDDEN = re.compile(r"(?:^|/)(?:\.(?!/)|__MACOSX)")  # a part of a path that starts with a dot, or of a Mac's archive
 TREE = f"[images/]{{train,validation,test}}/CLASS/*.jpg (a folder for each class, such as {', '.join(CLASSES)})"
@@ -51,6 +60,10 @@ class Listing:
     open: Callable[[str], IO[bytes]]
     remarks: Remarks
     key: str = ""
+
+    def open_text(self, name: str, errors: str = "surrogateescape") -> IO[str]:
+        """Return an opened text in UTF-8; ``errors`` tells, as in ``open``, what becomes of other bytes."""
+        return io.TextIOWrapper(self.open(name), encoding="utf-8-sig", errors=errors, newline="")
 
 
 def download() -> Path:
@@ -95,6 +108,9 @@ def check_source(path: Path) -> None:
         if path.is_dir():
             if not os.listdir(path):
                 raise no_layout(path, ())
+        elif path.name.lower().endswith(TARS):
+            if not tarfile.is_tarfile(path):
+                raise no_archive(path, "its first member cannot be read")
         elif path.suffix.lower() != ".csv":
             with path.open("rb") as file:
                 if not zipfile.is_zipfile(file) and path.suffix.lower() != ".zip":
@@ -108,19 +124,36 @@ def check_source(path: Path) -> None:
 def no_layout(path: Path, names: Iterable[str]) -> UserError:
     """Return the error for a source without faces; it lists the top folders of the ``names`` in the source."""
     content = shorten(sorted({name.split("/")[0] for name in names})) or "nothing"
-    return UserError(f"{path} holds no faces in a known layout; found: {content}. {REMEDY}")
+    archives = [name for name in sorted(names) if name.lower().endswith((".zip", *TARS))]
+    unpack = f"Unpack {archives[0]}, or point data.root at it. " if archives else ""
+    return UserError(f"{path} holds no faces in a known layout; found: {content}. {unpack}{REMEDY}")
 
 
 def no_archive(path: Path, reason: object) -> UserError:
-    """Return the error for a file that is no complete zip archive."""
+    """Return the error for a file that is no complete archive."""
+    kind = "tar" if path.name.lower().endswith(TARS) else "zip"
     return UserError(
-        f"{path} ({path.stat().st_size:,} bytes) is no whole zip archive: {reason}. Fetch it again. {REMEDY}"
+        f"{path} ({path.stat().st_size:,} bytes) is no whole {kind} archive: {reason}. Fetch it again. {REMEDY}"
     )
 
 
 def not_readable(path: Path, error: OSError) -> UserError:
     """Return the error for a source that cannot be read."""
     return UserError(f"{path} cannot be read: {error.strerror or error}. {REMEDY}")
+
+
+@contextmanager
+def listed(path: Path) -> Iterator[Listing]:
+    """List the files of a folder, csv or archive, which stays open as long as the context."""
+    if path.is_dir():
+        yield list_folder(path)
+    elif path.suffix.lower() == ".csv":
+        yield list_file(path)
+    elif path.name.lower().endswith(TARS):
+        yield list_tar(path)
+    else:
+        with zipfile.ZipFile(path) as archive:
+            yield list_zip(path, archive)
 
 
 def list_folder(root: Path) -> Listing:
@@ -171,6 +204,39 @@ def list_zip(path: Path, archive: zipfile.ZipFile) -> Listing:
     return Listing(path, list(members), lambda name: archive.open(members[name]), remarks)
 
 
+def list_tar(path: Path) -> Listing:
+    """Return the files of a tar archive without pictures."""
+    return Listing(path, _names_in_tar(path, path.stat().st_mtime_ns), partial(_open_in_tar, path), Remarks())
+
+
+@cache
+def _names_in_tar(path: Path, modified: int) -> list[str]:
+    """Return the names of the files; ``modified`` is the archive's time, by which results are cached.
+
+    Raises:
+        UserError: If a member is no plain file or has a path outside the archive, or the archive is a bomb or holds
+            pictures, which would be searched for from its beginning each time.
+    """
+    names, unpacked = list[str](), 0
+    with tarfile.open(path) as archive:
+        while (member := archive.next()) is not None:
+            archive.members = []  # type: ignore[attr-defined]  # else it keeps each of millions
+            unpacked += member.size + tarfile.BLOCKSIZE
+            if unpacked > MAX_UNPACKED:
+                raise UserError(f"{path} would unpack to more than {MAX_UNPACKED:,} bytes; point data.root at another.")
+            if member.isdir():
+                continue
+            if not member.isreg() or _leaves(member.name):
+                raise UserError(
+                    f"{path}: unsafe member {member.name!r}, a link, a device or a path that leaves the archive; fetch "
+                    "the archive from its author."
+                )
+            if is_picture(member.name):
+                raise UserError(f"{path} holds pictures: unpack it, and point data.root at the folder.")
+            names.append(member.name)
+    return names
+
+
 def outline(path: Path) -> Listing:
     """Return one file of each suffix in each folder of a source, and all tables: enough to know layout and classes."""
     if path.is_dir():
@@ -178,6 +244,8 @@ def outline(path: Path) -> Listing:
         return Listing(path, _thin_out(names), partial(_open_regular, path), Remarks())
     if path.suffix.lower() == ".csv":
         return list_file(path)
+    if path.name.lower().endswith(TARS):
+        return list_tar(path)
     return Listing(path, _outline_of_zip(path, path.stat().st_mtime_ns), partial(_open_member, path), Remarks())
 
 
@@ -236,13 +304,26 @@ def _open_regular(root: Path, name: str) -> IO[bytes]:
 
 def _open_member(path: Path, name: str) -> IO[bytes]:
     with zipfile.ZipFile(path) as archive:
-        return io.BytesIO(archive.read(name))
+        return archive.open(name)  # the member keeps the file open
+
+
+def _open_in_tar(path: Path, name: str) -> IO[bytes]:
+    archive = tarfile.open(path)  # noqa: SIM115  # the member reads from it
+    while (member := archive.next()) is not None:
+        if member.name == name and (file := archive.extractfile(member)):
+            return file
+    raise FileNotFoundError(f"{name} is no longer in {path}")
+
+
+def _leaves(name: str) -> bool:
+    """Return whether the path of a member leaves its archive."""
+    return name.startswith("/") or re.match("[A-Za-z]:", name) is not None or ".." in name.split("/")
 
 
 def _check_member(path: Path, member: zipfile.ZipInfo) -> None:
     name = member.filename.replace("\\", "/")
     linked = stat.S_ISLNK(member.external_attr >> 16)
-    if linked or name.startswith("/") or re.match("[A-Za-z]:", name) or ".." in name.split("/"):
+    if linked or _leaves(name):
         kind = "a link" if linked else "a path that leaves the archive"
         raise UserError(f"{path}: unsafe member {member.filename!r}, {kind}; fetch the archive from its author.")
     if member.flag_bits & 0x1:

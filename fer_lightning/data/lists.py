@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 from fer_lightning.data.classes import arrange, class_of
 from fer_lightning.data.contents import SPLITS_BY_NAME, Contents, Entry
+from fer_lightning.data.faces import CLASSES
+from fer_lightning.data.layouts import raf_db
 from fer_lightning.data.listing import Listing, is_picture, remark, shorten
 from fer_lightning.errors import FILE, UserError, path_kind
 from fer_lightning.names import write_name
@@ -72,6 +74,8 @@ class LabelList(NamedTuple):
 
     def classes(self) -> tuple[str, ...]:
         """Return the classes."""
+        if Path(self.path).name == raf_db.LIST:
+            return CLASSES
         return arrange({row.label for row in self.rows()} - {""})
 
     def key(self) -> str:
@@ -89,10 +93,12 @@ class LabelList(NamedTuple):
         Raises:
             UserError: If the list cannot be read, labels a picture twice, or names no picture of the source.
         """
+        if Path(self.path).name == raf_db.LIST:
+            return raf_db.read(listing, self._text())
         rows = self.rows()
         head = list(islice(rows, TRIED))
         names = {name: name for name in listing.names}
-        cut, folder = _find_folder(listing, self.path, [row.file for row in head], names)
+        cut, folder = find_folder(listing, f"data.labels={self.path:.200}", [row.file for row in head], names)
         entries, unlabelled, missing = list[Entry](), list[str](), list[tuple[str, str]]()
         for row in chain(head, rows):
             picture = names.get(folder + "/".join(row.file.split("/")[cut:]))
@@ -114,7 +120,7 @@ class LabelList(NamedTuple):
         listing.remarks.update(remark("Rows of the list without a label", unlabelled))
         others = {name for name in names if is_picture(name)} - {entry.picture for entry in entries}
         listing.remarks.update(remark("Pictures that are not in the list ignored", list(others)))
-        return Contents(entries, noun="label", missing=tuple(missing))
+        return Contents(entries, noun="label", missing=missing)
 
     def _error(self, problem: str) -> UserError:
         return UserError(f"data.labels={self.path:.200}{problem}")
@@ -168,7 +174,7 @@ def _shown(entry: Entry) -> str:
     return ", ".join(filter(None, (entry.label, entry.split, entry.person)))
 
 
-def _find_folder(listing: Listing, labels: str, files: list[str], names: Mapping[str, str]) -> tuple[int, str]:
+def find_folder(listing: Listing, table: str, files: list[str], names: Mapping[str, str]) -> tuple[int, str]:
     """Return how the first file of a list that is in the source is found.
 
     Returns:
@@ -186,11 +192,11 @@ def _find_folder(listing: Listing, labels: str, files: list[str], names: Mapping
             if folders := [name.removesuffix(rest) for name in names if name.endswith(f"/{rest}")]:
                 if len(folders) > 1:
                     raise UserError(
-                        f"data.labels={labels:.200}: {rest} lies in {len(folders)} folders of {listing.path}: "
+                        f"{table}: {rest} lies in {len(folders)} folders of {listing.path}: "
                         f"{shorten(sorted(folders))}; point data.root at one of them"
                     )
                 return cut, folders[0]
     raise UserError(
-        f"data.labels={labels:.200} names {', '.join(files[:3]) or 'no file'}, and {listing.path} holds "
+        f"{table} names {', '.join(files[:3]) or 'no file'}, and {listing.path} holds "
         f"{', '.join(listing.names[:3]) or 'nothing'}: point data.root at the folder or .zip of the list's pictures"
     )

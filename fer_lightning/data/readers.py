@@ -7,8 +7,6 @@ import hashlib
 import logging
 import time
 import warnings
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -139,13 +137,10 @@ def check_layout(root: str | None, classes: Sequence[str], labelled: LabelList |
             if path.suffix.lower() == ".csv":
                 next(iter(contents.entries), None)
         except UserError:  # an outline has not every name: a class may be there that it lacks
-            if path.is_dir():
-                _list(listing.list_folder(path), classes, labelled)
-            elif path.suffix.lower() == ".csv":
+            if path.suffix.lower() == ".csv":
                 raise
-            else:
-                with zipfile.ZipFile(path) as archive:
-                    _list(listing.list_zip(path, archive), classes, labelled)
+            with listing.listed(path) as files:
+                _list(files, classes, labelled)
 
 
 @contextmanager
@@ -155,7 +150,7 @@ def _explaining(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise listing.not_readable(path, error) from error
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, UnicodeDecodeError) as error:
+    except listing.DAMAGE as error:
         raise listing.no_archive(path, error) from error
 
 
@@ -194,11 +189,9 @@ def _load_or_make(cache: Path, source: str, classes: tuple[str, ...], make: Call
 
 
 def _read_file(path: Path, source: str, image_size: int, classes: tuple[str, ...], labelled: LabelList | None) -> Faces:
-    """Return the faces of a csv or of a zip archive."""
-    if path.suffix.lower() == ".csv":
-        return _read(listing.list_file(path), source, image_size, classes, labelled)
-    with zipfile.ZipFile(path) as archive:
-        return _read(listing.list_zip(path, archive), source, image_size, classes, labelled)
+    """Return the faces of a csv or of an archive."""
+    with listing.listed(path) as files:
+        return _read(files, source, image_size, classes, labelled)
 
 
 def _check_names(root: str | None, classes: Sequence[str], labelled: LabelList | None) -> None:
@@ -235,15 +228,14 @@ def _read(
         passed_over = len(files.names) - sum(map(listing.is_picture, files.names))
         if passed_over:
             files.remarks["Files that are hidden or no pictures ignored"] += passed_over
-    images = np.empty(
-        (len(contents.entries) if isinstance(contents.entries, list) else 2**12, image_size, image_size), np.uint8
-    )
+    total = len(contents.entries) if isinstance(contents.entries, list) else contents.total
+    images = np.empty((total or 2**12, image_size, image_size), np.uint8)
     names, splits, labels, persons = list[str](), list[str](), list[int](), list[str | None]()
-    unreadable = list(contents.missing)
+    unreadable: list[tuple[str, str]] = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's warnings of odd metadata
         warnings.simplefilter("error", Image.DecompressionBombWarning)
-        for entry in track(contents.entries, f"reading {files.path.name}"):
+        for entry in track(contents.entries, f"reading {files.path.name}", total):
             label, changes = str(class_of(entry.label, classes)), list[str]()
             if label != entry.label:
                 changes.append(f"Pictures of {contents.noun} {entry.label} read as {label}")
@@ -260,6 +252,7 @@ def _read(
             persons.append(entry.person)
             labels.append(classes.index(label))
             files.remarks.update(changes)
+    unreadable += contents.missing
     _check_readable(files.path, len(names), unreadable)
     _check_splits(files.path, {(split, classes[label]) for split, label in zip(splits, labels, strict=True)}, classes)
     images.resize((len(names), image_size, image_size), refcheck=False)

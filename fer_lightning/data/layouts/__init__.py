@@ -4,22 +4,24 @@ A module has one function, ``find(listing, classes)``. It looks at the names in 
 returns the ``Contents``, or None if the source has another layout. ``classes`` are those of the option, or None.
 """
 
-import zipfile
 from collections.abc import Sequence
 from importlib import import_module
 from pkgutil import iter_modules
+from typing import TYPE_CHECKING
 
 from fer_lightning.data.classes import arrange
 from fer_lightning.data.contents import Contents
 from fer_lightning.data.faces import CLASSES
-from fer_lightning.data.listing import Listing, locate, outline
-from fer_lightning.data.lists import LabelList
+from fer_lightning.data.listing import DAMAGE, Listing, locate, outline
 from fer_lightning.errors import UserError
+
+if TYPE_CHECKING:  # it reads RAF-DB's list by a layout
+    from fer_lightning.data.lists import LabelList
 
 GENERAL = ("split_folders", "fer2013", "class_folders")  # tried after the layouts of single data sets, in this order
 
 
-def find_classes(root: str | None, labelled: LabelList | None = None) -> tuple[str, ...]:
+def find_classes(root: str | None, labelled: "LabelList | None" = None) -> tuple[str, ...]:
     """Return the classes of a source by the names in it, or by a list, without opening a picture.
 
     The result is FER2013's seven for the synthetic faces, Kaggle's archive and a csv, whose numbers have no names; also
@@ -31,7 +33,7 @@ def find_classes(root: str | None, labelled: LabelList | None = None) -> tuple[s
         if labelled is not None:
             return labelled.classes() or CLASSES
         contents = find_contents(outline(locate(str(root))), None)
-    except (UserError, OSError, zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError):
+    except (UserError, OSError, *DAMAGE):
         return CLASSES
     if contents is None:
         return CLASSES
