@@ -152,12 +152,18 @@ def _losses(loss: Mapping[str, Any]) -> Iterator[str]:
 def _targets(values: Mapping[str, Any]) -> Iterator[str]:
     """Yield a loss of the library's that cannot learn shares of the classes."""
     absent = {"_target_": ""}
-    loss = values.get("loss", absent)
+    loss, data, teachers = (values.get(node, absent) for node in ("loss", "data", "teacher"))
+    distribution = data.get("targets") == "distribution"
+    if distribution and not data["votes"]:
+        yield "data.targets=distribution needs data.votes=fer2013new.csv, the votes of FER+"
+    if distribution and (data["map"] or teachers.get("runs")):
+        yield "data.targets=distribution needs data.map=null and teacher.runs=null"
     if _is(loss, "SmoothedSoftmaxLoss") or not loss["_target_"].startswith(("pytorch_", "fer_lightning.")):
         return
     for option, soft in {
         "mixing=mixup": _is(values.get("mixing", absent), "mixup"),
-        "teacher.runs": bool(values.get("teacher", {}).get("runs")),
+        "teacher.runs": bool(teachers.get("runs")),
+        "data.targets=distribution": distribution,
     }.items():
         if soft:
             yield f"{option} needs loss=softmax_smoothed: other losses learn one class of a face, and no shares"

@@ -4,7 +4,7 @@ import logging
 import signal
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import Any, TypedDict
+from typing import Any, Literal, TypedDict
 
 import cv2
 import lightning
@@ -23,6 +23,7 @@ from fer_lightning.data.pictures import Batch, Mixing, Pictures, TrainingPicture
 from fer_lightning.data.readers import read_faces, summarize
 from fer_lightning.data.samplers import OrderedSampler, TrainingSampler
 from fer_lightning.data.twins import Twins
+from fer_lightning.data.votes import shares
 from fer_lightning.kinds import (
     BatchSize,
     ClassMap,
@@ -91,6 +92,7 @@ class FacesDataModule(lightning.LightningDataModule):
         columns: Names of its columns.
         classes: Names of the classes, in the order of the labels.
         votes: FER+'s file of votes, which label FER2013's faces; None for the source's own labels.
+        targets: What training learns: the labels, or the shares of the classes in all votes.
         map: New classes, each with the list of classes that it joins; null leaves a class out. What is not named stays.
             The classes that stay keep their order, and the new ones follow by the alphabet.
         corrections: File that gives training faces other labels, or leaves them out; None for none.
@@ -107,7 +109,7 @@ class FacesDataModule(lightning.LightningDataModule):
         worker_timeout: Seconds without a batch after which those processes count as hung; 0 waits for ever.
 
     Attributes:
-        targets: (M, C) float32, shares of the classes that the training faces are taught; None for their labels.
+        shares: (M, C) float32, what the training faces are taught instead of their labels; None for the labels.
     """
 
     trainer: lightning.Trainer  # set by the Trainer before it calls a loader
@@ -120,6 +122,7 @@ class FacesDataModule(lightning.LightningDataModule):
         columns: Columns,
         classes: Names,
         votes: Location | None,
+        targets: Literal["labels", "distribution"],
         map: ClassMap | None,
         corrections: Location | None,
         image_size: Pixels,
@@ -142,6 +145,7 @@ class FacesDataModule(lightning.LightningDataModule):
         self.columns = columns
         self.classes = classes
         self.votes = votes
+        self.targets = targets
         self.map = map
         self.corrections = corrections
         self.image_size = int(image_size)
@@ -150,7 +154,7 @@ class FacesDataModule(lightning.LightningDataModule):
         self.leave_out = leave_out
         self.augmentation = augmentation
         self.mixing = mixing
-        self.targets: np.ndarray | None = None
+        self.shares: np.ndarray | None = None
         self.batch_size = batch_size
         self.sampler = sampler
         self.eval_batch_size = eval_batch_size
@@ -220,9 +224,10 @@ class FacesDataModule(lightning.LightningDataModule):
     @cached_property
     def training(self) -> TrainingPictures:
         """Make the table of training pictures; without online augmentation all copies are drawn here."""
-        return TrainingPictures(
-            self.partition.faces, self.partition.train, self.augmentation, self.mixing, self.targets
-        )
+        faces, rows = self.partition.faces, self.partition.train
+        if self.votes and self.targets == "distribution":
+            self.shares = shares(faces, self.votes)[rows]
+        return TrainingPictures(faces, rows, self.augmentation, self.mixing, self.shares)
 
     def prepare_data(self) -> None:
         """Read and audit the faces in one process, so that the others can read both from the cache."""

@@ -86,6 +86,22 @@ def read_votes(votes: str) -> Votes:
     return Votes(np.array(splits, str), np.array(counts, np.int64).reshape(-1, len(COLUMNS)))
 
 
+def shares(faces: Faces, votes: str) -> np.ndarray:
+    """Return the shares of the classes in the votes for them, (N, C) float32: all votes, and not their winner alone.
+
+    This is the probability distribution of Barsoum et al. (arXiv:1608.01041, section 3.4), over the classes at hand.
+
+    Args:
+        faces: Faces that ``relabel`` has made.
+        votes: Path of FER+'s file, as in ``read_votes``.
+    """
+    columns = [EXPRESSIONS.index(name) for name in EXPRESSIONS if class_of(name, faces.classes)]
+    counts = read_votes(votes).counts[faces.rows][:, columns]
+    order = [faces.classes.index(str(class_of(EXPRESSIONS[column], faces.classes))) for column in columns]
+    counts = counts[:, np.argsort(order)]
+    return (counts / counts.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
 def relabel(faces: Faces, votes: str, classes: Sequence[str]) -> Faces:
     """Return the faces of FER2013 that have a winner of the votes, with the winner as label.
 

@@ -32,7 +32,7 @@ def train(cfg: DictConfig) -> float:
     lightning.seed_everything(cfg.seed, workers=True, verbose=False)
     datamodule = instantiate(cfg.data)
     if cfg.teacher.runs:
-        datamodule.targets = taught(**cfg.teacher, partition=datamodule.partition)
+        datamodule.shares = taught(**cfg.teacher, partition=datamodule.partition)
     model = instantiate(cfg.model)
     if cfg.init_from:
         take_weights(model, cfg.init_from)

@@ -8,7 +8,7 @@ import pytest
 from fer_lightning.data.faces import CLASSES, SPLITS
 from fer_lightning.data.published import PARTS
 from fer_lightning.data.readers import read_faces
-from fer_lightning.data.votes import VOTED, read_votes, relabel
+from fer_lightning.data.votes import VOTED, read_votes, relabel, shares
 from fer_lightning.errors import UserError
 from tests.conftest import options
 from tests.data.sources import ARCHIVE
@@ -75,6 +75,19 @@ def test_winners_label_the_rows(tmp_path):
     own = read_faces(csv, str(tmp_path / "cache"), {}, 48)
     assert (len(own), own.classes) == (27, CLASSES)  # the same file by its own labels
     assert own.fingerprint != faces.fingerprint
+
+
+def test_shares_are_those_of_all_votes_for_the_classes(tmp_path):
+    csv, votes = write(tmp_path, [*one_each(), "0,0,5,0,1,1,1,0,1,1"])
+    faces = read_faces(csv, str(tmp_path), {}, 48, votes=votes)
+    of_all = shares(faces, votes)
+    assert np.array_equal(of_all[:8], np.eye(8, dtype=np.float32)[faces.labels[:8]])
+    by_name = dict(zip(VOTED, of_all[8].tolist(), strict=True))
+    expected = {"surprise": 5 / 8, "angry": 1 / 8, "disgust": 1 / 8, "fear": 1 / 8}
+    assert by_name == pytest.approx(dict.fromkeys(VOTED, 0.0) | expected)
+    some = read_faces(csv, str(tmp_path), {}, 48, ["surprise", "angry"], votes)
+    assert shares(some, votes)[0].tolist() == pytest.approx([1, 0])
+    assert shares(some, votes)[2].tolist() == pytest.approx([5 / 6, 1 / 6])
 
 
 def test_rows_left_out_are_told_by_reason(tmp_path):
