@@ -134,5 +134,9 @@ def _configuration(checkpoint: str, root: str | None) -> DictConfig:
         overrides.append(f"data.root={quoted(Path(root))}")
     with nullcontext() if HydraConfig.initialized() else initialize_config_dir(str(CONF), version_base="1.3"):
         cfg = hydra.compose("eval", overrides=overrides)
+    corrections = cfg.data.corrections
+    if corrections is not None and not Path(corrections).exists():
+        log.warning("data.corrections=%s is gone: the faces that it left out count as trained on", corrections)
+        cfg.data.corrections = None
     check_values(cfg, "eval", carrier=checkpoint)
     return cfg

@@ -191,7 +191,7 @@ def test_a_table_shows_options_as_they_are_but_escaped(tmp_path, capsys):
 @pytest.mark.attack
 @pytest.mark.parametrize("locale", [{}, C_LOCALE], ids=["utf-8", "c"])
 def test_a_training_keeps_every_name(tmp_path, monkeypatch, tally, locale):
-    """Fault 93: from the folder through training to predictions.csv, bad_images.csv, corrections.csv and the pages."""
+    """Fault 93: from the folder through training to predictions.csv, bad_images.csv and the pages."""
     dice = random.Random(0)
     allowed = [byte for byte in range(1, 256) if byte != ord("/")]
     names = {b"n" + bytes(dice.choices(allowed, k=dice.randint(1, 40))) + b".png" for _ in range(200)}
@@ -214,8 +214,6 @@ def test_a_training_keeps_every_name(tmp_path, monkeypatch, tally, locale):
         found = files_of(tmp_path / "run" / file)
         for name in wanted:
             tally.judge((file, name), name in found)
-    doubted = set(files_of(tmp_path / "run/corrections.csv"))
-    tally.judge("corrections.csv", bool(doubted) and doubted <= {*NAMES, *names})
     for file in ("report.html", "labels.html", "train.log", "config.yaml", "metrics.json"):
         text = (tmp_path / "run" / file).read_text(encoding="utf-8")
         tally.judge(file, not RAW & set(text))
