@@ -3,6 +3,7 @@
 A kind is a type for pydantic and the words for a refusal. A module that reads an option may define a kind of its own.
 """
 
+import re
 from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
 from pydantic import AfterValidator, Field
@@ -28,6 +29,18 @@ def _part(span: list[float]) -> list[float]:
 
 
 Value = TypeVar("Value")
+
+
+def _one_group(pattern: str) -> str:
+    try:
+        groups = re.compile(pattern).groups
+    except (re.error, RecursionError, OverflowError) as error:
+        raise ValueError from error
+    if groups != 1:
+        raise ValueError
+    return pattern
+
+
 Part = Annotated[Value, "part"]  # Part[nn.Module]: a node whose _target_ makes it
 OpenPart = Annotated[Value, "open part"]  # the same, where arguments may be missing until it is made
 
@@ -39,6 +52,9 @@ Metric = Annotated[str, Field(min_length=1), Says("the name of a metric", "val/a
 Location = Annotated[str, Field(min_length=1), Says("a path", "logs/run")]
 Runs = Annotated[list[Location], Says("a list of runs' folders", "[logs/train/runs/RUN]")]
 Source = Annotated[str, Field(min_length=1), Says("a folder, .zip or .csv of faces, or kaggle", "faces.zip")]
+Pattern = Annotated[
+    str, AfterValidator(_one_group), Says("a regular expression with one group (in brackets)", r"'(S\d+)_'")
+]
 Names = Annotated[list[str], Says("a list of names, what reads as a number in quotes", "[happy,sad,contempt]")]
 ClassMap = Annotated[
     dict[str, Annotated[list[str], Field(min_length=1)] | None],

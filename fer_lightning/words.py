@@ -30,11 +30,18 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
-def removed(left_out: int, left_out_test: int) -> str:
-    """Return a clause about the faces that a protocol leaves out for their twins."""
+def removed(left_out: int, left_out_test: int | None, persons: object = None) -> str:
+    """Return a clause about the faces that a protocol leaves out for their twins, and their persons if these are known.
+
+    Args:
+        left_out: Number of training faces.
+        left_out_test: Number of test faces.
+        persons: None if persons are not known.
+    """
+    cause = "a copy is" if persons is None else "a copy or the person is"
     if left_out_test:
-        return f"{counted(left_out_test, 'test face')} removed because a copy is in the training set"
-    return f"{counted(left_out, 'training face')} removed because a copy is in the test set"
+        return f"{counted(left_out_test, 'test face')} removed because {cause} in the training set"
+    return f"{counted(left_out, 'training face')} removed because {cause} in the test set"
 
 
 def duration(seconds: float) -> str:

@@ -26,6 +26,7 @@ def test_duration_changes_its_unit_after_two(seconds, text):
 
 def test_faces_that_a_protocol_removes():
     assert removed(1, 0) == "1 training face removed because a copy is in the test set"
+    assert removed(0, None, persons=9) == "0 training faces removed because a copy or the person is in the test set"
     assert removed(0, 1528) == "1,528 test faces removed because a copy is in the training set"
 
 

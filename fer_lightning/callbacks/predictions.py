@@ -184,6 +184,8 @@ class Predictions(Callback):
             train_faces=len(partition.train) or None,
             test_faces=test_faces,
             unscored=len(partition.test) - test_faces or None,
+            split=faces.split,
+            persons=datamodule.audit.persons,
             draw=str(draw) if draw else None,
             validation_faces=draw.validated if draw else len(partition.validation) or None,
             left_out=partition.left_out,

@@ -82,7 +82,7 @@ class Provenance(Callback):
             log.warning(
                 "resumed on another partition of the same faces: some faces that were trained on may validate now. "
                 "Protocols deal faces by their twins, and another kind of processor may find other twins. To keep the "
-                "partition, bring audit-*.npz from that machine's %s",
+                "partition, bring twins-*.npz from that machine's %s",
                 datamodule.cache_dir,
             )
 

@@ -38,7 +38,7 @@ def _disagreements(values: Mapping[str, Any]) -> Iterator[str]:
     yield from _memory(data)
     if "checkpoint" not in values:  # what is trained already draws no batches
         yield from _sampler(sampler)
-    yield from _protocol(values.get("protocol", absent))
+    yield from _protocol(values.get("protocol", absent), data)
     yield from _classes(data, sampler, "checkpoint" in values)
     yield from _embedder(values.get("embedder", absent))
     yield from _losses(values.get("loss", absent))
@@ -84,10 +84,12 @@ def _sampler(sampler: Mapping[str, Any]) -> Iterator[str]:
         )
 
 
-def _protocol(protocol: Mapping[str, Any]) -> Iterator[str]:
-    if _is(protocol, "kfold") and protocol["fold"] >= protocol["folds"]:
+def _protocol(protocol: Mapping[str, Any], data: Mapping[str, Any]) -> Iterator[str]:
+    if (_is(protocol, "kfold") or _is(protocol, "subject")) and protocol["fold"] >= protocol["folds"]:
         fold, folds = protocol["fold"], protocol["folds"]
         yield f"protocol.fold={fold} must be a number from 0 to {folds - 1}, such as 0: protocol.folds={folds}"
+    if _is(protocol, "subject") and _is(data, "FacesDataModule") and data["root"] is None:
+        yield "protocol=subject needs faces of persons as data.root, for synthetic ones show nobody, or protocol=kfold"
 
 
 def _classes(data: Mapping[str, Any], sampler: Mapping[str, Any], trained: bool) -> Iterator[str]:

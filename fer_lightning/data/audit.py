@@ -11,12 +11,12 @@ import numpy as np
 from fer_lightning.data.cache import load_arrays, save_arrays
 from fer_lightning.data.faces import CLASSES, Faces
 from fer_lightning.data.published import FER2013, PUBLISHED, compare_with_published
-from fer_lightning.data.twins import AUGMENTED, COPIED, Twins, count_twins, find_twins, flat, search
+from fer_lightning.data.twins import AUGMENTED, COPIED, Twins, count_twins, flat, load_twins, search
 from fer_lightning.words import counted, percent
 
 log = logging.getLogger(__name__)
 
-CACHE_VERSION = 3  # raise it with every change to the results of the search, or to the cache's files
+CACHE_VERSION = 4  # raise it with every change to the results of the search, or to the cache's files
 SAMPLE = 200  # held-out faces that are searched for in training under wide transforms
 TWINS_ALARM = 0.005  # share of held-out faces with a twin in training; the synthetic faces reach 0.0015 by chance
 COPIES_ALARM = 0.10  # share of sampled held-out faces that are augmented copies of training faces
@@ -56,12 +56,25 @@ class Audit:
         train = self.faces.splits == "train"
         return ~train & np.isin(groups, groups[train])
 
+    @property
+    def persons(self) -> int | None:
+        """Return the number of persons, or None if they are not known."""
+        return None if self.faces.persons is None else len(np.unique(self.faces.persons))
+
+    def person_in_training(self) -> np.ndarray:
+        """Return (N,) bool: whether each face is held out and shows a person of the training folder."""
+        if self.faces.persons is None:
+            return np.zeros(len(self.faces), bool)
+        train = self.faces.splits == "train"
+        return ~train & np.isin(self.faces.persons, self.faces.persons[train])
+
     def report(self) -> dict:
         """Return every figure, ready for JSON."""
         faces, twins = self.faces, self.twins
         name, differences = compare_with_published(faces.classes, faces.counts())
         tones = np.ptp(faces.images.reshape(len(faces), -1), axis=1)
         identical, similar = self.in_training(twins.identical), self.in_training(twins.groups)
+        persons = self.person_in_training()
         return {
             "data": faces.source,
             "data_fingerprint": faces.fingerprint,
@@ -76,6 +89,7 @@ class Audit:
             },
             "differences": differences,
             "unreadable": len(faces.unreadable),
+            "persons": self.persons,
             "flat": int(flat(faces.images).sum()),
             "empty": int((tones == 0).sum()),
             "identical_twins": self._count(twins.identical),
@@ -85,6 +99,7 @@ class Audit:
                     "faces": int(rows.sum()),
                     "identical_twin_in_training": round(float(identical[rows].mean()), 6),
                     "twin_in_training": round(float(similar[rows].mean()), 6),
+                    **({} if faces.persons is None else {"person_in_training": round(float(persons[rows].mean()), 6)}),
                 }
                 for split in ("validation", "test")
                 if (rows := faces.splits == split).any()
@@ -107,8 +122,7 @@ class Audit:
             for name in ("groups", "pictures", "contradictory_groups"):
                 figures[f"{kind}_{name}"] = report[kind][name]
         for split, shares in report["held_out"].items():
-            for name in ("twin_in_training", "identical_twin_in_training"):
-                figures[f"{split}_{name}"] = shares[name]
+            figures |= {f"{split}_{name}": share for name, share in shares.items() if name != "faces"}
         return {f"audit/{name}": float(number) for name, number in figures.items()}
 
     def alarms(self) -> list[str]:
@@ -116,6 +130,19 @@ class Audit:
         held_out = self.faces.splits != "train"
         if not held_out.any():
             return []
+        return [*self._twin_alarms(held_out), *self._person_alarms(held_out)]
+
+    def _person_alarms(self, held_out: np.ndarray) -> list[str]:
+        rows = np.flatnonzero(self.person_in_training())
+        if self.faces.persons is None or not len(rows):
+            return []
+        return [
+            f"{percent(len(rows) / held_out.sum())} of the held-out faces show a person of the training faces "
+            f"({self.faces.persons[rows[0]]} on both sides): protocol=honest leaves those training faces out, "
+            "protocol=subject reports on folds of persons"
+        ]
+
+    def _twin_alarms(self, held_out: np.ndarray) -> list[str]:
         share = self.in_training(self.twins.groups)[held_out].mean()
         copies = self.copied / len(self.sample)
         if copies >= COPIES_ALARM:
@@ -144,6 +171,8 @@ class Audit:
             f"{similar['groups']:,} ({similar['pictures']:,}, {similar['contradictory_groups']:,}); "
             f"{flat(self.faces.images).sum():,} of one grey tone, {len(self.faces.unreadable):,} unreadable"
         )
+        if self.persons is not None:
+            summary += f"; {counted(self.persons, 'person')}"
         return [f"audit: {line}" for line in (summary, *self.alarms())]
 
     def _count(self, groups: np.ndarray) -> dict[str, int]:
@@ -156,27 +185,24 @@ class Audit:
 
 
 def audit(faces: Faces, cache_dir: str) -> Audit:
-    """Return the audit of a table; an earlier search in the same faces is read from the cache."""
+    """Return the audit of a table; earlier searches in the same faces are read from the cache."""
     path = Path(cache_dir) / f"audit-v{CACHE_VERSION}-{faces.fingerprint[:32]}.npz"
-    seconds = 0.0
+    seconds, start = 0.0, time.perf_counter()
+    twins = load_twins(faces.images, cache_dir)
     arrays = load_arrays(path)
     if arrays is None:
-        log.info("audit: searching for twins among %d faces; the result is cached", len(faces))
-        start = time.perf_counter()
-        arrays = _search(faces)
+        arrays = _search_copies(faces, twins)
         save_arrays(path, arrays)
         seconds = time.perf_counter() - start
         log.info("audit: the search for twins took %.1f s", seconds)
-    twins = Twins(arrays["identical"], arrays["groups"], arrays["pairs"], arrays["kinds"])
     return Audit(faces, twins, arrays["sample"], arrays["copies"], seconds)
 
 
-def _search(faces: Faces) -> dict[str, np.ndarray]:
-    """Return the fields of ``Twins``, and ``sample`` and ``copies`` of ``Audit``."""
-    twins = find_twins(faces.images)
+def _search_copies(faces: Faces, twins: Twins) -> dict[str, np.ndarray]:
+    """Return ``sample`` and ``copies`` of ``Audit``."""
     train, held_out = np.flatnonzero(faces.splits == "train"), np.flatnonzero(faces.splits != "train")
     sample = np.sort(np.random.default_rng(0).permutation(held_out)[:SAMPLE])
     queries, targets, kinds = search(faces.images[sample], faces.images[train], AUGMENTED)
     copies = np.stack([sample[queries], train[targets]], axis=1)
     copies = copies[np.isin(kinds, COPIED) | (twins.groups[copies[:, 0]] != twins.groups[copies[:, 1]])]
-    return {**vars(twins), "sample": sample, "copies": copies}
+    return {"sample": sample, "copies": copies}

@@ -29,9 +29,11 @@ from fer_lightning.kinds import (
     ClassMap,
     Count,
     FaceCount,
+    InnerShare,
     Location,
     Names,
     Part,
+    Pattern,
     Pixels,
     Seconds,
     Seed,
@@ -74,6 +76,18 @@ class Columns(TypedDict):
     person: Text
 
 
+class Split(TypedDict):
+    """Settings of the test part of a source that has no split.
+
+    Attributes:
+        share: Share of the faces of each class that become test faces.
+        seed: Decides which.
+    """
+
+    share: InnerShare
+    seed: Seed
+
+
 log = logging.getLogger(__name__)
 
 
@@ -97,6 +111,8 @@ class FacesDataModule(lightning.LightningDataModule):
             The classes that stay keep their order, and the new ones follow by the alphabet.
         corrections: File that gives training faces other labels, or leaves them out; None for none.
         image_size: Height and width of the faces, pixels; faces of another size are resized to it.
+        person: Pattern whose one group is the person in the file's name of each face; None for those of the source.
+        split: Settings of the test part where the source has no split.
         drawn: Settings of the faces that are drawn where root is null.
         protocol: Function from a table of faces and its twins to a ``Partition``.
         leave_out: Part of the training faces that is not learnt, from and to which share of them; None for no part.
@@ -126,6 +142,8 @@ class FacesDataModule(lightning.LightningDataModule):
         map: ClassMap | None,
         corrections: Location | None,
         image_size: Pixels,
+        person: Pattern | None,
+        split: Split,
         drawn: Drawn,
         protocol: Part[Callable[[Faces, Twins], Partition]],
         leave_out: SpanOfShares | None,
@@ -149,6 +167,8 @@ class FacesDataModule(lightning.LightningDataModule):
         self.map = map
         self.corrections = corrections
         self.image_size = int(image_size)
+        self.person = person
+        self.split = split
         self.drawn = drawn
         self.protocol = protocol
         self.leave_out = leave_out
@@ -177,6 +197,8 @@ class FacesDataModule(lightning.LightningDataModule):
             joined=self.map,
             labels=self.labels,
             columns=self.columns,
+            person=self.person,
+            split=self.split,
         )
         return faces if self.network_classes is None else align(faces, self.network_classes)
 
@@ -207,7 +229,7 @@ class FacesDataModule(lightning.LightningDataModule):
         log.info(
             "%d train, %d validate, %d test; %s. What the score shows: %s",
             *(len(rows) for rows in (partition.train, partition.validation, partition.test)),
-            removed(partition.left_out, partition.left_out_test),
+            removed(partition.left_out, partition.left_out_test, partition.faces.persons),
             partition.proves,
         )
         if partition.corrected:

@@ -28,6 +28,7 @@ class Faces:
         classes: Names of the classes.
         persons: (N,) str, the person of each face; None if the source does not tell.
         rows: (N,) int64, row of each face in fer2013.csv, from 0, or None if it is not known.
+        split: Options by which the test part was drawn; None if the source has a split.
     """
 
     images: np.ndarray
@@ -43,6 +44,7 @@ class Faces:
     classes: tuple[str, ...] = CLASSES
     persons: np.ndarray | None = None
     rows: np.ndarray | None = None
+    split: str | None = None
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -8,7 +8,7 @@ import numpy as np
 
 from fer_lightning.data.corrections import Corrected
 from fer_lightning.data.faces import Faces
-from fer_lightning.data.twins import Twins
+from fer_lightning.data.twins import Twins, connect
 from fer_lightning.words import percent
 
 
@@ -48,8 +48,8 @@ class Partition:
 
     @property
     def groups(self) -> np.ndarray:
-        """Return (N,) int64: pictures with the same number show the same face, as siblings or twins."""
-        return self.twins.groups[self.origins]
+        """Return (N,) int64: pictures with the same number show the same face, as siblings or twins, or person."""
+        return unite(self.twins.groups[self.origins], self.faces.persons)
 
     @property
     def measurable(self) -> bool:
@@ -69,7 +69,8 @@ class Partition:
 
     def leaked(self, rows: np.ndarray) -> np.ndarray:
         """Return (B,) bool: whether the picture, or a sibling or twin of it, is in training or gallery."""
-        return np.isin(self.groups[rows], self.groups[self._training_side()])
+        groups = self.twins.groups[self.origins]
+        return np.isin(groups[rows], groups[self._training_side()])
 
     def leaks(self) -> tuple[str, ...]:
         """Return one clause, with its share, for each reason why a score is too high."""
@@ -91,6 +92,14 @@ class Partition:
                 digits = 2 if 0.9995 <= share < 1 else 1  # 99.97 % is not all
                 leaks.append(f"{percent(share, digits)} of the test {noun} {kind} in {part}")
                 largest = share
+        if self.faces.persons is not None:
+            persons, others = self.faces.persons[self.test], self.faces.persons[training]
+            shared = np.isin(persons, others)
+            if shared.any():
+                name = persons[shared][0]
+                leaks.append(
+                    f"{percent(shared.mean())} of the test {noun} show a person who is in {part} ({name} on both sides)"
+                )
         if np.isin(self.validation, self.test).any():
             leaks.append(f"the checkpoint is chosen on the reported {noun}")
         return tuple(leaks)
@@ -100,7 +109,7 @@ class Partition:
 
 
 def without(partition: Partition, span: Sequence[float]) -> Partition:
-    """Return the partition without a part of its training and gallery faces; twins stay together.
+    """Return the partition without a part of its training and gallery faces; twins and persons stay together.
 
     Args:
         partition: Its order of training faces is that of ``deal`` with seed 0, stratified by class.
@@ -111,10 +120,38 @@ def without(partition: Partition, span: Sequence[float]) -> Partition:
     shares = {"before": begin, "out": end - begin, "after": 1 - end}
     shares = {name: share for name, share in shares.items() if share > 0}
     labels = partition.faces.labels
-    parts = deal(partition.train, labels, partition.groups, list(shares.values()), seed=0)
+    way = deal if partition.faces.persons is None else deal_evenly
+    parts = way(partition.train, labels, partition.groups, list(shares.values()), seed=0)
     left_out = dict(zip(shares, parts, strict=True))["out"]
     train, gallery = (np.setdiff1d(rows, left_out) for rows in (partition.train, partition.gallery))
     return replace(partition, train=train, gallery=gallery)
+
+
+def unite(groups: np.ndarray, persons: np.ndarray | None) -> np.ndarray:
+    """Return (N,) int64: the groups of twins, those of one person as one; each is numbered by one of its rows.
+
+    Args:
+        groups: (N,) int64, groups of twins.
+        persons: (N,) str; None if they are not known.
+    """
+    if persons is None:
+        return groups
+    _, first, positions = np.unique(persons, return_index=True, return_inverse=True)
+    return connect(groups, np.stack([np.arange(len(groups)), first[positions]], axis=1))
+
+
+def divide(rows: np.ndarray, faces: Faces, twins: Twins, shares: Sequence[float], seed: int) -> list[np.ndarray]:
+    """Return one part of the rows for each share, stratified by class; twins and persons are never divided.
+
+    Args:
+        rows: Rows of the table to divide.
+        faces: The table.
+        twins: The table's twins.
+        shares: Share of each part; their sum is 1.
+        seed: Decides the order.
+    """
+    way = deal if faces.persons is None else deal_evenly
+    return way(rows, faces.labels, unite(twins.groups, faces.persons), shares, seed)
 
 
 def deal(
@@ -144,3 +181,29 @@ def deal(
         for part, part_heads in zip(parts, np.split(deck, borders), strict=True):
             part.append(part_heads)
     return [rows[np.isin(groups[rows], np.concatenate(part))] for part in parts]
+
+
+def deal_evenly(
+    rows: np.ndarray, labels: np.ndarray, groups: np.ndarray, shares: Sequence[float], seed: int
+) -> list[np.ndarray]:
+    """Return one part of the rows for each share, as ``deal``, for groups of many faces of several classes.
+
+    Each group, the largest first, goes to the part where the chi-square distance between the faces of each class and
+    the part's share of them grows least. No part stays empty as long as there are groups.
+    """
+    order = np.random.default_rng(seed).permutation(len(labels))
+    heads, group_of = np.unique(groups[rows], return_inverse=True)
+    counts = np.zeros((len(heads), labels.max() + 1))
+    np.add.at(counts, (group_of, labels[rows]), 1)
+    targets = np.outer(shares, counts.sum(axis=0))
+    dealt, parts = np.zeros_like(targets), np.zeros(len(heads), np.int64)
+    turns = np.lexsort((order[heads], -counts.sum(axis=1)))
+    for left, group in zip(range(len(turns), 0, -1), turns, strict=True):
+        before, after = dealt - targets, dealt + counts[group] - targets
+        growth = ((after**2 - before**2) / np.maximum(targets, 1e-9)).sum(axis=1, where=counts[group] > 0)
+        empty = dealt.sum(axis=1) == 0
+        if left <= empty.sum():
+            growth[~empty] = np.inf
+        parts[group] = growth.argmin()
+        dealt[parts[group]] += counts[group]
+    return [rows[parts[group_of] == part] for part in range(len(shares))]

@@ -11,7 +11,7 @@ import numpy as np
 
 from fer_lightning.data.augmentation import Chain
 from fer_lightning.data.faces import SPLITS, Faces
-from fer_lightning.data.partition import Partition, deal
+from fer_lightning.data.partition import Partition, deal, divide, unite
 from fer_lightning.data.published import contest_parts, no_contest
 from fer_lightning.data.twins import Twins
 from fer_lightning.errors import UserError
@@ -57,11 +57,12 @@ def clean_test(faces: Faces, twins: Twins, validation_share: InnerShare, seed: S
     """
     held_out = _held_out(faces, "clean_test")
     train = np.flatnonzero(faces.splits == "train")
-    test = held_out[~np.isin(twins.groups[held_out], twins.groups[train])]
+    groups = unite(twins.groups, faces.persons)
+    test = held_out[~np.isin(groups[held_out], groups[train])]
     if not len(test):
         raise UserError(
-            "protocol=clean_test leaves no face to test on, for every held-out face has a twin among the training "
-            "faces: use other faces as data.root, or protocol=kfold"
+            "protocol=clean_test leaves no face to test on, for every held-out face has a twin or its person among the "
+            "training faces: use other faces as data.root, or protocol=kfold"
         )
     proves = "accuracy on the held-out faces without a twin among the training faces, unseen by network and checkpoint"
     partition = _clean("clean_test", faces, twins, train, test, validation_share, seed, proves)
@@ -71,7 +72,7 @@ def clean_test(faces: Faces, twins: Twins, validation_share: InnerShare, seed: S
 def kfold(
     faces: Faces, twins: Twins, folds: Folds, fold: CountOrZero, validation_share: InnerShare, seed: Seed
 ) -> Partition:
-    """Test on one of several folds of all faces, from whatever folder; twins are in the same fold.
+    """Test on one of several folds of all faces, from whatever folder; twins and persons are in the same fold.
 
     Args:
         faces: The table.
@@ -84,13 +85,51 @@ def kfold(
     Raises:
         UserError: If a fold has no face.
     """
+    proves = f"accuracy on fold {fold} of {folds}, unseen by this run; the figure is the mean over all folds"
+    return _fold("kfold", faces, twins, folds, fold, validation_share, seed, proves)
+
+
+def subject(
+    faces: Faces, twins: Twins, folds: Folds, fold: CountOrZero, validation_share: InnerShare, seed: Seed
+) -> Partition:
+    """Test on one of several folds of persons, from whatever folder; all faces of a person are in the same fold.
+
+    Args:
+        faces: The table.
+        twins: The table's twins.
+        folds: Number of folds, from 2 to the number of persons.
+        fold: Number of the fold to report on, 0 to ``folds`` - 1; the others train.
+        validation_share: Share of the faces of the other folds that chooses the checkpoint, in (0, 1).
+        seed: Decides the folds and the cut.
+
+    Raises:
+        UserError: If no person is known, or there are fewer persons than folds.
+    """
+    if faces.persons is None:
+        raise UserError(
+            "protocol=subject reports on folds of persons, and data.root names none: give data.person a pattern of the "
+            r"files' names, such as data.person='(S\d+)_', or use protocol=kfold"
+        )
+    proves = f"accuracy on persons whom this run has not seen, fold {fold} of {folds}; the figure is the mean over all"
+    return _fold("subject", faces, twins, folds, fold, validation_share, seed, proves)
+
+
+def _fold(
+    protocol: str,
+    faces: Faces,
+    twins: Twins,
+    folds: int,
+    fold: int,
+    validation_share: float,
+    seed: int,
+    proves: str,
+) -> Partition:
     rows = np.arange(len(faces))
-    parts = deal(rows, faces.labels, twins.groups, [1 / folds] * folds, seed)
+    parts = divide(rows, faces, twins, [1 / folds] * folds, seed)
     if any(len(part) == 0 for part in parts):
         raise UserError(f"protocol.folds={folds} leaves a fold without a face: use fewer")
     test = parts[fold]
-    proves = f"accuracy on fold {fold} of {folds}, unseen by this run; the figure is the mean over all folds"
-    return _clean("kfold", faces, twins, np.setdiff1d(rows, test), test, validation_share, seed, proves)
+    return _clean(protocol, faces, twins, np.setdiff1d(rows, test), test, validation_share, seed, proves)
 
 
 def folder(faces: Faces, twins: Twins) -> Partition:
@@ -193,6 +232,7 @@ def multiply(faces: Faces, pictures: Mapping[str, Chain]) -> Faces:
         names=np.concatenate(names),
         splits=np.tile(faces.splits, times),
         true_labels=None if faces.true_labels is None else np.tile(faces.true_labels, times),
+        persons=None if faces.persons is None else np.tile(faces.persons, times),
     )
 
 
@@ -207,13 +247,17 @@ def _clean(
     proves: str,
 ) -> Partition:
     """Return a partition without twins in two parts; its validation part is taken from the training faces."""
-    remaining = train[~np.isin(twins.groups[train], twins.groups[test])]
+    groups = unite(twins.groups, faces.persons)
+    remaining = train[~np.isin(groups[train], groups[test])]
     if not len(remaining):
+        cause, protocols = "a twin", "protocol=folder"
+        if faces.persons is not None:
+            cause, protocols = "a twin or its person", "protocol=subject, or protocol=folder"
         raise UserError(
-            f"protocol={protocol} leaves no face to train on, for every training face has a twin among the held-out "
-            "ones: use other faces as data.root, or protocol=folder, whose scores are labelled leaky"
+            f"protocol={protocol} leaves no face to train on, for every training face has {cause} among the held-out "
+            f"ones: use other faces as data.root, or {protocols}, whose scores are labelled leaky"
         )
-    validation, rest = deal(remaining, faces.labels, twins.groups, [validation_share, 1 - validation_share], seed)
+    validation, rest = divide(remaining, faces, twins, [validation_share, 1 - validation_share], seed)
     if not (len(validation) and len(rest)):
         raise UserError("too few training faces to cut a validation part from: give data.root more than two per class")
     partition = _partition(protocol, faces, twins, rest, validation, test, proves)
@@ -231,7 +275,7 @@ def _held_out(faces: Faces, protocol: str) -> np.ndarray:
     rows = np.flatnonzero(faces.splits != "train")
     if len(rows) == 0:
         raise UserError(
-            f"protocol={protocol} reports on held-out faces, and data.root has none: "
-            "add a folder validation/ or test/ beside train/, or use protocol=kfold"
+            f"protocol={protocol} reports on held-out faces, and data.root has none: add a folder validation/ or test/ "
+            "beside train/, give train/ itself as data.root, of which a test part is drawn, or use protocol=kfold"
         )
     return rows

@@ -27,7 +27,9 @@ from fer_lightning.data.faces import CLASSES, Faces, fingerprint
 from fer_lightning.data.layouts import find_classes, find_contents
 from fer_lightning.data.lists import COLUMNS, LabelList
 from fer_lightning.data.mapping import Map, map_faces
+from fer_lightning.data.persons import name_persons
 from fer_lightning.data.published import contest_rows, no_contest
+from fer_lightning.data.splitting import draw_split
 from fer_lightning.data.votes import VOTED, relabel
 from fer_lightning.errors import UserError
 from fer_lightning.names import file_name, write_name
@@ -50,6 +52,8 @@ def read_faces(
     joined: Map | None = None,
     labels: str | None = None,
     columns: Mapping[str, Any] = COLUMNS,
+    person: str | None = None,
+    split: Mapping[str, Any] | None = None,
 ) -> Faces:
     """Return all faces of a source, pictures sorted by name, csv rows in their order; from the cache if possible.
 
@@ -64,6 +68,8 @@ def read_faces(
         joined: Classes that are joined or left out, as ``map_faces`` takes them.
         labels: Path of a list of the pictures and their labels; None takes those of the source's layout.
         columns: Names of the list's columns, as ``LabelList`` has them.
+        person: Pattern of the persons in the names of files, as ``name_persons`` takes it.
+        split: Arguments ``share`` and ``seed`` of ``draw_split``; None leaves a source without a split as it is.
 
     Raises:
         UserError: If the source is missing, unsafe or damaged, lacks a class, or more than ``MAX_UNREADABLE_SHARE`` of
@@ -75,6 +81,9 @@ def read_faces(
     faces = _read_source(root, cache_dir, drawn, image_size, classes if votes is None else CLASSES, labelled)
     if not no_contest(faces):
         faces = replace(faces, rows=contest_rows(faces.names))
+    faces = name_persons(faces, person)
+    if split is not None:  # first, so that neither corrections nor a map move a face to the other side
+        faces = draw_split(faces, cache_dir, **split)
     if votes is not None:
         faces = relabel(faces, votes, classes or VOTED)
     return map_faces(faces, joined) if joined else faces
@@ -310,10 +319,12 @@ def _check_splits(path: Path, present: set[tuple[str, str]], classes: Sequence[s
         classes: Names of the classes.
     """
     splits = {split for split, _ in present}
-    if "train" not in splits:
+    if "" in splits and len(splits) > 1:
+        raise UserError(f"{path} has faces with a split and others without: give each face one, or none any")
+    if not splits & {"train", ""}:
         raise UserError(f"{path}: the train split is empty. {listing.REMEDY}")
     required = {(split, name) for split in splits for name in classes}
-    if missing := sorted("/".join(pair) for pair in required - present):
+    if missing := sorted("/".join(filter(None, pair)) for pair in required - present):
         raise UserError(
             f"{path} holds no face of {listing.shorten(missing)}; each split needs all of {', '.join(classes)}."
         )

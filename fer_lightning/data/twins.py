@@ -7,11 +7,14 @@ gives candidates; it is asked once for each of a few transforms. Then each candi
 Evangelidis and E. Z. Psarakis, Parametric image alignment using enhanced correlation coefficient maximization, 2008.
 """
 
+import hashlib
+import logging
 import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import product
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -19,7 +22,12 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
+from fer_lightning.data.cache import load_arrays, save_arrays
 from fer_lightning.progress import track
+
+log = logging.getLogger(__name__)
+
+CACHE_VERSION = 1  # raise it with every change to the results of the search, or to the cache's files
 
 # The search for candidates.
 SMALL = 24  # pixels, height and width of the pictures that are compared
@@ -97,11 +105,36 @@ def find_twins(images: np.ndarray) -> Twins:
     pairs = np.stack([heads[queries], heads[targets]], axis=1)
     pairs.sort(axis=1)
     pairs, first = np.unique(pairs, axis=0, return_index=True)  # the search may return (a, b) and (b, a)
-    links = np.concatenate([pairs, np.stack([np.arange(len(images)), identical], axis=1)])
-    graph = coo_array((np.ones(len(links), bool), (links[:, 0], links[:, 1])), shape=(len(images),) * 2)
+    return Twins(identical, connect(identical, pairs), pairs, kinds[first])
+
+
+def load_twins(images: np.ndarray, cache_dir: str) -> Twins:
+    """Return all twins among images; an earlier search in the same images is read from the cache."""
+    key = hashlib.sha256(np.ascontiguousarray(images).data).hexdigest()[:32]
+    path = Path(cache_dir) / f"twins-v{CACHE_VERSION}-{images.shape[-1]}px-{key}.npz"
+    arrays = load_arrays(path)
+    if arrays is None:
+        log.info("audit: searching for twins among %d faces; the result is cached", len(images))
+        arrays = vars(find_twins(images))
+        save_arrays(path, arrays)
+    return Twins(**arrays)
+
+
+def connect(groups: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+    """Return (N,) int64, the groups that remain if the two rows of each pair are in one group.
+
+    Args:
+        groups: (N,) int64, group of each row: the number of one of its rows.
+        pairs: (T, 2) int64, rows.
+
+    Returns:
+        Group of each row: the number of its first row.
+    """
+    links = np.concatenate([pairs, np.stack([np.arange(len(groups)), groups], axis=1)])
+    graph = coo_array((np.ones(len(links), bool), (links[:, 0], links[:, 1])), shape=(len(groups),) * 2)
     components = connected_components(graph, directed=False)[1]
     _, first_rows = np.unique(components, return_index=True)
-    return Twins(identical, first_rows[components].astype(np.int64), pairs, kinds[first])
+    return first_rows[components].astype(np.int64)
 
 
 def identical_groups(images: np.ndarray) -> np.ndarray:

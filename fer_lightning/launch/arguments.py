@@ -18,6 +18,7 @@ POSITIONS = {  # verb -> options that may be given without their names, in this 
     "predict": ("checkpoint", "input"),
 }
 CHECKPOINTS = ("checkpoint", "init_from", "bundle")
+PATTERN = "data.person"  # an option that is a regular expression
 LATEST = "latest"  # in place of a path: the checkpoint of the newest run
 RUNS = Path("logs", "train")  # where runs stand unless hydra.run.dir says otherwise
 TAKES_NEXT = re.compile(r"--(config-\w+|cfg|package|info|experimental-rerun)|-(cp|cn|cd|c|p|i)")  # flags of Hydra
@@ -50,10 +51,12 @@ def _with_names(arguments: Sequence[str], name: str) -> list[str]:
 
 
 def _with_value(argument: str) -> str:
-    """Return an option with the home folder for ``~``, which a shell leaves behind a name, and null for ``None``."""
+    """Return an option in quotes if it is a pattern, with the home folder for ``~``, and with null for ``None``."""
     option, equals, value = argument.partition("=")
     if not equals or argument.startswith("-"):
         return argument
+    if key(option) == PATTERN and value[:1] not in ("'", '"', "") and value not in ("null", "None"):
+        return f"{option}={quoted(value)}"  # brackets and backslashes have another meaning for Hydra
     if value == "None" and not (CONF / key(option)).is_dir():
         return f"{option}=null"
     if re.match(r"~(/|$)", value) and "," not in value:

@@ -77,6 +77,9 @@ def _findings(audit: Audit) -> Iterator[list[object]]:
         ):
             rows = np.flatnonzero(mask)
             yield from list_rows(rows, title, faces.names[groups[rows]])  # a group is named after its first picture
+    rows = np.flatnonzero(audit.person_in_training())
+    if faces.persons is not None:
+        yield from list_rows(rows, "held out, person in training", faces.persons[rows])
     held_out, train = audit.copies.T
     yield from list_rows(held_out, "held out, copy of a training face", faces.names[train])
 

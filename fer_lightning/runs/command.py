@@ -1,5 +1,6 @@
 """Command lines that resume a run or a sweep, and the options that started it."""
 
+import re
 import shlex
 from pathlib import Path
 from typing import Any
@@ -54,9 +55,10 @@ def seeds_command(folder: Path, options: list[str]) -> str:
     return " ".join([program_at_work(), "-m", *map(shlex.quote, repeated), seeds])
 
 
-def quoted(path: Path) -> str:
-    """Return a path in the quotes that Hydra's grammar needs."""
+def quoted(path: Path | str) -> str:
+    """Return a path or text in the quotes that Hydra's grammar needs."""
     text = str(path)
     if all(letter.isalnum() or letter in "/-_.+%@:" for letter in text):
         return text
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+    # Backslashes mean themselves, but those before a quote are doubled.
+    return "'" + re.sub(r"(\\*)('|$)", lambda match: 2 * match[1] + match[2].replace("'", "\\'"), text) + "'"

@@ -61,6 +61,8 @@ class Record:
     train_faces: int | None = None
     test_faces: int | None = None
     unscored: int | None = None  # test faces beyond trainer.limit_test_batches
+    split: str | None = None  # options by which the test part was drawn, where the source has no split
+    persons: int | None = None  # people shown in the faces, where they are known
     draw: str | None = None  # the part of the faces that a limit of the Trainer left
     validation_faces: int | None = None  # that chose the checkpoint
     left_out: int | None = None  # training faces removed because a copy is in the test set

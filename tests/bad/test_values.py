@@ -113,6 +113,12 @@ data.root=[a]                           | data.root=[a] must be
 data.root={a:b}                         | data.root={a:b} must be
 data.root=''                            | data.root= must be
 data.root=/dev/zero                     | data.root=/dev/zero is a device
+data.person='(S'                        | data.person=(S must be a regular expression ; or null, such as '(S
+data.person='(S)(.)'                    | must be a regular expression with one group
+data.split.share=1                      | data.split.share=1 must be a number above 0 and below 1
+data.split.seed=-1                      | data.split.seed=-1 must be
+protocol=subject                        | protocol=subject needs faces of persons as data.root
+protocol=subject protocol.fold=5        | protocol.fold=5 must be a number from 0 to 4
 +data.foo=1                             | data.foo is no option
 ~miner                                  | miner is missing: add miner=..., one of all, batch_hard
 classifier.k=0                          | classifier.k=0 must be a whole number, 1 or more, or null

@@ -27,7 +27,7 @@ def goes_on(**record: str) -> None:
     ("record", "words"),
     [
         ({"data_fingerprint": "x", "partition": "x"}, "resumed on other faces (others, now faces)"),
-        ({"partition": "x"}, "bring audit-*.npz from that machine's cache"),
+        ({"partition": "x"}, "bring twins-*.npz from that machine's cache"),
         ({"partition": "x", "corrections": "c"}, "resumed with other corrections (data.corrections=None)"),
         ({"partition": "b"}, ""),
         ({}, ""),  # of 0.1.0

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from fer_lightning.data.partition import without
-from fer_lightning.data.protocols import honest, leaky_gallery, leaky_report
+from fer_lightning.data.partition import deal_evenly, divide, unite, without
+from fer_lightning.data.protocols import folder, honest, leaky_gallery, leaky_report
 
 
 def test_honest_cut_follows_its_seed(faces, twins):
@@ -43,3 +43,41 @@ def test_parts_that_are_left_out_cover_the_training_faces_once(faces, twins):
         assert np.array_equal(part.gallery, part.train)
         assert np.array_equal(part.test, whole.test)
     assert len({part.fingerprint for part in (whole, *parts)}) == 4
+
+
+def test_twins_and_persons_are_one_group():
+    groups = np.array([0, 1, 2, 2, 4, 5])
+    assert unite(groups, None) is groups
+    persons = np.array(["a", "b", "b", "c", "c", "d"])
+    assert unite(groups, persons).tolist() == [0, 1, 1, 1, 1, 5]
+
+
+def test_persons_are_dealt_whole_and_classes_evenly(faces, twins):
+    random = np.random.default_rng(0)
+    persons = np.array([f"S{number}" for number in random.integers(40, size=140)])
+    parts = divide(np.arange(140), replace(faces, persons=persons), twins, [0.25] * 4, 0)
+    assert sorted(np.concatenate(parts)) == list(range(140))
+    groups = unite(twins.groups, persons)
+    for part in parts:
+        assert 30 <= len(part) <= 40
+        assert np.abs(np.bincount(faces.labels[part], minlength=7) - 5).max() <= 3
+        assert not np.isin(groups[part], groups[np.setdiff1d(np.arange(140), part)]).any()
+
+
+def test_no_part_stays_empty():
+    groups = np.array([0, 0, 0, 3, 3, 3])
+    assert sorted(map(len, deal_evenly(np.arange(6), np.zeros(6, int), groups, [0.1, 0.9], 0))) == [3, 3]
+
+
+def test_a_person_on_both_sides_leaks(faces, twins):
+    persons = np.array([f"S{row % 70:03}" for row in range(140)])
+    persons[105:] = "new"
+    assert folder(replace(faces, persons=persons), twins).leaks() == (
+        "4.3 % of the test faces have an identical twin in training",
+        "50.0 % of the test faces show a person who is in training (S000 on both sides)",
+        "the checkpoint is chosen on the reported faces",
+    )
+    assert (
+        folder(replace(faces, persons=np.array(list(map(str, range(140))))), twins).leaks()
+        == folder(faces, twins).leaks()
+    )

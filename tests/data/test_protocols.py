@@ -6,8 +6,19 @@ import numpy as np
 import pytest
 from hydra.utils import instantiate
 
+from fer_lightning.config import CONF
 from fer_lightning.data.augmentation import Chain
-from fer_lightning.data.protocols import clean_test, folder, honest, kfold, leaky_gallery, multiply, official, paper
+from fer_lightning.data.protocols import (
+    clean_test,
+    folder,
+    honest,
+    kfold,
+    leaky_gallery,
+    multiply,
+    official,
+    paper,
+    subject,
+)
 from fer_lightning.data.twins import Twins
 from fer_lightning.errors import UserError
 
@@ -55,6 +66,42 @@ def test_clean_test_keeps_all_training_faces_and_leaves_their_twins_out_of_the_t
 def test_clean_test_without_a_clean_test_face_is_refused(faces, twins):
     with pytest.raises(UserError, match=r"protocol=clean_test leaves no face to test on, .* or protocol=kfold"):
         clean_test(faces, replace(twins, groups=np.tile(np.arange(70), 2)), 0.1, 0)
+
+
+def test_honest_and_clean_test_keep_persons_on_one_side(faces, twins):
+    persons = np.array([f"S{row % 60 // 2:03}" for row in range(140)])  # rows 0 to 19 are also in 60 to 79, 120 to 139
+    persons[80:120] = "new"
+    faces = replace(faces, persons=persons)
+    for parts in (honest(faces, twins, 0.2, 0), clean_test(faces, twins, 0.2, 0)):
+        for one, other in borders(parts):
+            assert not set(persons[one]) & set(persons[other])
+        assert parts.leaks() == ()
+        assert parts.left_out + parts.left_out_test == 30
+
+
+def test_subject_reports_on_folds_of_persons(faces, twins):
+    faces = replace(faces, persons=np.array([f"S{row % 20:03}" for row in range(140)]))
+    parts = [subject(faces, twins, folds=4, fold=fold, validation_share=0.2, seed=0) for fold in range(4)]
+    assert sorted(np.concatenate([part.test for part in parts])) == list(range(140))
+    for part in parts:
+        assert (part.protocol, part.left_out, part.leaks()) == ("subject", 0, ())
+        for one, other in borders(part):
+            assert not set(faces.persons[one]) & set(faces.persons[other])
+    with pytest.raises(UserError, match=r"protocol.folds=21 leaves a fold without a face: use fewer"):
+        subject(faces, twins, 21, 0, 0.2, 0)
+
+
+def test_subject_needs_persons(faces, twins):
+    with pytest.raises(UserError, match=r"data.person='\(S\\d\+\)_', or use protocol=kfold"):
+        subject(faces, twins, 5, 0, 0.2, 0)
+
+
+def test_every_training_person_held_out_is_refused(faces, twins):
+    faces = replace(faces, persons=np.full(140, "Ann"))
+    with pytest.raises(
+        UserError, match=r"a twin or its person among the held-out ones: .* protocol=subject, or protocol=f"
+    ):
+        honest(faces, twins, 0.1, 0)
 
 
 def test_folds_cover_every_face_once(faces, twins):
@@ -135,9 +182,10 @@ def test_multiplied_faces_are_the_chains_pictures(faces):
 def test_every_protocol_of_conf_names_its_partition(faces, twins, make_cfg):
     splits = faces.splits.astype("<U10")
     splits[70:100] = "validation"
-    for choice in ("clean_test", "folder", "honest", "kfold", "leaky_gallery", "leaky_report", "official", "paper"):
+    table = replace(faces, splits=splits, persons=faces.names)
+    for choice in sorted(file.stem for file in (CONF / "protocol").glob("*.yaml")):
         protocol = instantiate(make_cfg(f"protocol={choice}").protocol)
-        assert protocol(replace(faces, splits=splits), twins).protocol == choice
+        assert protocol(table, twins).protocol == choice
 
 
 def test_a_source_without_held_out_faces_is_refused(faces, twins):

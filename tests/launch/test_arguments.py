@@ -25,6 +25,8 @@ HOME = Path.home()
         ("train", ["~callbacks.media", "-m"], ["~callbacks.media", "-m"]),
         ("train", ["classifier.k=None", "miner=None", "-m"], ["classifier.k=null", "miner=None", "-m"]),
         ("train", ["data.root='a=b'"], ["data.root='a=b'"]),
+        ("train", [r"data.person=(S\d+)_"], [r"data.person='(S\d+)_'"]),
+        ("train", ["data.person='(S)_'", "data.person=None"], ["data.person='(S)_'", "data.person=null"]),
     ],
 )
 def test_what_is_typed_gets_hydras_words(verb, typed, options):

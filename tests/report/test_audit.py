@@ -13,6 +13,7 @@ from fer_lightning.data.demo import draw_faces
 from fer_lightning.data.faces import fingerprint
 from fer_lightning.data.protocols import multiply
 from fer_lightning.data.readers import read_faces
+from fer_lightning.report.audit import write_findings
 from fer_lightning.words import percent
 from tests.conftest import ROOT
 
@@ -40,7 +41,7 @@ def test_counts_are_exact(faces, tmp_path):
         "leaves those training faces out"
     ]
     assert audit(faces, str(tmp_path)).report() == report  # from the cache
-    assert len(list(tmp_path.iterdir())) == 1
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 @pytest.mark.parametrize("seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(2, 10))])
@@ -113,6 +114,24 @@ def test_command_writes_page_numbers_and_files(run_here, tmp_path, monkeypatch):
     assert len([row for row in rows if row["finding"] == "one of twins"]) == report["near_twins"]["pictures"]
     with (tmp_path / "out/metrics.csv").open() as file:
         assert float(next(csv.DictReader(file))["audit/faces"]) == 200
+
+
+def test_a_person_on_both_sides_is_an_alarm(faces, tmp_path):
+    persons = np.array([f"S{row % 70:03}" for row in range(140)])
+    persons[105:] = "new"
+    result = audit(replace(faces, persons=persons), str(tmp_path))
+    report = result.report()
+    assert (report["persons"], report["held_out"]["test"]["person_in_training"]) == (71, 0.5)
+    assert report["alarms"][-1] == (
+        "50.0 % of the held-out faces show a person of the training faces (S000 on both sides): protocol=honest leaves "
+        "those training faces out, protocol=subject reports on folds of persons"
+    )
+    assert result.figures()["audit/test_person_in_training"] == 0.5
+    assert result.lines()[0].endswith("; 71 persons")
+    write_findings(tmp_path / "audit.csv", result)
+    assert (tmp_path / "audit.csv").read_text().count(',"held out, person in training",S') == 35
+    unknown = audit(faces, str(tmp_path)).report()
+    assert (unknown["persons"], "person_in_training" in unknown["held_out"]["test"]) == (None, False)
 
 
 @pytest.mark.real_faces

@@ -4,10 +4,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
 import fer_lightning
-from fer_lightning.runs.command import key, read_options, resume_command
+from fer_lightning.runs.command import key, quoted, read_options, resume_command
 
 
 @pytest.mark.parametrize(
@@ -34,3 +35,8 @@ def test_a_job_goes_on_with_its_sweep_and_names_are_quoted_twice(tmp_path, monke
     assert resume_command(sweep / "job") == f"python train.py \"sweep.resume='{sweep}'\""
     assert [key(option) for option in read_options(sweep)] == ["seed", "a.b"]
     assert [key(option) for option in ("~logger", "++a=b=c", "data@trainer=x")] == ["logger", "a", "data"]
+
+
+@pytest.mark.parametrize("text", ["plain", "a b", r"(S\d+)_", "it's", r"\'", "a\\", r"\\", r"it\'s", "{a,b}"])
+def test_quoted_text_is_read_back(text):
+    assert OverridesParser.create().parse_override(f"a={quoted(text)}").value() == text
