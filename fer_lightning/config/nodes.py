@@ -75,7 +75,7 @@ NODES = {  # what is not listed has the role of the node around it
     "input": Node(PLACE, "Input", "picture, folder, .zip or video, or the number of a camera"),
     "detector": Node(PLACE, "Part", "what finds faces in a picture"),
     "every": Node(PLACE, "Count", "take every Nth frame of a video or camera"),
-    "smooth": Node(PLACE, "Smoothing | None", "seconds over which the votes of a face in a video are smoothed"),
+    "smooth": Node(PLACE, "Smoothing | None", "decide by the mean votes on a face in the last N seconds of a video"),
     "limit": Node(PLACE, "Count | None", "pictures or test faces that are taken, at most"),
     "batch_size": Node(PLACE, "Count", "faces that are computed at once"),
     "sheet": Node(PLACE, "CountOrZero", "pictures on the contact sheet and the page, at most"),
