@@ -8,9 +8,8 @@ from typing import cast
 from omegaconf import DictConfig, OmegaConf
 
 from fer_lightning.config import CONF
-from fer_lightning.config.definitions import takes
 from fer_lightning.config.nodes import NODES
-from fer_lightning.config.signatures import Kind, Option, Signature, resolve, signature
+from fer_lightning.config.signatures import Kind, Option, Signature, resolve, signature, takes
 
 MODULE = "fer_lightning.config.nodes"
 TARGET = re.compile(r"^(?:(\w+):[^\n]*\n  )?_target_: ([\w.]+)", re.MULTILINE)  # of a file's node, or of one in it

@@ -1,6 +1,7 @@
 """Read the options of a class or function from its source: kinds from the signature, meanings from ``Args:``.
 
-Nothing is imported, so a wrong option is refused without waiting for torch.
+Of a library's class only the names of its arguments are read. Nothing is imported, so a wrong option is refused without
+waiting for torch.
 """
 
 import ast
@@ -8,12 +9,13 @@ import re
 from collections.abc import Mapping
 from functools import cache
 from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
-
-from fer_lightning.config import PACKAGE
 
 KINDS = "fer_lightning.kinds"
 ENTRY = re.compile(r"^    (\w+): (.*(?:\n {8}.*)*)", re.MULTILINE)  # of ``Args:`` or ``Attributes:``
+EMPTY = ("object", "nn.Module", "torch.nn.Module")  # bases that take nothing
 
 
 class Option(NamedTuple):
@@ -69,8 +71,8 @@ def signature(target: str) -> Signature | None:
         target: Its full name, such as ``fer_lightning.models.knn.KNNClassifier``.
     """
     module, _, name = target.rpartition(".")
-    definition = _definitions(module).get(name)
-    if not isinstance(definition, ast.ClassDef | ast.FunctionDef):
+    definition = _names(module).get(name)
+    if not target.startswith("fer_lightning.") or not isinstance(definition, ast.ClassDef | ast.FunctionDef):
         return None
     summary = (ast.get_docstring(definition) or "").partition("\n")[0]
     function = _constructor(module, name)
@@ -100,7 +102,7 @@ def resolve(text: str, module: str) -> Kind:
         kind = Kind("dict", resolve(match[1], module))
     elif match := re.fullmatch(r"list\[(.*Part.*)\]", inner):
         kind = Kind("list", resolve(match[1], module))
-    elif isinstance(definition := _definitions(module).get(inner), ast.ClassDef):
+    elif isinstance(definition := _names(module).get(inner), ast.ClassDef):
         kind = Kind("fields", fields(module, definition))
     else:
         kind = Kind("value", (inner, module))
@@ -108,30 +110,101 @@ def resolve(text: str, module: str) -> Kind:
 
 
 @cache
-def _definitions(module: str) -> dict[str, ast.stmt]:
-    """Return the classes and functions of a module of ours, and the kinds that it imports; nothing for another."""
-    path = PACKAGE.parent.joinpath(*module.split(".")).with_suffix(".py")
-    if not (module.startswith("fer_lightning.") and path.is_file()):
+def takes(target: str) -> frozenset[str] | None:
+    """Return the arguments of a class or function of any package; None where its source does not say them all.
+
+    Args:
+        target: Its full name, such as ``torch.optim.Adam``.
+    """
+    module, definition = _find(*target.rpartition(".")[::2])
+    if isinstance(definition, ast.FunctionDef):
+        return None if definition.args.kwarg else _arguments(definition)
+    if definition is None:
+        return None
+    function = _own_constructor(definition)
+    listed = _arguments(function) if function else frozenset()
+    if function and function.args.kwarg is None:
+        return listed
+    for base in map(ast.unparse, definition.bases):
+        inherited = frozenset() if base in EMPTY else takes(f"{module}.{base}")
+        if inherited is None:
+            return None
+        listed |= inherited
+    return listed
+
+
+def _find(module: str, name: str) -> tuple[str, ast.ClassDef | ast.FunctionDef | None]:
+    """Return a class or function and the module that defines it, wherever it is imported from; None if it is unknown.
+
+    Args:
+        module: A module that has the name.
+        name: The name in that module.
+    """
+    definition = _names(module).get(name)
+    if isinstance(definition, ast.ClassDef | ast.FunctionDef):
+        return module, definition
+    if not isinstance(definition, ast.ImportFrom):
+        return module, None
+    parts = module.split(".")
+    if (path := _file(module)) and path.name != "__init__.py":
+        parts = parts[:-1]
+    around = parts[: len(parts) - definition.level + 1] if definition.level else []
+    origin = ".".join([*around, *filter(None, [definition.module])])
+    return _find(origin, next(alias.name for alias in definition.names if name in (alias.asname, alias.name)))
+
+
+@cache
+def _names(module: str) -> dict[str, ast.stmt]:
+    """Return name -> statement that defines or imports it, for a module of any package; nothing for no module."""
+    path = _file(module)
+    try:
+        statements = ast.parse(path.read_text(encoding="utf-8")).body if path else []
+    except (OSError, SyntaxError, UnicodeDecodeError):
         return {}
-    definitions: dict[str, ast.stmt] = {}
-    for statement in ast.parse(path.read_text(encoding="utf-8")).body:
+    names: dict[str, ast.stmt] = {}
+    for statement in statements:
         match statement:
             case ast.ClassDef(name=name) | ast.FunctionDef(name=name):
-                definitions[name] = statement
-            case ast.ImportFrom(module=source) if source == KINDS:
-                definitions |= {alias.name: statement for alias in statement.names}
-    return definitions
+                names.setdefault(name, statement)
+            case ast.ImportFrom(names=aliases):
+                for alias in aliases:
+                    names.setdefault(alias.asname or alias.name, statement)
+    return names
+
+
+def _file(module: str) -> Path | None:
+    """Return the source file of a module."""
+    top, *parts = module.split(".")
+    try:
+        spec = find_spec(top)  # of a top package, which is found without an import
+    except (ImportError, ValueError):
+        return None
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    path = Path(next(iter(spec.submodule_search_locations)), *parts)
+    candidates = (path / "__init__.py", path.with_suffix(".py"))
+    return next((file for file in candidates if file.is_file()), None)
 
 
 def _constructor(module: str, name: str) -> ast.FunctionDef | None:
     """Return the function itself, or the ``__init__`` of a class or of its first base in the same module."""
-    definition = _definitions(module).get(name)
+    definition = _names(module).get(name)
     if not isinstance(definition, ast.ClassDef):
         return definition if isinstance(definition, ast.FunctionDef) else None
-    for statement in definition.body:
-        if isinstance(statement, ast.FunctionDef) and statement.name == "__init__":
-            return statement
+    if function := _own_constructor(definition):
+        return function
     return _constructor(module, ast.unparse(definition.bases[0])) if definition.bases else None
+
+
+def _own_constructor(definition: ast.ClassDef) -> ast.FunctionDef | None:
+    functions = [item for item in definition.body if isinstance(item, ast.FunctionDef) and item.name == "__init__"]
+    return functions[-1] if functions else None  # what stands before it are overloads
+
+
+def _arguments(function: ast.FunctionDef) -> frozenset[str]:
+    """Return the names of the arguments, without ``self``."""
+    listed = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
+    return frozenset(argument.arg for argument in listed) - {"self"}
 
 
 def _meanings(definition: ast.ClassDef | ast.FunctionDef) -> dict[str, str]:
@@ -147,10 +220,12 @@ def _meanings(definition: ast.ClassDef | ast.FunctionDef) -> dict[str, str]:
 def _is_kind(module: str, text: str) -> bool:
     """Return whether an annotation is a kind: what the program itself passes in has another type."""
     name = re.split(r"\W", text, maxsplit=1)[0]
-    definition = _definitions(module).get(name)
+    definition = _names(module).get(name)
     if isinstance(definition, ast.ClassDef):
         return [ast.unparse(base) for base in definition.bases] == ["TypedDict"]
-    return isinstance(definition, ast.ImportFrom) or name in ("bool", "dict", "list", "Literal")
+    if isinstance(definition, ast.ImportFrom) and definition.module == KINDS:
+        return True
+    return name in ("bool", "dict", "list", "Literal")
 
 
 def fields(module: str, definition: ast.ClassDef) -> dict[str, Option]:

@@ -1,6 +1,16 @@
-"""Options are read from signatures and docstrings, without an import."""
+"""Options and arguments are read from signatures and docstrings, without an import."""
 
-from fer_lightning.config.signatures import resolve, signature
+import inspect
+import re
+
+import pytest
+from hydra.utils import get_class
+
+from fer_lightning.config import CONF
+from fer_lightning.config.signatures import resolve, signature, takes
+
+LIBRARY = re.compile(r"_target_: ((?:torch|lightning|pytorch_metric_learning|sklearn)\.[\w.]+)")
+TARGETS = sorted({target for path in CONF.rglob("*.yaml") for target in LIBRARY.findall(path.read_text())})
 
 
 def test_options_of_a_class_have_kind_meaning_and_default():
@@ -21,3 +31,24 @@ def test_nullable_kinds_are_recognised():
     assert resolve(option.kind, option.module).nullable
     option = signature("fer_lightning.models.knn.KNNClassifier").options["candidates"]
     assert resolve(option.kind, option.module).form in ("list", "value")
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_the_source_says_what_the_class_takes(target):
+    arguments = takes(target)
+    if arguments is None:  # its base hides them
+        return
+    listed = {
+        name
+        for name, parameter in inspect.signature(get_class(target)).parameters.items()
+        if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+    }
+    assert listed <= arguments
+
+
+def test_what_cannot_be_read_is_open():
+    assert takes("torch.optim.Adam")
+    assert "margin" in takes("pytorch_metric_learning.losses.TripletMarginLoss")
+    assert "margin" not in takes("pytorch_metric_learning.losses.NormalizedSoftmaxLoss")
+    for target in ("no_such_package.Thing", "torch.optim.NoSuchClass", "Thing", "torch.nothing.at.All"):
+        assert takes(target) is None
