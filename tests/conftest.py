@@ -38,6 +38,7 @@ from fer_lightning.launch.checks import check
 from fer_lightning.launch.console import NOTICES
 from fer_lightning.launch.messages import explain
 from fer_lightning.signals import ENDING
+from tests.browser import CHROMIUM, STICKS_OUT
 
 ROOT = Path(__file__).parents[1]
 ENVIRONMENT = {**os.environ, "WANDB_MODE": "offline", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
@@ -260,3 +261,27 @@ def refusal(tmp_path, monkeypatch) -> Callable[..., str | None]:
         return None
 
     return answer
+
+
+@pytest.fixture
+def open_page():
+    """Open a page in headless Chromium and see that it asks for nothing, complains of nothing and fits."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs the extra browser")
+    with playwright.sync_playwright() as engine:
+        browser = engine.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+
+        def show(path: Path, width: int, scheme: str = "light"):
+            page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+            asked, errors = [], []
+            page.on("request", lambda request: asked.append(request.url))
+            page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+            page.goto(path.as_uri())
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+            assert page.evaluate(STICKS_OUT) == []
+            assert page.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
+            assert [url for url in asked if url != path.as_uri() and not url.startswith("data:")] == []
+            assert errors == []
+            return page
+
+        yield show
+        browser.close()

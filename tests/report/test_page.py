@@ -18,7 +18,7 @@ from fer_lightning.report.page import write_report
 from fer_lightning.runs.record import read_runs
 from fer_lightning.words import named, number, percent
 from tests import processes
-from tests.browser import CHROMIUM, in_chromium
+from tests.browser import in_chromium
 from tests.conftest import ROOT, command, options
 from tests.wandb_files import inspect, records
 
@@ -261,36 +261,8 @@ def pages(sweep, tmp_path_factory) -> dict[str, Path]:
     return {"sweep": sweep / "report.html", "run": run, "audit": folder / "audit.html", "long": long / "report.html"}
 
 
-# What is wider than the page and neither scrolls nor lies inside something that does.
-STICKS_OUT = """[...document.body.querySelectorAll("*")].filter(one => !one.closest(".scroll, .wide")
-    && one.getBoundingClientRect().right > innerWidth + 1).map(one => one.outerHTML.slice(0, 200))"""
-
 CUT = """[...document.querySelectorAll(".scroll:has(#leaderboard), .plots")]
     .filter(one => one.scrollWidth > one.clientWidth + 1).map(one => one.outerHTML.slice(0, 200))"""
-
-
-@pytest.fixture
-def open_page(request):
-    """Open a page in headless Chromium and see that it asks for nothing, complains of nothing and fits."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs the extra browser")
-    with playwright.sync_playwright() as engine:
-        browser = engine.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-
-        def show(path: Path, width: int, scheme: str = "light"):
-            page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
-            asked, errors = [], []
-            page.on("request", lambda request: asked.append(request.url))
-            page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
-            page.goto(path.as_uri())
-            assert page.evaluate("document.documentElement.scrollWidth") <= width
-            assert page.evaluate(STICKS_OUT) == []
-            assert page.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
-            assert [url for url in asked if url != path.as_uri() and not url.startswith("data:")] == []
-            assert errors == []
-            return page
-
-        yield show
-        browser.close()
 
 
 @in_chromium
