@@ -5,7 +5,7 @@ BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
 DATA ?= null
 # What the tests need. Chromium's driver (browser), faiss (bench) and Kaggle's downloads (kaggle) are not among it.
-EXTRAS := app,dashboard,joblib,mlflow,onnx,optuna,slurm,tensorboard,umap
+EXTRAS := app,dashboard,heif,joblib,mlflow,onnx,optuna,slurm,tensorboard,umap
 # yuface has no wheel for a later Python.
 ifeq ($(shell $(PYTHON) -c 'import sys; print(sys.version_info.minor)'),11)
 EXTRAS := $(EXTRAS),detect

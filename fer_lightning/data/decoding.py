@@ -1,14 +1,46 @@
 """Decoding of one picture file to a grey face."""
 
+import re
+from functools import cache
+from importlib.util import find_spec
 from typing import IO
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError, features
 
-FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM")  # not EPS, which would start Ghostscript
+from fer_lightning.errors import install_command
+
+FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM", "AVIF")  # not EPS, which would start Ghostscript
+OTHER_FORMATS = {  # what else a phone or a program may write: a pattern of the first bytes -> name
+    rb".{4}ftyp(?:heic|heix|heim|heis|hevc|hevx|hevm|hevs|mif1|msf1)": "HEIC",
+    rb".{4}ftypavi[fs]": "AVIF",
+    rb"\xff\x0a|\0\0\0\x0cJXL ": "JPEG XL",
+    rb"\xff\x4f\xff\x51|\0\0\0\x0cjP  ": "JPEG 2000",
+    rb"8BPS": "Photoshop",
+    rb"%PDF": "PDF",
+    rb"\s*<(?:svg|\?xml)": "SVG",
+}
 SEVERAL_FRAMES = "Pictures of several frames of which the first was read"
 MAX_PIXELS = 50_000_000  # of a picture, by its header
 TURNED = range(2, 9)  # EXIF orientations; 1 is upright, and other numbers have no meaning
+
+
+@cache
+def formats() -> tuple[str, ...]:
+    """Return the formats that are read: those of Pillow on this machine and, with the extra heif, HEIC."""
+    if find_spec("pillow_heif") is None:
+        return tuple(name for name in FORMATS if name != "AVIF" or features.check("avif"))
+    import pillow_heif
+
+    pillow_heif.register_heif_opener()
+    return (*FORMATS, "HEIF")
+
+
+def _name_format(file: IO[bytes]) -> str | None:
+    """Return the format of a file that is not read, by its first bytes; None if they tell nothing."""
+    file.seek(0)
+    head = file.read(32)
+    return next((name for start, name in OTHER_FORMATS.items() if re.match(start, head, re.DOTALL)), None)
 
 
 def open_upright(file: IO[bytes], changes: list[str]) -> Image.Image:
@@ -17,7 +49,16 @@ def open_upright(file: IO[bytes], changes: list[str]) -> Image.Image:
     Raises:
         Exception: Any error of Pillow if the file is damaged or no picture; see ``reason``.
     """
-    with Image.open(file, formats=FORMATS) as opened:
+    try:
+        picture = Image.open(file, formats=formats())
+    except UnidentifiedImageError:
+        name = _name_format(file)
+        if name == "HEIC" and "HEIF" not in formats():
+            raise ValueError(f"HEIC, which needs an extra: {install_command('heif')}") from None
+        if name is not None:
+            raise ValueError(f"{name}, which is not read or damaged: save it as JPEG or PNG") from None
+        raise
+    with picture as opened:
         if opened.width * opened.height > MAX_PIXELS:
             raise Image.DecompressionBombError
         if getattr(opened, "is_animated", False):  # only formats of several frames have the attribute

@@ -15,7 +15,7 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
 from typing import IO
@@ -33,7 +33,10 @@ DAMAGE = (  # errors of damaged archives
     *(NotImplementedError, UnicodeDecodeError),  # of compressions and names
 )
 TARS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm")
+SUFFIXES = (
+    *(".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm"),
+    *(".heic", ".heif", ".hif", ".avif"),
+)
 HIDDEN = re.compile(r"(?:^|/)(?:\.(?!/)|__MACOSX)")  # a part of a path that starts with a dot, or of a Mac's archive
 TREE = f"[images/]{{train,validation,test}}/CLASS/*.jpg (a folder for each class, such as {', '.join(CLASSES)})"
 REMEDY = (
@@ -52,6 +55,7 @@ class Listing:
         names: Path of each file inside the source, with "/".
         open: Function from such a path to the opened file.
         remarks: What was corrected or passed over.
+        tables: Names of the label files that were read.
         key: SHA-256 of the paths, sizes, times and modes in a folder; empty for a file.
     """
 
@@ -60,9 +64,11 @@ class Listing:
     open: Callable[[str], IO[bytes]]
     remarks: Remarks
     key: str = ""
+    tables: set[str] = field(default_factory=set)
 
     def open_text(self, name: str, errors: str = "surrogateescape") -> IO[str]:
         """Return an opened text in UTF-8; ``errors`` tells, as in ``open``, what becomes of other bytes."""
+        self.tables.add(name)
         return io.TextIOWrapper(self.open(name), encoding="utf-8-sig", errors=errors, newline="")
 
 

@@ -21,7 +21,7 @@ from fer_lightning.data import listing
 from fer_lightning.data.cache import load_arrays, save_arrays
 from fer_lightning.data.classes import class_of, wrong_names
 from fer_lightning.data.contents import Contents, Entry
-from fer_lightning.data.decoding import open_upright, reason, to_face
+from fer_lightning.data.decoding import formats, open_upright, reason, to_face
 from fer_lightning.data.demo import SOURCE, draw_faces, drawing
 from fer_lightning.data.faces import CLASSES, Faces, fingerprint
 from fer_lightning.data.layouts import find_classes, find_contents
@@ -118,6 +118,8 @@ def _read_source(
             key += f"-{hashlib.sha256(','.join(names).encode()).hexdigest()[:16]}"
         if labelled is not None:
             key += f"-{labelled.key()}"
+        if "HEIF" in formats():  # before the extra was installed, its pictures were unreadable
+            key += "-heif"
         start = time.perf_counter()
         faces = _load_or_make(Path(cache_dir) / f"faces-v{CACHE_VERSION}-{image_size}px-{key}.npz", source, names, read)
         log.info("%s: %s faces in %.1f s", path, f"{len(faces):,}", time.perf_counter() - start)
@@ -233,10 +235,6 @@ def _read(
     """Return the faces of a source: its layout lists them, and their pictures are opened here."""
     log.info("Reading the faces of %s", files.path)
     contents = _list(files, classes, labelled)
-    if isinstance(contents.entries, list):
-        passed_over = len(files.names) - sum(map(listing.is_picture, files.names))
-        if passed_over:
-            files.remarks["Files that are hidden or no pictures ignored"] += passed_over
     total = len(contents.entries) if isinstance(contents.entries, list) else contents.total
     images = np.empty((total or 2**12, image_size, image_size), np.uint8)
     names, splits, labels, persons = list[str](), list[str](), list[int](), list[str | None]()
@@ -262,6 +260,8 @@ def _read(
             labels.append(classes.index(label))
             files.remarks.update(changes)
     unreadable += contents.missing
+    others = [name for name in files.names if name not in files.tables and not listing.is_picture(name)]
+    files.remarks.update(listing.remark("Files that are hidden or no pictures ignored", others))
     _check_readable(files.path, len(names), unreadable)
     _check_splits(files.path, {(split, classes[label]) for split, label in zip(splits, labels, strict=True)}, classes)
     images.resize((len(names), image_size, image_size), refcheck=False)

@@ -17,13 +17,13 @@ from typing import IO, NamedTuple
 import cv2
 from PIL import Image
 
-from fer_lightning.data.decoding import FORMATS, SEVERAL_FRAMES, flatten, open_upright, reason
+from fer_lightning.data.decoding import SEVERAL_FRAMES, flatten, formats, open_upright, reason
 from fer_lightning.data.listing import SUFFIXES, Listing, is_picture, list_file, list_folder, list_zip, remark, shorten
 from fer_lightning.errors import FILE, FOLDER, UserError, path_kind
 from fer_lightning.names import file_name, write_name
 from fer_lightning.words import counted
 
-OTHER_SUFFIXES = {".heic", ".heif", ".avif", ".jp2", ".svg", ".jxl"}  # of pictures, which OpenCV may take for videos
+OTHER_SUFFIXES = {".jp2", ".svg", ".jxl"}  # of pictures, which OpenCV may take for videos
 MAX_FAILURES = 10_000  # in a row, after which a video has ended, whatever number of frames it announces
 
 
@@ -137,7 +137,7 @@ def _further_frames(file: IO[bytes]) -> str:
     """Return the number of frames after the first one, or "some" if a damaged file does not tell."""
     try:
         file.seek(0)
-        with Image.open(file, formats=FORMATS) as opened:
+        with Image.open(file, formats=formats()) as opened:
             return f"{getattr(opened, 'n_frames', 2) - 1:,}"
     except Exception:  # as in ``_read``
         return "some"

@@ -141,7 +141,7 @@ def test_what_is_put_right_or_warned_of_is_counted(tmp_path, run_here):
         "2 unreadable: train/sad/0.png: ",
         "train/sad/gone.png: No such file",
         "Pictures converted from RGBA to 8-bit grey: 1",
-        "Files that are hidden or no pictures ignored: 1",
+        "Files that are hidden or no pictures ignored (train/fear/Thumbs.db): 1",
         "1 group of identical twins (2 pictures, 1 group with contradictory labels)",
         "1 training face removed because a copy is in the test set",
     ):

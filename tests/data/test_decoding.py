@@ -82,3 +82,39 @@ def test_every_kind_of_picture_becomes_48_x_48_grey(tmp_path, read):
         "Pictures resized to 48 x 48 pixels: 1.",
         "Pictures turned upright by their EXIF orientation: 1.",
     )
+
+
+def test_pictures_of_phones_are_read_under_any_suffix_or_named(tmp_path, read):
+    """Of HEIC only the first bytes are needed here."""
+    image = np.full((48, 48), 90, np.uint8)
+    pictures = {
+        "train/sad/IMG_1.AVIF": encode(Image.fromarray(image), "AVIF"),
+        "train/sad/avif.jpg": encode(Image.fromarray(image), "AVIF"),
+        "train/sad/IMG_2.HEIC": b"\0\0\0\x1cftypheic" + bytes(99),
+        "train/sad/heic.png": b"\0\0\0\x1cftypmif1" + bytes(99),
+        "train/sad/jxl.png": b"\xff\x0a" + bytes(99),
+        "train/sad/page.jpg": b"%PDF-1.7",
+    }
+    others = {"train/sad/photo.jp2": b"", "train/sad/photo.CR2": b""}
+    faces = read(write_zip(make_tree("train", faces=8) | pictures | others, tmp_path / "a.zip"))
+    for name in list(pictures)[:2]:
+        np.testing.assert_allclose(faces.images[faces.names == name][0], image, atol=2)
+    problems = dict(faces.unreadable)
+    assert set(problems) == set(list(pictures)[2:])
+    assert problems["train/sad/jxl.png"] == "JPEG XL, which is not read or damaged: save it as JPEG or PNG"
+    assert problems["train/sad/page.jpg"].startswith("PDF, ")
+    for name in ("IMG_2.HEIC", "heic.png"):
+        assert problems[f"train/sad/{name}"].startswith("HEIC, which ")
+    assert (
+        "Files that are hidden or no pictures ignored (train/sad/photo.CR2; train/sad/photo.jp2): 2." in faces.remarks
+    )
+
+
+def test_heic_is_read_with_its_extra(tmp_path, read):
+    pytest.importorskip("pillow_heif", reason="needs the extra heif")
+    image = np.full((48, 64), 90, np.uint8)
+    files = {f"train/sad/{name}": encode(Image.fromarray(image).convert("RGB"), "HEIF") for name in ("1.heic", "2.jpg")}
+    faces = read(write_zip(make_tree("train") | files, tmp_path / "a.zip"))
+    assert faces.unreadable == ()
+    for name in files:
+        np.testing.assert_allclose(faces.images[faces.names == name][0], 90, atol=3)

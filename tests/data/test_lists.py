@@ -83,7 +83,7 @@ def test_what_a_list_lacks_is_counted_and_named(faces_of, tmp_path):
     assert len(faces) == 14
     assert faces.unreadable == (("../../etc/passwd", "not there"),)
     assert faces.remarks == (
-        "Files that are hidden or no pictures ignored: 1.",
+        "Files that are hidden or no pictures ignored (notes.txt): 1.",
         "Pictures of label Scared read as fear: 1.",
         "Pictures that are not in the list ignored (more.png): 1.",
         "Rows of the list without a label (5.png): 1.",

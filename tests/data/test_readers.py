@@ -61,7 +61,9 @@ def test_unreadable_files_are_named_and_skipped(tmp_path, read, monkeypatch):
     assert reasons["train/sad/empty.jpg"] == reasons["train/sad/text.jpg"] == "empty or no picture"
     assert reasons["train/sad/large.png"] == reasons["train/sad/vast.png"] == "more than 50,000,000 pixels"
     assert reasons["train/sad/link.png"] == "No such file or directory"
-    assert faces.remarks == ("Files that are hidden or no pictures ignored: 2.",)
+    assert faces.remarks == (
+        "Files that are hidden or no pictures ignored (train/sad/.hidden.png; train/sad/Thumbs.db): 2.",
+    )
     assert "6 unreadable: train/sad/cut.png: " in summarize(faces)
     zipped = write_zip(good | bad, tmp_path / "a.zip")
     monkeypatch.setattr(readers, "MAX_UNREADABLE_SHARE", 0.05)

@@ -166,7 +166,7 @@ def test_frames_are_in_natural_order_and_what_is_passed_over_is_named(tmp_path):
     folder.mkdir()
     for name in ("frame_10.png", "frame_2.png", "frame_02.png", "b.png", "=1.png", "a1b20.png", "a1b3.png"):
         Image.new("L", (4, 4)).save(folder / name)
-    for name in ("phone.heic", ".hidden.png", "n\x1b.txt"):
+    for name in ("phone.jxl", ".hidden.png", "n\x1b.txt"):
         (folder / name).write_text("")
     (folder / "linked").symlink_to(tmp_path)
     os.mkfifo(folder / "pipe.png")
@@ -182,7 +182,7 @@ def test_frames_are_in_natural_order_and_what_is_passed_over_is_named(tmp_path):
     assert [frame.file for frame in frames if frame.problem == "not a regular file"] == ["pipe.png"]
     assert source.remarks == [
         "Linked folders that were not followed (linked): 1",
-        r"Files that are hidden or no pictures ignored (.hidden.png; n\x1b.txt; phone.heic): 3",
+        r"Files that are hidden or no pictures ignored (.hidden.png; n\x1b.txt; phone.jxl): 3",
         "Pictures of several frames of which the first was read (film.gif: 2 more; pages.tif: 2 more): 2",
     ]
 
@@ -205,7 +205,7 @@ def test_pipes_and_devices_are_refused_before_they_are_opened(tmp_path, name):
             "input=.*nowhere does not exist: give a picture, folder, zip, video or the number of a camera",
         ),
         ("~nobody_here/x.png", None, "input=~nobody_here/x.png: Could not determine home directory"),
-        ("phone.heic", b"x", r"phone\.heic is a picture of a format that is not read: save it as JPEG or PNG"),
+        ("phone.jxl", b"x", r"phone\.jxl is a picture of a format that is not read: save it as JPEG or PNG"),
         ("film.mp4", b"no film", r"film\.mp4 holds no frame that OpenCV can read"),
         ("pictures.zip", b"no zip", r"pictures\.zip is no whole zip archive"),
     ],

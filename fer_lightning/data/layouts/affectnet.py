@@ -27,6 +27,7 @@ def find(listing: Listing, classes: Sequence[str] | None) -> Contents | None:
     """Return the pictures with annotations, sorted by name; without annotations those of the lists."""
     missing: list[tuple[str, str]] = []
     if any(name.endswith(".npy") and PurePosixPath(name).parent.name == "annotations" for name in listing.names):
+        listing.tables.update(name for name in listing.names if PurePosixPath(name).parent.name == "annotations")
         total = sum(map(is_picture, listing.names))
         return Contents(_annotated(listing, missing), VOTED, "label", missing, total)
     tables = [name for name in sorted(listing.names) if PurePosixPath(name).name.lower() in LISTS]

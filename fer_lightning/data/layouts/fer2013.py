@@ -9,7 +9,7 @@ import numpy as np
 
 from fer_lightning.data.contents import USAGES, Contents, Entry
 from fer_lightning.data.faces import CLASSES
-from fer_lightning.data.listing import TREE, Listing
+from fer_lightning.data.listing import TREE, Listing, is_picture, remark
 from fer_lightning.errors import UserError
 
 FILES = ("fer2013.csv", "icml_face_data.csv")
@@ -29,6 +29,8 @@ def find(listing: Listing, classes: Sequence[str] | None) -> Contents | None:
         tables = listing.names
     if not tables:
         return None
+    if pictures := [name for name in listing.names if is_picture(name)]:
+        listing.remarks.update(remark(f"Pictures beside {tables[0]} ignored", pictures))
     emotions = EMOTIONS
     if classes is not None and set(classes) != set(CLASSES):
         emotions = {str(label): emotion for label, emotion in enumerate(classes)}

@@ -18,7 +18,6 @@ def test_folders(tmp_path, read):
     assert [remark.partition(" (")[0] for remark in faces.remarks] == [
         "Faces left out, since most people saw no face",
         "Faces left out, since no expression has most of the votes",
-        "Files that are hidden or no pictures ignored: 3.",
     ]
 
 
