@@ -9,8 +9,8 @@ import torch
 
 from fer_lightning.launch.eval import compare
 from fer_lightning.runs.checkpoints import fingerprint
-from fer_lightning.runs.record import Record, read_tested, run_of, write_record
-from tests.conftest import options
+from fer_lightning.runs.record import Record, read_record, read_tested, run_of, write_record
+from tests.conftest import make_tree, options
 
 
 @pytest.mark.parametrize(("head", "shown"), [("prototype", "plain"), ("linear", "callbacks.media.maps={}")])
@@ -30,6 +30,37 @@ def test_another_head_trains_and_is_scored_again(head, shown, tmp_path, run_here
         mistakes = json.loads((tmp_path / "run/mistakes.json").read_text())["mistakes"]
         assert mistakes
         assert not any(mistake["neighbours"] for mistake in mistakes)  # of a head that knows none
+
+
+@pytest.mark.long
+def test_another_data_set_is_scored_as_such(tmp_path, run_here):
+    for name in ("mine", "theirs"):
+        make_tree(tmp_path / name)
+    for folder in (tmp_path / "theirs").iterdir():
+        (folder / "disgust").rename(folder / "contempt")
+    joined = "negative:[angry,fear,sad]"
+    brief = options("small", "tiny", "brief", "plain", "data.batch_size=30", "sampler.classes_per_batch=5")
+    done = run_here("train.py", *brief, "data.root=mine", f"data.map={{{joined}}}", "hydra.run.dir=run")
+    assert done.code == 0, done.text
+    again = ("eval.py", *options("small", "plain"), "checkpoint=run", "data.root=theirs")
+    assert run_here(*again).text.splitlines()[-1].endswith(f"such as data.map={{{joined},contempt:null}}")
+    done = run_here(*again, f"data.map={{{joined},contempt:null}}", "hydra.run.dir=again")
+    assert done.code == 0, done.text
+    assert "the faces have no disgust: means are over the other classes" in done.text
+    assert (
+        "no figures of the run: the network was trained on mine, and this is a test on another data set, theirs; no "
+        "twin of a training face was found among its 36 test faces"
+    ) in done.text
+    record = read_record(tmp_path / "again")
+    assert (record.data, record.trained_on, record.leaks, record.train_faces) == ("theirs", "mine", "", 36)
+    assert record.classes == ["disgust", "happy", "neutral", "surprise", "negative"]
+    recalls = [record.figures[f"test/recall_{name}"] for name in record.classes[1:]]
+    assert record.figures["test/balanced_accuracy"] == pytest.approx(sum(recalls) / 4)
+    assert not {"test/recall_disgust", "val/accuracy"} & record.figures.keys()
+    (tmp_path / "mine").rename(tmp_path / "elsewhere")
+    done = run_here(*again, f"data.map={{{joined},contempt:null}}", "hydra.run.dir=third")
+    assert "whether it shares faces with the training is unknown" in done.text
+    assert read_record(tmp_path / "third").leaks is None
 
 
 def test_figures_are_compared_with_those_of_the_same_network(tmp_path):
