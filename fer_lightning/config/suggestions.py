@@ -93,38 +93,35 @@ def _one_of(choices: Sequence[str]) -> str:
 
 
 def similar(key: str, existing: Sequence[str], command: str) -> list[str]:
-    """Return the options that are similar to one that does not exist, the likeliest first.
+    """Return the options that are similar to one that does not exist, the likeliest first."""
+    guesses = next(filter(None, _guesses(key, existing, command)), [])
+    return list(dict.fromkeys(guesses))
 
-    Order: options of the same node with one word more (max_epochs for epochs) or a similar spelling, the name in other
-    programs, options whose last part is the name, options that the name describes, with one word more, of similar
-    spelling.
-    """
-    name = key.lower().rpartition(".")[2]
+
+def _guesses(key: str, existing: Sequence[str], command: str) -> Iterator[list[str]]:
+    """Yield lists of similar options, the likeliest list first."""
+    around, name = key.rpartition(".")[0], key.lower().rpartition(".")[2]
+    words = _stems(name)
     last = {
         option: option.rpartition(".")[2] for option in sorted(existing, key=lambda key: (key.count("."), len(key)))
     }
-    around = key.rpartition(".")[0]
+
     siblings = [option for option in existing if around and option.rpartition(".")[0] == around]
     spellings = get_close_matches(name, [last[option] for option in siblings], n=3)
-    options = [option for option in siblings if _stems(name) < _stems(last[option])]
-    options += [option for spelling in spellings for option in siblings if last[option] == spelling]
-    if not options:
-        options = [option for option in ALIASES.get(name, ()) if option in existing or option.startswith("hydra.")]
-    if not options:
-        options += [option for option in last if last[option] == name]
-    if not options:
-        meanings = _meanings(command)
-        options += [option for option in existing if meanings.get(option) == name.replace("_", " ")]
-        stems = _stems(name)
-        options += [
-            option for option in last if stems < _stems(last[option]) and len(_stems(last[option])) == len(stems) + 1
-        ]
-    if not options:
-        options += get_close_matches(key, existing, n=3)
-    if not options:
-        for spelling in get_close_matches(name, dict.fromkeys(last.values()), n=3, cutoff=0.75):
-            options += [option for option in last if last[option] == spelling]
-    return list(dict.fromkeys(options))
+    longer = [option for option in siblings if words < _stems(last[option])]  # max_epochs for epochs
+    yield longer + [option for spelling in spellings for option in siblings if last[option] == spelling]
+
+    yield [option for option in ALIASES.get(name, ()) if option in existing or option.startswith("hydra.")]
+    yield [option for option in last if last[option] == name]
+
+    meanings = _meanings(command)
+    described = [option for option in existing if meanings.get(option) == name.replace("_", " ")]
+    stems = {option: _stems(last[option]) for option in last}
+    yield described + [option for option in last if words < stems[option] and len(stems[option]) == len(words) + 1]
+
+    yield get_close_matches(key, existing, n=3)
+    spellings = get_close_matches(name, dict.fromkeys(last.values()), n=3, cutoff=0.75)
+    yield [option for spelling in spellings for option in last if last[option] == spelling]
 
 
 def no_choice(group: str, name: str, choices: Sequence[str] = ()) -> str:

@@ -70,7 +70,8 @@ def test_a_choice_that_comes_close_is_named():
         ([], "callbacks.early_stopping.patience", " here: it comes with callbacks=early_stopping"),
         ([], "trainer.min_epochs", " that a file of conf/ gives: write +trainer.min_epochs=... with the plus sign"),
         ([], "checkpoint", ": did you mean init_from or resume_from?"),
-        ([], "data.val_split", ": did you mean protocol.validation_share?"),
+        ([], "data.val_split", ": did you mean data.split?"),
+        ([], "val_split", ": did you mean protocol.validation_share?"),
     ],
 )
 def test_the_chosen_files_answer(choices, key, words):
