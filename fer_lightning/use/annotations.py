@@ -13,6 +13,8 @@ from fer_lightning.use.sources import quiet_opencv
 BOX, PAPER = "#0072b2", "white"  # colours of a box with its tag, and of the letters on the tag
 CODEC, SUFFIX = "mp4v", ".mp4"  # of a film: every OpenCV of PyPI writes it, 20 times as fast as VP9
 SLOWEST, USUAL, FASTEST = 1.0, 25.0, 120.0  # frames a second of a film; the second where the rate is not known
+LARGEST_LETTERS = 160  # pixels; a larger font takes memory for nothing
+LONGEST_SIDE = 65_500  # pixels of a JPEG
 LONGEST_NAME = 60  # characters of a saved photo's name; file systems take 255 bytes
 
 
@@ -28,7 +30,7 @@ def annotate(recognition: Recognition, side: int | None = None) -> Image.Image:
     scale = 1.0 if side is None else side / max(picture.size)
     if scale != 1:
         picture = picture.resize([max(1, round(scale * length)) for length in picture.size])
-    pen, letters = ImageDraw.Draw(picture), max(12, max(picture.size) // 36)
+    pen, letters = ImageDraw.Draw(picture), min(max(12, max(picture.size) // 36), LARGEST_LETTERS)
     font, tags = ImageFont.load_default(letters), []
     for number, prediction in recognition.numbered:
         if prediction.box is None:
@@ -82,7 +84,8 @@ class AnnotatedFiles:
             path, number = self.folder / f"{stem}.jpg", 1
             while path.exists():  # as of a.png beside a.jpg
                 path, number = self.folder / f"{stem}_{number}.jpg", number + 1
-            annotate(recognition).save(path, "JPEG", quality=90, subsampling=0)
+            side = min(max(recognition.picture.size), LONGEST_SIDE)
+            annotate(recognition, side).save(path, "JPEG", quality=90, subsampling=0)
 
     def _add_frame(self, recognition: Recognition) -> None:
         if self.rate is None or self.problem is not None:

@@ -56,6 +56,13 @@ def test_photos_are_saved_at_full_size_under_names_of_their_own(tmp_path):
         assert blue(photo)[12:58, 10].mean() > 0.9
 
 
+def test_very_long_photo_is_saved_as_far_as_jpeg_goes(tmp_path):
+    with AnnotatedFiles(tmp_path, None) as files:
+        files.add(recognised("long.png", (70_000, 20), Box(10, 2, 15, 15, 0.9)))
+    with Image.open(tmp_path / "long.jpg") as photo:
+        assert photo.size == (65_500, 19)
+
+
 def test_frames_become_a_film_that_keeps_its_time(tmp_path):
     with AnnotatedFiles(tmp_path / "annotated", 12.5) as files:
         for number in range(10):

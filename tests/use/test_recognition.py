@@ -3,8 +3,10 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from PIL import Image
 
+from fer_lightning.use import recognition
 from fer_lightning.use.detectors import Box, Detector
 from fer_lightning.use.model import load_model
 from fer_lightning.use.recognition import NO_FACE, Recognition, Tally, recognise
@@ -56,7 +58,9 @@ def test_unreadable_frame_is_named_by_its_number():
     assert tally.rows == 1
 
 
-def test_memory_holds_no_more_than_a_batch(checkpoint):
+@pytest.mark.parametrize(("batch_size", "pixels"), [(4, 10**6), (99, 3 * 48 * 48)])
+def test_memory_holds_no_more_than_a_batch_or_some_pixels(checkpoint, monkeypatch, batch_size, pixels):
+    monkeypatch.setattr(recognition, "PIXELS", pixels)
     alive = []
 
     def frames():
@@ -64,7 +68,7 @@ def test_memory_holds_no_more_than_a_batch(checkpoint):
             alive.append(number)
             yield Frame(f"{number}.png", None, Image.new("L", (48, 48), number))
 
-    for done, _ in enumerate(recognise(load_model(checkpoint, Eyes()), frames(), batch_size=4)):
+    for done, _ in enumerate(recognise(load_model(checkpoint, Eyes()), frames(), batch_size)):
         assert len(alive) <= done + 5
 
 
