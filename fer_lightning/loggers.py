@@ -8,7 +8,7 @@ from argparse import Namespace
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.core.saving import save_hparams_to_yaml
@@ -17,7 +17,7 @@ from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
 from fer_lightning.files import write_csv
-from fer_lightning.kinds import Count, Location, Part, Tags, Text, Upload
+from fer_lightning.kinds import Count, Location
 from fer_lightning.report.doctor import findings
 from fer_lightning.runs.record import read_run
 
@@ -132,54 +132,13 @@ class PatientWandbLogger(WandbLogger):
     The table of runs shows the validation that chose the checkpoint, not the last one.
 
     Args:
-        project: Project in W&B.
-        name: Name of the run: the options that it overrides, or run_name where that is set.
-        id: The option run_id.
-        group: The sweep of the run.
-        job_type: The option job_type.
-        save_dir: Folder of the run.
-        log_model: Whether best.ckpt is uploaded.
-        mode: Whether to upload.
-        settings: W&B's own settings.
-        entity: User or team in W&B.
-        tags: Tags of the run, before those that it gets itself.
-        notes: Notes on the run, above those of the doctor.
-        options: Further arguments of Lightning's logger and of ``wandb.init``.
+        options: Arguments of Lightning's logger and of ``wandb.init``; config/library.py has those that conf/ sets.
     """
 
     failed = False
 
-    def __init__(
-        self,
-        project: Text,
-        name: Text,
-        id: Text,
-        group: Text | None,
-        job_type: Text,
-        save_dir: Location,
-        log_model: Upload,
-        mode: Literal["online", "offline", "disabled", "shared"],
-        settings: Part[Any],
-        entity: Text | None = None,
-        tags: Tags | None = None,
-        notes: Text | None = None,
-        **options: Any,
-    ) -> None:
-        super().__init__(
-            name=name,
-            save_dir=save_dir,
-            id=id,
-            project=project,
-            log_model=log_model,
-            group=group,
-            job_type=job_type,
-            mode=mode,
-            settings=settings,
-            entity=entity,
-            tags=tags,
-            notes=notes,
-            **options,
-        )
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
         self._wandb_init.pop("anonymous", None)  # set by Lightning; W&B would warn about it in every run
         self.latest: dict[str, float] = {}  # values for the table of runs, written when a checkpoint is chosen
 

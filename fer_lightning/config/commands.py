@@ -52,7 +52,10 @@ def class_options(target: str) -> Signature:
     """Return the options of a class, one of ours or of a library."""
     from fer_lightning.config.library import library_options  # needs pydantic
 
-    return signature(target) or Signature(library_options(target), closed=False)
+    described = signature(target) or Signature({}, closed=False)
+    if described.closed or described.options:
+        return described
+    return described._replace(options=library_options(target))
 
 
 def accepts(target: str, name: str) -> bool:

@@ -1,5 +1,7 @@
 """List the options of library classes that people set: name, kind, meaning. The library checks all others.
 
+A class of ours stands here too if it hands all its arguments on to a library.
+
 The first line of a block names its classes, ``package.*`` all of a package. ``!`` marks an option that must be there.
 """
 
@@ -197,6 +199,19 @@ lightning.pytorch.loggers.*
     experiment_name     Text            experiment in MLflow
     run_name            Text            name of the run
     tracking_uri        Text            server, or file of the database
+fer_lightning.loggers.PatientWandbLogger
+    project!            Text            project in W&B
+    name!               Text            name of the run: the options that it overrides, or run_name where that is set
+    id!                 Text            the option run_id
+    group!              Text|None       the sweep of the run
+    job_type!           Text            the option job_type
+    save_dir!           Location        folder of the run
+    log_model!          Upload          whether best.ckpt is uploaded
+    mode!               Literal['online','offline','disabled','shared'] whether to upload
+    settings!           Part            W&B's own settings
+    entity              Text|None       user or team in W&B
+    tags                Tags|None       tags of the run, before those that it gets itself
+    notes               Text|None       notes on the run, above those of the doctor
 wandb.Settings
     silent              bool            whether its notices are left out
 sklearn.decomposition.PCA sklearn.manifold.TSNE umap.UMAP
