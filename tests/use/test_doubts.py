@@ -98,4 +98,11 @@ def test_only_the_judge_of_lists_reads_the_truth():
         for path in sorted((ROOT / "fer_lightning").rglob("*.py"))
         if "true_labels" in path.read_text()
     ]
-    assert users == ["data/demo.py", "data/faces.py", "data/protocols.py", "data/readers.py", "use/doubts.py"]
+    assert users == [
+        "data/demo.py",
+        "data/faces.py",
+        "data/mapping.py",
+        "data/protocols.py",
+        "data/readers.py",
+        "use/doubts.py",
+    ]
