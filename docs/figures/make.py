@@ -55,7 +55,7 @@ def terminal(output: str, picture: Path) -> None:
     with Path(os.devnull).open("w") as sink:
         console = Console(record=True, width=COLUMNS, file=sink)
         console.print(Text.from_ansi(output))
-        console.save_svg(str(picture), title="python train.py -m optimizer=adam,sgd,rmsprop")
+        console.save_svg(str(picture), title=f"python train.py {OPTIONS[1]} {' '.join(SWEEP)}")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ CODEC, SUFFIX = "mp4v", ".mp4"  # of a film: every OpenCV of PyPI writes it, 20 
 SLOWEST, USUAL, FASTEST = 1.0, 25.0, 120.0  # frames a second of a film; the second where the rate is not known
 LARGEST_LETTERS = 160  # pixels; a larger font takes memory for nothing
 LONGEST_SIDE = 65_500  # pixels of a JPEG
-LONGEST_NAME = 60  # characters of a saved photo's name; file systems take 255 bytes
+LONGEST_NAME = 60  # characters of a file's name; file systems take 255 bytes
 
 
 def annotate(recognition: Recognition, side: int | None = None) -> Image.Image:
@@ -95,7 +95,9 @@ class AnnotatedFiles:
         if self.latest is None:
             return
         if self.film is None:
-            self.film = self._open(self.folder / f"{Path(recognition.file).stem}{SUFFIX}", self.rate, self.latest)
+            self.film = self._open(
+                self.folder / f"{Path(recognition.file).stem[-LONGEST_NAME:]}{SUFFIX}", self.rate, self.latest
+            )
         self.film.write(self.latest)
 
     def _open(self, path: Path, rate: float, pixels: np.ndarray) -> cv2.VideoWriter:
@@ -103,5 +105,7 @@ class AnnotatedFiles:
         with quiet_opencv():
             film = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*CODEC), rate, pixels.shape[1::-1])
         if not film.isOpened():
+            path.unlink(missing_ok=True)
+            path.parent.rmdir()
             self.problem = f"{path} cannot be written: this OpenCV has no encoder for {CODEC}"
         return film

@@ -85,6 +85,7 @@ def test_film_without_an_encoder_is_one_sentence(tmp_path, monkeypatch):
         for number in range(2):
             files.add(recognised("film.avi", (160, 120), frame=number))
     assert files.problem == f"{tmp_path}/annotated/film.mp4 cannot be written: this OpenCV has no encoder for none"
+    assert not (tmp_path / "annotated").exists()
 
 
 @pytest.mark.parametrize(("rate", "shown"), [(None, None), (0.0, 25.0), (0.2, 1.0), (90_000.0, 120.0)])
