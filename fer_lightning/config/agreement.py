@@ -36,13 +36,13 @@ def _disagreements(values: Mapping[str, Any]) -> Iterator[str]:
     absent = {"_target_": ""}  # a node that the command lacks, or that points to what is missing
     data, sampler = values.get("data", absent), values.get("sampler", absent)
     yield from _memory(data)
-    if "checkpoint" not in values:  # what is trained already draws no batches
+    if "checkpoint" not in values:  # what is trained already draws no batches and has learnt its targets
         yield from _sampler(sampler)
+        yield from _targets(values)
     yield from _protocol(values.get("protocol", absent), data)
     yield from _classes(data, sampler, "checkpoint" in values)
     yield from _embedder(values.get("embedder", absent))
     yield from _losses(values.get("loss", absent))
-    yield from _targets(values)
     yield from _classifier(values.get("classifier", absent))
     yield from _optimizer(values.get("optimizer", absent))
     yield from _clipping(values.get("optimizer", absent), values.get("trainer", absent))
@@ -158,8 +158,8 @@ def _targets(values: Mapping[str, Any]) -> Iterator[str]:
     distribution = data.get("targets") == "distribution"
     if distribution and not data["votes"]:
         yield "data.targets=distribution needs data.votes=fer2013new.csv, the votes of FER+"
-    if distribution and (data["map"] or teachers.get("runs")):
-        yield "data.targets=distribution needs data.map=null and teacher.runs=null"
+    if distribution and teachers.get("runs"):
+        yield "data.targets=distribution needs teacher.runs=null"
     if _is(loss, "SmoothedSoftmaxLoss") or not loss["_target_"].startswith(("pytorch_", "fer_lightning.")):
         return
     for option, soft in {

@@ -17,7 +17,7 @@ from fer_lightning.data.augmentation import Augmentation
 from fer_lightning.data.corrections import correct
 from fer_lightning.data.draws import even_draw_first
 from fer_lightning.data.faces import Faces
-from fer_lightning.data.mapping import align
+from fer_lightning.data.mapping import align, new_names
 from fer_lightning.data.partition import Partition, without
 from fer_lightning.data.pictures import Batch, Mixing, Pictures, TrainingPictures
 from fer_lightning.data.readers import read_faces, summarize
@@ -248,7 +248,7 @@ class FacesDataModule(lightning.LightningDataModule):
         """Make the table of training pictures; without online augmentation all copies are drawn here."""
         faces, rows = self.partition.faces, self.partition.train
         if self.votes and self.targets == "distribution":
-            self.shares = shares(faces, self.votes)[rows]
+            self.shares = shares(faces, self.votes, new_names(self.classes, self.map or {}))[rows]
         return TrainingPictures(faces, rows, self.augmentation, self.mixing, self.shares)
 
     def prepare_data(self) -> None:

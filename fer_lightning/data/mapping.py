@@ -19,7 +19,7 @@ def mapped_classes(classes: Sequence[str], joined: Map | None) -> tuple[str, ...
         classes: Classes of the faces.
         joined: Value of ``data.map``. What ``wrong_map`` refuses is passed over.
     """
-    names = {name for name in _new_names(classes, joined or {}).values() if name is not None}
+    names = {name for name in new_names(classes, joined or {}).values() if name is not None}
     return (*(name for name in classes if name in names), *sorted(names - set(classes)))
 
 
@@ -54,7 +54,7 @@ def map_faces(faces: Faces, joined: Map) -> Faces:
     if problem := wrong_map(faces.classes, joined):
         raise UserError(problem)
     classes = mapped_classes(faces.classes, joined)
-    names = _new_names(faces.classes, joined)
+    names = new_names(faces.classes, joined)
     remarks = []
     for name, members in joined.items():
         if members is None:
@@ -111,7 +111,7 @@ def _members(joined: Map) -> Iterator[tuple[str, str | None]]:
             yield from ((member, name) for member in members)
 
 
-def _new_names(classes: Sequence[str], joined: Map) -> dict[str, str | None]:
+def new_names(classes: Sequence[str], joined: Map) -> dict[str, str | None]:
     """Return class -> new class, in the order of the classes."""
     names: dict[str, str | None] = {name: name for name in classes}
     for member, name in _members(joined):

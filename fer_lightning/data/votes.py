@@ -2,7 +2,7 @@
 
 import csv
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -86,7 +86,7 @@ def read_votes(votes: str) -> Votes:
     return Votes(np.array(splits, str), np.array(counts, np.int64).reshape(-1, len(COLUMNS)))
 
 
-def shares(faces: Faces, votes: str) -> np.ndarray:
+def shares(faces: Faces, votes: str, names: Mapping[str, str | None] | None = None) -> np.ndarray:
     """Return the shares of the classes in the votes for them, (N, C) float32: all votes, and not their winner alone.
 
     This is the probability distribution of Barsoum et al. (arXiv:1608.01041, section 3.4), over the classes at hand.
@@ -94,11 +94,15 @@ def shares(faces: Faces, votes: str) -> np.ndarray:
     Args:
         faces: Faces that ``relabel`` has made.
         votes: Path of FER+'s file, as in ``read_votes``.
+        names: Class before ``data.map`` -> class of the faces, or None for one that is left out; None without a map.
     """
-    columns = [EXPRESSIONS.index(name) for name in EXPRESSIONS if class_of(name, faces.classes)]
-    counts = read_votes(votes).counts[faces.rows][:, columns]
-    order = [faces.classes.index(str(class_of(EXPRESSIONS[column], faces.classes))) for column in columns]
-    counts = counts[:, np.argsort(order)]
+    names = names or {name: name for name in faces.classes}
+    joined = np.zeros((len(EXPRESSIONS), len(faces.classes)))
+    for row, expression in enumerate(EXPRESSIONS):
+        name = names.get(class_of(expression, list(names)) or "")
+        if name is not None:
+            joined[row, faces.classes.index(name)] = 1
+    counts = read_votes(votes).counts[faces.rows][:, : len(EXPRESSIONS)] @ joined
     return (counts / counts.sum(axis=1, keepdims=True)).astype(np.float32)
 
 

@@ -41,7 +41,7 @@ def collect(folders: Sequence[Path]) -> list[Run]:
     Raises:
         UserError: If there is none, or if their faces differ.
     """
-    completed = (run for run in gather(folders) if run.record.status == Status.COMPLETED)
+    completed = (run for run in gather(folders) if run.record.status == Status.COMPLETED and not run.record.trained_on)
     runs = [run for run in completed if "test/accuracy_low" in run.figures]
     if not runs:
         raise UserError(

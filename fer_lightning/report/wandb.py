@@ -22,7 +22,6 @@ SECTIONS = {  # of the saved view: title -> metrics, one panel each
     "Training": ("train/loss", "train/active_share", "train/spread", "train/learning_rate"),
     "Distances": ("train/positive_distance", "train/negative_distance", "train/violated_share"),
 }
-BARS = ("test/accuracy", "test/balanced_accuracy", "test/macro_f1", "test/accuracy_without_twins")
 
 
 def images(section: str, pictures: Iterable[Path]) -> dict[str, Any]:
@@ -143,7 +142,7 @@ def saved_view(entity: str, project: str, sweep: str) -> Any:
     import wandb_workspaces.reports.v2 as reports
     import wandb_workspaces.workspaces as workspaces
 
-    bars = [reports.BarPlot(title=metric, metrics=[metric]) for metric in BARS]
+    bars = [reports.BarPlot(title=metric, metrics=[metric]) for metric in MEASURED]
     sections = [workspaces.Section(name="Test", panels=bars, is_open=True)]
     for title, metrics in SECTIONS.items():
         lines = [reports.LinePlot(title=metric, x="Step", y=[metric]) for metric in metrics]
@@ -175,7 +174,7 @@ def sweep_report(entity: str, project: str, sweep: str) -> Any:
         reports.WeavePanelSummaryTable(table_name="sweep/leaderboard", layout=reports.Layout(w=24, h=8)),
         reports.MediaBrowser(media_keys=figures, num_columns=2, layout=reports.Layout(y=8, w=24, h=16)),
     ]
-    panels = [reports.BarPlot(title=metric, metrics=[metric]) for metric in BARS]
+    panels = [reports.BarPlot(title=metric, metrics=[metric]) for metric in MEASURED]
     panels += [reports.WeavePanelSummaryTable(table_name=f"tables/{name}") for name in ("per_class", "mistakes")]
     panels += [
         reports.LinePlot(title=metric, x="Step", y=[metric]) for metrics in SECTIONS.values() for metric in metrics

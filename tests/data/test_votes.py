@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from fer_lightning.data.faces import CLASSES, SPLITS
+from fer_lightning.data.mapping import map_faces, new_names
 from fer_lightning.data.published import PARTS
 from fer_lightning.data.readers import read_faces
 from fer_lightning.data.votes import VOTED, read_votes, relabel, shares
@@ -88,6 +89,12 @@ def test_shares_are_those_of_all_votes_for_the_classes(tmp_path):
     some = read_faces(csv, str(tmp_path), {}, 48, ["surprise", "angry"], votes)
     assert shares(some, votes)[0].tolist() == pytest.approx([1, 0])
     assert shares(some, votes)[2].tolist() == pytest.approx([5 / 6, 1 / 6])
+    joined = {"bad": ["anger", "disgust"], "fear": None}
+    mapped = map_faces(faces, joined)
+    of_joined = shares(mapped, votes, new_names(VOTED, joined))
+    assert np.array_equal(of_joined.argmax(axis=1), mapped.labels)
+    by_name = dict(zip(mapped.classes, of_joined[7].tolist(), strict=True))  # row 8, for that of fear is left out
+    assert by_name == pytest.approx(dict.fromkeys(mapped.classes, 0.0) | {"surprise": 5 / 7, "bad": 2 / 7})
 
 
 def test_rows_left_out_are_told_by_reason(tmp_path):
