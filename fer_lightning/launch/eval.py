@@ -55,6 +55,7 @@ def evaluate(cfg: DictConfig) -> float:
     trainer = instantiate(cfg.trainer)
     if rank() == 0:
         datamodule.prepare_data()  # here, so that faces are refused before there is a run on disk
+        datamodule.setup("test")  # so that other processes find the twins in the cache
         OmegaConf.save(cfg, f"{cfg.paths.output_dir}/config.yaml", resolve=True)
     trainer.test(model, datamodule, ckpt_path=cfg.checkpoint, weights_only=True, verbose=False)
     if rank() == 0 and model.absent:

@@ -98,6 +98,10 @@ data.classes=happy                      | data.classes=happy must be a list of n
 data.classes=[1,2]                      | data.classes=[1,2] must be a list of names
 data.classes=[happy]                    | data.root=null with 1 class, and 2 to 40
 data.classes=[happy,a/b]                | the class 'a/b', which cannot name files
+data.map=sad                            | data.map=sad must be a node that lists the members of new classes
+data.map={low:[]}                       | data.map={low:[]} must be a node that lists the members
+data.map={low:[calm]}                   | data.map names calm, and the classes of the faces are angry, disgust
+data.map={low:[sad],bad:[sad]}          | data.map names sad more than once
 data.votes=v.csv                        | data.votes labels FER2013: give fer2013.csv or Kaggle's archive as data.root
 data.batch_size=17 sampler=balanced     | data.batch_size=17 must be a multiple of sampler.classes_per_batch=4
 data.batch_size=4 sampler=balanced      | data.batch_size=4 must be a multiple ; two or more ; such as 8
