@@ -50,7 +50,16 @@ def test_a_printed_claim_is_read_again(capsys, monkeypatch):
 @pytest.mark.parametrize(
     "name",
     [
-        *("augmentation", "latency", "neighbours", "paper_trial", "quick_validation", "size", "training_loop"),
+        *(
+            "augmentation",
+            "latency",
+            "list_memory",
+            "neighbours",
+            "paper_trial",
+            "quick_validation",
+            "size",
+            "training_loop",
+        ),
     ],
 )
 def test_benchmark_runs(name, monkeypatch, tmp_path):

@@ -2,8 +2,8 @@
 
 import csv
 import hashlib
-import io
 from collections.abc import Iterator, Mapping, Sequence
+from io import TextIOWrapper
 from itertools import chain, islice, pairwise
 from pathlib import Path
 from posixpath import normpath
@@ -49,28 +49,31 @@ class LabelList(NamedTuple):
         Raises:
             UserError: If the file cannot be read, has other columns, or a row lacks a cell.
         """
-        text = self._text()
-        start = text.lstrip().partition("\n")[0].strip()
-        delimiter = next((delimiter for delimiter in "\t;, " if delimiter in start), ",")
-        table = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
-        positions: dict[str, int] | None = None
-        try:
-            for cells in table:
-                if not any(cells):
-                    continue
-                if positions is None:
-                    positions = self._header(cells)
-                    if positions:
+        with self._open() as file:
+            start = next((line.strip() for line in file if line.strip()), "")
+            if "\0" in start:
+                raise self._error(" is no text in UTF-8: save it as such a csv")
+            file.seek(0)
+            delimiter = next((delimiter for delimiter in "\t;, " if delimiter in start), ",")
+            table = csv.reader(file, delimiter=delimiter, skipinitialspace=True)
+            positions: dict[str, int] | None = None
+            try:
+                for cells in table:
+                    if not any(cells):
                         continue
-                    positions = {name: position for position, name in enumerate(COLUMNS) if position < len(cells)}
-                row = Row(**{name: cells[column].strip() for name, column in positions.items()})
-                if row.split and row.split.lower() not in SPLITS_BY_NAME:
-                    raise ValueError(f"split {row.split!r:.40}, allowed: {', '.join(SPLITS_BY_NAME)}")
-                yield row._replace(file=normpath(row.file.replace("\\", "/")))
-        except IndexError as error:
-            raise self._error(f", line {table.line_num} has too few cells; correct it") from error
-        except (ValueError, csv.Error) as error:
-            raise self._error(f", line {table.line_num}: {error}; correct it") from error
+                    if positions is None:
+                        positions = self._header(cells)
+                        if positions:
+                            continue
+                        positions = {name: position for position, name in enumerate(COLUMNS) if position < len(cells)}
+                    row = Row(**{name: cells[column].strip() for name, column in positions.items()})
+                    if row.split and row.split.lower() not in SPLITS_BY_NAME:
+                        raise ValueError(f"split {row.split!r:.40}, allowed: {', '.join(SPLITS_BY_NAME)}")
+                    yield row._replace(file=normpath(row.file.replace("\\", "/")))
+            except IndexError as error:
+                raise self._error(f", line {table.line_num} has too few cells; correct it") from error
+            except (ValueError, csv.Error) as error:
+                raise self._error(f", line {table.line_num}: {error}; correct it") from error
 
     def classes(self) -> tuple[str, ...]:
         """Return the classes."""
@@ -80,8 +83,10 @@ class LabelList(NamedTuple):
 
     def key(self) -> str:
         """Return a hash of the list and of the names of its columns."""
-        text = self._text() + repr(sorted(self.columns.items()))
-        return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:16]
+        with self._open() as file:
+            digest = hashlib.sha256(file.buffer.read())
+        digest.update(repr(sorted(self.columns.items())).encode())
+        return digest.hexdigest()[:16]
 
     def find(self, listing: Listing, classes: Sequence[str]) -> Contents:
         """Return the pictures that a list labels, sorted by name.
@@ -94,7 +99,8 @@ class LabelList(NamedTuple):
             UserError: If the list cannot be read, labels a picture twice, or names no picture of the source.
         """
         if Path(self.path).name == raf_db.LIST:
-            return raf_db.read(listing, self._text())
+            with self._open() as file:
+                return raf_db.read(listing, file.read())
         rows = self.rows()
         head = list(islice(rows, TRIED))
         names = {name: name for name in listing.names}
@@ -118,24 +124,22 @@ class LabelList(NamedTuple):
         if any(entry.person for entry in entries):  # a face without a person is one of its own
             entries = [entry if entry.person else entry._replace(person=entry.name) for entry in entries]
         listing.remarks.update(remark("Rows of the list without a label", unlabelled))
-        others = {name for name in names if is_picture(name)} - {entry.picture for entry in entries}
-        listing.remarks.update(remark("Pictures that are not in the list ignored", list(others)))
+        listed = {entry.picture for entry in entries}
+        others = [name for name in listing.names if name not in listed and is_picture(name)]
+        listing.remarks.update(remark("Pictures that are not in the list ignored", others))
         return Contents(entries, noun="label", missing=missing)
 
     def _error(self, problem: str) -> UserError:
         return UserError(f"data.labels={self.path:.200}{problem}")
 
-    def _text(self) -> str:
+    def _open(self) -> TextIOWrapper:
         path = Path(self.path).expanduser()
         if (kind := path_kind(path)) != FILE:
             raise self._error(f" {kind}: give a list of files and labels, such as list.csv")
         try:
-            text = path.read_text(encoding="utf-8-sig", errors="surrogateescape")
+            return path.open(encoding="utf-8-sig", errors="surrogateescape", newline="")
         except OSError as error:
             raise self._error(f" cannot be read: {error.strerror}; give another list") from error
-        if "\0" in text:
-            raise self._error(" is no text in UTF-8: save it as such a csv")
-        return text
 
     def _header(self, cells: Sequence[str]) -> dict[str, int]:
         """Return the position of each column; empty if the cells are no header, but the first row.

@@ -265,13 +265,15 @@ def _read(
     _check_readable(files.path, len(names), unreadable)
     _check_splits(files.path, {(split, classes[label]) for split, label in zip(splits, labels, strict=True)}, classes)
     images.resize((len(names), image_size, image_size), refcheck=False)
+    del contents, entry  # the table below has all of it, and takes as much memory
+    columns = np.array(labels), np.array(splits)
     return Faces(
         images=images,
-        labels=np.array(labels),
+        labels=columns[0],
         names=np.array(names),
-        splits=np.array(splits),
+        splits=columns[1],
         source=source,
-        fingerprint=fingerprint(images, np.array(labels), np.array(splits), classes),
+        fingerprint=fingerprint(images, *columns, classes),
         unreadable=tuple(unreadable),
         remarks=tuple(f"{kind}: {count:,}." for kind, count in sorted(files.remarks.items())),
         classes=classes,
