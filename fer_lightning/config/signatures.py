@@ -7,6 +7,7 @@ waiting for torch.
 import ast
 import re
 from collections.abc import Mapping
+from difflib import get_close_matches
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
@@ -133,6 +134,31 @@ def takes(target: str) -> frozenset[str] | None:
     return listed
 
 
+@cache
+def flaw(target: str) -> str | None:
+    """Return why a class or function cannot be imported, as a clause; None where its source does not surely say so.
+
+    Args:
+        target: Its full name, such as ``torch.optim.Adam``.
+    """
+    module, _, name = target.rpartition(".")
+    top = module.partition(".")[0]
+    try:
+        if find_spec(top) is None:
+            return f"there is no module {top} (its folder is named by PYTHONPATH=FOLDER in front of the command)"
+        path = _file(module)
+        nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8")))) if path else []
+    except (ImportError, ValueError, OSError, SyntaxError):
+        return None
+    names = {node.name for node in nodes if isinstance(node, ast.ClassDef | ast.FunctionDef)}
+    names |= {node.asname or node.name for node in nodes if isinstance(node, ast.alias)}
+    names |= {node.id for node in nodes if isinstance(node, ast.Name)}
+    if not names or {name, "*", "__getattr__"} & names or _file(target) is not None:
+        return None
+    close = get_close_matches(name, names, n=1)
+    return f"{module} has no {name}" + (f" (did you mean {close[0]}?)" if close else "")
+
+
 def _find(module: str, name: str) -> tuple[str, ast.ClassDef | ast.FunctionDef | None]:
     """Return a class or function and the module that defines it, wherever it is imported from; None if it is unknown.
 
@@ -179,8 +205,10 @@ def _file(module: str) -> Path | None:
         spec = find_spec(top)  # of a top package, which is found without an import
     except (ImportError, ValueError):
         return None
-    if spec is None or not spec.submodule_search_locations:
+    if spec is None:
         return None
+    if not spec.submodule_search_locations:
+        return Path(spec.origin) if spec.origin and spec.origin.endswith(".py") and not parts else None
     path = Path(next(iter(spec.submodule_search_locations)), *parts)
     candidates = (path / "__init__.py", path.with_suffix(".py"))
     return next((file for file in candidates if file.is_file()), None)

@@ -4,8 +4,10 @@ import logging
 import re
 import shutil
 import sys
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
@@ -65,11 +67,11 @@ def check(cfg: DictConfig, config_name: str, carrier: str | None = None) -> None
     from fer_lightning.config.values import check_values  # here, so that --help needs no pydantic
 
     check_packages()
+    _check_extras(cfg)
     check_values(cfg, config_name, carrier)
     if "trainer" in cfg:
         _check_devices(cfg)
         check_gpu(cfg.trainer.accelerator)
-    _check_extras(cfg)
     _check_files(cfg)
     if warning := low_room(Path(cfg.paths.output_dir)):
         log.warning(warning)
@@ -106,13 +108,21 @@ def _check_files(cfg: DictConfig) -> None:
 
 def _check_extras(cfg: DictConfig) -> None:
     """Refuse what needs an extra that is not installed."""
-    nodes = [*cfg.get("logger", {}).values(), *(OmegaConf.select(cfg, "callbacks.media.maps") or {}).values()]
-    for target in (str(node.get("_target_")) for node in nodes):
+    for target in _targets(OmegaConf.to_container(cfg)):
         for prefix, (module, option) in EXTRAS.items():
             if target.startswith(prefix) and find_spec(module) is None:
                 raise UserError(f"{option} needs {module}: {install_command(option.partition('=')[2])}")
     if OmegaConf.select(cfg, "data.root") == "kaggle" and find_spec("kagglehub") is None:
         raise UserError(f"data.root=kaggle needs kagglehub: {install_command('kaggle')}")
+
+
+def _targets(node: Any) -> Iterator[str]:
+    """Yield the classes that a configuration names."""
+    if isinstance(node, dict | list):
+        for key, value in node.items() if isinstance(node, dict) else enumerate(node):
+            if key == "_target_":
+                yield str(value)
+            yield from _targets(value)
 
 
 def low_room(folder: Path) -> str | None:

@@ -7,7 +7,7 @@ import pytest
 from hydra.utils import get_class
 
 from fer_lightning.config import CONF
-from fer_lightning.config.signatures import resolve, signature, takes
+from fer_lightning.config.signatures import flaw, resolve, signature, takes
 
 LIBRARY = re.compile(r"_target_: ((?:torch|lightning|pytorch_metric_learning|sklearn)\.[\w.]+)")
 TARGETS = sorted({target for path in CONF.rglob("*.yaml") for target in LIBRARY.findall(path.read_text())})
@@ -52,3 +52,10 @@ def test_what_cannot_be_read_is_open():
     assert "margin" not in takes("pytorch_metric_learning.losses.NormalizedSoftmaxLoss")
     for target in ("no_such_package.Thing", "torch.optim.NoSuchClass", "Thing", "torch.nothing.at.All"):
         assert takes(target) is None
+
+
+def test_a_class_that_is_not_there_is_named():
+    assert flaw("torch.optim.Adamm") == "torch.optim has no Adamm (did you mean Adam?)"
+    assert "there is no module no_such_package (its folder is named by PYTHONPATH" in flaw("no_such_package.Thing")
+    for target in (*TARGETS, "torch.optim.adam", "torch.nn.Modul", "torch.nothing.at.All", "math.sqrt", "os.system"):
+        assert flaw(target) is None  # the third is a name among stars, the fifth is compiled
