@@ -11,6 +11,7 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.trainer.states import TrainerFn
 
 from fer_lightning import __version__
+from fer_lightning.config import user_folder
 from fer_lightning.data.faces import Faces
 from fer_lightning.kinds import Texts
 from fer_lightning.runs.checkpoints import KEY
@@ -54,6 +55,8 @@ class Provenance(Callback):
         }
         if partition.corrected:
             checkpoint[KEY]["corrections"] = partition.corrected.digest
+        if folder := user_folder():
+            checkpoint[KEY]["config_dir"] = str(folder)
         if pl_module.draw:
             checkpoint[KEY]["draw"] = str(pl_module.draw)
 

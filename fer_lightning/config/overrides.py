@@ -10,17 +10,18 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
-from fer_lightning.config import CONF
+from fer_lightning.config import find_files
 from fer_lightning.config.nodes import NODES, Role, role
 from fer_lightning.errors import UserError
 
 
-def allowed(overrides: object, source: str) -> list[str]:
+def allowed(overrides: object, source: str, remedy: str = "") -> list[str]:
     """Return those of a checkpoint's overrides that define its faces and network.
 
     Args:
         overrides: What the checkpoint holds.
         source: Name of the checkpoint in messages.
+        remedy: End of the sentence on a file that is not in ``conf/``.
 
     Raises:
         UserError: Naming the first override that is more than a file of ``conf/`` or a plain value.
@@ -38,7 +39,8 @@ def allowed(overrides: object, source: str) -> list[str]:
         except (HydraException, RecursionError) as error:
             raise UserError(f"{source} carries the override {text!r:.200}, which cannot be read: not loaded") from error
         if reason:
-            raise UserError(f"{source} carries the override {text!r:.200}, {reason}: not loaded")
+            remedy = remedy if reason.startswith("which chooses") else ""
+            raise UserError(f"{source} carries the override {text!r:.200}, {reason}: not loaded{remedy}")
     return allowed_overrides
 
 
@@ -53,9 +55,9 @@ def _refusal(override: Override) -> str | None:
     if override.is_delete() or override.is_sweep_override() or override.package is not None:
         return "which does more than set a value"
     value = override.value()
-    if (CONF / key).is_dir():
+    if find_files(key):
         name = str(value)
-        if value is not None and not (re.fullmatch(r"\w[\w-]*", name) and (CONF / key / f"{name}.yaml").is_file()):
+        if value is not None and not (re.fullmatch(r"\w[\w-]*", name) and find_files(key, name)):
             return f"which chooses no file of conf/{key}"
         return None
     if not re.fullmatch(r"[A-Za-z]\w*(\.[A-Za-z0-9]\w*)*", key) or not plain(value):

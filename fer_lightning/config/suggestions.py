@@ -10,7 +10,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
-from fer_lightning.config import CONF
+from fer_lightning.config import CONF, user_folder
 from fer_lightning.config.verbs import program
 from fer_lightning.errors import UserError
 
@@ -162,7 +162,9 @@ def known_keys(cfg: DictConfig) -> list[str]:
 def choices_made(command: str, arguments: Sequence[str] = ()) -> DictConfig:
     """Return the configuration of the files that a command line chooses, without the values that it sets."""
     chosen = [text for text in arguments if "=" in text and (CONF / text.lstrip("+").partition("=")[0]).is_dir()]
-    for options in (chosen, []):  # a choice may be what is wrong
+    folder = user_folder()
+    path = [] if folder is None else [f"hydra.searchpath=['file://{folder}']"]
+    for options in ([*chosen, *path], []):  # a choice may be what is wrong
         GlobalHydra.instance().clear()
         with suppress(HydraException), initialize_config_dir(str(CONF), version_base="1.3"):
             return compose(command, options)

@@ -37,17 +37,20 @@ def translate(arguments: Sequence[str], name: str) -> list[str]:
 
 
 def _with_names(arguments: Sequence[str], name: str) -> list[str]:
-    """Return the command line with a name before each value that has none."""
-    positions, named = list(POSITIONS.get(name, ())), []
-    for previous, argument in zip(("", *arguments), arguments, strict=False):
-        if "=" in argument or argument[:1] in ("-", "~", "+", "") or TAKES_NEXT.fullmatch(previous):
+    """Return the command line with a name before each value that has none, and each flag's value behind its ``=``."""
+    positions, named = list(POSITIONS.get(name, ())), [""]
+    for argument in arguments:
+        is_option = "=" in argument or argument[:1] in ("-", "~", "+", "")
+        if TAKES_NEXT.fullmatch(named[-1]) and not is_option:
+            named[-1] += f"={argument}"
+        elif is_option:
             named.append(argument)
         elif positions:
             named.append(f"{positions.pop(0)}={quoted(Path(argument))}")
         else:
             words = " ".join(f"{option}=..." for option in POSITIONS.get(name, ("data.root",)))
             raise UserError(f"{argument:.200} has no name: options are written NAME=VALUE, such as {words}")
-    return named
+    return named[1:]
 
 
 def _with_value(argument: str) -> str:

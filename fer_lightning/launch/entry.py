@@ -82,7 +82,7 @@ def _run(name: str, process: int, traced: bool) -> None:
     """
     try:
         check_python()
-        sys.argv[1:] = _arguments(sys.argv[1:], name)
+        _take_arguments(name)
         if process:
             sys.argv.append("hydra=follower")
         hydra.main(version_base="1.3", config_path=str(CONF), config_name=name)(Task(name))()
@@ -109,10 +109,10 @@ def _run(name: str, process: int, traced: bool) -> None:
         command.leaves = True
 
 
-def _arguments(arguments: list[str], name: str) -> list[str]:
-    """Return the command line for Hydra; refuse secrets and flags that it does not have."""
-    check_secrets(arguments)
-    check_flags(arguments, name)
+def _take_arguments(name: str) -> None:
+    """Put the command line into Hydra's words; refuse secrets and flags that it does not have."""
+    check_secrets(sys.argv[1:])
+    check_flags(sys.argv[1:], name)
+    sys.argv[1:] = translate(sys.argv[1:], name)
     # Hydra's parser takes no options in front of a flag that others follow.
-    arguments = sorted(translate(arguments, name), key=lambda argument: argument not in ("-m", "--multirun"))
-    return resume_arguments(arguments)
+    sys.argv[1:] = sorted(resume_arguments(sys.argv[1:]), key=lambda argument: not argument.startswith("-"))

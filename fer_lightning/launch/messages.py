@@ -54,6 +54,10 @@ REMEDIES = (
     ),
     (r"(`?val_check_interval`? .*)", "trainer.val_check_interval: {}"),
     (
+        r"Additional config directory '(.*)' not found",
+        "--config-dir={} does not exist: give the folder of your own files of options, such as embedder/mine.yaml",
+    ),
+    (
         r"Tried to step \d+ times\. The specified number of total steps is (\d+)",
         "the scheduler was planned for {} steps, those of the run as it began: resume without a higher "
         "trainer.max_epochs or trainer.max_steps, or start a longer run from the weights with init_from=",

@@ -11,6 +11,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from fer_lightning.config import user_folder
 from fer_lightning.config.nodes import Role, differences, role
 from fer_lightning.errors import FILE, FOLDER, UserError, path_kind
 from fer_lightning.launch.claims import LOCK
@@ -18,6 +19,7 @@ from fer_lightning.runs.command import OPTIONS, is_sweep, key, quoted, read_opti
 from fer_lightning.runs.record import ASIDE, Status, code_fingerprint, read_record
 
 log = logging.getLogger(__name__)
+
 
 # Option -> Hydra's options for the folder and its mode, and what the option takes.
 RESUMING = {
@@ -41,6 +43,8 @@ def resume_arguments(arguments: list[str]) -> list[str]:
         return arguments
     path = existing(str(value), option)
     folder: Path | None = path
+    if user_folder() is None and (needed := _config_dir(path, option)):
+        raise UserError(f"{option}={value} began with --config-dir={needed}: add that, since its files are read again")
     if option == "sweep.resume":
         if not is_sweep(path):
             raise UserError(f"sweep.resume={value} holds no sweep: give the folder that holds its jobs and sweep.csv")
@@ -57,6 +61,16 @@ def resume_arguments(arguments: list[str]) -> list[str]:
     arguments = [argument for argument in arguments if key(argument) != option]
     replaced = {option, *map(key, arguments)}
     return [*(text for text in earlier if key(text) not in replaced), *arguments, f"{option}={quoted(path)}"]
+
+
+def _config_dir(path: Path, option: str) -> str | None:
+    """Return the folder of the --config-dir with which a run, a sweep or a checkpoint's run began, or None."""
+    folder = path if option == "sweep.resume" or path.is_dir() else path.parent.parent
+    for file in (folder / "multirun.yaml", folder / ".hydra" / "hydra.yaml"):
+        if file.is_file():
+            sources = OmegaConf.load(file).hydra.runtime.config_sources
+            return next((source.path for source in sources if source.provider == "command-line"), None)
+    return None
 
 
 def existing(text: str, option: str) -> Path:

@@ -174,7 +174,19 @@ def read_overrides(path: str) -> list[str]:
     Raises:
         UserError: As ``load``; or if an override does more than choose a file of ``conf/`` or set a plain value.
     """
-    return allowed(read_provenance(path).get("overrides"), f"checkpoint={path}")
+    record = read_provenance(path)
+    return allowed(record.get("overrides"), f"checkpoint={path}", config_dir_remedy(record))
+
+
+def config_dir_remedy(record: Mapping[str, Any]) -> str:
+    """Return the end of a sentence on what is not in ``conf/``, for a checkpoint that was trained with --config-dir."""
+    folder = record.get("config_dir")
+    if not isinstance(folder, str):
+        return ""
+    return (
+        f"; it was trained with --config-dir={folder:.200}: if you trust that folder, whose classes are run, add it to "
+        "train, eval, export, stress, predict or app"
+    )
 
 
 def _check_archive(file: Path, size: int) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from fer_lightning.config import user_folder
 from fer_lightning.config.verbs import program_at_work
 
 OPTIONS = Path(".hydra", "overrides.yaml")  # the options that started a run or a sweep
@@ -43,7 +44,7 @@ def resume_command(folder: Path) -> str:
         option = f'"{option}"'
     elif "'" in option:
         option = shlex.quote(option)
-    return f"{program_at_work()} {option}"
+    return " ".join([*_program(), option])
 
 
 def seeds_command(folder: Path, options: list[str]) -> str:
@@ -52,7 +53,13 @@ def seeds_command(folder: Path, options: list[str]) -> str:
     if is_sweep(folder.parent):
         return f"{resume_command(folder)} {seeds}"
     repeated = [option for option in options if key(option) not in ("seed", "resume_from")]
-    return " ".join([program_at_work(), "-m", *map(shlex.quote, repeated), seeds])
+    return " ".join([*_program(), "-m", *map(shlex.quote, repeated), seeds])
+
+
+def _program() -> list[str]:
+    """Return the words that start the verb at work, with the folder of --config-dir."""
+    folder = user_folder()
+    return [program_at_work(), *([] if folder is None else [f"--config-dir={shlex.quote(str(folder))}"])]
 
 
 def quoted(path: Path | str) -> str:

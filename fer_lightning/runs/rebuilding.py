@@ -10,7 +10,7 @@ import torch
 from omegaconf import OmegaConf
 from torch import nn
 
-from fer_lightning.config import CONF
+from fer_lightning.config import find_files
 from fer_lightning.config.overrides import plain
 from fer_lightning.config.values import check_node
 from fer_lightning.config.verbs import program
@@ -18,7 +18,7 @@ from fer_lightning.data.classes import classes_of
 from fer_lightning.errors import UserError
 from fer_lightning.models.calibration import read_calibration
 from fer_lightning.models.network import Network, check_weights
-from fer_lightning.runs.checkpoints import KEY, load
+from fer_lightning.runs.checkpoints import KEY, config_dir_remedy, load
 
 log = logging.getLogger(__name__)
 
@@ -104,10 +104,13 @@ def part_config(node: str, content: Mapping, source: str) -> dict[str, Any]:
     config = settings.get(node) if isinstance(settings, dict) else None
     if not isinstance(config, dict):
         raise UserError(f"{source} does not say what its {node} is: {program('eval')} can still score it")
-    targets = [OmegaConf.select(OmegaConf.load(path), "_target_") for path in (CONF / node).glob("*.yaml")]
+    targets = [OmegaConf.select(OmegaConf.load(path), "_target_") for path in find_files(node)]
     target, arguments = config.get("_target_"), {name: config[name] for name in config.keys() - {"_target_"}}
     if not plain(target) or target not in targets or not plain(arguments):
-        raise UserError(f"{source} says of its {node} what could run code: not loaded")
+        remedy = (
+            config_dir_remedy(content.get(KEY, {})) or "; a class of your own needs --config-dir=FOLDER with its file"
+        )
+        raise UserError(f"{source} says of its {node} what could run code: not loaded{remedy}")
     # The weights are in the checkpoint: download nothing, and read no other file.
     local = {"pretrained": False, "checkpoint_path": ""}
     return config | {name: value for name, value in local.items() if name in config}

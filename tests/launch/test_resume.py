@@ -9,11 +9,14 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
-from omegaconf import open_dict
+from omegaconf import OmegaConf, open_dict
 
+from fer_lightning.config.overrides import allowed
 from fer_lightning.errors import UserError
 from fer_lightning.launch.resume import resume_arguments, resumed
 from fer_lightning.runs.checkpoints import KEY
+from fer_lightning.runs.command import resume_command
+from fer_lightning.runs.rebuilding import part_config
 from tests.conftest import ROOT, SMALL, options
 
 OPTIONS = options("tiny", "stopped")
@@ -122,3 +125,27 @@ def test_resuming_command_line_repeats_the_options_of_the_run(tmp_path, checkpoi
     ):
         with pytest.raises(UserError, match=words):
             resume_arguments(arguments)
+
+
+def test_the_folder_of_config_dir_is_asked_for_and_then_read(tmp_path, monkeypatch):
+    mine = tmp_path / "mine"
+    (mine / "embedder").mkdir(parents=True)
+    (mine / "embedder" / "own.yaml").write_text("_target_: own.Net\n")
+    run = tmp_path / "run"
+    (run / ".hydra").mkdir(parents=True)
+    (run / "config.yaml").touch()
+    (run / ".hydra" / "overrides.yaml").write_text("[embedder=own]\n")
+    sources = [{"path": str(mine), "schema": "file", "provider": "command-line"}]
+    OmegaConf.save({"hydra": {"runtime": {"config_sources": sources}}}, run / ".hydra" / "hydra.yaml")
+    monkeypatch.setattr(HydraConfig.instance(), "cfg", None)
+    monkeypatch.setattr("sys.argv", ["train.py"])
+    with pytest.raises(UserError, match=f"began with --config-dir={mine}: add that"):
+        resume_arguments([f"resume_from={run}"])
+    with pytest.raises(UserError, match="chooses no file of conf/embedder: not loaded; mend"):
+        allowed(["embedder=own"], "x", "; mend")
+    monkeypatch.setattr("sys.argv", ["train.py", f"--config-dir={mine}"])
+    assert "embedder=own" in resume_arguments([f"--config-dir={mine}", f"resume_from={run}"])
+    assert allowed(["embedder=own"], "x") == ["embedder=own"]
+    settings = {"embedder": {"_target_": "own.Net", "width": 3}}
+    assert part_config("embedder", {"hyper_parameters": settings}, "x") == settings["embedder"]
+    assert resume_command(run) == f"python train.py --config-dir={mine} resume_from={run}"
