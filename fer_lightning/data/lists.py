@@ -117,7 +117,7 @@ class LabelList(NamedTuple):
                 if label.isdecimal() and class_of(label, classes) is None and int(label) < len(classes):
                     label = classes[int(label)]
                 entries.append(Entry(write_name(picture), split, intern(label), picture, intern(row.person) or None))
-        entries = _without_copies(self.path, sorted(entries))
+        entries = without_copies(f"data.labels={self.path:.200}", sorted(entries))
         if "" in (splits := {entry.split for entry in entries}) and len(splits) > 1:
             example = next(entry.name for entry in entries if not entry.split)
             raise self._error(f" has rows without a split, such as {example}: fill in all or none")
@@ -155,21 +155,21 @@ class LabelList(NamedTuple):
             return {}
         for name, title in self.columns.items():
             if name not in positions and (name in ("file", "label") or title != COLUMNS[name]):
+                columns = ", ".join(f"{cell:.20}" for cell in header[:8])
                 raise self._error(
-                    f" has the columns {', '.join(header[:8])}, and none is called {title}: name "
-                    f"that of the {name} by data.columns.{name}=..."
+                    f" has the columns {columns}, and none is called {title}: name that of the {name} by "
+                    f"data.columns.{name}=..."
                 )
         return positions
 
 
-def _without_copies(labels: str, entries: list[Entry]) -> list[Entry]:
+def without_copies(table: str, entries: list[Entry]) -> list[Entry]:
     """Return sorted entries without repeated rows; refuse two rows that say different things about a picture."""
     different = [entry for entry, before in zip(entries, [None, *entries], strict=False) if entry != before]
     for entry, after in pairwise(different):
         if entry.name == after.name:
             raise UserError(
-                f"data.labels={labels:.200} says two things about {entry.name} ({_shown(entry)}; {_shown(after)}): "
-                "delete one of its rows"
+                f"{table} says two things about {entry.name} ({_shown(entry)}; {_shown(after)}): delete one of its rows"
             )
     return different
 

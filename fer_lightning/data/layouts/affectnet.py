@@ -10,7 +10,7 @@ import numpy as np
 
 from fer_lightning.data.contents import SPLITS_BY_NAME, Contents, Entry
 from fer_lightning.data.listing import Listing, is_picture, remark
-from fer_lightning.data.lists import TRIED, find_folder
+from fer_lightning.data.lists import TRIED, find_folder, without_copies
 from fer_lightning.data.votes import VOTED
 from fer_lightning.errors import UserError
 from fer_lightning.names import write_name
@@ -79,7 +79,7 @@ def _listed(listing: Listing, tables: Sequence[str], missing: list[tuple[str, st
     listing.remarks.update(remark("Faces left out, since AffectNet gives them no expression", without))
     others = {name for name in names if is_picture(name)} - {entry.picture for entry in entries}
     listing.remarks.update(remark("Pictures that are not in the list ignored", list(others)))
-    yield from sorted(entries)
+    yield from without_copies(str(listing.path / tables[0]), sorted(entries))
 
 
 def _rows(listing: Listing, table: str) -> Iterator[tuple[str, str]]:

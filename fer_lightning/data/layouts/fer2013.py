@@ -54,9 +54,8 @@ def _entries(listing: Listing, name: str, emotions: Mapping[str, str]) -> Iterat
             table = csv.reader(file)
             header = [column.strip().lower() for column in next(table, [])]
             if not {"emotion", "pixels"} <= set(header):
-                raise UserError(
-                    f"{listing.path} has the columns {', '.join(header[:5])}, and {_remedy(listing.path, header)}"
-                )
+                columns = ", ".join(f"{column:.20}" for column in header[:5])
+                raise UserError(f"{listing.path} has the columns {columns}, and {_remedy(listing.path, header)}")
             if repeated := [column for column in ("emotion", "pixels", "usage") if header.count(column) > 1]:
                 raise ValueError(f"column {repeated[0]} is there more than once")
             for number, cells in enumerate(filter(None, table), start=1):

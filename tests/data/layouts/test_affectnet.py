@@ -49,3 +49,14 @@ def test_lists(tmp_path, read):
         "Faces left out, since AffectNet gives them no expression (9/none.jpg; 9/none.jpg): 2.",
         "Pictures that are not in the list ignored (Manually_Annotated_Images/more.jpg): 1.",
     )
+
+
+def test_a_repeated_row_is_one_face(tmp_path, read):
+    files = affectnet_lists()
+    table = "Manually_Annotated_file_lists/training.csv"
+    row = files[table].splitlines()[1]
+    faces = read(write_folder({**files, table: files[table] + b"\n" + row}, tmp_path / "a"))
+    assert faces.counts() == {"train": [2] * 8, "validation": [1] * 8}
+    other = row.replace(b",0,0.5", b",1,0.5")
+    with pytest.raises(UserError, match=r"training\.csv says two things about .*0\.jpg \(happy, train; neutral"):
+        read(write_folder({**files, table: files[table] + b"\n" + other}, tmp_path / "b"))
