@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import omegaconf.base
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
@@ -44,6 +45,7 @@ ROOT = Path(__file__).parents[1]
 ENVIRONMENT = {**os.environ, "WANDB_MODE": "offline", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
 
 torch.set_num_threads(1)
+omegaconf.base.parse = cache(omegaconf.base.parse)  # trees of ${...}, which are only read: half the time of a check
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -33,6 +33,15 @@ def composed(command: str, folder: str, *choices: str) -> DictConfig:
         return compose(command, [*SMALL, *place, *choices], return_hydra_config=True)
 
 
+@cache
+def without_hydra(command: str, folder: str, *choices: str) -> DictConfig:
+    """Return what ``composed`` returns without Hydra's own node."""
+    cfg = copy.deepcopy(composed(command, folder, *choices))
+    with open_dict(cfg):
+        del cfg["hydra"]
+    return cfg
+
+
 @pytest.fixture(scope="module")
 def refusal(tmp_path_factory):
     """Return what is said of some options, or None where they are accepted: composed and checked, nothing else."""
@@ -42,11 +51,8 @@ def refusal(tmp_path_factory):
         parsed = OverridesParser.create().parse_overrides(list(given))
         values = [one for one in parsed if not (CONF / one.key_or_group).is_dir() and not one.is_delete()]
         choices = [str(one.input_line) for one in parsed if one not in values]
-        whole = composed(command, folder, *choices)
-        HydraConfig.instance().set_config(whole)  # a run in between leaves none
-        cfg = copy.deepcopy(whole)
-        with open_dict(cfg):
-            del cfg["hydra"]
+        HydraConfig.instance().set_config(composed(command, folder, *choices))  # a run in between leaves none
+        cfg = copy.deepcopy(without_hydra(command, folder, *choices))
         try:
             for one in values:
                 OmegaConf.update(cfg, one.key_or_group, one.value(), force_add=one.is_add())
