@@ -61,7 +61,7 @@ class Calibration:
 
         Args:
             confidence: (N,) calibrated votes of the winning classes.
-            distances: (N,) Euclidean distances of the nearest gallery faces; None if the classifier keeps no faces.
+            distances: (N,) of the nearest gallery faces; None if the classifier keeps no faces.
         """
         unsure = np.zeros(len(confidence), dtype=bool)
         if self.confidence is not None:
@@ -69,12 +69,6 @@ class Calibration:
         if self.distance is not None and distances is not None:
             unsure |= distances > self.distance
         return unsure
-
-    def sentence_scores(self) -> tuple[str, ...]:
-        """Return the names of the scores that the sentence for people needs."""
-        if self.temperature is None or self.accuracy is None:
-            return ()
-        return ("accuracy_reachable",) if self.confidence is None else ("answered", "accuracy_answered")
 
     def __str__(self) -> str:
         """Return a sentence for people."""
@@ -88,8 +82,7 @@ class Calibration:
         if self.confidence is None:
             return (
                 f"{calibrated}; no face is abstained from, since model.abstention.accuracy={self.accuracy:g} is out of "
-                "reach: the surest validation faces come to "
-                f"{percent(self.scores['accuracy_reachable'])} at most"
+                f"reach: the surest validation faces come to {percent(self.scores['accuracy_reachable'])} at most"
             )
         far = "" if self.distance is None else f" or the nearest training face farther than {self.distance:.3f}"
         return (
@@ -100,21 +93,18 @@ class Calibration:
 
 
 def read_calibration(content: Mapping[str, Any], source: str) -> Calibration:
-    """Return the calibration in a checkpoint or a description; the default if an old one contains none.
-
-    Raises:
-        UserError: If a value is not one that a training saves.
-    """
+    """Return the calibration in a checkpoint or a description, or the default; refuse what no training saves."""
     try:
         calibration = Calibration(**content.get(KEY, {}))
         if (calibration.temperature is None) != (calibration.smoothing is None):
             raise ValueError("temperature and smoothing belong together")
-        if missing := [name for name in calibration.sentence_scores() if name not in calibration.scores]:
-            raise ValueError(f"{missing[0]} is missing in scores")
+        str(calibration)  # this sentence needs some of the scores
         return calibration
-    except (ValueError, TypeError) as error:
-        line = " ".join(str(error).split())
-        raise UserError(f"{source} holds a {KEY} that no training saves ({line:.150}): give another") from error
+    except (ValueError, TypeError, KeyError) as error:
+        reason = (
+            f"{error.args[0]} is missing in scores" if isinstance(error, KeyError) else " ".join(str(error).split())
+        )
+        raise UserError(f"{source} holds a {KEY} that no training saves ({reason:.150}): give another") from error
 
 
 def calibrate(decision: "Decision", labels: "Tensor", accuracy: float | None, near: float) -> Calibration:
@@ -155,12 +145,9 @@ def calibrate(decision: "Decision", labels: "Tensor", accuracy: float | None, ne
 
 
 def fit_temperature(votes: np.ndarray, labels: np.ndarray, smoothing: float) -> float:
-    """Return the temperature with the highest likelihood of the labels; in 1 / temperature there is one maximum.
+    """Return the temperature of votes (N, C) with the highest likelihood of the labels (N,).
 
-    Args:
-        votes: (N, C) shares of the vote.
-        labels: (N,) int64.
-        smoothing: Added to each share.
+    In 1 / temperature there is one maximum.
     """
     from scipy.optimize import minimize_scalar  # slow to import
     from scipy.special import logsumexp
@@ -205,12 +192,7 @@ def choose_threshold(confidence: np.ndarray, right: np.ndarray, accuracy: float)
 
 
 def calibration_error(confidence: np.ndarray, right: np.ndarray) -> float:
-    """Return the expected calibration error of the winning classes, 0 to 1.
-
-    Args:
-        confidence: (N,) votes of the winning classes.
-        right: (N,) bool, whether the winning class is the label.
-    """
+    """Return the expected calibration error, 0 to 1, of the votes (N,) of winning classes that are right, (N,) bool."""
     import torch  # slow to import
     from torchmetrics.functional.classification import binary_calibration_error
 

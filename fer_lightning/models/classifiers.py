@@ -47,11 +47,7 @@ class Classifier(nn.Module, ABC):
         self.register_load_state_dict_pre_hook(_take_saved_lengths)
 
     def fit(self, embeddings: Tensor, labels: Tensor) -> None:
-        """Learn from known faces; forget those of an earlier fit.
-
-        Args:
-            embeddings: (N, D) floating, norm 1.
-            labels: (N,) int64.
+        """Learn from embeddings (N, D) floating, norm 1, and labels (N,) int64; forget those of an earlier fit.
 
         Raises:
             ValueError: If the shapes are wrong or N is 0.
@@ -68,10 +64,7 @@ class Classifier(nn.Module, ABC):
 
     @torch.no_grad()
     def decide(self, queries: Tensor) -> Decision:
-        """Return the decision about the queries.
-
-        Args:
-            queries: (B, D) floating, norm 1.
+        """Return the decision about queries (B, D) floating, norm 1.
 
         Raises:
             RuntimeError: If the classifier is not fitted.
@@ -84,12 +77,7 @@ class Classifier(nn.Module, ABC):
         return Decision(torch.cat(labels), torch.cat(votes), None if neighbours[0] is None else join(neighbours))
 
     def choose(self, queries: Tensor, labels: Tensor) -> dict[str, float]:
-        """Choose settings on validation faces; return the scores by their names.
-
-        Args:
-            queries: (B, D) floating, norm 1, of faces that were not fitted.
-            labels: (B,) int64.
-        """
+        """Choose settings on faces that were not fitted, (B, D) and (B,); return the scores by their names."""
         return {}
 
     def known(self) -> tuple[Tensor, Tensor] | None:
@@ -124,10 +112,10 @@ class Classifier(nn.Module, ABC):
         return None
 
     def defect(self, state: Mapping[str, Tensor], fitted: bool) -> str | None:
-        """Return why this classifier cannot use a saved state, or None.
+        """Return why this classifier cannot use a saved state with all of its buffers, or None.
 
         Args:
-            state: Its state dict, with the names of this classifier's buffers.
+            state: The saved state dict.
             fitted: Whether the classifier has to be ready to classify.
         """
         for name, buffer in self.named_buffers():

@@ -7,28 +7,13 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from fer_lightning.errors import UserError
-from fer_lightning.kinds import (
-    AnyText,
-    Count,
-    Dimension,
-    PartShare,
-    Positive,
-    SixteenPixels,
-    Stages,
-    Text,
-    Width,
-)
+from fer_lightning.kinds import AnyText, Count, Dimension, PartShare, Positive, SixteenPixels, Stages, Text, Width
 
 
-def convolution(
-    in_channels: int, out_channels: int, kernel_size: int, stride: int = 1, padding: int = 0
-) -> nn.Sequential:
+def convolution(channels: int, width: int, kernel_size: int, stride: int = 1, padding: int = 0) -> nn.Sequential:
     """Return convolution, batch norm and ReLU, in the order of Inception-v2 and of the paper's section 2."""
-    return nn.Sequential(
-        nn.Conv2d(in_channels, out_channels, kernel_size, stride, padding, bias=False),  # batch norm has the bias
-        nn.BatchNorm2d(out_channels),
-        nn.ReLU(inplace=True),
-    )
+    convolved = nn.Conv2d(channels, width, kernel_size, stride, padding, bias=False)  # batch norm has the bias
+    return nn.Sequential(convolved, nn.BatchNorm2d(width), nn.ReLU(inplace=True))
 
 
 class Inception(nn.Module):
@@ -113,13 +98,7 @@ class FaceNet(nn.Module):
                         parameter.mul_(initial_scale)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return one unit vector per face.
-
-        Args:
-            images: (B, 1, H, W) float32 in [-1, 1], H and W equal to ``image_size``.
-
-        Returns:
-            (B, D), Euclidean norm 1.
+        """Return (B, D) unit vectors for images (B, 1, H, W) float32 in [-1, 1], H and W equal to ``image_size``.
 
         Raises:
             ValueError: If the shape is wrong.

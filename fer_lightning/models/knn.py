@@ -67,11 +67,7 @@ class KNNClassifier(Classifier):
 
     @torch.no_grad()
     def choose(self, queries: Tensor, labels: Tensor) -> dict[str, float]:
-        """Score every candidate, and take the best as k if no k is configured (of equals the smallest).
-
-        Returns:
-            ``accuracy_k<candidate>`` from 0 to 1, and the ``k`` in use.
-        """
+        """Score every candidate, and take the best as k if no k is configured (of equals the smallest)."""
         accuracies = self._accuracies(queries, labels, self.candidates)
         if not self.fixed:
             self.k = _best(accuracies)

@@ -1,6 +1,7 @@
 """Losses that pytorch-metric-learning lacks, with its interface: (embeddings, labels, mined) -> number."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from pytorch_metric_learning.losses import NormalizedSoftmaxLoss
@@ -76,15 +77,8 @@ class SmoothedSoftmaxLoss(NormalizedSoftmaxLoss):
         )
         self.cross_entropy = nn.CrossEntropyLoss(reduction="none", label_smoothing=label_smoothing)
 
-    def forward(
-        self,
-        embeddings: Tensor,
-        labels: Tensor,
-        indices_tuple: tuple | None = None,
-        ref_emb: Tensor | None = None,
-        ref_labels: Tensor | None = None,
-    ) -> Tensor:
+    def forward(self, embeddings: Tensor, labels: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         """Return the mean loss; labels are (B,) classes, or (B, C) shares of the classes, which the library lacks."""
         if labels.ndim == 1:
-            return super().forward(embeddings, labels, indices_tuple, ref_emb, ref_labels)
+            return super().forward(embeddings, labels, *args, **kwargs)
         return self.cross_entropy(self.get_logits(embeddings), labels).mean()

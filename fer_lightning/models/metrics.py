@@ -82,19 +82,15 @@ def classification_metrics(classes: Sequence[str]) -> MetricCollection:
 def present_alone(
     metrics: Mapping[str, Tensor], prefix: str, classes: Sequence[str], absent: Sequence[str]
 ) -> dict[str, Tensor]:
-    """Return metrics without those of classes that the faces do not have; the means are over the other classes.
+    """Return metrics, whose names begin with a prefix, without those of classes that have no face.
 
-    Args:
-        metrics: What ``classification_metrics`` computed.
-        prefix: Beginning of their names.
-        classes: Names of the classes.
-        absent: Classes without a face, which the network may have answered all the same.
+    The means are over the other classes, although the network may have answered an absent one.
     """
     if not absent:
         return dict(metrics)
     absentees = {f"{prefix}{score}_{name}" for score in ("precision", "recall", "f1") for name in absent}
-    rest = {name: value for name, value in metrics.items() if name not in absentees}
+    present = {name: value for name, value in metrics.items() if name not in absentees}
     for mean, score in MEANS.items():
         values = [metrics[f"{prefix}{score}_{name}"] for name in classes if name not in absent]
-        rest[f"{prefix}{mean}"] = torch.stack(values).mean()
-    return rest
+        present[f"{prefix}{mean}"] = torch.stack(values).mean()
+    return present

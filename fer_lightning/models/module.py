@@ -98,23 +98,15 @@ class ExpressionModule(Network, lightning.LightningModule):
         self.save_hyperparameters(logger=False)  # train.py gives the loggers the whole configuration
         # Every process fits the whole classifier. DDP would broadcast its buffers before each step.
         self._ddp_params_and_buffers_to_ignore = [f"classifier.{name}" for name, _ in self.classifier.named_buffers()]
-        self.configure_losses(loss, miner, triplet_margin)
-        self.configure_metrics(classes)
-        self.abstention: Any = abstention
-        self.calibration = Calibration()
-        self.draw: draws.Draw | None = None
-        self.absent: Sequence[str] = ()
-
-    def configure_losses(self, loss: Config | None, miner: Config | None, triplet_margin: float) -> None:
-        """Build the loss and the miner."""
         self.loss: Any = build("loss", loss) if loss else None
         self.miner: Any = build("miner", miner) if miner else None
         self.margin = triplet_margin
         # A softmax or pairs without a miner know no triplets, and nothing is logged of them.
         self.has_triplets = bool(triplet_margin) or getattr(self.miner, "func", None) is not no_miner
-
-    def configure_metrics(self, classes: Sequence[str]) -> None:
-        """Build the metrics and the empty results of validation and test."""
+        self.abstention: Any = abstention
+        self.calibration = Calibration()
+        self.draw: draws.Draw | None = None
+        self.absent: Sequence[str] = ()
         metrics = classification_metrics(classes)
         self.val_metrics, self.test_metrics = metrics.clone(prefix="val/"), metrics.clone(prefix="test/")
         # Batches of embeddings and labels: of the training faces, and of the validation faces.
@@ -215,8 +207,7 @@ class ExpressionModule(Network, lightning.LightningModule):
         training, validation = (loader.dataset for loader in loaders)
         earlier, self.draw = self.draw, None
         if gallery < len(training) or validated < len(validation):
-            rows = training.rows[:gallery].tolist()
-            self.draw = draws.Draw(rows, len(training), validated, len(validation))
+            self.draw = draws.Draw(training.rows[:gallery].tolist(), len(training), validated, len(validation))
             if earlier is None:
                 log.warning("%s", self.draw)
 
@@ -235,10 +226,6 @@ class ExpressionModule(Network, lightning.LightningModule):
             raw_votes=raw_votes,
             abstained=torch.from_numpy(abstained).to(labels.device),
         )
-
-    def on_test_start(self) -> None:
-        """Delete the outputs of an earlier test."""
-        self.test_batches, self.test_outputs = [], {}
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
         """Classify a batch; collect the outputs of all processes."""
@@ -268,20 +255,17 @@ class ExpressionModule(Network, lightning.LightningModule):
         """Return the names of a stage's scores, by computing them for one invented face per class."""
         metrics = (self.val_metrics if stage == "val" else self.test_metrics).clone()
         classes = torch.arange(len(self.hparams["classes"]), device=self.device)
-        metrics.update(classes, classes)
-        return [*metrics.compute(), *(f"{stage}/{name}" for name in self.classifier.scores if stage == "val")]
+        return [*metrics(classes, classes), *(f"{stage}/{name}" for name in self.classifier.scores if stage == "val")]
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
-        """Return the optimizer of all weights, with those of the loss, and the scheduler of its rate.
-
-        Raises:
-            UserError: If torch refuses an argument.
-        """
+        """Return the optimizer of all weights, with those of the loss, and the scheduler of its rate."""
         settings: Any = self.hparams
         config = dict(settings["scheduler"])
         by_step = "total_steps" in config
         if by_step:
-            config["total_steps"] = self.total_steps()
+            # A resumed run takes the number from its checkpoint: to count here would load the pictures before Lightning
+            # has restored the position in the epoch. No pct_start of the stand-in is a single step.
+            config["total_steps"] = 10**9 if self.trainer.ckpt_path else int(self.trainer.estimated_stepping_batches)
         try:
             optimizer = build("optimizer", settings["optimizer"])(self.parameters())
             scheduler = build("scheduler", config)(optimizer)
@@ -298,11 +282,3 @@ class ExpressionModule(Network, lightning.LightningModule):
                 "monitor": settings["objective"],
             },
         }
-
-    def total_steps(self) -> int:
-        """Return the number of optimizer steps of the whole run.
-
-        A resumed run takes the number from its checkpoint. To count here would load the pictures before Lightning has
-        restored the position in the epoch. The stand-in is so large that no ``pct_start`` of it is a single step.
-        """
-        return 10**9 if self.trainer.ckpt_path else int(self.trainer.estimated_stepping_batches)

@@ -34,14 +34,7 @@ class Network(nn.Module):
         self.mirrored = mirrored
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return one unit vector per face.
-
-        Args:
-            images: (B, 1, H, W) float32 in [-1, 1].
-
-        Returns:
-            (B, D) float32 or float64, Euclidean norm 1.
-        """
+        """Return unit vectors (B, D) float32 or float64 for images (B, 1, H, W) float32 in [-1, 1]."""
         embeddings = self.embed(images)
         if self.mirrored and not self.training:
             embeddings = normalize(embeddings + self.embed(images.flip(3)), dim=1)
@@ -54,11 +47,7 @@ class Network(nn.Module):
 
 
 def build(node: str, config: Config) -> Any:
-    """Return the object that a node's configuration describes.
-
-    Raises:
-        UserError: If an argument is refused. The message names the node.
-    """
+    """Return the object that a node's configuration describes; name the node if an argument is refused."""
     try:
         return instantiate(config, _convert_="all")
     except InstantiationException as error:  # the wrapped exception has the clearer message
@@ -69,16 +58,13 @@ def build(node: str, config: Config) -> Any:
 
 
 def check_weights(model: nn.Module, weights: Mapping[str, Tensor], source: str, fitted: bool = False) -> None:
-    """Refuse saved weights that do not fit a network.
+    """Refuse saved weights that do not fit an embedder, or a module with a ``Classifier`` called ``classifier``.
 
     Args:
-        model: An embedder, or a module with a ``Classifier`` called ``classifier``.
+        model: The embedder or module.
         weights: The saved state dict.
         source: Option and file of the weights, for messages.
-        fitted: Whether the classifier has to be ready to classify; see ``Classifier.defect``.
-
-    Raises:
-        UserError: Naming the first weights that do not fit.
+        fitted: Whether the classifier has to be ready to classify.
     """
     expected = {name: tensor for name, tensor in model.state_dict().items() if not name.startswith(CLASSIFIER)}
     saved = {name: tensor for name, tensor in weights.items() if not name.startswith(CLASSIFIER)}
