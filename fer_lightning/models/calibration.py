@@ -167,15 +167,12 @@ def choose_threshold(confidence: np.ndarray, right: np.ndarray, accuracy: float)
     """Return the confidence threshold that answers the most faces at an accuracy, and the highest accuracy of any.
 
     At least ``FEWEST`` faces are answered, or all. Faces of equal confidence are answered together. The threshold lies
-    half-way to the next face, so that rounding changes no answer.
+    half-way to the next face, so that rounding changes no answer. It is None if the accuracy is out of reach.
 
     Args:
         confidence: (N,).
         right: (N,) bool, whether the winning class is the label.
-        accuracy: Wanted of the answered faces, 0 to 1.
-
-    Returns:
-        The threshold, None if the accuracy is out of reach; and the highest accuracy of any threshold.
+        accuracy: Least share of right ones among the answered faces, 0 to 1.
     """
     order = np.argsort(-confidence, kind="stable")
     ranked, numbers = confidence[order].astype(np.float64), np.arange(1, len(order) + 1)
@@ -186,9 +183,7 @@ def choose_threshold(confidence: np.ndarray, right: np.ndarray, accuracy: float)
     if not len(good):
         return None, highest
     last = good[-1]
-    if last + 1 == len(ranked):
-        return 0.0, highest
-    return float(ranked[last : last + 2].mean()), highest
+    return 0.0 if last + 1 == len(ranked) else float(ranked[last : last + 2].mean()), highest
 
 
 def calibration_error(confidence: np.ndarray, right: np.ndarray) -> float:

@@ -32,7 +32,21 @@ class ResidualBlock(nn.Module):
         return self.activation(maps + self.block(maps))
 
 
-class ResNet48(nn.Module):
+class _Pooled(nn.Module):
+    """Convolutions, the mean over their last map, an embedding layer, L2 normalisation."""
+
+    def __init__(self, layers: list[nn.Module], channels: int, embedding_size: int, dropout: float) -> None:
+        super().__init__()
+        self.features = nn.Sequential(*layers)
+        embedding = nn.Linear(channels, embedding_size)
+        self.head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(dropout), embedding)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return (B, D) unit vectors for images (B, 1, H, W) float32 in [-1, 1]."""
+        return normalize(self.head(self.features(images)), dim=1)
+
+
+class ResNet48(_Pooled):
     """Residual network: stem, stages that halve the map, mean over the map, embedding layer, L2 normalisation.
 
     Args:
@@ -46,22 +60,16 @@ class ResNet48(nn.Module):
     def __init__(
         self, embedding_size: Dimension, stem_channels: Width, widths: Widths, blocks: Blocks, dropout: PartShare
     ) -> None:
-        super().__init__()
         layers: list[nn.Module] = [convolution(1, stem_channels, 3, padding=1)]
         channels = stem_channels
         for width, count in zip(widths, blocks, strict=True):
             layers.append(convolution(channels, width, 3, stride=2, padding=1))
             layers.extend(ResidualBlock(width) for _ in range(count))
             channels = width
-        self.features = nn.Sequential(*layers)
-        self.head = _head(channels, embedding_size, dropout)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Return (B, D) unit vectors for images (B, 1, H, W) float32 in [-1, 1]."""
-        return normalize(self.head(self.features(images)), dim=1)
+        super().__init__(layers, channels, embedding_size, dropout)
 
 
-class VGG48(nn.Module):
+class VGG48(_Pooled):
     """VGG network: stages of 3 x 3 convolutions and a max pool (arXiv:1409.1556), mean over the map, L2 normalisation.
 
     Args:
@@ -72,7 +80,6 @@ class VGG48(nn.Module):
     """
 
     def __init__(self, embedding_size: Dimension, widths: Widths, convolutions: Blocks, dropout: PartShare) -> None:
-        super().__init__()
         layers: list[nn.Module] = []
         channels = 1
         for width, count in zip(widths, convolutions, strict=True):
@@ -80,16 +87,4 @@ class VGG48(nn.Module):
                 layers.append(convolution(channels, width, 3, padding=1))
                 channels = width
             layers.append(nn.MaxPool2d(2))
-        self.features = nn.Sequential(*layers)
-        self.head = _head(channels, embedding_size, dropout)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Return (B, D) unit vectors for images (B, 1, H, W) float32 in [-1, 1]."""
-        return normalize(self.head(self.features(images)), dim=1)
-
-
-def _head(channels: int, embedding_size: int, dropout: float) -> nn.Sequential:
-    """Return the layers from a map (B, C, H, W) to an embedding (B, D)."""
-    return nn.Sequential(
-        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(dropout), nn.Linear(channels, embedding_size)
-    )
+        super().__init__(layers, channels, embedding_size, dropout)
