@@ -24,16 +24,7 @@ EXPANSION = 4  # bytes of tensors for each byte of the file, at most; two names 
 
 
 def checkpoint_file(path: str, option: str) -> Path:
-    """Return the path of a checkpoint.
-
-    Args:
-        path: The file.
-        option: Name of the option that gave it, for the message.
-
-    Raises:
-        UserError: If there is no file, or it is not a whole zip archive, as every checkpoint is. The message lists
-            other checkpoints nearby.
-    """
+    """Return the path of a checkpoint. Refuse what is no whole zip archive, and list other checkpoints nearby."""
     file = Path(path)
     kind = path_kind(file)
     if kind != FILE:
@@ -64,11 +55,7 @@ def remedy(file: Path) -> str:
 
 
 def newest(folder: Path) -> Path:
-    """Return the valid checkpoint of a run that has trained longest.
-
-    Raises:
-        UserError: If the run has none.
-    """
+    """Return the valid checkpoint of a run that has trained longest; refuse a run that has none."""
     steps = {}
     for path in sorted((folder / "checkpoints").glob("*.ckpt")):
         try:
@@ -82,10 +69,6 @@ def newest(folder: Path) -> Path:
 
 def load(path: str, option: str) -> dict:
     """Return the content of a checkpoint, on the CPU. Nothing that it names is imported or called.
-
-    Args:
-        path: The file.
-        option: Name of the option that gave it, for messages.
 
     Raises:
         UserError: If the file is missing, damaged, not written by fer_lightning, or written by a newer version; if it
@@ -111,11 +94,7 @@ def load(path: str, option: str) -> dict:
 
 
 def fingerprint(state: Mapping[str, Any]) -> str:
-    """Return a hash of a network's weights and gallery in a state dict, the same in every precision and on any device.
-
-    Args:
-        state: Tensors by name; those of the embedder and the classifier count.
-    """
+    """Return a hash of the weights and gallery in a state dict, the same in every precision and on any device."""
     digest = hashlib.sha256()
     for name in sorted(name for name in state if name.startswith(("embedder.", "classifier."))):
         tensor = state[name].detach().cpu()
@@ -125,11 +104,7 @@ def fingerprint(state: Mapping[str, Any]) -> str:
 
 
 def load_for_trainer(path: str, option: str) -> dict:
-    """Return the content of a checkpoint that Lightning's Trainer can load.
-
-    Raises:
-        UserError: As ``load``; or if another major version of Lightning wrote it.
-    """
+    """Return the content of a checkpoint; refuse one that another major version of Lightning wrote."""
     checkpoint, installed = load(path, option), metadata.version("lightning")
     version = str(checkpoint.get("pytorch-lightning_version"))
     if version.partition(".")[0] != installed.partition(".")[0]:
@@ -140,11 +115,7 @@ def load_for_trainer(path: str, option: str) -> dict:
 
 
 def load_resumable(path: str) -> dict:
-    """Return the content of a checkpoint from which a training can be resumed.
-
-    Raises:
-        UserError: As ``load_for_trainer``; or if a state that a training needs is missing.
-    """
+    """Return the content of a checkpoint; refuse one that lacks a state that a training needs."""
     checkpoint = load_for_trainer(path, "resume_from")
     if missing := [name for name in STATES if not checkpoint.get(name)]:
         raise not_resumable(path, f"its {missing[0]} is missing or empty")
@@ -160,11 +131,7 @@ def not_resumable(path: str, reason: str) -> UserError:
 
 
 def read_provenance(path: str) -> dict[str, Any]:
-    """Return the faces, options and code that made a checkpoint, as ``Provenance`` wrote them.
-
-    Raises:
-        UserError: As ``load``.
-    """
+    """Return the faces, options and code that made a checkpoint, as ``Provenance`` wrote them."""
     return load(path, "checkpoint")[KEY]
 
 

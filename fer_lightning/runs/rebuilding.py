@@ -24,11 +24,7 @@ log = logging.getLogger(__name__)
 
 
 def take_weights(model: nn.Module, path: str) -> None:
-    """Load the embedder's weights of a checkpoint into a model, and nothing else.
-
-    Raises:
-        UserError: As ``load``; or if the weights are those of another network.
-    """
+    """Load the embedder's weights of a checkpoint into a model; refuse those of another network."""
     prefix = "embedder."
     state = load(path, "init_from")["state_dict"]
     weights = {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
@@ -41,16 +37,11 @@ def take_weights(model: nn.Module, path: str) -> None:
 def load_module(checkpoint: str | Path) -> Any:
     """Return the network of a checkpoint as an ``ExpressionModule``, on the CPU, for Lightning's ``Trainer.predict``.
 
-    Args:
-        checkpoint: Path of the file. It may come from a stranger.
-
-    Raises:
-        UserError: As ``load`` and ``rebuild``.
+    The file may come from a stranger: nothing that it names is run.
     """
     from fer_lightning.models.module import ExpressionModule  # here, since nothing else in this module needs Lightning
 
-    parts = ("loss", "miner", "optimizer", "scheduler", "abstention")
-    untrained: dict[str, Any] = dict.fromkeys(parts)
+    untrained: dict[str, Any] = dict.fromkeys(("loss", "miner", "optimizer", "scheduler", "abstention"))
     content, source = load(str(checkpoint), "checkpoint"), f"checkpoint={checkpoint}"
     classes = classes_of(content[KEY], source)
     make = partial(ExpressionModule, **untrained, classes=list(classes), triplet_margin=0.0, objective="")
@@ -95,11 +86,7 @@ def _draft(parts: Mapping[str, dict[str, Any]], mirrored: bool) -> Network:
 
 
 def part_config(node: str, content: Mapping, source: str) -> dict[str, Any]:
-    """Return the configuration of a node from a checkpoint.
-
-    Raises:
-        UserError: If it is missing, names a class that is not in conf/NODE, or has arguments that are not plain values.
-    """
+    """Return the configuration of a node from a checkpoint; refuse a class that conf/NODE does not name, and code."""
     settings = content.get("hyper_parameters")
     config = settings.get(node) if isinstance(settings, dict) else None
     if not isinstance(config, dict):

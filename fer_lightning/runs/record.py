@@ -85,11 +85,7 @@ class Record:
 
 
 def read_record(folder: Path) -> Record:
-    """Return the record of a run, or an empty record if there is no file.
-
-    Raises:
-        UserError: If the file is damaged.
-    """
+    """Return the record of a run, or an empty record if there is no file; refuse a damaged one."""
     path = folder / NAME
     if not path.is_file():
         return Record()
@@ -98,11 +94,10 @@ def read_record(folder: Path) -> Record:
         content["status"] = Status(content.get("status", Status.RUNNING))
     except (ValueError, TypeError, AttributeError) as error:
         raise UserError(f"{path} is damaged ({error}): run the job again") from error
-    figures = {name: value for name, value in content.items() if "/" in name}
     names = {entry.name for entry in fields(Record)} - {"figures", "more"}
-    values = {name: value for name, value in content.items() if name in names}
-    more = {name: value for name, value in content.items() if name not in names | figures.keys()}
-    return Record(**values, figures=figures, more=more)
+    values = {name: content.pop(name) for name in names & content.keys()}
+    figures = {name: content.pop(name) for name in list(content) if "/" in name}
+    return Record(**values, figures=figures, more=content)
 
 
 def run_of(checkpoint: str | Path) -> Path:
@@ -111,11 +106,7 @@ def run_of(checkpoint: str | Path) -> Path:
 
 
 def read_tested(checkpoint: str | Path, weights: str) -> Record:
-    """Return the record of a checkpoint's run if the run tested these weights, else an empty record.
-
-    Raises:
-        UserError: As ``read_record``.
-    """
+    """Return the record of a checkpoint's run if the run tested these weights, else an empty record."""
     record = read_record(run_of(checkpoint))
     return record if record.weights == weights else Record()
 
@@ -176,22 +167,14 @@ class Run:
 
 
 def read_run(folder: Path) -> Run:
-    """Return the run in a folder.
-
-    Raises:
-        UserError: If there is none, or its metrics.json is damaged.
-    """
+    """Return the run in a folder; refuse a folder without one."""
     if not (folder / NAME).is_file():
         raise UserError(f"{folder} holds no run that has ended: {folder / NAME} is missing")
     return Run(folder, read_record(folder))
 
 
 def read_runs(folder: Path) -> list[Run]:
-    """Return every run in or below a folder, sorted by path.
-
-    Raises:
-        UserError: If there is none.
-    """
+    """Return every run in or below a folder, sorted by path; refuse a folder without any."""
     paths = sorted(folder.rglob(NAME))
     runs = [read_run(path.parent) for path in paths if path.parent.parent.name != ASIDE]
     if not runs:
