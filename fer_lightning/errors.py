@@ -24,10 +24,9 @@ def install_command(extra: str) -> str:
 
 
 def path_kind(path: Path) -> str:
-    """Return the end of a sentence about a path. Links are followed. Nothing is opened, so a pipe cannot block.
+    """Return the end of a sentence about a path: ``FILE``, ``FOLDER``, or such as "does not exist" or "is a pipe".
 
-    Returns:
-        ``FILE``, ``FOLDER``, or another end, such as "does not exist" or "is a pipe".
+    Links are followed. Nothing is opened, so a pipe cannot block.
     """
     try:
         mode = path.stat().st_mode

@@ -17,10 +17,7 @@ log = logging.getLogger(__name__)
 def track(work: Iterable, description: str, total: int | None = None) -> Iterable:
     """Yield the items of the work and show the progress; without a terminal log the remaining time every 10 seconds.
 
-    Args:
-        work: Items to work on.
-        description: Name of the work, such as "reading faces.zip".
-        total: Number of items, for work without a length.
+    ``total`` is the number of items, for work without a length.
     """
     console = get_console()
     if console.is_terminal and log.isEnabledFor(logging.INFO):  # only in the main process

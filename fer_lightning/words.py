@@ -31,13 +31,7 @@ def counted(number: int, noun: str) -> str:
 
 
 def removed(left_out: int, left_out_test: int | None, persons: object = None) -> str:
-    """Return a clause about the faces that a protocol leaves out for their twins, and their persons if these are known.
-
-    Args:
-        left_out: Number of training faces.
-        left_out_test: Number of test faces.
-        persons: None if persons are not known.
-    """
+    """Return a clause about the faces that a protocol leaves out for their twins, or for their persons if known."""
     cause = "a copy is" if persons is None else "a copy or the person is"
     if left_out_test:
         return f"{counted(left_out_test, 'test face')} removed because {cause} in the training set"

@@ -30,7 +30,7 @@ class Correction(NamedTuple):
 
 
 class Corrected(NamedTuple):
-    """What a file of corrections has done to a partition."""
+    """Effect of a file of corrections on a partition."""
 
     file: str  # name
     relabelled: int  # training faces

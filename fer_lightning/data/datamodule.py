@@ -221,11 +221,11 @@ class FacesDataModule(lightning.LightningDataModule):
     def partition(self) -> Partition:
         """Partition the faces and log the sizes and leaks of the parts."""
         partition = self.protocol(self.faces, self.audit.twins)
-        own = partition.trained_on is None  # else the faces that trained are those of another data module
-        if self.corrections is not None and own:
-            partition = correct(partition, self.faces, self.corrections)
-        if self.leave_out and own:
-            partition = without(partition, self.leave_out)
+        if partition.trained_on is None:  # else the faces that trained are those of another data module
+            if self.corrections is not None:
+                partition = correct(partition, self.faces, self.corrections)
+            if self.leave_out:
+                partition = without(partition, self.leave_out)
         log.info(
             "%d train, %d validate, %d test; %s. What the score shows: %s",
             *(len(rows) for rows in (partition.train, partition.validation, partition.test)),

@@ -115,6 +115,6 @@ def new_names(classes: Sequence[str], joined: Map) -> dict[str, str | None]:
     """Return class -> new class, in the order of the classes."""
     names: dict[str, str | None] = {name: name for name in classes}
     for member, name in _members(joined):
-        if (place := class_of(member, classes)) is not None:
-            names[place] = name
+        if (match := class_of(member, classes)) is not None:
+            names[match] = name
     return names

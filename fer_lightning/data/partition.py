@@ -198,11 +198,11 @@ def deal_evenly(
     targets = np.outer(shares, counts.sum(axis=0))
     dealt, parts = np.zeros_like(targets), np.zeros(len(heads), np.int64)
     turns = np.lexsort((order[heads], -counts.sum(axis=1)))
-    for left, group in zip(range(len(turns), 0, -1), turns, strict=True):
+    for remaining, group in zip(range(len(turns), 0, -1), turns, strict=True):
         before, after = dealt - targets, dealt + counts[group] - targets
         growth = ((after**2 - before**2) / np.maximum(targets, 1e-9)).sum(axis=1, where=counts[group] > 0)
         empty = dealt.sum(axis=1) == 0
-        if left <= empty.sum():
+        if remaining <= empty.sum():
             growth[~empty] = np.inf
         parts[group] = growth.argmin()
         dealt[parts[group]] += counts[group]

@@ -24,8 +24,8 @@ def transferred(
     proves = f"accuracy on another data set: the network was trained on {trained_on}"
     if training is None:
         none = np.empty(0, np.int64)
-        known = replace(partition, train=none, gallery=none, validation=none, left_out=0, left_out_test=0)
-        return replace(known, proves=proves, trained_on=trained_on)
+        untrained = replace(partition, train=none, gallery=none, validation=none, left_out=0, left_out_test=0)
+        return replace(untrained, proves=proves, trained_on=trained_on)
     training_faces, trained = training
     pictures = _concatenate(trained.faces, partition.faces)
     return Partition(

@@ -47,7 +47,7 @@ class Settings:
 
     @property
     def mines(self) -> bool:
-        """Whether a miner chooses triplets of faces."""
+        """True if a miner chooses triplets of faces."""
         return self.name("loss") == "TripletMarginLoss"
 
     @property

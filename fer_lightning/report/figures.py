@@ -267,9 +267,9 @@ def _abstention(run: Run) -> str:
     """Return a sentence about the faces that a run abstains from; empty for one from before votes were calibrated."""
     figures = run.figures
     if "val/confidence_threshold" in figures:
-        near = " and the nearest training face near enough" if "val/distance_threshold" in figures else ""
+        rule = " and the nearest training face near enough" if "val/distance_threshold" in figures else ""
         return (
-            f" A face is answered if its vote is {percent(figures['val/confidence_threshold'])} at least{near}: so the "
+            f" A face is answered if its vote is {percent(figures['val/confidence_threshold'])} at least{rule}: so the "
             f"validation faces chose, of which {percent(figures['val/answered'])} are answered, "
             f"{percent(figures['val/accuracy_answered'])} of them rightly. The ring: the test faces that are answered."
         )

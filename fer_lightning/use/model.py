@@ -177,8 +177,8 @@ class Model:
         abstained = self.calibration.abstains(confidence, distances).tolist()
         for row, label in enumerate(answers.labels):
             votes = dict(zip(self.classes, answers.votes[row].tolist(), strict=True))
-            name, near = self.classes[label], self._neighbours(answers, row)
-            yield Prediction(name, votes, votes[name], near, abstained[row], faces[row], answers.embeddings[row])
+            name, neighbours = self.classes[label], self._neighbours(answers, row)
+            yield Prediction(name, votes, votes[name], neighbours, abstained[row], faces[row], answers.embeddings[row])
 
     def _neighbours(self, answers: Answers, row: int) -> tuple[Neighbour, ...] | None:
         if answers.neighbours is None or answers.neighbour_labels is None or answers.similarities is None:

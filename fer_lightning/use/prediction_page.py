@@ -26,7 +26,7 @@ class Entry(NamedTuple):
 
 
 def draw_entry(recognition: Recognition) -> Entry:
-    """Return what the page and the contact sheet show of a picture."""
+    """Return the entry of a picture on the page and on the contact sheet."""
     return Entry(recognition._replace(picture=None), draw_photo(recognition), draw_cell(recognition))
 
 

@@ -96,11 +96,11 @@ class Tracker:
         )
 
 
-def overlap(box: Box | None, other: Box | None) -> float:
+def overlap(first: Box | None, second: Box | None) -> float:
     """Return the intersection over union of two boxes; 1 for two whole pictures."""
-    if box is None or other is None:
-        return float(box is other)
-    width = min(box.left + box.width, other.left + other.width) - max(box.left, other.left)
-    height = min(box.top + box.height, other.top + other.height) - max(box.top, other.top)
+    if first is None or second is None:
+        return float(first is second)
+    width = min(first.left + first.width, second.left + second.width) - max(first.left, second.left)
+    height = min(first.top + first.height, second.top + second.height) - max(first.top, second.top)
     common = max(0, width) * max(0, height)
-    return common / (box.width * box.height + other.width * other.height - common)
+    return common / (first.width * first.height + second.width * second.height - common)

@@ -72,7 +72,7 @@ def _entries(listing: Listing, name: str, emotions: Mapping[str, str]) -> Iterat
 
 
 def _remedy(path: Path, header: list[str]) -> str:
-    """Return what to do about a csv without FER2013's columns, as the end of a sentence."""
+    """Return the remedy for a csv without FER2013's columns, as the end of a sentence."""
     if header == ["pixels"]:
         return "no labels: the contest's icml_face_data.csv, or its train.csv, has them"
     if "nf" in header:
