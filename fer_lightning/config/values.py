@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from fer_lightning.config import CONF
 from fer_lightning.config.agreement import check_agreement
 from fer_lightning.config.commands import accepts, class_options, group_targets, node_kind, nodes
-from fer_lightning.config.signatures import Kind, Signature, flaw, leaf, resolve
+from fer_lightning.config.signatures import Kind, Signature, leaf, resolve
 from fer_lightning.config.suggestions import suggestion
 from fer_lightning.errors import UserError
 from fer_lightning.kinds import shown
@@ -122,8 +122,6 @@ class _Check:
         target = arguments.pop("_target_")
         if not (isinstance(target, str) and CLASS_NAME.fullmatch(target)):
             self.refuse((*path, "_target_"), target, "the name of a class, such as torch.optim.Adam")
-        if reason := flaw(target):
-            self.refuse((*path, "_target_"), target, f"a class that can be imported, and {reason}")
         signature = class_options(target)
         described = signature.closed or signature.options  # a class of the user's may need another value
         for key, allowed in HYDRA_KEYS.items():

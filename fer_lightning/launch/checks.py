@@ -13,6 +13,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from fer_lightning.config.signatures import flaw
 from fer_lightning.data.corrections import read_corrections
 from fer_lightning.data.faces import CLASSES
 from fer_lightning.data.lists import LabelList
@@ -67,11 +68,11 @@ def check(cfg: DictConfig, config_name: str, carrier: str | None = None) -> None
     from fer_lightning.config.values import check_values  # here, so that --help needs no pydantic
 
     check_packages()
-    _check_extras(cfg)
     check_values(cfg, config_name, carrier)
     if "trainer" in cfg:
         _check_devices(cfg)
         check_gpu(cfg.trainer.accelerator)
+    _check_classes(cfg)
     _check_files(cfg)
     if warning := low_room(Path(cfg.paths.output_dir)):
         log.warning(warning)
@@ -106,23 +107,25 @@ def _check_files(cfg: DictConfig) -> None:
         )
 
 
-def _check_extras(cfg: DictConfig) -> None:
-    """Refuse what needs an extra that is not installed."""
-    for target in _targets(OmegaConf.to_container(cfg)):
-        for prefix, (module, option) in EXTRAS.items():
+def _check_classes(cfg: DictConfig) -> None:
+    """Refuse a class that needs an extra that is not installed, or that cannot be imported."""
+    for option, target in _targets(OmegaConf.to_container(cfg)):
+        for prefix, (module, choice) in EXTRAS.items():
             if target.startswith(prefix) and find_spec(module) is None:
-                raise UserError(f"{option} needs {module}: {install_command(option.partition('=')[2])}")
+                raise UserError(f"{choice} needs {module}: {install_command(choice.partition('=')[2])}")
+        if reason := flaw(target):
+            raise UserError(f"{option}={target} must be a class that can be imported, and {reason}")
     if OmegaConf.select(cfg, "data.root") == "kaggle" and find_spec("kagglehub") is None:
         raise UserError(f"data.root=kaggle needs kagglehub: {install_command('kaggle')}")
 
 
-def _targets(node: Any) -> Iterator[str]:
-    """Yield the classes that a configuration names."""
+def _targets(node: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Yield the classes that a configuration names, each behind its option."""
     if isinstance(node, dict | list):
         for key, value in node.items() if isinstance(node, dict) else enumerate(node):
             if key == "_target_":
-                yield str(value)
-            yield from _targets(value)
+                yield f"{prefix}{key}", str(value)
+            yield from _targets(value, f"{prefix}{key}.")
 
 
 def low_room(folder: Path) -> str | None:
