@@ -72,7 +72,7 @@ def check(cfg: DictConfig, config_name: str, carrier: str | None = None) -> None
     if "trainer" in cfg:
         _check_devices(cfg)
         check_gpu(cfg.trainer.accelerator)
-    _check_classes(cfg)
+    _check_extras(cfg)
     _check_files(cfg)
     if warning := low_room(Path(cfg.paths.output_dir)):
         log.warning(warning)
@@ -107,14 +107,23 @@ def _check_files(cfg: DictConfig) -> None:
         )
 
 
-def _check_classes(cfg: DictConfig) -> None:
-    """Refuse a class that needs an extra that is not installed, or that cannot be imported."""
+def check_classes(cfg: DictConfig) -> None:
+    """Refuse a class that cannot be imported, by the source of its module.
+
+    Raises:
+        UserError: Naming the option.
+    """
     for option, target in _targets(OmegaConf.to_container(cfg)):
+        if reason := flaw(target):
+            raise UserError(f"{option}={target} must be a class that can be imported, and {reason}")
+
+
+def _check_extras(cfg: DictConfig) -> None:
+    """Refuse what needs an extra that is not installed."""
+    for _, target in _targets(OmegaConf.to_container(cfg)):
         for prefix, (module, choice) in EXTRAS.items():
             if target.startswith(prefix) and find_spec(module) is None:
                 raise UserError(f"{choice} needs {module}: {install_command(choice.partition('=')[2])}")
-        if reason := flaw(target):
-            raise UserError(f"{option}={target} must be a class that can be imported, and {reason}")
     if OmegaConf.select(cfg, "data.root") == "kaggle" and find_spec("kagglehub") is None:
         raise UserError(f"data.root=kaggle needs kagglehub: {install_command('kaggle')}")
 

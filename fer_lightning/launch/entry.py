@@ -15,7 +15,7 @@ from fer_lightning.config import CONF
 from fer_lightning.config.suggestions import check_flags
 from fer_lightning.config.verbs import AT_WORK, verbs
 from fer_lightning.launch.arguments import translate
-from fer_lightning.launch.checks import check, check_python, check_secrets
+from fer_lightning.launch.checks import check, check_classes, check_python, check_secrets
 from fer_lightning.launch.claims import current_folder, release, withdraw
 from fer_lightning.launch.console import outlast_console
 from fer_lightning.launch.environment import rank
@@ -43,6 +43,7 @@ class Task:
         if self.passed_over:
             return End.PASSED_OVER
         check(cfg, self.name)
+        check_classes(cfg)
         verb = verbs()[self.name]
         if self.name in SLOW and "torch" not in sys.modules and not rank():
             log.info("loading torch and Lightning")
