@@ -25,11 +25,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         return load_for_trainer(str(path), "checkpoint")
 
     def save_checkpoint(self, checkpoint: dict, path: str | Path, storage_options: object = None) -> None:
-        """Write a checkpoint under a temporary name, then rename it.
-
-        Raises:
-            UserError: If the disk is full or cannot be written. An earlier file of the same name stays.
-        """
+        """Write a checkpoint under a temporary name, then rename it. On a full disk, an earlier file stays."""
         path = Path(path)
         try:
             path.parent.mkdir(exist_ok=True)  # only this folder: if the run's own folder is gone, it was deleted

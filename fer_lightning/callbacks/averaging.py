@@ -34,16 +34,8 @@ class AveragedWeights(WeightAveraging):
         self.start = start
         self.swapped = False  # True while the module holds the average, and the average holds the latest weights
 
-    def should_update(self, step_idx: int | None = None, epoch_idx: int | None = None) -> bool:
-        """Average after every step. Up to step ``start`` the average is a copy of the latest weights."""
-        return step_idx is not None
-
     def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
-        """Start with a copy of the weights.
-
-        Raises:
-            UserError: If the weights have 16 bits: a step would change the average by less than they can express.
-        """
+        """Start with a copy of the weights; refuse weights of 16 bits."""
         if stage != "fit":
             return
         trainer.precision_plugin.convert_module(pl_module)  # Lightning itself converts it only after the callbacks
@@ -52,14 +44,8 @@ class AveragedWeights(WeightAveraging):
                 f"callbacks=averaged under trainer.precision={trainer.precision}: a step would change the average "
                 "by less than this precision holds; use bf16-mixed"
             )
-        self._average_model = AveragedModel(
-            _trained(pl_module), device=pl_module.device, use_buffers=True, **self._kwargs
-        )
-
-    def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
-        """Move the average to the module's device."""
-        if self._average_model is not None:
-            self._average_model.to(pl_module.device)
+        device = trainer.strategy.root_device
+        self._average_model = AveragedModel(_trained(pl_module), device=device, use_buffers=True, **self._kwargs)
 
     @contextmanager
     def averaged(self, module: Any) -> Iterator[None]:
@@ -71,7 +57,7 @@ class AveragedWeights(WeightAveraging):
         module.embedder = latest
 
     def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """Update the average."""
+        """Update the average. Up to step ``start`` it is a copy of the latest weights."""
         if trainer.global_step <= self.start and self._average_model is not None:
             self._average_model.n_averaged.zero_()  # then the update copies the weights
         super().on_train_batch_end(trainer, _trained(pl_module), outputs, batch, batch_idx)

@@ -19,10 +19,7 @@ log = logging.getLogger(__name__)
 def announce(interruption: Interrupted, folder: Path, step: int | None = None) -> None:
     """Record that a signal ended a run, and log the command that resumes it. Do so once for each signal.
 
-    Args:
-        interruption: The exception that the signal raised.
-        folder: The run's folder, or the sweep's if no job has started.
-        step: Training step at which the run ended.
+    If no job of a sweep has started, ``folder`` is the sweep's.
     """
     if interruption.announced:
         return

@@ -61,7 +61,10 @@ class EpochLines(Callback):
             self.warm = time.monotonic()
         if self.steps == MEASURED and trainer.current_epoch == self.first_epoch:  # later, the epochs' lines have it
             step = (time.monotonic() - self.warm) / (MEASURED - WARM_UP)
-            epoch = step * (trainer.num_training_batches + FORWARD * _validation_batches(trainer))
+            faces = trainer.datamodule
+            pictures = sum(trainer.num_val_batches) * faces.eval_batch_size * (1 + trainer.lightning_module.mirrored)
+            validation = pictures / faces.batch_size / trainer.check_val_every_n_epoch  # in batches of the training
+            epoch = step * (trainer.num_training_batches + FORWARD * validation)
             epochs = trainer.max_epochs - trainer.current_epoch
             log.info("about %s for %s", duration(epoch * epochs), counted(epochs, "epoch"))
 
@@ -89,10 +92,3 @@ class EpochLines(Callback):
 def computes_bf16() -> bool:
     """Return whether the processor has instructions for bfloat16."""
     return any(able for name, able in torch.cpu.get_capabilities().items() if name.endswith("bf16"))
-
-
-def _validation_batches(trainer: Any) -> float:
-    """Return the number of pictures that an epoch's validation embeds, in batches of the training."""
-    faces = trainer.datamodule
-    pictures = sum(trainer.num_val_batches) * faces.eval_batch_size * (1 + trainer.lightning_module.mirrored)
-    return pictures / faces.batch_size / trainer.check_val_every_n_epoch

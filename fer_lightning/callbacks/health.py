@@ -49,11 +49,7 @@ class Health(Callback):
         self.counts = dict(state_dict)
 
     def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
-        """Check the metrics that callbacks monitor, and check each loss from here on.
-
-        Raises:
-            UserError: If a validation logs no such metric.
-        """
+        """Refuse a monitored metric that no validation logs. From here on, check each loss."""
         metrics = [*pl_module.metric_names("val"), "val/accuracy_quick", "val/quick_sample_size"]
         for callback in trainer.callbacks:
             monitor = callback.monitor if isinstance(callback, ModelCheckpoint | EarlyStopping) else None
@@ -101,11 +97,7 @@ class Health(Callback):
             self.counts["missed"] += int(state["active_triplets"])
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
-        """Log the counts.
-
-        Raises:
-            UserError: If every batch was idle although triplets violate the margin.
-        """
+        """Log the counts. End a training whose batches were all idle although triplets violate the margin."""
         epoch, (batches, idle, missed) = trainer.current_epoch + 1, self.counts.values()
         pl_module.log("train/idle_batches", float(idle))
         if idle:

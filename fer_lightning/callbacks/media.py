@@ -111,21 +111,14 @@ class Media(Callback):
             yield f"embeddings_{name}", partial(embedding_map, *points)
 
     def _mistakes(self, outputs: Outputs, partition: Partition, module: Any) -> list[dict[str, Any]]:
-        """Write mistakes.json and return its content."""
-        mistakes = list(self._worst(outputs, partition, module))
-        write_json(self.folder / "mistakes.json", {"mistakes": mistakes})
-        return mistakes
-
-    def _worst(self, outputs: Outputs, partition: Partition, module: Any) -> Iterator[dict[str, Any]]:
-        """Yield the worst mistakes, each with its nearest gallery faces if the classifier has a gallery."""
+        """Write mistakes.json and return its content: the worst, with neighbours if the classifier has a gallery."""
         votes = np.where(outputs["labels"] != outputs["predictions"], outputs["votes"].max(axis=1), -1.0)
         worst = np.argsort(-votes, kind="stable")[: self.mistakes]
         worst = worst[votes[worst] >= 0]
-        if not len(worst):
-            return
-        embeddings = torch.from_numpy(outputs["embeddings"][worst]).to(module.device)
-        nearest = module.classifier.decide(embeddings).neighbours
         gallery = np.array(module.draw.gallery) if module.draw else partition.gallery
+        embeddings = torch.from_numpy(outputs["embeddings"][worst]).to(module.device)
+        nearest = module.classifier.decide(embeddings).neighbours if len(worst) else None
+        mistakes = []
         for number, index in enumerate(worst):
             neighbours = []
             if nearest is not None and partition.measurable:  # else the pictures of the gallery are not at hand
@@ -134,12 +127,16 @@ class Media(Callback):
                     {**_face(partition, row), "similarity": round(float(similarity), 4)}
                     for row, similarity in zip(gallery[indices], similarities, strict=True)
                 ]
-            yield {
-                **_face(partition, outputs["rows"][index]),
-                "prediction": partition.faces.classes[outputs["predictions"][index]],
-                "vote": round(float(votes[index]), 4),
-                "neighbours": neighbours,
-            }
+            mistakes.append(
+                {
+                    **_face(partition, outputs["rows"][index]),
+                    "prediction": partition.faces.classes[outputs["predictions"][index]],
+                    "vote": round(float(votes[index]), 4),
+                    "neighbours": neighbours,
+                }
+            )
+        write_json(self.folder / "mistakes.json", {"mistakes": mistakes})
+        return mistakes
 
     def _attempt(self, name: str, make: Callable[[], Result]) -> Result | None:
         """Return the result of a function, or None after an error: the figures must not end a run."""

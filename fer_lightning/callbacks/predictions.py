@@ -114,7 +114,7 @@ class Predictions(Callback):
         rows, labels, predictions = columns["rows"], columns["labels"], columns["predictions"]
         groups, leaked = partition.groups[rows], partition.leaked(rows)
         counted = ~np.isin(faces.classes, pl_module.absent)
-        figures = _uncertainty(labels, predictions, groups, counted)
+        figures = _bounds(labels, predictions, groups, counted)
         if partition.measurable:
             figures |= _without_twins(labels, predictions, leaked)
         figures |= certainty_figures(columns, pl_module.calibration)
@@ -147,18 +147,13 @@ class Predictions(Callback):
         print_score(record, labels, faces.classes)
 
     def _record(self, trainer: Any, figures: dict[str, float], weights: str, test_faces: int, limit: float) -> Record:
-        """Return the record of this test.
-
-        Args:
-            trainer: Has the test metrics.
-            figures: More figures, by metric.
-            weights: Fingerprint of the tested network.
-            test_faces: Number of faces that were scored.
-            limit: Accuracy above which no score can be honest.
-        """
-        datamodule = trainer.datamodule
-        faces, partition = datamodule.faces, datamodule.partition
-        training, draw = self.training or self._earlier(weights), trainer.lightning_module.draw
+        """Return the record of this test: its metrics, more figures, and the accuracy that its labels allow."""
+        datamodule, draw = trainer.datamodule, trainer.lightning_module.draw
+        faces, partition, training = datamodule.faces, datamodule.partition, self.training
+        if training is None:  # the run that tested these weights before, with its objective alone
+            training = read_tested(self.checkpoint or "", weights)
+            score = training.figures.get(self.objective)
+            training = replace(training, figures={} if score is None else {self.objective: score})
         if partition.trained_on:  # the score that chose the checkpoint was that of other faces
             training = replace(training, figures={})
         tested = {name: value.item() for name, value in trainer.callback_metrics.items() if name.startswith("test/")}
@@ -195,16 +190,8 @@ class Predictions(Callback):
             code=code_fingerprint(),
         )
 
-    def _earlier(self, weights: str) -> Record:
-        """Return the record of the run that tested the same weights before, with its objective alone."""
-        record = read_tested(self.checkpoint or "", weights)
-        score = record.figures.get(self.objective)
-        return replace(record, figures={} if score is None else {self.objective: score})
 
-
-def _uncertainty(
-    labels: np.ndarray, predictions: np.ndarray, groups: np.ndarray, counted: np.ndarray
-) -> dict[str, float]:
+def _bounds(labels: np.ndarray, predictions: np.ndarray, groups: np.ndarray, counted: np.ndarray) -> dict[str, float]:
     """Return the intervals of the headline metrics, whose means are over the counted classes, (C,) bool."""
     figures = {
         f"test/{name}_{end}": bound

@@ -111,7 +111,7 @@ def changes(earlier: np.ndarray, names: Sequence[str], faces: Faces) -> str:
     Args:
         earlier: (N, 2) int64, the ``digests`` of the earlier faces.
         names: Names of the earlier faces, as far as they are known.
-        faces: The faces of now.
+        faces: The faces that the run resumes with.
     """
     before, now = dict(earlier.tolist()), dict(digests(faces).tolist())
     by_hash = dict(zip(now, faces.names.tolist(), strict=True))

@@ -40,8 +40,7 @@ class Resumption(Callback):
     def on_load_checkpoint(self, trainer: Any, pl_module: Any, checkpoint: dict[str, Any]) -> None:
         """Restore the state, and adapt the paths to the run's present folder.
 
-        Raises:
-            UserError: If no epoch is left to train and the best checkpoint is missing.
+        Refuse a checkpoint that leaves no epoch to train and whose best checkpoint is missing.
         """
         if trainer.state.fn != TrainerFn.FITTING:
             return
@@ -63,11 +62,7 @@ class Resumption(Callback):
                 logger.keep_until(checkpoint["global_step"])
 
     def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
-        """Refuse a checkpoint that torch or Lightning could not load.
-
-        Raises:
-            UserError: Caused by their error, which does not name the file.
-        """
+        """Refuse a checkpoint that torch or Lightning could not load; their error does not name the file."""
         if self.loading and isinstance(exception, Exception) and not isinstance(exception, UserError | OSError):
             reason = f"{type(exception).__name__}: {exception}"
             raise not_resumable(trainer.ckpt_path, f"{' '.join(reason.split()):.200}") from exception

@@ -37,10 +37,9 @@ class Module(nn.Module):
 
 def trained(module: Module, start: int) -> tuple[AveragedWeights, SimpleNamespace]:
     """Return the callback after five steps that leave 1, 2, 3, 4 and 5 in the module."""
-    callback, trainer = (
-        AveragedWeights(decay=0.25, start=start),
-        SimpleNamespace(global_step=0, precision_plugin=Precision()),
-    )
+    strategy = SimpleNamespace(root_device=torch.device("cpu"))
+    trainer = SimpleNamespace(global_step=0, precision_plugin=Precision(), strategy=strategy)
+    callback = AveragedWeights(decay=0.25, start=start)
     trainer.state = SimpleNamespace(fn=TrainerFn.FITTING)
     callback.setup(trainer, module, "fit")
     for step in range(1, 6):
