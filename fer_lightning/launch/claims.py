@@ -42,15 +42,10 @@ _claims: dict[str, Claim] = {}  # by "sweep" and "run"
 
 
 def claim(what: str, folder: Path, remedy: str) -> None:
-    """Make a folder and claim it until the process ends; release the folder that was claimed before.
-
-    Args:
-        what: ``sweep`` or ``run``.
-        folder: Its folder.
-        remedy: What the second process can do, for its message.
+    """Make the folder of a ``sweep`` or ``run`` and claim it until the process ends; release the one before.
 
     Raises:
-        BusyError: If another process has claimed the folder.
+        BusyError: If another process has claimed the folder, with a remedy for this one.
     """
     folder = folder.absolute()
     made = [path for path in (folder, *folder.parents) if not os.path.exists(path)]
@@ -88,10 +83,7 @@ def deleted_folder() -> Path | None:
 def withdraw(what: str) -> bool:
     """Delete a claimed folder in which nothing has begun, with the folders that were made for it.
 
-    Earlier content stays.
-
-    Returns:
-        Whether it was deleted: False where there are new files beside Hydra's and the logs.
+    Return False where there are new files beside Hydra's and the logs. Earlier content stays.
     """
     current = _claims.get(what)
     if current is None or not current.folder.is_dir():

@@ -24,17 +24,7 @@ log = logging.getLogger(__name__)
     },
 )
 def labels(run: Path, output: Path | None, root: str | None) -> None:
-    """Judge the labels of a run's training folder and write labels.html and corrections.csv.
-
-    Args:
-        run: The run's folder, or one of its checkpoints.
-        output: Folder of the files; None for the run's.
-        root: Where the faces are now; None for the run's data.root.
-
-    Raises:
-        UserError: If the run has no checkpoint, the folder has corrections already, the checkpoint or the faces cannot
-            be read, or the network is near chance.
-    """
+    """Judge the labels of a run's training folder and write labels.html and corrections.csv."""
     run = Path(str(run).removeprefix("checkpoint="))  # as other verbs take it
     checkpoint = Path(best_of(str(run)))
     run = checkpoint.absolute().parent.parent

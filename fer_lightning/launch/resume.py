@@ -29,11 +29,7 @@ RESUMING = {
 
 
 def resume_arguments(arguments: list[str]) -> list[str]:
-    """Return a command line with the options of the resumed run or sweep before its own.
-
-    Raises:
-        UserError: If nothing can be resumed there, or ``-m`` stands beside ``resume_from``.
-    """
+    """Return a command line with the options of the resumed run or sweep before its own."""
     option = next((option for option in RESUMING if option in map(key, arguments)), None)
     if option is None:
         return arguments
@@ -153,11 +149,7 @@ def set_aside(folder: Path) -> None:
 
 
 def resumed(cfg: DictConfig) -> str | None:
-    """Return the checkpoint to resume from, or None for a run that begins. Log what has changed since it was written.
-
-    Raises:
-        UserError: If no checkpoint is valid, or it does not fit the configuration.
-    """
+    """Return the checkpoint to resume from, or None for a new run. Log what has changed since it was written."""
     from fer_lightning.runs.checkpoints import KEY, load_resumable
 
     path = _newest_checkpoint(cfg)

@@ -77,9 +77,6 @@ def log_offline() -> None:
         return
     folder = shlex.quote(str(Path(hydra.sweep.dir).absolute() if sweep else Path(hydra.runtime.output_dir)))
     log.info("W&B is offline (no key, or no answer); to look at what it notes, and to upload it:")
-    if sweep:
-        log.info("wandb leet %s/JOB/wandb", folder, extra=WHOLE)
-        log.info("wandb sync %s/wandb/offline-run-* %s/*/wandb/offline-run-*", folder, folder, extra=WHOLE)
-    else:
-        log.info("wandb leet %s/wandb", folder, extra=WHOLE)
-        log.info("wandb sync %s/wandb/offline-run-*", folder, extra=WHOLE)
+    jobs = f" {folder}/*/wandb/offline-run-*" if sweep else ""
+    log.info("wandb leet %s/wandb", f"{folder}/JOB" if sweep else folder, extra=WHOLE)
+    log.info("wandb sync %s/wandb/offline-run-*%s", folder, jobs, extra=WHOLE)

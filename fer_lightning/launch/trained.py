@@ -40,37 +40,28 @@ def over_checkpoint(cfg: DictConfig) -> DictConfig:
 def read_training(cfg: DictConfig) -> tuple[Faces, "Partition"] | None:
     """Return the faces that trained a checkpoint and their partition; None where they are not at hand.
 
-    Args:
-        cfg: Configuration of a test of it, whose options of the machine count here too.
+    Options of the machine on this command line count here too.
     """
     from fer_lightning.runs.checkpoints import read_overrides, read_provenance
 
     job = HydraConfig.get()
     here = [option for option in job.overrides.task if role(key(option)) > Role.RESULT]
-    own = hydra.compose(job.job.config_name, overrides=[*read_overrides(cfg.checkpoint), *here])
+    training = hydra.compose(job.job.config_name, overrides=[*read_overrides(cfg.checkpoint), *here])
     log.info("reading the training faces, to search them for twins of the test faces")
     try:
-        datamodule = instantiate(own.data)
+        datamodule = instantiate(training.data)
         faces, partition = datamodule.faces, datamodule.partition
     except UserError as error:
         log.info("they are not at hand: %s", str(error).partition(". ")[0])
         return None
     if faces.fingerprint != read_provenance(cfg.checkpoint)["data_fingerprint"]:
-        log.info("they are not at hand: data.root=%s holds other faces now", own.data.root)
+        log.info("they are not at hand: data.root=%s holds other faces now", training.data.root)
         return None
     return faces, partition
 
 
 def training_faces(cfg: DictConfig, image_size: int) -> Faces | None:
-    """Read the faces of ``faces=``, from which pages show neighbours; None without that option.
-
-    Args:
-        cfg: Configuration of predict or app.
-        image_size: Height and width that the network takes, pixels.
-
-    Raises:
-        UserError: If they cannot be read.
-    """
+    """Read the faces of ``faces=``, from which pages show neighbours; None without that option."""
     if not cfg.faces:
         return None
     try:
@@ -86,9 +77,6 @@ def trained_run(checkpoint: str, option: str = "checkpoint", root: str | None = 
         checkpoint: Path of the file.
         option: Option that names it, for messages.
         root: Where the faces are now; None for the run's data.root.
-
-    Raises:
-        UserError: If the checkpoint or the faces cannot be read, or do not belong together.
     """
     from fer_lightning.models.network import check_weights  # here, so that a refusal does not wait for torch
     from fer_lightning.runs.checkpoints import KEY, load
@@ -103,11 +91,7 @@ def trained_run(checkpoint: str, option: str = "checkpoint", root: str | None = 
 
 
 def taught(runs: list[str], weight: float, temperature: float, partition: "Partition") -> np.ndarray:
-    """Return the targets (M, C) of the training faces by the best checkpoints of some runs; see ``teach``.
-
-    Raises:
-        UserError: As ``trained_run`` and ``teach``.
-    """
+    """Return the targets (M, C) of the training faces by the best checkpoints of some runs; see ``teach``."""
     from fer_lightning.use.teaching import Teacher, teach
 
     teachers = []
