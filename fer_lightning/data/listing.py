@@ -40,7 +40,8 @@ SUFFIXES = (
 HIDDEN = re.compile(r"(?:^|/)(?:\.(?!/)|__MACOSX)")  # a part of a path that starts with a dot, or of a Mac's archive
 TREE = f"[images/]{{train,validation,test}}/CLASS/*.jpg (a folder for each class, such as {', '.join(CLASSES)})"
 REMEDY = (
-    f"Point data.root at a folder or .zip that holds {TREE}, at fer2013.csv, or use data.root=null for synthetic faces."
+    f"Point data.root at a folder or .zip that holds {TREE}, at fer2013.csv, add a list of labels by "
+    "data.labels=list.csv, or use data.root=null for synthetic faces."
 )
 
 Remarks = Counter[str]  # kind of correction -> how often
@@ -137,9 +138,10 @@ def no_layout(path: Path, names: Iterable[str]) -> UserError:
 
 def no_archive(path: Path, reason: object) -> UserError:
     """Return the error for a file that is no complete archive."""
+    first_line = str(reason).partition("\n")[0].rstrip(":")  # tarfile names each compression that it has tried
     kind = "tar" if path.name.lower().endswith(TARS) else "zip"
     return UserError(
-        f"{path} ({path.stat().st_size:,} bytes) is no whole {kind} archive: {reason}. Fetch it again. {REMEDY}"
+        f"{path} ({path.stat().st_size:,} bytes) is no whole {kind} archive: {first_line}. Fetch it again. {REMEDY}"
     )
 
 

@@ -118,9 +118,6 @@ class LabelList(NamedTuple):
                     label = classes[int(label)]
                 entries.append(Entry(write_name(picture), split, intern(label), picture, intern(row.person) or None))
         entries = without_copies(f"data.labels={self.path:.200}", sorted(entries))
-        if "" in (splits := {entry.split for entry in entries}) and len(splits) > 1:
-            example = next(entry.name for entry in entries if not entry.split)
-            raise self._error(f" has rows without a split, such as {example}: fill in all or none")
         if any(entry.person for entry in entries):  # a face without a person is one of its own
             entries = [entry if entry.person else entry._replace(person=entry.name) for entry in entries]
         listing.remarks.update(remark("Rows of the list without a label", unlabelled))

@@ -6,6 +6,7 @@
 import io
 import os
 import sys
+import tarfile
 import tempfile
 import zipfile
 from functools import cache
@@ -28,6 +29,7 @@ from fer_lightning.errors import UserError
 from fer_lightning.launch.checks import check
 from fer_lightning.launch.messages import explain
 from tests.conftest import ROOT, SMALL
+from tests.data.trees import LIST, affectnet, affectnet_lists, ferplus, raf_db
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "0"))
 FEW = 25
@@ -120,6 +122,15 @@ def table() -> bytes:
     return "\n".join(["emotion,pixels,Usage", *rows]).encode()
 
 
+def tar() -> bytes:
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w:gz") as archive:
+        member = tarfile.TarInfo("fer2013/fer2013.csv")
+        member.size = len(table())
+        archive.addfile(member, io.BytesIO(table()))
+    return file.getvalue()
+
+
 def assert_sentence(text: str | None, *words: str) -> None:
     assert text
     assert "\n" not in text
@@ -164,7 +175,49 @@ def test_damaged_csv(data):
     read("fer2013.csv", data)
 
 
-@fuzzed(st.binary(max_size=400), st.sampled_from(["fer2013.csv", "faces.zip"]))
+@cache
+def sets() -> dict[str, tuple[dict[str, bytes], str]]:
+    """Return data sets as published: the files, and the label file that is damaged."""
+    return {
+        "raf": (raf_db("aligned"), LIST),
+        "affectnet": (affectnet(), "train_set/annotations/1_exp.npy"),
+        "lists": (affectnet_lists(), "Manually_Annotated_file_lists/validation.csv"),
+        "ferplus": (ferplus(), "FER2013Valid/label.csv"),
+    }
+
+
+@fuzzed(
+    st.sampled_from(sorted(sets())).flatmap(
+        lambda name: st.tuples(st.just(name), damage(sets()[name][0][sets()[name][1]]))
+    )
+)
+def test_damaged_label_file(damaged):
+    name, data = damaged
+    files, labels = sets()[name]
+    zipped = io.BytesIO()
+    with zipfile.ZipFile(zipped, "w") as archive:
+        for file, content in (files | {labels: data}).items():
+            archive.writestr(file, content)
+    read(f"{name}.zip", zipped.getvalue())
+
+
+@fuzzed(damage(b"file,label,split\n" + b"".join(f"train/sad/{n}.png,{n % 2},train\n".encode() for n in range(2))))
+def test_damaged_list(data):
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "list.csv").write_bytes(data)
+        (Path(folder) / "faces.zip").write_bytes(archive())
+        try:
+            read_faces(f"{folder}/faces.zip", f"{folder}/cache", {}, 48, labels=f"{folder}/list.csv")
+        except UserError as error:
+            assert_sentence(str(error), folder)
+
+
+@fuzzed(damage(tar()))
+def test_damaged_tar(data):
+    read("fer2013.tar.gz", data)
+
+
+@fuzzed(st.binary(max_size=400), st.sampled_from(["fer2013.csv", "faces.zip", "fer2013.tar.gz"]))
 def test_bytes_of_any_kind(data, name):
     read(name, data)
 

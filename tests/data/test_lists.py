@@ -120,7 +120,7 @@ def test_numbers_are_classes_of_their_own_or_those_of_the_names(faces_of, tmp_pa
         (
             table().replace("0.png,angry,train", "0.png,angry,"),
             {},
-            r"without a split, such as 0\.png: fill in all",
+            "has faces with a split and others without: give each",
         ),
         (table().replace(".png", ".jpg"), {}, r"names 0\.jpg, 1\.jpg, 2\.jpg, and .*pics holds 0\.png"),
         (table(), {"root": None}, "labels pictures: give their folder or .zip as data.root"),

@@ -42,9 +42,10 @@ def test_the_archive_of_the_contest(tmp_path, read):
         assert again.names.tolist() == faces.names.tolist()
 
 
-def test_a_table_without_usage_has_no_split(tmp_path):
+def test_a_table_without_usage_has_no_split(tmp_path, read):
     rows = [row.rpartition(",")[0] for row in ROWS[:7]]
     write_folder({"train.csv": csv_text(rows, "emotion,pixels"), "test.csv": b"pixels\n"}, tmp_path / "a")
+    assert set(read(tmp_path / "a").splits) == set(read(tmp_path / "a/train.csv").splits) == {""}
     entries = list(find_contents(list_folder(tmp_path / "a"), None).entries)
     assert [(entry.name, entry.split) for entry in entries[:2]] == [("angry/csv_00001", ""), ("disgust/csv_00002", "")]
     write_folder({"train.csv": b"file,label\n", "b/joy/1.png": b"", "b/rage/1.png": b""}, tmp_path / "c")
