@@ -29,7 +29,6 @@ from fer_lightning.data.lists import COLUMNS, LabelList
 from fer_lightning.data.mapping import Map, map_faces
 from fer_lightning.data.persons import name_persons
 from fer_lightning.data.published import contest_rows, no_contest
-from fer_lightning.data.splitting import draw_split
 from fer_lightning.data.votes import VOTED, relabel
 from fer_lightning.errors import UserError
 from fer_lightning.names import file_name, write_name
@@ -83,6 +82,8 @@ def read_faces(
         faces = replace(faces, rows=contest_rows(faces.names))
     faces = name_persons(faces, person)
     if split is not None:  # first, so that neither corrections nor a map move a face to the other side
+        from fer_lightning.data.splitting import draw_split  # here, so that refusals wait for neither OpenCV nor scipy
+
         faces = draw_split(faces, cache_dir, **split)
     if votes is not None:
         faces = relabel(faces, votes, classes or VOTED)

@@ -306,8 +306,8 @@ def test_a_cache_of_anything_else_is_built_anew(tmp_path, caplog):
         ("faces", {"images": 255 - arrays["faces"]["images"]}),
         ("faces", {"splits": np.full(len(whole), "elsewhere")}),
         ("faces", {"names": None}),
-        ("audit", {"identical": arrays["audit"]["identical"] + 99}),
-        ("audit", {"groups": arrays["audit"]["groups"][1:]}),
+        ("twins", {"identical": arrays["twins"]["identical"] + 99}),
+        ("twins", {"groups": arrays["twins"]["groups"][1:]}),
         ("audit", {"copies": None}),
     ]
     for name, change in changes:
