@@ -67,14 +67,19 @@ def accepts(target: str, name: str) -> bool:
 
 
 def chosen_by(option: str) -> list[str]:
-    """Return the choices that have an option, such as ``optimizer=sgd`` for ``optimizer.momentum``."""
+    """Return the choices that have an option, such as ``optimizer=sgd`` for ``optimizer.momentum``.
+
+    Choices whose class takes it, but whose file does not give it, need a plus sign: they count if there are no others.
+    """
     group, _, name = option.partition(".")
     choices = []
     for choice, node, target in _made_by(group) if name else ():
         key = option.removeprefix(f"{node}.")
         if option == node or ("." not in key and accepts(target, key) and key in class_options(target).options):
             choices.append(f"{group}={choice}")
-    return choices
+    given = re.compile(rf"^ *{option.rpartition('.')[2]}:", re.MULTILINE)
+    files = {choice: CONF / f"{choice.replace('=', '/')}.yaml" for choice in choices}
+    return [choice for choice in choices if given.search(files[choice].read_text(encoding="utf-8"))] or choices
 
 
 @cache

@@ -31,6 +31,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("out", "output", "output_dir", "save_dir"), ("hydra.run.dir",)),
     **dict.fromkeys(("resume", "continue"), ("resume_from",)),
     "wd": ("optimizer.weight_decay",),
+    **dict.fromkeys(("neighbours", "neighbors", "n_neighbors"), ("classifier.k",)),
     "jobs": ("data.num_workers",),
 }
 FLAG = re.compile(r"--?([A-Za-z][\w.-]+)(?:=(.*))?", re.DOTALL)
@@ -87,7 +88,7 @@ def suggestion(key: str, cfg: DictConfig, command: str) -> str:
 
 
 def _one_of(choices: Sequence[str]) -> str:
-    """Return choices of one group as ``optimizer=rmsprop or sgd``."""
+    """Return choices of one group as ``loss=arcface or cosface``."""
     first, *others = choices
     return " or ".join([first, *(choice.partition("=")[2] for choice in others)])
 

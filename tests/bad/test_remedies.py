@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from fer_lightning.data.faces import CLASSES
 from fer_lightning.launch import entry
 from tests.bad.attempts import is_sentence
 from tests.conftest import make_tree
@@ -12,7 +13,7 @@ from tests.conftest import make_tree
 # Typed | as the message corrects it. The words that are new in the correction stand in the message; without a
 # correction the line is accepted as it is. BEST, RUN, FACES, DONE and PHOTO are made.
 LINES = """
-train data.root=~/faces
+train data.root=~/my_faces
 train data.root=FACES=1.zip | train 'data.root="FACES=1.zip"'
 train embedder.pretrained=true | train embedder=timm embedder.pretrained=true
 train +embedder.pretrained=true | train embedder=timm embedder.pretrained=true
@@ -26,7 +27,7 @@ train checkpoint=BEST | train init_from=BEST
 train ckpt_path=BEST | train init_from=BEST
 train init_from=RUN
 train init_from=None
-train data.classes=None | train data.classes=[happy,sad]
+train data.root=FACES data.classes=None | train data.root=FACES data.classes=SEVEN
 train trainer.gradient_clip_val=None
 train miner=None | train miner=none
 train scheduler=null | train scheduler=constant
@@ -49,7 +50,7 @@ train wd=0.1 | train optimizer.weight_decay=0.1
 train data.path=FACES | train data.root=FACES
 train dataset=FACES | train data.root=FACES
 train FACES | train data.root=FACES
-train optimizer={'lr':0.01} | train optimizer.lr=0.01
+train "optimizer={'lr': 0.01}" | train optimizer.lr=0.01
 train optimizer=adan | train optimizer=adam
 train optimizer=Adam | train optimizer=adam
 train optimizer=3 | train optimizer=adam
@@ -103,7 +104,6 @@ export RUN format=onx | export RUN format=onnx
 export RUN gallery=kmean | export RUN gallery=kmeans
 app RUN
 app checkpoint=BEST | app bundle=BEST
-labels nowhere | labels RUN
 """
 
 
@@ -112,8 +112,11 @@ def accepted(typed: str, run_here, reached: list[str]) -> tuple[str, bool]:
     verb, *arguments = shlex.split(typed)
     script = f"{verb}.py" if verb in ("train", "eval") else "fer_lightning/__main__.py"
     del reached[:]
-    done = run_here(script, *([] if verb in ("train", "eval") else [verb]), *arguments)
-    return done.text, done.code == 0 and reached == [verb]
+    try:
+        done = run_here(script, *([] if verb in ("train", "eval") else [verb]), *arguments)
+    except Exception as error:
+        return f"Traceback of {error!r}", False
+    return done.text, done.code == 0 and set(reached) == {verb}
 
 
 @pytest.fixture
@@ -126,12 +129,13 @@ def type_line(run_here, monkeypatch, tmp_path, checkpoint):
     (run / "checkpoints/best.ckpt").write_bytes(checkpoint.read_bytes())
     (tmp_path / "done").mkdir()
     (tmp_path / "done/predictions.csv").write_text("file\n")
-    make_tree(tmp_path / "faces", 1)
-    make_tree(tmp_path / "faces=1.zip", 1)
-    names = {"BEST": run / "checkpoints/best.ckpt", "RUN": run, "FACES": "faces", "DONE": "done"}
+    make_tree(tmp_path / "my_faces", 1)
+    make_tree(tmp_path / "my_faces=1.zip", 1)
+    names = {"BEST": run / "checkpoints/best.ckpt", "RUN": run, "FACES": "my_faces", "DONE": "done"}
+    names["SEVEN"] = f"[{','.join(CLASSES)}]"
     names["CLIPPED"] = "trainer.gradient_clip_val=1 trainer.precision=bf16-mixed"
-    names["PHOTO"] = tmp_path / "faces/train/sad/0.png"
-    work = {name: (lambda cfg, name=name: reached.append(name)) for name in entry.verbs()}
+    names["PHOTO"] = tmp_path / "my_faces/train/sad/0.png"
+    work = {verb.function: (lambda cfg, name=name: reached.append(name)) for name, verb in entry.verbs().items()}
     monkeypatch.setattr(entry, "import_module", lambda _: SimpleNamespace(**work))
 
     def answer(line: str) -> tuple[str, bool]:
