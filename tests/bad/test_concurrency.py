@@ -3,9 +3,8 @@
 import errno
 import json
 import shutil
-import subprocess
-import sys
 import time
+from itertools import count
 from pathlib import Path
 
 import hydra.core.utils
@@ -15,10 +14,11 @@ from filelock import FileLock
 from fer_lightning.launch import jobs
 from fer_lightning.launch.claims import LOCK
 from fer_lightning.models.module import ExpressionModule
-from tests.conftest import ENVIRONMENT, ROOT, options
+from tests.conftest import options
+from tests.processes import Command
 
 TINY = options("small", "tiny", "plain")
-TRAIN = str(ROOT / "train.py")
+NUMBERS = count()  # of the outputs of commands
 
 
 def contents(folder: Path) -> dict[Path, bytes]:
@@ -86,22 +86,15 @@ def test_a_disk_that_is_full_at_the_start(tmp_path, run_here, monkeypatch, argum
     assert "raised OSError" not in done.text
 
 
-def start(folder: Path, *arguments: str) -> subprocess.Popen:
-    return subprocess.Popen(
-        [sys.executable, TRAIN, *arguments],
-        cwd=folder,
-        env=ENVIRONMENT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+def start(folder: Path, *arguments: str) -> Command:
+    return Command(folder / f"output {next(NUMBERS)}.txt", *arguments)
 
 
 @pytest.mark.attack
 @pytest.mark.parametrize("resumed", [False, True], ids=["hydra.run.dir", "resume_from"])
 def test_two_at_once(tmp_path, tally, resumed):
     """The first to claim the folder trains as if it were alone; the second is refused."""
-    for case, seconds in enumerate((0.0, 0.0, 0.3, 1.0, 3.0)):
+    for case, seconds in enumerate((0.0, 0.0, 0.1, 0.3, 1.0)):
         folder = tmp_path / str(case)
         folder.mkdir()
         arguments = [*TINY, "hydra.run.dir=out"]

@@ -21,9 +21,11 @@ from fer_lightning.data import datamodule, protocols
 from fer_lightning.launch import checks
 from fer_lightning.report import page
 from tests.conftest import ENVIRONMENT, ROOT, options
+from tests.processes import Command
 
 TINY = options("small", "tiny", "trainer.max_epochs=1")
 WITHOUT_PICTURES = options("plain")
+COLD = 5  # of the cases at random moments, that begin with a new interpreter and its imports
 CODES = {signal.SIGTERM: 143, signal.SIGINT: 130, signal.SIGHUP: 129}
 
 
@@ -125,6 +127,7 @@ def test_a_signal_that_python_drops_comes_again(run_here, monkeypatch):
 
 
 def start(folder: Path, *command: str) -> subprocess.Popen:
+    """Start a command in a new interpreter."""
     with (folder / "output.txt").open("w") as output:
         return subprocess.Popen(
             [sys.executable, *command], cwd=folder, env=ENVIRONMENT, stdout=output, stderr=subprocess.STDOUT
@@ -159,7 +162,12 @@ def test_ctrl_c_while_hydra_is_imported(tmp_path, command):
     assert done.stdout + done.stderr == ""
 
 
-def judge(folder: Path, process: subprocess.Popen, signum: int, sent: bool) -> str:
+def begin_warm(folder: Path, script: str, *arguments: str) -> Command:
+    """Start train.py in a process that has imported everything."""
+    return Command(folder / "output.txt", *arguments)
+
+
+def judge(folder: Path, process: subprocess.Popen | Command, signum: int, sent: bool) -> str:
     """Return what is wrong after a signal: an empty text where nothing is."""
     text = (folder / "output.txt").read_text()
     if "Traceback" in text or "Exception ignored" in text:
@@ -180,15 +188,18 @@ def test_signals_at_random_moments(tmp_path, tally, sweep):
     place = "hydra.sweep.dir=out" if sweep else "hydra.run.dir=out"
     wanted = ["-m", "seed=0,1"] if sweep else []
     arguments = [str(ROOT / "train.py"), *wanted, *options(*TINY, place)]
-    (tmp_path / "whole").mkdir()
-    begin = time.monotonic()
-    assert start(tmp_path / "whole", *arguments).wait(600) == 0
-    seconds, moments = time.monotonic() - begin, random.Random(f"signals {sweep}")
+    seconds, moments = {}, random.Random(f"signals {sweep}")
+    for name in ("cold", "warm"):
+        (tmp_path / name).mkdir()
+        begin = time.monotonic()
+        process = start(tmp_path / name, *arguments) if name == "cold" else begin_warm(tmp_path / name, *arguments)
+        assert process.wait(600) == 0
+        seconds[name] = time.monotonic() - begin
     for case in range(number):
-        folder = tmp_path / str(case)
+        folder, whole = tmp_path / str(case), seconds["cold" if case < COLD else "warm"]
         folder.mkdir()
-        signum, moment = moments.choice(list(CODES)), moments.uniform(0.2, seconds)
-        process = start(folder, *arguments)
+        signum, moment = moments.choice(list(CODES)), moments.uniform(0.2, whole)
+        process = start(folder, *arguments) if case < COLD else begin_warm(folder, *arguments)
         sent = False
         try:
             process.wait(moment)
@@ -201,11 +212,10 @@ def test_signals_at_random_moments(tmp_path, tally, sweep):
         line = next((line for line in lines if line.startswith("to go on: python")), None)
         if not wrong and line is not None:
             again = shlex.split(line.removeprefix("to go on: python "))
-            again[0] = str(ROOT / again[0])
-            if start(folder, *again).wait(600) != 0:
+            if begin_warm(folder, *again).wait(600) != 0:
                 wrong = f"does not go on: {(folder / 'output.txt').read_text()[-2000:]}"
             elif not all(
                 json.loads(path.read_text())["status"] == "completed" for path in folder.glob("out/**/metrics.json")
             ):
                 wrong = "not completed afterwards"
-        tally.judge(f"{case}: {signal.Signals(signum).name} after {moment:.1f} of {seconds:.1f} s", not wrong, wrong)
+        tally.judge(f"{case}: {signal.Signals(signum).name} after {moment:.1f} of {whole:.1f} s", not wrong, wrong)
