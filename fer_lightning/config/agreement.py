@@ -105,8 +105,13 @@ def _classes(data: Mapping[str, Any], sampler: Mapping[str, Any], trained: bool)
     classes, drawn = data["classes"], sampler.get("classes_per_batch", 0)
     if data.get("votes") is not None and data["root"] is None:
         yield "data.votes labels FER2013: give fer2013.csv or Kaggle's archive as data.root"
+    source = "root" if data.get("labels") is None else "labels"
+    if source == "labels" and data["root"] is None:
+        yield f"data.labels={data['labels']} labels pictures: give their folder or .zip as data.root"
+    if source == "labels" and data.get("votes") is not None:
+        yield f"data.labels={data['labels']} and data.votes={data['votes']} both label faces: leave one out"
     if wrong := wrong_names(classes):
-        yield f"data.root={shown(data['root'])} with {wrong} (a class is a folder in train/, or data.classes)"
+        yield f"data.{source}={shown(data[source])} with {wrong} (a class is a folder in train/, or data.classes)"
     joined = data.get("map")
     if joined and not (trained and data["root"] is None) and (wrong := wrong_map(classes, joined)):
         yield wrong

@@ -136,7 +136,10 @@ def on_terminal() -> bool:
 
 def classes(root: str | None, votes: str | None, labels: str | None, columns: Mapping[str, str]) -> list[str]:
     """Return the classes of data.root, by its layout or by data.labels, or those of data.votes."""
-    return list(find_classes(root, LabelList(labels, columns) if labels else None) if votes is None else VOTED)
+    if votes is not None:
+        return list(VOTED)
+    named = isinstance(columns, Mapping) and all(isinstance(name, str) for name in columns.values())
+    return list(find_classes(root, LabelList(labels, columns) if isinstance(labels, str) and named else None))
 
 
 def mapped_classes(classes: Any, joined: Any) -> Any:

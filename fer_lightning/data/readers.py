@@ -74,8 +74,6 @@ def read_faces(
         UserError: If the source is missing, unsafe or damaged, lacks a class, or more than ``MAX_UNREADABLE_SHARE`` of
             its pictures are unreadable.
     """
-    if labels is not None and votes is not None:
-        raise UserError(f"data.labels={labels} and data.votes={votes} are two sources of labels: leave one out")
     labelled = None if labels is None else LabelList(labels, columns)
     faces = _read_source(root, cache_dir, drawn, image_size, classes if votes is None else CLASSES, labelled)
     if not no_contest(faces):

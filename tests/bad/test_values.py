@@ -109,6 +109,13 @@ data.map={low:[]}                       | data.map={low:[]} must be a node that 
 data.map={low:[calm]}                   | data.map names calm, and the classes of the faces are angry, disgust
 data.map={low:[sad],bad:[sad]}          | data.map names sad more than once
 data.votes=v.csv                        | data.votes labels FER2013: give fer2013.csv or Kaggle's archive as data.root
+data.labels=l.csv                       | data.labels=l.csv labels pictures: give their folder or .zip as data.root
+data.labels=l.csv data.root=. data.votes=v.csv | data.labels=l.csv and data.votes=v.csv both label faces: leave one out
+data.labels=l.csv data.root=.           | data.labels=l.csv does not exist: give a list of files and labels
+data.labels=[a]                         | data.labels=[a] must be a path
+data.columns.label=''                   | data.columns.label= must be text
+data.labels=l.csv data.columns=x        | data.columns=x must be a node
+data.labels=l.csv data.columns.file=3   | data.columns.file=3 must be text
 data.batch_size=17 sampler=balanced     | data.batch_size=17 must be a multiple of sampler.classes_per_batch=4
 data.batch_size=4 sampler=balanced      | data.batch_size=4 must be a multiple ; two or more ; such as 8
 sampler=balanced sampler.classes_per_batch=8 | sampler.classes_per_batch=8 ; from 2 to the 7 classes

@@ -20,14 +20,12 @@ def faces_of(tmp_path):
     """Return a function from the text of a list to its faces."""
     write_folder({f"pics/{name}": encode(grey(seed)) for seed, name in enumerate(FILES)}, tmp_path)
 
-    def read(text, root="pics", classes=None, votes=None, **columns):
+    def read(text, root="pics", classes=None, **columns):
         data = text if isinstance(text, bytes) else text.encode()
         (tmp_path / "list.csv").write_bytes(data)
         labels = str(tmp_path / "list.csv")
         root = root and str(tmp_path / root)
-        return read_faces(
-            root, str(tmp_path / "cache"), {}, 48, classes, votes, labels=labels, columns=COLUMNS | columns
-        )
+        return read_faces(root, str(tmp_path / "cache"), {}, 48, classes, labels=labels, columns=COLUMNS | columns)
 
     return read
 
@@ -124,11 +122,6 @@ def test_numbers_are_classes_of_their_own_or_those_of_the_names(faces_of, tmp_pa
         ),
         (table().replace(".png", ".jpg"), {}, r"names 0\.jpg, 1\.jpg, 2\.jpg, and .*pics holds 0\.png"),
         (table(), {"root": None}, "labels pictures: give their folder or .zip as data.root"),
-        (
-            table(),
-            {"votes": "fer2013new.csv"},
-            "and data.votes=fer2013new.csv are two sources of labels: leave one out",
-        ),
         (table().replace("sad", "a/b"), {}, r"data\.labels=.*list\.csv with the class 'a/b', which cannot name files"),
         (
             table().replace("png,", "gif,", 2),
