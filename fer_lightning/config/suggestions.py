@@ -137,6 +137,8 @@ def no_choice(group: str, name: str, choices: Sequence[str] = ()) -> str:
     listed = ", ".join(choices)
     if name == "null":
         return f"{group}=null must be one of {listed}; a group that is to stay as it is is left out"
+    if group == "data":  # which has one file, so a path was meant
+        return f"data={name} does not exist: faces are given as data.root={name}"
     close = get_close_matches(name, choices, n=1)
     hint = f" (did you mean {close[0]}?)" if close else ""
     return f"{group}={name} does not exist: use one of {listed}{hint}"

@@ -47,6 +47,7 @@ def test_a_flag_is_told_how_options_are_written(arguments, words):
 
 def test_a_choice_that_comes_close_is_named():
     assert no_choice("optimizer", "adan").endswith("use one of adam, adamw, rmsprop, sgd (did you mean adam?)")
+    assert no_choice("data", "my/faces") == "data=my/faces does not exist: faces are given as data.root=my/faces"
     assert (
         no_choice("x", "slrm", ["basic", "slurm"])
         == "x=slrm does not exist: use one of basic, slurm (did you mean slurm?)"
