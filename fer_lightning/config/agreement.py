@@ -163,8 +163,8 @@ def _targets(values: Mapping[str, Any]) -> Iterator[str]:
     distribution = data.get("targets") == "distribution"
     if distribution and not data["votes"]:
         yield "data.targets=distribution needs data.votes=fer2013new.csv, the votes of FER+"
-    if distribution and teachers.get("runs"):
-        yield "data.targets=distribution needs teacher.runs=null"
+    if distribution and (data["corrections"] or teachers.get("runs")):
+        yield "data.targets=distribution needs data.corrections=null and teacher.runs=null"
     if _is(loss, "SmoothedSoftmaxLoss") or not loss["_target_"].startswith(("pytorch_", "fer_lightning.")):
         return
     for option, soft in {

@@ -116,6 +116,7 @@ data.labels=[a]                         | data.labels=[a] must be a path
 data.columns.label=''                   | data.columns.label= must be text
 data.labels=l.csv data.columns=x        | data.columns=x must be a node
 data.labels=l.csv data.columns.file=3   | data.columns.file=3 must be text
+data.root=f.csv data.votes=v.csv data.targets=distribution data.corrections=c.csv | needs data.corrections=null
 data.batch_size=17 sampler=balanced     | data.batch_size=17 must be a multiple of sampler.classes_per_batch=4
 data.batch_size=4 sampler=balanced      | data.batch_size=4 must be a multiple ; two or more ; such as 8
 sampler=balanced sampler.classes_per_batch=8 | sampler.classes_per_batch=8 ; from 2 to the 7 classes
