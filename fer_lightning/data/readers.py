@@ -140,8 +140,8 @@ def check_layout(root: str | None, classes: Sequence[str], labelled: LabelList |
     if root in (None, "kaggle"):
         return
     path = listing.locate(str(root))
-    listing.check_source(path)
     with _explaining(path):
+        listing.check_source(path)
         try:
             contents = _list(listing.outline(path), classes, labelled)
             if path.suffix.lower() == ".csv":

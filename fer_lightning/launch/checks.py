@@ -41,6 +41,14 @@ def check_python() -> None:
         )
 
 
+def check_current_folder() -> None:
+    """Refuse a current folder that was deleted."""
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        raise UserError("the current folder was deleted: change into one that exists, such as by cd ~") from None
+
+
 def check_secrets(arguments: list[str]) -> None:
     """Refuse secrets on the command line before Hydra writes it into the run's folder."""
     for name in (argument.partition("=")[0] for argument in arguments):

@@ -15,7 +15,7 @@ from fer_lightning.config import CONF
 from fer_lightning.config.suggestions import check_flags
 from fer_lightning.config.verbs import AT_WORK, verbs
 from fer_lightning.launch.arguments import translate
-from fer_lightning.launch.checks import check, check_classes, check_python, check_secrets
+from fer_lightning.launch.checks import check, check_classes, check_current_folder, check_python, check_secrets
 from fer_lightning.launch.claims import current_folder, release, withdraw
 from fer_lightning.launch.console import outlast_console
 from fer_lightning.launch.environment import rank
@@ -83,6 +83,7 @@ def _run(name: str, process: int, traced: bool) -> None:
     """
     try:
         check_python()
+        check_current_folder()
         _take_arguments(name)
         if process:
             sys.argv.append("hydra=follower")

@@ -70,5 +70,15 @@ def test_faces_are_refused_by_their_names(tmp_path, refusal, monkeypatch):
         (tree / "test" / name / "PublicTest_0.png").touch()
         (tree / "test" / name / "PrivateTest_0.png").touch()
     assert refusal(f"data.root={tree}") is None  # two splits in each folder
+    (tmp_path / "cut.tar.gz").write_bytes(b"\x1f\x8bxx")
+    assert "is no whole tar archive" in refusal(f"data.root={tmp_path}/cut.tar.gz")
     table.write_text("path,label\na.jpg,happy\n")
     assert "has the columns path, label" in refusal(f"data.root={table}")
+
+
+def test_a_deleted_current_folder_is_named(tmp_path, monkeypatch):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    with pytest.raises(UserError, match="the current folder was deleted: change into one that exists"):
+        checks.check_current_folder()
