@@ -5,7 +5,7 @@ import pytest
 
 from fer_lightning.data.demo import draw_faces
 
-COUNT, SHARE, SEED, SIZE = 1000, 0.13, 7, 48
+COUNT, SHARE, SEED, SIZE = 100, 0.13, 7, 48
 
 
 @pytest.fixture(scope="module")

@@ -4,27 +4,27 @@ from dataclasses import replace
 
 import numpy as np
 
-from fer_lightning.data.audit import audit
 from fer_lightning.data.mapping import align
 from fer_lightning.data.protocols import honest
 from fer_lightning.data.transfer import transferred
+from fer_lightning.data.twins import find_twins
 
 
-def partitioned(faces, cache_dir):
-    return honest(faces, audit(faces, cache_dir).twins, 0.2, 0)
+def partitioned(faces):
+    return honest(faces, find_twins(faces.images), 0.2, 0)
 
 
 def test_twins_are_those_of_the_training_faces(faces, tmp_path):
     cache_dir = str(tmp_path)
     training, other = faces.subset(np.arange(0, len(faces), 2)), faces.subset(np.arange(1, len(faces), 2))
-    trained, partition = partitioned(training, cache_dir), partitioned(other, cache_dir)
+    trained, partition = partitioned(training), partitioned(other)
     copies, originals = partition.test[:3], trained.train[:3]
     images = other.images.copy()
     images[copies] = training.images[originals]
     images[copies[0]] = training.images[originals[0]][:, ::-1]  # a near twin
     images[partition.test[3]] = images[partition.train[0]]  # one of the other set's own training faces: no leak
     other = replace(other, images=images, fingerprint="other")
-    partition = replace(partition, faces=other, twins=audit(other, cache_dir).twins)
+    partition = replace(partition, faces=other, twins=find_twins(other.images))
     result = transferred(other, partition, "mine.zip", (training, trained), cache_dir)
     assert np.array_equal(result.faces.images[result.test], images[partition.test])
     assert result.faces.names[result.test].tolist() == other.names[partition.test].tolist()
@@ -40,7 +40,7 @@ def test_twins_are_those_of_the_training_faces(faces, tmp_path):
 
 
 def test_without_the_training_faces_nothing_is_claimed(faces, tmp_path):
-    partition = partitioned(faces, str(tmp_path))
+    partition = partitioned(faces)
     result = transferred(faces, partition, "mine.zip", None, str(tmp_path))
     assert np.array_equal(result.test, partition.test)
     assert (len(result.train), len(result.gallery), result.measurable) == (0, 0, False)

@@ -44,7 +44,7 @@ def test_counts_are_exact(faces, tmp_path):
     assert len(list(tmp_path.iterdir())) == 2
 
 
-@pytest.mark.parametrize("seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(2, 10))])
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(1, 10))])
 def test_no_false_alarm_on_clean_faces(seed, tmp_path, make_cfg):
     faces = draw_faces(400, 0.1, seed, 48)
     found = audit(faces, str(tmp_path))
@@ -67,7 +67,7 @@ def mirrored(faces, make_cfg):
 
 @pytest.mark.parametrize("augment", [paper_pictures, mirrored])
 def test_an_archive_augmented_before_its_split_is_called_that(make_cfg, tmp_path, augment):
-    table = augment(draw_faces(200, 0.1, 0, 48), make_cfg)
+    table = augment(draw_faces(100, 0.1, 0, 48), make_cfg)
     splits = np.where(np.random.default_rng(0).random(len(table)) < 0.2, "test", "train")
     names = np.array([f"{row}.png" for row in range(len(table))])
     mixed = replace(
