@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import hydra
 import numpy as np
 from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig
@@ -116,7 +117,7 @@ def _configuration(checkpoint: str, root: str | None) -> DictConfig:
     overrides = [*read_overrides(checkpoint), f"checkpoint={quoted(Path(checkpoint))}"]
     if root is not None:
         overrides.append(f"data.root={quoted(Path(root))}")
-    with nullcontext() if HydraConfig.initialized() else initialize_config_dir(str(CONF), version_base="1.3"):
+    with nullcontext() if GlobalHydra().is_initialized() else initialize_config_dir(str(CONF), version_base="1.3"):
         cfg = hydra.compose("eval", overrides=overrides)
     corrections = cfg.data.corrections
     if corrections is not None and not Path(corrections).exists():
