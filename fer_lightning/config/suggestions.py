@@ -107,7 +107,10 @@ def _guesses(key: str, existing: Sequence[str], command: str) -> Iterator[list[s
         option: option.rpartition(".")[2] for option in sorted(existing, key=lambda key: (key.count("."), len(key)))
     }
 
-    siblings = [option for option in existing if around and option.rpartition(".")[0] == around]
+    groups = {option.rpartition(".")[0] for option in existing}  # which take no value
+    siblings = [
+        option for option in existing if around and option.rpartition(".")[0] == around and option not in groups
+    ]
     spellings = get_close_matches(name, [last[option] for option in siblings], n=3)
     longer = [option for option in siblings if words < _stems(last[option])]  # max_epochs for epochs
     yield longer + [option for spelling in spellings for option in siblings if last[option] == spelling]

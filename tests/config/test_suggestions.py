@@ -72,7 +72,7 @@ def test_a_choice_that_comes_close_is_named():
         ([], "callbacks.early_stopping.patience", " here: it comes with callbacks=early_stopping"),
         ([], "trainer.min_epochs", " that a file of conf/ gives: write +trainer.min_epochs=... with the plus sign"),
         ([], "checkpoint", ": did you mean init_from or resume_from?"),
-        ([], "data.val_split", ": did you mean data.split?"),
+        ([], "data.val_split", ": did you mean protocol.validation_share?"),
         ([], "val_split", ": did you mean protocol.validation_share?"),
     ],
 )
