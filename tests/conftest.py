@@ -17,12 +17,16 @@ import warnings
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from types import SimpleNamespace
+from typing import Any, NamedTuple
 
 import numpy as np
+import omegaconf._utils
 import omegaconf.base
+import omegaconf.omegaconf
 import pytest
 import torch
+import yaml
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
@@ -61,8 +65,24 @@ def answer_once(function: Callable) -> Callable:
     return answer
 
 
+read_yaml = cache(yaml.load)
+
+
+def load_yaml(stream: Any, Loader: type) -> object:  # noqa: N803
+    """Return the content of a YAML text or file; each text is read once, and omegaconf copies its content."""
+    text = stream if isinstance(stream, str) else stream.read()
+    try:
+        return read_yaml(text, Loader)
+    except yaml.YAMLError:  # its message names the file
+        if text is not stream:
+            stream.seek(0)
+        return yaml.load(stream, Loader)
+
+
 torch.set_num_threads(1)
 omegaconf.base.parse = cache(omegaconf.base.parse)  # trees of ${...}, which are only read: half the time of a check
+omegaconf._utils.get_yaml_loader = cache(omegaconf._utils.get_yaml_loader)
+omegaconf.omegaconf.yaml = SimpleNamespace(load=load_yaml, dump=yaml.dump)  # a sixth of the time of a composition
 twins.search = audit.search = answer_once(twins.search)  # nearly all tests draw the same faces, each in a new folder
 readers.draw_faces = answer_once(readers.draw_faces)
 
