@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from types import SimpleNamespace
 
 import pytest
+from omegaconf import OmegaConf
 
 from fer_lightning.errors import install_command
 from fer_lightning.launch import entry
@@ -128,5 +129,5 @@ def test_a_start_says_that_torch_is_loaded(monkeypatch, caplog, verb, told):
     monkeypatch.setattr(entry, "check", lambda *_: None)
     monkeypatch.setattr(entry, "import_module", lambda _: SimpleNamespace(**{verb: lambda cfg: caplog.messages[:]}))
     with caplog.at_level("INFO", "fer_lightning"):
-        before = entry.Task(verb)(None)
+        before = entry.Task(verb)(OmegaConf.create())
     assert before == (["loading torch and Lightning"] if told else [])
