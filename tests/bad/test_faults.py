@@ -224,6 +224,7 @@ def test_folder_that_holds_a_run_is_not_overwritten(tmp_path, run_here):
     assert "holds a run already" in done.text
 
 
+@pytest.mark.long
 def test_killed_and_hanging_workers(run_here, monkeypatch):
     """Faults 6 and 7: a worker dies of a bus error as with a full /dev/shm; another never answers."""
     monkeypatch.setattr(TrainingPictures, "pixels", lambda *_: os.kill(os.getpid(), signal.SIGBUS))

@@ -47,6 +47,7 @@ def stopped(tmp_path: Path, *arguments: str, group: bool = False) -> str:
     return text
 
 
+@pytest.mark.long
 def test_printed_command_resumes_after_sigterm(tmp_path, run_here):
     folder = tmp_path / "my run"
     output = stopped(tmp_path, "logger=wandb", "hydra.run.dir=my run")

@@ -151,6 +151,7 @@ def test_a_sweep_two_jobs_at_a_time(tmp_path):
     assert '"CPU, threads: 1"' in next(tmp_path.glob("out/*bs28*/metrics.json")).read_text()
 
 
+@pytest.mark.long
 def test_two_sweeps_started_at_once_stay_apart(tmp_path):
     fast, outputs = options("small", "plain", "debug=fast"), [tmp_path / "one.txt", tmp_path / "other.txt"]
     sweeps = [

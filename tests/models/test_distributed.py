@@ -136,6 +136,7 @@ def run(rank: int, folder: Path) -> None:
     command(folder / f"{rank}.txt", *BRIEF, *TWO, "hydra.run.dir=two")
 
 
+@pytest.mark.long
 def test_run_of_two_processes_is_that_of_one(tmp_path, run_here):
     assert joined(run, tmp_path, ranks=(0, 1)) == [0, 0], (tmp_path / "0.txt").read_text()
     assert [(tmp_path / f"{rank}.txt").read_text().count("200 faces from synthetic faces") for rank in (0, 1)] == [1, 0]
