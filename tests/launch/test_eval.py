@@ -13,7 +13,10 @@ from fer_lightning.runs.record import Record, read_record, read_tested, run_of, 
 from tests.conftest import make_tree, options
 
 
-@pytest.mark.parametrize(("head", "shown"), [("prototype", "plain"), ("linear", "callbacks.media.maps={}")])
+@pytest.mark.parametrize(
+    ("head", "shown"),
+    [("prototype", "plain"), pytest.param("linear", "callbacks.media.maps={}", marks=pytest.mark.long)],
+)
 def test_another_head_trains_and_is_scored_again(head, shown, tmp_path, run_here):
     brief = options("small", "tiny", "brief", "hydra.callbacks.jobs.report=false", f"classifier={head}", shown)
     done = run_here("train.py", *brief, "hydra.run.dir=run")
