@@ -119,9 +119,7 @@ def without(partition: Partition, span: Sequence[float]) -> Partition:
     begin, end = span
     shares = {"before": begin, "out": end - begin, "after": 1 - end}
     shares = {name: share for name, share in shares.items() if share > 0}
-    labels = partition.faces.labels
-    way = deal if partition.faces.persons is None else deal_evenly
-    parts = way(partition.train, labels, partition.groups, list(shares.values()), seed=0)
+    parts = divide(partition.train, partition.faces, partition.groups, list(shares.values()), seed=0)
     left_out = dict(zip(shares, parts, strict=True))["out"]
     train, gallery = (np.setdiff1d(rows, left_out) for rows in (partition.train, partition.gallery))
     return replace(partition, train=train, gallery=gallery)
@@ -140,18 +138,18 @@ def unite(groups: np.ndarray, persons: np.ndarray | None) -> np.ndarray:
     return connect(groups, np.stack([np.arange(len(groups)), first[positions]], axis=1))
 
 
-def divide(rows: np.ndarray, faces: Faces, twins: Twins, shares: Sequence[float], seed: int) -> list[np.ndarray]:
-    """Return one part of the rows for each share, stratified by class; twins and persons are never divided.
+def divide(rows: np.ndarray, faces: Faces, groups: np.ndarray, shares: Sequence[float], seed: int) -> list[np.ndarray]:
+    """Return one part of the rows for each share, stratified by class; a group is never divided.
 
     Args:
         rows: Rows of the table to divide.
         faces: The table.
-        twins: The table's twins.
+        groups: (N,) groups of twins and persons, of the whole table, as ``unite`` returns them.
         shares: Share of each part; their sum is 1.
         seed: Decides the order.
     """
     way = deal if faces.persons is None else deal_evenly
-    return way(rows, faces.labels, unite(twins.groups, faces.persons), shares, seed)
+    return way(rows, faces.labels, groups, shares, seed)
 
 
 def deal(

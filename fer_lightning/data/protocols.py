@@ -34,8 +34,7 @@ def honest(faces: Faces, twins: Twins, validation_share: InnerShare, seed: Seed)
     Raises:
         UserError: If the table has no held-out faces, or too few to cut a validation part from.
     """
-    test = _held_out(faces, "honest")
-    train = np.flatnonzero(faces.splits == "train")
+    train, test = _sides(faces, "honest")
     proves = "accuracy on faces that neither trained the network nor chose the checkpoint"
     return _clean("honest", faces, twins, train, test, validation_share, seed, proves)
 
@@ -55,8 +54,7 @@ def clean_test(faces: Faces, twins: Twins, validation_share: InnerShare, seed: S
     Raises:
         UserError: As ``honest``, or if every held-out face has a twin in the training folder.
     """
-    held_out = _held_out(faces, "clean_test")
-    train = np.flatnonzero(faces.splits == "train")
+    train, held_out = _sides(faces, "clean_test")
     groups = unite(twins.groups, faces.persons)
     test = held_out[~np.isin(groups[held_out], groups[train])]
     if not len(test):
@@ -125,7 +123,7 @@ def _fold(
     proves: str,
 ) -> Partition:
     rows = np.arange(len(faces))
-    parts = divide(rows, faces, twins, [1 / folds] * folds, seed)
+    parts = divide(rows, faces, unite(twins.groups, faces.persons), [1 / folds] * folds, seed)
     if any(len(part) == 0 for part in parts):
         raise UserError(f"protocol.folds={folds} leaves a fold without a face: use fewer")
     test = parts[fold]
@@ -138,8 +136,7 @@ def folder(faces: Faces, twins: Twins) -> Partition:
     Raises:
         UserError: If the table has no held-out faces.
     """
-    test = _held_out(faces, "folder")
-    train = np.flatnonzero(faces.splits == "train")
+    train, test = _sides(faces, "folder")
     proves = "the best of several checkpoints on the faces that chose it"
     return _partition("folder", faces, twins, train, test, test, proves)
 
@@ -257,7 +254,7 @@ def _clean(
             f"protocol={protocol} leaves no face to train on, for every training face has {cause} among the held-out "
             f"ones: use other faces as data.root, or {protocols}, whose scores are labelled leaky"
         )
-    validation, rest = divide(remaining, faces, twins, [validation_share, 1 - validation_share], seed)
+    validation, rest = divide(remaining, faces, groups, [validation_share, 1 - validation_share], seed)
     if not (len(validation) and len(rest)):
         raise UserError("too few training faces to cut a validation part from: give data.root more than two per class")
     partition = _partition(protocol, faces, twins, rest, validation, test, proves)
@@ -271,11 +268,12 @@ def _partition(
     return Partition(protocol, faces, np.arange(len(faces)), twins, train, train, validation, test, proves)
 
 
-def _held_out(faces: Faces, protocol: str) -> np.ndarray:
-    rows = np.flatnonzero(faces.splits != "train")
-    if len(rows) == 0:
+def _sides(faces: Faces, protocol: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the rows of the training folder, and those of the held-out ones."""
+    trains = faces.splits == "train"
+    if trains.all():
         raise UserError(
             f"protocol={protocol} reports on held-out faces, and data.root has none: add a folder validation/ or test/ "
             "beside train/, give train/ itself as data.root, of which a test part is drawn, or use protocol=kfold"
         )
-    return rows
+    return np.flatnonzero(trains), np.flatnonzero(~trains)

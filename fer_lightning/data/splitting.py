@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from fer_lightning.data.faces import Faces, fingerprint
-from fer_lightning.data.partition import divide
+from fer_lightning.data.partition import divide, unite
 from fer_lightning.data.twins import load_twins
 from fer_lightning.errors import UserError
 from fer_lightning.words import percent
@@ -29,7 +29,8 @@ def draw_split(faces: Faces, cache_dir: str, share: float, seed: int) -> Faces:
     """
     if faces.splits.astype(bool).any():
         return faces
-    test, train = divide(np.arange(len(faces)), faces, load_twins(faces.images, cache_dir), [share, 1 - share], seed)
+    groups = unite(load_twins(faces.images, cache_dir).groups, faces.persons)
+    test, train = divide(np.arange(len(faces)), faces, groups, [share, 1 - share], seed)
     for part, rows in (("test", test), ("train", train)):
         counts = np.bincount(faces.labels[rows], minlength=len(faces.classes))
         if missing := [name for name, count in zip(faces.classes, counts, strict=True) if not count]:

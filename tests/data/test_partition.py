@@ -55,7 +55,7 @@ def test_twins_and_persons_are_one_group():
 def test_persons_are_dealt_whole_and_classes_evenly(faces, twins):
     random = np.random.default_rng(0)
     persons = np.array([f"S{number}" for number in random.integers(40, size=140)])
-    parts = divide(np.arange(140), replace(faces, persons=persons), twins, [0.25] * 4, 0)
+    parts = divide(np.arange(140), replace(faces, persons=persons), unite(twins.groups, persons), [0.25] * 4, 0)
     assert sorted(np.concatenate(parts)) == list(range(140))
     groups = unite(twins.groups, persons)
     for part in parts:
