@@ -125,7 +125,7 @@ class FacesDataModule(lightning.LightningDataModule):
         worker_timeout: Seconds without a batch after which those processes count as hung; 0 waits for ever.
 
     Attributes:
-        shares: (M, C) float32, what the training faces are taught instead of their labels; None for the labels.
+        shares: (M, C) float32, what teachers make of the labels of the training faces; None without teachers.
     """
 
     trainer: lightning.Trainer  # set by the Trainer before it calls a loader
@@ -246,10 +246,10 @@ class FacesDataModule(lightning.LightningDataModule):
     @cached_property
     def training(self) -> TrainingPictures:
         """Make the table of training pictures; without online augmentation all copies are drawn here."""
-        faces, rows = self.partition.faces, self.partition.train
+        faces, rows, targets = self.partition.faces, self.partition.train, self.shares
         if self.votes and self.targets == "distribution":
-            self.shares = shares(faces, self.votes, new_names(self.classes, self.map or {}))[rows]
-        return TrainingPictures(faces, rows, self.augmentation, self.mixing, self.shares)
+            targets = shares(faces, self.votes, new_names(self.classes, self.map or {}))[rows]
+        return TrainingPictures(faces, rows, self.augmentation, self.mixing, targets)
 
     def prepare_data(self) -> None:
         """Read and audit the faces in one process, so that the others can read both from the cache."""

@@ -30,7 +30,7 @@ def mixup(
     Args:
         batch: Its targets are (B,) classes or (B, C) shares; those of the result are (B, C) shares.
         epoch: Number of the epoch.
-        epochs: Epochs of the run.
+        epochs: Epochs of the run; -1, as Lightning has it, for a run without an end.
         alpha: The share of the first picture is drawn from Beta(alpha, alpha).
         batches: Share of the batches that are mixed.
         plain_epochs: Epochs at the end without mixing.
@@ -39,7 +39,8 @@ def mixup(
     """
     random = np.random.default_rng((seed, epoch, int(batch.rows[0])))
     share = random.beta(alpha, alpha)
-    if epoch >= epochs - plain_epochs or random.random() >= batches:
+    at_the_end = 0 <= epochs <= epoch + plain_epochs
+    if at_the_end or random.random() >= batches:
         share = 1.0
     targets = batch.targets if batch.targets.ndim == 2 else one_hot(batch.targets, num_classes).float()
     images, targets = (share * values + (1 - share) * values.flip(0) for values in (batch.images, targets))

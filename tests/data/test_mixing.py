@@ -31,6 +31,11 @@ def test_the_share_depends_on_epoch_and_first_picture_alone():
     assert len({mix().targets[0, 0].item(), mix(epoch=1).targets[0, 0].item(), mix(other).targets[0, 0].item()}) == 3
 
 
+def test_a_run_without_an_end_mixes_all_epochs():
+    endless = mixup(BATCH, 4, -1, alpha=1.0, batches=1.0, plain_epochs=1, num_classes=3, seed=0)
+    assert 0 < endless.targets[0, 0].item() < 1
+
+
 def test_plain_batches():
     for plain in (mix(epoch=4), mix(batches=0.0)):
         assert torch.equal(plain.images, BATCH.images)
