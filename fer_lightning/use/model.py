@@ -112,8 +112,7 @@ class Model:
         Raises:
             UserError: If a picture cannot be read.
         """
-        array = isinstance(pictures, np.ndarray) and (pictures.ndim == 2 or pictures.shape[2:] in ((3,), (4,)))
-        if array or isinstance(pictures, str | Path | Image.Image):
+        if isinstance(pictures, str | Path | Image.Image) or _is_picture(pictures):
             raise UserError("predict takes a list of pictures: write predict([picture])")
         predictions = self.predict_faces(map(self.face, pictures), batch_size)
         return predictions if isinstance(pictures, Iterator) else list(predictions)
@@ -191,6 +190,11 @@ class Model:
         )
 
 
+def _is_picture(values: object) -> bool:
+    """Return whether the values are an array with the shape of one picture, grey or with three or four channels."""
+    return isinstance(values, np.ndarray) and (values.ndim == 2 or values.shape[2:] in ((3,), (4,)))
+
+
 def open_picture(picture: Picture) -> Image.Image:
     """Return a picture decoded, upright, grey or colour, 8 bits.
 
@@ -202,7 +206,7 @@ def open_picture(picture: Picture) -> Image.Image:
             with open(picture, "rb") as file:
                 opened = open_upright(file, [])
         elif isinstance(picture, np.ndarray):
-            if picture.dtype != np.uint8 or not (picture.ndim == 2 or picture.shape[2:] in ((3,), (4,))):
+            if picture.dtype != np.uint8 or not _is_picture(picture):
                 raise ValueError(f"{picture.dtype} of {picture.shape}, not uint8 of (H, W) or (H, W, 3)")
             opened = Image.fromarray(picture)
         else:

@@ -31,6 +31,11 @@ class Recognition(NamedTuple):
     seconds: float | None = None  # as in ``Frame``
 
     @property
+    def title(self) -> str:
+        """Return the name of the picture or frame, for people."""
+        return self.file if self.frame is None else f"{self.file}, frame {self.frame}"
+
+    @property
     def numbered(self) -> list[tuple[str, Prediction]]:
         """The faces with their numbers: of their tracks, else from left to right; a single face has none."""
         if len(self.faces) == 1 and self.faces[0].track is None:
@@ -102,8 +107,7 @@ class Tally:
         elif recognition.problem is not None:
             self.unreadable += 1
             if self.unreadable <= EXAMPLES:
-                frame = "" if recognition.frame is None else f", frame {recognition.frame}"
-                self.examples.append(f"{recognition.file}{frame}: {recognition.problem}")
+                self.examples.append(f"{recognition.title}: {recognition.problem}")
 
     @property
     def rows(self) -> int:

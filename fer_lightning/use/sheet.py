@@ -31,8 +31,7 @@ def write_sheet(path: Path, cells: Sequence[Image.Image], title: str) -> None:
 
 def draw_cell(recognition: Recognition) -> Image.Image:
     """Return a picture with its boxes; under it its name, and a line for each face."""
-    picture, name = annotate(recognition, CELL), recognition.file
-    lines = [(FAINT, name if recognition.frame is None else f"{name}, frame {recognition.frame}")]
+    picture, lines = annotate(recognition, CELL), [(FAINT, recognition.title)]
     for number, prediction in recognition.numbered:
         share = "unsure" if prediction.abstained else percent(prediction.confidence, 0)
         lines.append((INK, f"{number} {prediction.label} {share}".strip()))

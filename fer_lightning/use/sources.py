@@ -177,7 +177,7 @@ def _capture(device: str | int) -> cv2.VideoCapture:
 
 @contextmanager
 def quiet_opencv() -> Iterator[None]:
-    """Let OpenCV print nothing."""
+    """Keep OpenCV from printing."""
     level = cv2.utils.logging.getLogLevel()
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     try:
