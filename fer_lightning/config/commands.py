@@ -77,9 +77,9 @@ def chosen_by(option: str) -> list[str]:
         key = option.removeprefix(f"{node}.")
         if option == node or ("." not in key and accepts(target, key) and key in class_options(target).options):
             choices.append(f"{group}={choice}")
-    given = re.compile(rf"^ *{option.rpartition('.')[2]}:", re.MULTILINE)
+    line = re.compile(rf"^ *{option.rpartition('.')[2]}:", re.MULTILINE)
     files = {choice: CONF / f"{choice.replace('=', '/')}.yaml" for choice in choices}
-    return [choice for choice in choices if given.search(files[choice].read_text(encoding="utf-8"))] or choices
+    return [choice for choice in choices if line.search(files[choice].read_text(encoding="utf-8"))] or choices
 
 
 @cache

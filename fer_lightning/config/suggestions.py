@@ -102,7 +102,7 @@ def similar(key: str, existing: Sequence[str], command: str) -> list[str]:
 def _guesses(key: str, existing: Sequence[str], command: str) -> Iterator[list[str]]:
     """Yield lists of similar options, the likeliest list first."""
     around, name = key.rpartition(".")[0], key.lower().rpartition(".")[2]
-    words = _stems(name)
+    typed = _stems(name)
     last = {
         option: option.rpartition(".")[2] for option in sorted(existing, key=lambda key: (key.count("."), len(key)))
     }
@@ -112,7 +112,7 @@ def _guesses(key: str, existing: Sequence[str], command: str) -> Iterator[list[s
         option for option in existing if around and option.rpartition(".")[0] == around and option not in groups
     ]
     spellings = get_close_matches(name, [last[option] for option in siblings], n=3)
-    longer = [option for option in siblings if words < _stems(last[option])]  # max_epochs for epochs
+    longer = [option for option in siblings if typed < _stems(last[option])]  # max_epochs for epochs
     yield longer + [option for spelling in spellings for option in siblings if last[option] == spelling]
 
     yield [option for option in ALIASES.get(name, ()) if option in existing or option.startswith("hydra.")]
@@ -121,7 +121,7 @@ def _guesses(key: str, existing: Sequence[str], command: str) -> Iterator[list[s
     meanings = _meanings(command)
     described = [option for option in existing if meanings.get(option) == name.replace("_", " ")]
     stems = {option: _stems(last[option]) for option in last}
-    yield described + [option for option in last if words < stems[option] and len(stems[option]) == len(words) + 1]
+    yield described + [option for option in last if typed < stems[option] and len(stems[option]) == len(typed) + 1]
 
     yield get_close_matches(key, existing, n=3)
     spellings = get_close_matches(name, dict.fromkeys(last.values()), n=3, cutoff=0.75)

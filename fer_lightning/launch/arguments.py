@@ -48,8 +48,8 @@ def _with_names(arguments: Sequence[str], name: str) -> list[str]:
         elif positions:
             named.append(f"{positions.pop(0)}={quoted(Path(argument))}")
         else:
-            words = " ".join(f"{option}=..." for option in POSITIONS.get(name, ("data.root",)))
-            raise UserError(f"{argument:.200} has no name: options are written NAME=VALUE, such as {words}")
+            examples = " ".join(f"{option}=..." for option in POSITIONS.get(name, ("data.root",)))
+            raise UserError(f"{argument:.200} has no name: options are written NAME=VALUE, such as {examples}")
     return named[1:]
 
 

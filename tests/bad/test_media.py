@@ -1,4 +1,4 @@
-"""What predict is given: damaged films, animations, odd pictures, archives, links, pipes, devices and names."""
+"""Inputs of predict: damaged films, animations, odd pictures, archives, links, pipes, devices and names."""
 
 import csv
 import io

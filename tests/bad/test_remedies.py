@@ -108,7 +108,7 @@ app checkpoint=BEST | app bundle=BEST
 
 
 def accepted(typed: str, run_here, reached: list[str]) -> tuple[str, bool]:
-    """Return what a command line says, and whether it comes as far as its verb."""
+    """Return the message of a command line, and whether the command line comes as far as its verb."""
     verb, *arguments = shlex.split(typed)
     script = f"{verb}.py" if verb in ("train", "eval") else "fer_lightning/__main__.py"
     del reached[:]

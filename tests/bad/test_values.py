@@ -35,7 +35,7 @@ def composed(command: str, folder: str, *choices: str) -> DictConfig:
 
 @cache
 def without_hydra(command: str, folder: str, *choices: str) -> DictConfig:
-    """Return what ``composed`` returns without Hydra's own node."""
+    """Return the configuration that ``composed`` makes, without Hydra's own node."""
     cfg = copy.deepcopy(composed(command, folder, *choices))
     with open_dict(cfg):
         del cfg["hydra"]

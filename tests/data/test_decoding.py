@@ -85,7 +85,7 @@ def test_every_kind_of_picture_becomes_48_x_48_grey(tmp_path, read):
 
 
 def test_pictures_of_phones_are_read_under_any_suffix_or_named(tmp_path, read):
-    """Of HEIC only the first bytes are needed here."""
+    """HEIC is named by its first bytes, without a decoder."""
     image = np.full((48, 48), 90, np.uint8)
     pictures = {
         "train/sad/IMG_1.AVIF": encode(Image.fromarray(image), "AVIF"),

@@ -1,4 +1,4 @@
-"""What a trained network brings to the verbs that read it."""
+"""Options of a trained run that point to files which are gone."""
 
 from fer_lightning.launch import trained
 
