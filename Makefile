@@ -4,7 +4,7 @@ BIN := .venv/bin
 # One thread is as fast as two on these small batches, and leaves the other cores to other runs.
 export OMP_NUM_THREADS ?= 1
 DATA ?= null
-# What the tests need. Chromium's driver (browser), faiss (bench) and Kaggle's downloads (kaggle) are not among it.
+# What the tests need. Chromium's driver (browser) and Kaggle's downloads (kaggle) are not among it.
 EXTRAS := app,dashboard,heif,joblib,mlflow,onnx,optuna,slurm,tensorboard,umap
 # yuface has no wheel for a later Python.
 ifeq ($(shell $(PYTHON) -c 'import sys; print(sys.version_info.minor)'),11)
@@ -66,7 +66,6 @@ fuzz: install  ## Try 2,000 random inputs on every reader and on the command lin
 	FUZZ_EXAMPLES=2000 $(BIN)/python -m pytest -m fuzz
 
 bench: install  ## Measure every claim about speed, by ratios, and write docs/results/speed.md; 17 to 20 minutes, FER_DATA=... for real faces
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
 	$(BIN)/python benchmarks
 
 bench-gpu: install  ## Measure what needs a GPU (skipped, by name, without one)

@@ -51,18 +51,24 @@ def test_large_k_lets_all_vote_and_an_empty_gallery_is_refused():
         KNNClassifier(1, [], "uniform", 0.1, 3, 2)(angles(0))
 
 
-def test_chunks_agree_with_brute_force(monkeypatch):
+@pytest.mark.parametrize("spread", [1.0, 1e-3])  # far apart; closer than float32 can tell, with many ties
+def test_chunks_agree_with_brute_force(monkeypatch, spread):
     torch.manual_seed(0)
-    gallery, queries = (normalize(torch.randn(n, 16)) for n in (300, 50))
-    labels = torch.randint(0, 3, (300,))
+    centre = torch.eye(16)[0]
+    gallery, queries = (normalize(centre + spread * torch.randn(n, 16)) for n in (300, 50))
+    gallery[-50:] = gallery[:50]
     knn = KNNClassifier(7, [], "uniform", 0.1, 3, 16)
-    knn.fit(gallery, labels)
-    whole = knn.decide(queries).neighbours
-    expected = (queries.double() @ gallery.double().T).topk(7).indices
-    assert torch.equal(whole.indices, expected)
-    monkeypatch.setattr("fer_lightning.models.classifiers.QUERIES", 3)
-    monkeypatch.setattr("fer_lightning.models.neighbours.ROWS", 5)  # fewer than k
-    assert torch.equal(knn.decide(queries).neighbours.indices, whole.indices)
+    knn.fit(gallery, torch.randint(0, 3, (300,)))
+    grid = np.rint(queries.double().numpy() @ gallery.double().numpy().T * 2**20)
+    rows = np.argsort(-grid, axis=1, kind="stable")[:, :7]  # of equals the earlier row
+    similarities = np.take_along_axis(grid, rows, axis=1) / 2**20
+    for queries_at_once, rows_at_once in ((256, 2048), (3, 5), (1, 299)):  # five are fewer than k
+        monkeypatch.setattr("fer_lightning.models.classifiers.QUERIES", queries_at_once)
+        monkeypatch.setattr("fer_lightning.models.knn.ROWS", rows_at_once)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            neighbours = knn.decide(queries).neighbours
+        assert np.array_equal(neighbours.indices, rows)
+        assert np.array_equal(neighbours.similarities, similarities)
 
 
 def test_held_in_accuracy_asks_the_rest_of_the_gallery():
