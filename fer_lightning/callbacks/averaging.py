@@ -2,13 +2,12 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from typing import Any
 
 import torch
 from lightning.pytorch.callbacks import WeightAveraging
 from lightning.pytorch.trainer.states import TrainerFn
-from torch import Tensor, nn
+from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from fer_lightning.errors import UserError
@@ -30,8 +29,10 @@ class AveragedWeights(WeightAveraging):
     """
 
     def __init__(self, decay: PartShare, start: CountOrZero) -> None:
-        super().__init__(multi_avg_fn=partial(_average, decay))
+        super().__init__()
+        self.decay = decay
         self.start = start
+        self.count = 0  # steps in the average; torch's own number is on the device, and to read it would wait
         self.swapped = False  # True while the module holds the average, and the average holds the latest weights
 
     def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
@@ -58,9 +59,21 @@ class AveragedWeights(WeightAveraging):
 
     def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Update the average. Up to step ``start`` it is a copy of the latest weights."""
-        if trainer.global_step <= self.start and self._average_model is not None:
-            self._average_model.n_averaged.zero_()  # then the update copies the weights
-        super().on_train_batch_end(trainer, _trained(pl_module), outputs, batch, batch_idx)
+        if self._average_model is None or trainer.global_step == self._latest_update_step:  # gradients are accumulated
+            return
+        self._latest_update_step = trainer.global_step
+        if trainer.global_step <= self.start:
+            self.count = 0
+        share = min(self.decay, (1 + self.count) / (10 + self.count)) if self.count else 0.0  # 0: a copy
+        self.count += 1
+        self._average_model.n_averaged.fill_(self.count)
+        averages, latest = (
+            [*part.parameters(), *part.buffers()] for part in (self._average_model.module, _trained(pl_module))
+        )
+        for floating in (True, False):  # buffers that count are integers
+            pairs = [pair for pair in zip(averages, latest, strict=True) if pair[0].is_floating_point() == floating]
+            if pairs:
+                get_ema_multi_avg_fn(share)(*map(list, zip(*pairs, strict=True)), self.count)
 
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
         """Copy the average into the module."""
@@ -93,12 +106,8 @@ class AveragedWeights(WeightAveraging):
         names = _trained(pl_module).state_dict().keys()
         average = {name: checkpoint["state_dict"][name] for name in names}
         super().on_load_checkpoint(trainer, pl_module, checkpoint | {"state_dict": average})
-
-
-def _average(decay: float, averages: list[Tensor], latest: list[Tensor], steps: int | Tensor) -> None:
-    """Update the averages in place; ``steps`` is the number of earlier updates."""
-    count = int(steps)
-    get_ema_multi_avg_fn(min(decay, (1 + count) / (10 + count)))(averages, latest, steps)
+        if self._average_model is not None:
+            self.count = int(self._average_model.n_averaged)
 
 
 def _trained(module: Any) -> Any:

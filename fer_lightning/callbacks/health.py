@@ -1,6 +1,8 @@
 """Health of a training: finite numbers, metrics that exist, batches that have a loss."""
 
 import logging
+import math
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from itertools import chain
 from pathlib import Path
@@ -8,6 +10,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
+from torch import Tensor
 from torch.nn.utils import get_total_norm
 
 from fer_lightning.errors import NotFiniteError, UserError
@@ -18,13 +21,38 @@ from fer_lightning.models.metrics import triplet_telemetry
 log = logging.getLogger(__name__)
 
 COUNTS = ("batches", "idle", "missed")  # of an epoch; missed: triplets of idle batches that violate the margin
+MOST = 100  # batches that wait to be read
+
+
+@dataclass
+class Step:
+    """A training batch, whose numbers are on the device.
+
+    Attributes:
+        number: Steps of the optimizer before it.
+        epoch: Number of the epoch, from 0.
+        learning_rate: Rate of the first group of weights.
+        rows: (B,) rows of the table of faces.
+        figures: (3,) sum of the embeddings, loss, and norm of the latest gradient.
+        embeddings: (B, D) float32, norm 1.
+        labels: (B,) int64.
+    """
+
+    number: int
+    epoch: int
+    learning_rate: float
+    rows: Tensor
+    figures: Tensor = field(init=False)
+    embeddings: Tensor = field(init=False)
+    labels: Tensor = field(init=False)
 
 
 class Health(Callback):
     """End a training that is worthless, with a UserError that names the remedy.
 
-    An embedding, loss or gradient that is not finite ends it before the optimizer's step, so the weights stay finite.
-    A weight that is not finite ends it before a checkpoint is written. Both write ``not_finite.json``.
+    An embedding, loss or gradient that is not finite ends it: the optimizer leaves out that step and the ones after it,
+    on the device. The host reads the numbers, and so waits for the device, at logged steps and before each validation
+    and checkpoint. A weight that is not finite ends it before a checkpoint is written. Both write ``not_finite.json``.
 
     A batch is idle if its loss is exactly zero: the miner chose no triplet, or no triplet violates the margin. Idle
     batches are counted (``train/idle_batches``). An epoch of idle batches alone ends the training, unless all its
@@ -36,12 +64,19 @@ class Health(Callback):
 
     def __init__(self, output_dir: Location) -> None:
         self.path = Path(output_dir) / "not_finite.json"
-        self.rows = torch.empty(0)
-        self.gradient_norm: float | None = None
+        self.margin = 0.0
+        self.scaled = False  # by the scaler of 16-mixed, which leaves out a step whose gradient is not finite
+        self.bad = torch.tensor(False)  # on the device: whether a number was not finite
+        self.figures = torch.empty(0)  # (2,) of the latest batch: sum of the embeddings, loss
+        self.norm = torch.tensor(0.0)  # of the latest gradient
+        self.step: Any = None  # the latest one that has begun; when a training ends here, the one that is to blame
+        self.unread: list[Step] = []
+        self.gradient_norm: float | None = None  # that was read
         self.counts = dict.fromkeys(COUNTS, 0)
 
     def state_dict(self) -> dict[str, int]:
         """Return the counts of the epoch, so that a resumed epoch continues them."""
+        self.read()
         return self.counts
 
     def load_state_dict(self, state_dict: dict[str, int]) -> None:
@@ -49,7 +84,7 @@ class Health(Callback):
         self.counts = dict(state_dict)
 
     def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
-        """Refuse a monitored metric that no validation logs. From here on, check each loss."""
+        """Refuse a monitored metric that no validation logs. From here on, note each loss."""
         metrics = [*pl_module.metric_names("val"), "val/accuracy_quick", "val/quick_sample_size"]
         for callback in trainer.callbacks:
             monitor = callback.monitor if isinstance(callback, ModelCheckpoint | EarlyStopping) else None
@@ -59,7 +94,9 @@ class Health(Callback):
                     f"objective={monitor} (of {type(callback).__name__}) is no metric of the validation: did you mean "
                     f"{' or '.join(close)}?"
                 )
-        pl_module.loss.register_forward_hook(lambda loss, inputs, value: self._check(pl_module, inputs[0], value))
+        self.margin, self.scaled = pl_module.margin, trainer.precision == "16-mixed"
+        self.bad, self.norm = (number.to(pl_module.device) for number in (self.bad, self.norm))
+        pl_module.loss.register_forward_hook(lambda loss, inputs, value: self._note(inputs[0], value))
 
     def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
         """Reset the counts."""
@@ -67,37 +104,73 @@ class Health(Callback):
 
     def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
         """Remember the faces of the batch."""
-        self.rows = pl_module.gather(batch.rows)
+        rate, rows = trainer.optimizers[0].param_groups[0]["lr"], pl_module.gather(batch.rows)
+        self.step = Step(trainer.global_step, trainer.current_epoch, rate, rows)
 
-    def _check(self, module: Any, embeddings: torch.Tensor, loss: torch.Tensor) -> None:
-        """Raise a NotFiniteError if an embedding or the loss of a batch is not finite."""
-        remedy = f"at step {module.global_step}: lower optimizer.lr or use trainer.precision=32"
-        if not torch.isfinite(embeddings).all():  # the loss may still be finite, as miners ignore such embeddings
-            raise NotFiniteError(f"an embedding is not finite {remedy}")
-        if not torch.isfinite(loss):
-            raise NotFiniteError(f"the loss is {loss.item()} {remedy}")
+    @torch.no_grad()
+    def _note(self, embeddings: Tensor, loss: Tensor) -> None:
+        """Note on the device whether an embedding or the loss of a batch is not finite."""
+        # All embeddings: the loss may still be finite, as miners ignore an embedding that is not.
+        self.figures = torch.stack([embeddings.sum(), loss])
+        self.bad = self.bad | ~self.figures.isfinite().all()
 
     def on_before_optimizer_step(self, trainer: Any, pl_module: Any, optimizer: torch.optim.Optimizer) -> None:
-        """Raise a NotFiniteError if the gradient is not finite. With 16-mixed, the scaler skips such steps itself."""
+        """Make the optimizer leave out this step if a number of this or an earlier step is not finite."""
         parameters = chain.from_iterable(group["params"] for group in optimizer.param_groups)  # faster than the module
-        norm = get_total_norm([weights.grad for weights in parameters if weights.grad is not None])
-        self.gradient_norm = norm.item()
-        if not torch.isfinite(norm) and trainer.precision != "16-mixed":
-            raise NotFiniteError(
-                f"the gradient is not finite at step {trainer.global_step}: lower optimizer.lr or set "
-                "trainer.gradient_clip_val=1"
-            )
+        gradients = [weights.grad for weights in parameters if weights.grad is not None]
+        self.norm = get_total_norm(gradients)
+        if not self.scaled:
+            self.bad = self.bad | ~self.norm.isfinite()
+        if getattr(optimizer, "_step_supports_amp_scaling", False) and not self.scaled:  # if it is fused
+            optimizer.found_inf = self.bad.float()  # type: ignore[attr-defined]  # as torch's GradScaler does
+            return
+        for gradient in gradients:
+            gradient.masked_fill_(self.bad, 0)
 
     def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """Count the batch. If it is idle, count also its triplets that violate the margin."""
-        self.counts["batches"] += 1
-        if outputs["loss"] == 0:
-            self.counts["idle"] += 1
-            state = triplet_telemetry(outputs["embeddings"], outputs["labels"], None, pl_module.margin)
-            self.counts["missed"] += int(state["active_triplets"])
+        """Keep the numbers of the batch. Read them if the step is logged."""
+        self.step.figures = torch.cat([self.figures, self.norm.view(1)])
+        self.step.embeddings, self.step.labels = outputs["embeddings"], outputs["labels"]
+        self.unread.append(self.step)
+        if pl_module.logged or len(self.unread) == MOST:
+            self.read()
+
+    def on_validation_start(self, trainer: Any, pl_module: Any) -> None:
+        """Read the numbers."""
+        self.read()
+
+    def read(self) -> None:
+        """Wait for the device, and count the batches that were not read.
+
+        An idle one has triplets that violate the margin, which are counted too.
+
+        Raises:
+            NotFiniteError: If an embedding, a loss or a gradient is not finite.
+        """
+        steps, self.unread = self.unread, []
+        figures = torch.stack([step.figures for step in steps]).tolist() if steps else []
+        for step, (embeddings, loss, norm) in zip(steps, figures, strict=True):
+            blamed = remedy = ""
+            if not math.isfinite(embeddings):
+                blamed, remedy = "an embedding is not finite", "use trainer.precision=32"
+            elif not math.isfinite(loss):
+                blamed, remedy = f"the loss is {loss}", "use trainer.precision=32"
+            else:
+                self.gradient_norm = norm
+                if not math.isfinite(norm) and not self.scaled:
+                    blamed, remedy = "the gradient is not finite", "set trainer.gradient_clip_val=1"
+            if blamed:
+                self.step = step
+                raise NotFiniteError(f"{blamed} at step {step.number}: lower optimizer.lr or {remedy}")
+            self.counts["batches"] += 1
+            if loss == 0:
+                self.counts["idle"] += 1
+                state = triplet_telemetry(step.embeddings, step.labels, None, self.margin)
+                self.counts["missed"] += int(state["active_triplets"])
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         """Log the counts. End a training whose batches were all idle although triplets violate the margin."""
+        self.read()
         epoch, (batches, idle, missed) = trainer.current_epoch + 1, self.counts.values()
         pl_module.log("train/idle_batches", float(idle))
         if idle:
@@ -115,17 +188,18 @@ class Health(Callback):
         """Raise a NotFiniteError if a weight is not finite. The earlier file of the same name stays."""
         for name, weights in checkpoint["state_dict"].items():
             if weights.is_floating_point() and not torch.isfinite(weights).all():
+                self.step.number = trainer.global_step
                 raise NotFiniteError(f"{name} is not finite: its checkpoint is not written; lower optimizer.lr")
 
     def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
         """Write not_finite.json about the step at which a number was not finite."""
         if isinstance(exception, NotFiniteError) and trainer.is_global_zero:
-            rows, names = self.rows.tolist(), trainer.datamodule.partition.faces.names
+            rows, names = self.step.rows.tolist(), trainer.datamodule.partition.faces.names
             step = {
                 "error": str(exception),
-                "step": trainer.global_step,
-                "epoch": trainer.current_epoch,
-                "learning_rate": trainer.optimizers[0].param_groups[0]["lr"],
+                "step": self.step.number,
+                "epoch": self.step.epoch,
+                "learning_rate": self.step.learning_rate,
                 "last_gradient_norm": str(self.gradient_norm),
                 "batch_rows": rows,
                 "batch_files": [str(names[row]) for row in rows],

@@ -10,6 +10,7 @@ from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
 from fer_lightning.callbacks.averaging import AveragedWeights
+from fer_lightning.callbacks.health import Health
 from fer_lightning.kinds import Count, Part, Seed
 from fer_lightning.models.classifiers import Classifier
 from fer_lightning.models.module import ExpressionModule
@@ -64,6 +65,9 @@ class QuickValidation(Callback):
         if trainer.global_step == self.step or trainer.global_step % self.every_n_steps:
             return
         self.step = trainer.global_step
+        for callback in trainer.callbacks:
+            if isinstance(callback, Health):
+                callback.read()  # so that only finite embeddings are scored
         number = self.step // self.every_n_steps - 1
         gallery, queries = deal(self.gallery, self.bank_size, number), deal(self.queries, self.sample_size, number)
         embeddings, labels = embed(trainer, pl_module, np.concatenate([gallery, queries]))

@@ -1,7 +1,7 @@
 """Mixing of training batches: functions (batch, epoch, epochs) -> batch, whose targets may be shares of the classes."""
 
 import numpy as np
-from torch.nn.functional import one_hot
+import torch
 
 from fer_lightning.data.pictures import Batch
 from fer_lightning.kinds import ClassCount, CountOrZero, Positive, Seed, Share
@@ -37,11 +37,11 @@ def mixup(
         num_classes: C.
         seed: Decides the mixing.
     """
-    random = np.random.default_rng((seed, epoch, int(batch.rows[0])))
+    random = np.random.default_rng((seed, epoch, int(batch.rows.numpy()[0])))
     share = random.beta(alpha, alpha)
     at_the_end = 0 <= epochs <= epoch + plain_epochs
     if at_the_end or random.random() >= batches:
         share = 1.0
-    targets = batch.targets if batch.targets.ndim == 2 else one_hot(batch.targets, num_classes).float()
+    targets = batch.targets if batch.targets.ndim == 2 else torch.eye(num_classes)[batch.targets]
     images, targets = (share * values + (1 - share) * values.flip(0) for values in (batch.images, targets))
     return batch._replace(images=images, targets=targets)

@@ -75,6 +75,7 @@ class ExpressionModule(Network, lightning.LightningModule):
     Attributes:
         calibration: Calibration by the last validation, saved with the weights.
         absent: Classes of which a test on another data set has no face; its means leave them out.
+        logged: Whether the latest training step is logged. In other steps nothing waits for the device.
         draw: The part of the faces that the last validation was limited to, saved with the weights; None for all.
         test_outputs: Arrays (N, ...) of the last test: ``rows``, ``labels``, ``predictions`` and the fields of
             ``Prediction``.
@@ -105,6 +106,7 @@ class ExpressionModule(Network, lightning.LightningModule):
         self.has_triplets = bool(triplet_margin) or getattr(self.miner, "func", None) is not no_miner
         self.abstention: Any = abstention
         self.calibration = Calibration()
+        self.logged = False
         self.draw: draws.Draw | None = None
         self.absent: Sequence[str] = ()
         metrics = classification_metrics(classes)
@@ -162,7 +164,8 @@ class ExpressionModule(Network, lightning.LightningModule):
         with torch.autocast(self.device.type, enabled=False):  # distances overflow in half precision
             mined = self.miner(embeddings, labels)
             loss = self.loss(embeddings, targets, mined)
-        if self._is_logged():
+        self.logged = self._is_logged()
+        if self.logged:
             self.log("train/loss", loss, prog_bar=True)
             telemetry = {"spread": spread(embeddings.detach())}
             if self.has_triplets:
