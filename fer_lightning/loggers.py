@@ -7,6 +7,7 @@ import re
 from argparse import Namespace
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -119,7 +120,11 @@ def patient(method: Callable) -> Callable:
         except Exception as error:  # of the server, the network, the service process or the key
             if not self.failed:  # else a method that this one called has warned already
                 reason = " ".join(f"{type(error).__name__}: {error}".split())
-                log.warning("W&B failed (%.300s): the run goes on without it, metrics.csv has every metric", reason)
+                log.warning(
+                    "W&B failed (%.300s): the run goes on without it, metrics.csv has every metric (wandb %s, "
+                    "lightning %s)",
+                    *(reason, version("wandb"), version("lightning")),
+                )
             self.failed = True
             return None
 

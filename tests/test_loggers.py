@@ -1,6 +1,7 @@
 """Loggers: W&B that fails ends no training; metrics.csv goes on."""
 
 import os
+from importlib.metadata import version
 from types import SimpleNamespace
 
 import pytest
@@ -56,6 +57,11 @@ def test_wandb_that_cannot_begin_is_left_out(tmp_path, monkeypatch, caplog):
     logger.log_metrics({"train/loss": 1.0}, 1)
     assert logger.experiment is None
     assert caplog.text.count("W&B failed (UnicodeEncodeError: ") == 1
+    caplog.clear()
+    monkeypatch.delattr("wandb.sdk.lib.RunDisabled")  # as in the wandb after the newest that we take
+    assert offline_logger(tmp_path).experiment is None
+    assert caplog.text.count("W&B failed (ImportError: cannot import name 'RunDisabled'") == 1
+    assert f"(wandb {version('wandb')}, lightning {version('lightning')})" in caplog.text
     assert "W&B failed" in caplog.text.splitlines()[-1]
 
 
