@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from pytorch_metric_learning.utils import loss_and_miner_utils as mining
 from torch import Tensor
 from torchmetrics import Accuracy, ClasswiseWrapper, F1Score, MetricCollection, Precision, Recall
+
+from fer_lightning.models.metric_learning import convert_to_triplets
 
 MEANS = {"balanced_accuracy": "recall", "macro_precision": "precision", "macro_recall": "recall", "macro_f1": "f1"}
 
@@ -32,7 +33,7 @@ def triplet_telemetry(
         ``spread``: see below.
     """
     squared = torch.cdist(embeddings, embeddings, compute_mode="donot_use_mm_for_euclid_dist").square()  # (B, B)
-    anchors, positives, negatives = mining.convert_to_triplets(mined, labels, t_per_anchor="all")
+    anchors, positives, negatives = convert_to_triplets(mined, labels, t_per_anchor="all")
     active = (squared[anchors, positives] + margin > squared[anchors, negatives]).sum()
     same = labels.unsqueeze(0) == labels.unsqueeze(1)
     different = ~same
