@@ -18,6 +18,7 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, read_write
 
+from fer_lightning.config.instantiation import instantiate
 from fer_lightning.errors import UserError
 from fer_lightning.launch.sweeps import End
 from fer_lightning.words import percent
@@ -37,7 +38,7 @@ class Search(Sweeper):
         study_name: Name of the study.
         storage: Address of its database.
         direction: ``maximize`` or ``minimize``: of the jobs' results.
-        sampler: Sampler of Optuna.
+        sampler: Configuration of a sampler of Optuna.
         n_trials: Number of trials.
         n_jobs: Trials to ask for at a time; more than one needs a launcher that runs several jobs at once.
         params: Option -> its range in Hydra's grammar of sweeps; the command line adds to it.
@@ -48,7 +49,7 @@ class Search(Sweeper):
         study_name: str,
         storage: str,
         direction: str,
-        sampler: Any,
+        sampler: DictConfig,
         n_trials: int,
         n_jobs: int,
         params: DictConfig | None,
@@ -80,7 +81,7 @@ class Search(Sweeper):
         fixed = [str(override.input_line) for override in last.values() if not override.is_sweep_override()]
         study = optuna.create_study(
             storage=self.storage,
-            sampler=self.sampler,
+            sampler=instantiate(self.sampler),
             study_name=self.study_name,
             direction=self.direction,
             load_if_exists=True,

@@ -20,6 +20,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
+import hydra.utils
 import numpy as np
 import omegaconf._utils
 import omegaconf.base
@@ -39,6 +40,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 import fer_lightning.config.resolvers  # noqa: F401
 from fer_lightning.callbacks.interruption import Interruption
+from fer_lightning.config.instantiation import LISTS
 from fer_lightning.data import audit, readers, twins
 from fer_lightning.data.faces import CLASSES, Faces, fingerprint
 from fer_lightning.signals import Interrupted
@@ -65,6 +67,7 @@ def answer_once(function: Callable) -> Callable:
     return answer
 
 
+MADE = "albumentations fer_lightning lightning optuna pytorch_metric_learning sklearn tests timm torch umap wandb"
 read_yaml = cache(yaml.load)
 
 
@@ -80,8 +83,11 @@ def load_yaml(stream: Any, Loader: type) -> object:  # noqa: N803
 
 
 torch.set_num_threads(1)
+if LISTS:  # tests make objects by Hydra's own function
+    hydra.utils.execution_whitelist([f"{name}.*" for name in MADE.split()]).__enter__()
 omegaconf.base.parse = cache(omegaconf.base.parse)  # trees of ${...}, which are only read: half the time of a check
-omegaconf._utils.get_yaml_loader = cache(omegaconf._utils.get_yaml_loader)
+if hasattr(omegaconf._utils, "get_yaml_loader"):  # in OmegaConf 2.3
+    omegaconf._utils.get_yaml_loader = cache(omegaconf._utils.get_yaml_loader)
 omegaconf.omegaconf.yaml = SimpleNamespace(load=load_yaml, dump=yaml.dump)  # a sixth of the time of a composition
 twins.search = audit.search = answer_once(twins.search)  # nearly all tests draw the same faces, each in a new folder
 readers.draw_faces = answer_once(readers.draw_faces)
@@ -256,7 +262,6 @@ def run_here(tmp_path, monkeypatch, capfd) -> Callable[..., Outcome]:
         monkeypatch.chdir(tmp_path)
         monkeypatch.setattr(sys, "argv", [script, *arguments])
         monkeypatch.setenv("WANDB_MODE", "offline")
-        monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
         warnings.filterwarnings("ignore", category=PossibleUserWarning)  # Lightning's advice about tiny runs
         root, environment = logging.getLogger(), dict(os.environ)
         handlers, level = root.handlers[:], root.level

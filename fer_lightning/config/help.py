@@ -11,7 +11,7 @@ from fer_lightning.config import CONF
 from fer_lightning.config.commands import meanings
 from fer_lightning.config.nodes import NODES, Role, role
 from fer_lightning.config.suggestions import keys
-from fer_lightning.config.verbs import program, swept, verbs
+from fer_lightning.config.verbs import TRACEBACK, program, swept, verbs
 
 WIDTH = 80  # letters, of the narrowest terminal that is common
 INDENT = 20  # letters before a meaning, at least
@@ -44,7 +44,7 @@ def write_help(command: str) -> str:
     lines = [f"{program(command)} {many}[OPTION=VALUE ...]", "", *_examples(), "", PLACES, ""]
     lines += ["Groups, GROUP=CHOICE; * is what is taken unless another is given:"]
     lines += [line for group, choice in _choices(content.defaults).items() for line in _group(group, choice)]
-    inherited = [name for name in content.defaults if name in verbs()]
+    inherited = [name for name in map(str, content.defaults) if name in verbs()]
     lines += [f"  and those of {program(name)} --help, as the checkpoint chose them" for name in inherited]
     lines += ["", "Options, OPTION=VALUE (--cfg job prints every one with its value):"]
     frequent = () if inherited else FREQUENT
@@ -96,7 +96,7 @@ def _entry(name: str, meaning: str) -> str:
 
 
 def _footer(command: str) -> Iterator[str]:
-    yield "HYDRA_FULL_ERROR=1 shows tracebacks; --hydra-help has Hydra's own flags."
+    yield f"{TRACEBACK}=1 shows tracebacks; --hydra-help has Hydra's own flags."
     if swept(command):
         yield "-m runs each of several values, such as seed=0,1,2; hydra/launcher=joblib"
         yield "runs several at a time."

@@ -18,6 +18,7 @@ from typing import Any
 from urllib.parse import SplitResult, urlsplit
 from uuid import uuid4
 
+import omegaconf
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from fer_lightning.config import CONF
@@ -163,10 +164,12 @@ def classes_per_batch(most: int, classes: Sequence[str], batch_size: int) -> int
     return next((fewer for fewer in range(number, 1, -1) if batch_size % fewer == 0), max(2, number))
 
 
+# OmegaConf 2.4 warns of the old name; in 2.3 the new one is another function.
+register: Any = OmegaConf.register_new_resolver if omegaconf.__version__ < "2.4" else OmegaConf.register_resolver
 for resolver in (
     *(run_name, shown_name, sweep_name, wandb_mode, on_terminal),
     *(mapped_classes, num_classes, classes_per_batch),
 ):
-    OmegaConf.register_new_resolver(resolver.__name__, resolver, replace=True)
+    register(resolver.__name__, resolver, replace=True)
 for cached in (run_id, classes):
-    OmegaConf.register_new_resolver(cached.__name__, cached, replace=True, use_cache=True)
+    register(cached.__name__, cached, replace=True, use_cache=True)

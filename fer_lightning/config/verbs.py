@@ -14,6 +14,7 @@ from fer_lightning.config import CONF, PACKAGE
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 AT_WORK = "FER_LIGHTNING_VERB"  # environment variable: the verb that runs; processes that Lightning starts inherit it
+TRACEBACK = "FER_LIGHTNING_TRACEBACK"  # environment variable: "1" shows an error's traceback, not a sentence
 DEFINITION = re.compile(r"^@verb\(.*?^def \w+\(.*?\) -> .*?:$", re.MULTILINE | re.DOTALL)
 
 

@@ -3,9 +3,9 @@
 import logging
 from pathlib import Path
 
-from hydra.utils import instantiate
 from omegaconf import DictConfig
 
+from fer_lightning.config.instantiation import instantiate
 from fer_lightning.config.verbs import verb
 from fer_lightning.files import write_json
 from fer_lightning.report.audit import print_audit, worst_cases, write_findings

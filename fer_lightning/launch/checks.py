@@ -4,15 +4,14 @@ import logging
 import re
 import shutil
 import sys
-from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from fer_lightning.config.instantiation import targets
 from fer_lightning.config.signatures import flaw
 from fer_lightning.data.corrections import read_corrections
 from fer_lightning.data.faces import CLASSES
@@ -121,28 +120,19 @@ def check_classes(cfg: DictConfig) -> None:
     Raises:
         UserError: Naming the option.
     """
-    for option, target in _targets(OmegaConf.to_container(cfg)):
+    for option, target in targets(OmegaConf.to_container(cfg)):
         if reason := flaw(target):
             raise UserError(f"{option}={target} must be a class that can be imported, and {reason}")
 
 
 def _check_extras(cfg: DictConfig) -> None:
     """Refuse what needs an extra that is not installed."""
-    for _, target in _targets(OmegaConf.to_container(cfg)):
+    for _, target in targets(OmegaConf.to_container(cfg)):
         for prefix, (module, choice) in EXTRAS.items():
             if target.startswith(prefix) and find_spec(module) is None:
                 raise UserError(f"{choice} needs {module}: {install_command(choice.partition('=')[2])}")
     if OmegaConf.select(cfg, "data.root") == "kaggle" and find_spec("kagglehub") is None:
         raise UserError(f"data.root=kaggle needs kagglehub: {install_command('kaggle')}")
-
-
-def _targets(node: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Yield the classes that a configuration names, each behind its option."""
-    if isinstance(node, dict | list):
-        for key, value in node.items() if isinstance(node, dict) else enumerate(node):
-            if key == "_target_":
-                yield f"{prefix}{key}", str(value)
-            yield from _targets(value, f"{prefix}{key}.")
 
 
 def low_room(folder: Path) -> str | None:

@@ -21,6 +21,7 @@ NOTICES = (
     ".*your dataloader is not resumable",  # its sampler starts where training stopped
     "It is recommended to use .self.log.*sync_dist",  # every process logs the same number
     "The dirpath has changed from",  # an evaluation writes into a folder of its own
+    "The version_base parameter is deprecated",  # Hydra 1.4; Hydra 1.3 asks for it
     ".*exists and is not empty",  # the CSV logger and the checkpoints of a resumed run
 )
 

@@ -12,12 +12,13 @@ from omegaconf import DictConfig
 
 import fer_lightning.config.resolvers  # noqa: F401  registers the functions that conf/ calls
 from fer_lightning.config import CONF
+from fer_lightning.config.instantiation import trust_ours
 from fer_lightning.config.suggestions import check_flags
-from fer_lightning.config.verbs import AT_WORK, verbs
+from fer_lightning.config.verbs import AT_WORK, TRACEBACK, verbs
 from fer_lightning.launch.arguments import translate
 from fer_lightning.launch.checks import check, check_classes, check_current_folder, check_python, check_secrets
 from fer_lightning.launch.claims import current_folder, release, withdraw
-from fer_lightning.launch.console import outlast_console
+from fer_lightning.launch.console import outlast_console, quiet
 from fer_lightning.launch.environment import rank
 from fer_lightning.launch.messages import explain
 from fer_lightning.launch.resume import resume_arguments
@@ -27,7 +28,6 @@ from fer_lightning.signals import Interrupted, command, listen
 log = logging.getLogger(__name__)
 
 SLOW = ("train", "eval", "export", "stress")  # verbs whose modules import torch, for 5 to 10 seconds
-INHERITED = "FER_LIGHTNING_ERRORS"  # tells the processes that Lightning starts that we set HYDRA_FULL_ERROR
 
 
 class Task:
@@ -60,26 +60,23 @@ def run(name: str) -> None:
     os.environ[AT_WORK] = name
     process = rank()  # now, because Lightning changes the environment that says it
     listen()
+    quiet()
     outlast_console()
     if "-h" in sys.argv[1:] or "--help" in sys.argv[1:]:
         from fer_lightning.config.help import write_help  # here, because a mistyped choice needs no pydantic
 
         print(write_help(name))
         return
-    traced = os.environ.get("HYDRA_FULL_ERROR") == "1" and INHERITED not in os.environ
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises its exceptions instead of printing them
-    if not traced:
-        os.environ[INHERITED] = "1"
-    _run(name, process, traced)
+    _run(name, process)
 
 
-def _run(name: str, process: int, traced: bool) -> None:
+def _run(name: str, process: int) -> None:
     """Run Hydra. A mistake of the user ends with one sentence and exit code 1, a signal with 128 + its number.
 
     Args:
         name: The verb.
         process: Number of this process in its training. All but 0 run with ``hydra=follower``.
-        traced: Whether each error has its traceback instead of a sentence.
     """
     try:
         check_python()
@@ -87,7 +84,8 @@ def _run(name: str, process: int, traced: bool) -> None:
         _take_arguments(name)
         if process:
             sys.argv.append("hydra=follower")
-        hydra.main(version_base="1.3", config_path=str(CONF), config_name=name)(Task(name))()
+        with trust_ours():
+            hydra.main(version_base="1.3", config_path=str(CONF), config_name=name)(Task(name))()
         command.obey()  # a signal whose exception a library has caught
     except Interrupted as interruption:
         if process:
@@ -98,7 +96,7 @@ def _run(name: str, process: int, traced: bool) -> None:
             announce(interruption, folder)
         raise
     except Exception as error:
-        sentence = None if traced else explain(error, name)
+        sentence = None if os.environ.get(TRACEBACK) == "1" else explain(error, name)
         if sentence is None:  # a bug, or asked for: show the traceback
             raise
         sys.exit(f"error in process {process}: {sentence}" if process else f"error: {sentence}")

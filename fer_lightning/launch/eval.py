@@ -6,9 +6,9 @@ from functools import partial
 from pathlib import Path
 
 import lightning
-from hydra.utils import instantiate
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
+from fer_lightning.config.instantiation import instantiate
 from fer_lightning.config.verbs import verb
 from fer_lightning.data.classes import check_same, classes_of
 from fer_lightning.data.faces import Faces

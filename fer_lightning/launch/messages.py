@@ -15,7 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from fer_lightning.config import CONF
 from fer_lightning.config.suggestions import choices_made, no_choice, suggestion
-from fer_lightning.config.verbs import program_at_work, swept
+from fer_lightning.config.verbs import TRACEBACK, program_at_work, swept
 from fer_lightning.errors import UserError, install_command
 from fer_lightning.launch.claims import current_folder, deleted_folder
 from fer_lightning.launch.environment import no_device, torch_build, torchvision_mismatch
@@ -191,5 +191,5 @@ def _explain_hydra(error: Exception, config_name: str) -> str:
             return f"{match[1]} is missing: with another loss than triplet use miner=none or miner=batch_hard"
         return f"{match[1]} is missing, and other options take their value from it: give {match[1]}=... a value"
     if match := CALL.search(text):
-        return f"{match[3]}: {match[2]} (HYDRA_FULL_ERROR=1 shows where)"
+        return f"{match[3]}: {match[2]} ({TRACEBACK}=1 shows where)"
     return text

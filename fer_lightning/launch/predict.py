@@ -5,9 +5,9 @@ import signal
 import time
 from pathlib import Path
 
-from hydra.utils import instantiate
 from omegaconf import DictConfig
 
+from fer_lightning.config.instantiation import instantiate
 from fer_lightning.config.verbs import verb
 from fer_lightning.data.listing import shorten
 from fer_lightning.errors import UserError

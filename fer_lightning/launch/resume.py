@@ -5,13 +5,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import hydra
+from hydra import compose
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from fer_lightning.config import user_folder
+from fer_lightning.config.instantiation import instantiate
 from fer_lightning.config.nodes import Role, differences, role
 from fer_lightning.errors import FILE, FOLDER, UserError, path_kind
 from fer_lightning.launch.claims import LOCK
@@ -126,7 +127,7 @@ def finished(cfg: DictConfig) -> float | None:
         changed.append("settings")
     if record.code != code_fingerprint():
         changed.append("code")
-    if record.data_fingerprint != hydra.utils.instantiate(cfg.data).fingerprint:
+    if record.data_fingerprint != instantiate(cfg.data).fingerprint:
         changed.append("faces")
     if changed:
         log.warning("completed before, but with other %s", " and ".join(changed))
@@ -156,7 +157,7 @@ def resumed(cfg: DictConfig) -> str | None:
     if path is None:
         return None
     checkpoint = load_resumable(str(path))
-    before = hydra.compose("train", repeatable(checkpoint[KEY]["overrides"], path))
+    before = compose("train", repeatable(checkpoint[KEY]["overrides"], path))
     changed = differences(before, cfg)
     _check_state(path, checkpoint, changed, before, cfg)
     for limit in ("trainer.max_epochs", "trainer.max_steps"):  # a run is resumed to train longer

@@ -3,9 +3,9 @@
 import logging
 from pathlib import Path
 
-from hydra.utils import instantiate
 from omegaconf import DictConfig
 
+from fer_lightning.config.instantiation import instantiate
 from fer_lightning.config.verbs import verb
 from fer_lightning.data.classes import check_same
 from fer_lightning.launch.checks import check

@@ -8,9 +8,9 @@ from typing import Any, cast
 import lightning
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
+from fer_lightning.config.instantiation import instantiate
 from fer_lightning.config.nodes import own_values
 from fer_lightning.config.verbs import verb
 from fer_lightning.launch.environment import rank

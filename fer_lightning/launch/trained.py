@@ -10,10 +10,10 @@ import numpy as np
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from fer_lightning.config import CONF
+from fer_lightning.config.instantiation import instantiate
 from fer_lightning.config.nodes import Role, role
 from fer_lightning.data.classes import check_same, classes_of
 from fer_lightning.data.faces import Faces

@@ -5,10 +5,10 @@ from typing import Any
 
 import torch
 from hydra.errors import InstantiationException
-from hydra.utils import instantiate
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
+from fer_lightning.config.instantiation import instantiate
 from fer_lightning.errors import UserError
 from fer_lightning.models.classifiers import Classifier
 

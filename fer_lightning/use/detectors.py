@@ -133,8 +133,9 @@ def named_detector(name: str) -> Detector:
     Raises:
         UserError: If there is no such file, a value is missing in it, or its package is not installed.
     """
-    from hydra.utils import instantiate  # slow to import
-    from omegaconf import OmegaConf
+    from omegaconf import OmegaConf  # slow to import, as is Hydra
+
+    from fer_lightning.config.instantiation import instantiate
 
     names = sorted(path.stem for path in (CONF / "detector").glob("*.yaml"))
     if name not in names:
