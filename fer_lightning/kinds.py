@@ -52,6 +52,8 @@ Metric = Annotated[str, Field(min_length=1), Says("the name of a metric", "val/a
 Location = Annotated[str, Field(min_length=1), Says("a path", "logs/run")]
 Runs = Annotated[list[Location], Says("a list of runs' folders", "[logs/train/runs/RUN]")]
 Source = Annotated[str, Field(min_length=1), Says("a folder, .zip or .csv of faces, or kaggle", "faces.zip")]
+TrainedOn = Annotated[str, Field(min_length=1), Says("official, folder or a csv of the training faces", "official")]
+Files = Annotated[list[Location], Field(min_length=1), Says("a list of csv files", "[predictions.csv]")]
 Pattern = Annotated[
     str, AfterValidator(_one_group), Says("a regular expression with one group (in brackets)", r"'(S\d+)_'")
 ]

@@ -6,6 +6,10 @@ NAMES = {
     "test/balanced_accuracy": "test balanced accuracy",
     "test/macro_f1": "test macro F1",
     "test/accuracy_without_twins": "test accuracy without twins",
+    "test/accuracy_with_twins": "with twins",
+    "test/accuracy_without_twins_same_mix": "without twins, class mix of all",
+    "test/calibration_error_raw": "calibration error",
+    "train/accuracy": "training accuracy",
 }
 SHARES = ("accuracy", "f1", "precision", "recall", "share")  # metrics with one of these in their names are shares
 

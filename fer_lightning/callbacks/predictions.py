@@ -7,22 +7,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 
-from fer_lightning import __version__
-from fer_lightning.data.published import ceiling
-from fer_lightning.files import write_csv, write_json
 from fer_lightning.kinds import Location, Metric, Setting
 from fer_lightning.loggers import PatientWandbLogger
-from fer_lightning.report.statistics import certainty_figures, intervals, one_vs_rest, with_the_mix_of_all
-from fer_lightning.report.tables import print_score
+from fer_lightning.report.results import Tested, test_figures, write_results
 from fer_lightning.runs.checkpoints import fingerprint
-from fer_lightning.runs.record import Record, code_fingerprint, read_tested, write_record
-from fer_lightning.words import percent
-
-COLUMNS = ("file", "label", "prediction", "vote", "raw_vote", "abstained", "twins", "twin_in_training")
+from fer_lightning.runs.record import Record, read_tested, write_record
 
 
 class Predictions(Callback):
@@ -108,48 +100,29 @@ class Predictions(Callback):
         """Write all files in the main process, which has the outputs of every process."""
         if not trainer.is_global_zero:
             return
-        datamodule = trainer.datamodule
-        faces, partition = datamodule.faces, datamodule.partition
-        columns = pl_module.test_outputs
-        rows, labels, predictions = columns["rows"], columns["labels"], columns["predictions"]
-        groups, leaked = partition.groups[rows], partition.leaked(rows)
-        counted = ~np.isin(faces.classes, pl_module.absent)
-        figures = _bounds(labels, predictions, groups, counted)
-        if partition.measurable:
-            figures |= _without_twins(labels, predictions, leaked)
-        figures |= certainty_figures(columns, pl_module.calibration)
+        datamodule, outputs = trainer.datamodule, pl_module.test_outputs
+        tested = Tested(
+            rows=outputs["rows"],
+            labels=outputs["labels"],
+            predictions=outputs["predictions"],
+            votes=outputs["votes"].max(axis=1),
+            raw_votes=outputs["raw_votes"].max(axis=1),
+            abstained=outputs["abstained"],
+            absent=pl_module.absent,
+        )
+        figures = test_figures(datamodule, tested, pl_module.calibration)
         figures["train/accuracy"] = pl_module.classifier.held_in_accuracy()
-        limit, reason = ceiling(faces, partition.twins.identical[partition.origins[rows]], labels)
-        weights = fingerprint(pl_module.state_dict())
-        record = self._record(trainer, figures, weights, len(rows), limit)
-        if record.figures["test/accuracy_low"] > limit and record.unscored is None:  # a part of the faces may be easy
-            leaks = record.leaks or "Nothing was found that leaks; keep looking"
-            too_good = (
-                f"test/accuracy {percent(record.figures['test/accuracy'])} lies above the {percent(limit)} that can be "
-                f"believed here ({reason}): it cannot be honest. {leaks}"
-            )
-            record = replace(record, too_good=too_good)
+        record = self._record(trainer, figures, fingerprint(pl_module.state_dict()))
         for logger in trainer.loggers:
             logger.log_metrics(figures, step=trainer.global_step)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        write_record(self.folder, record)
-        write_json(self.folder / "audit.json", datamodule.audit.report())
-        if faces.unreadable:
-            write_csv(self.folder / "bad_images.csv", ["file", "reason"], faces.unreadable)
-        votes, raw = ([f"{vote:.6f}" for vote in columns[name].max(axis=1)] for name in ("votes", "raw_votes"))
-        names = (partition.faces.names[rows], *(np.array(faces.classes)[column] for column in (labels, predictions)))
-        in_training = leaked.astype(int) if partition.measurable else np.full(len(rows), "")
-        table = (*names, votes, raw, columns["abstained"], groups, in_training)
-        write_csv(self.folder / "predictions.csv", COLUMNS, zip(*table, strict=True))
+        write_results(self.folder, record, datamodule, tested)
         for logger in trainer.loggers:
             if isinstance(logger, PatientWandbLogger):
                 logger.log_results(self.folder)
-        print_score(record, labels, faces.classes)
 
-    def _record(self, trainer: Any, figures: dict[str, float], weights: str, test_faces: int, limit: float) -> Record:
-        """Return the record of this test: its metrics, more figures, and the accuracy that its labels allow."""
-        datamodule, draw = trainer.datamodule, trainer.lightning_module.draw
-        faces, partition, training = datamodule.faces, datamodule.partition, self.training
+    def _record(self, trainer: Any, figures: dict[str, float], weights: str) -> Record:
+        """Return what this test and the training know of themselves; ``write_results`` adds the faces."""
+        partition, draw, training = trainer.datamodule.partition, trainer.lightning_module.draw, self.training
         if training is None:  # the run that tested these weights before, with its objective alone
             training = read_tested(self.checkpoint or "", weights)
             score = training.figures.get(self.objective)
@@ -163,54 +136,14 @@ class Predictions(Callback):
             images_per_second=training.images_per_second,
             test_seconds=None if self.training else round(time.monotonic() - self.start, 1),
             weights=weights,
-            audit_seconds=round(datamodule.audit.seconds, 1) or None,
+            audit_seconds=round(trainer.datamodule.audit.seconds, 1) or None,
             objective=self.objective,
             settings=self.settings,
             environment=environment(),
             processes=trainer.world_size,
-            data=faces.source,
-            classes=list(faces.classes),
-            data_fingerprint=faces.fingerprint,
-            labels_allow=limit,
-            protocol=partition.protocol,
-            proves=partition.proves,
-            trained_on=partition.trained_on,
-            leaks="; ".join(partition.leaks()) if partition.measurable else None,
-            train_faces=len(partition.train) or None,
-            test_faces=test_faces,
-            unscored=len(partition.test) - test_faces or None,
-            split=faces.split,
-            persons=datamodule.audit.persons,
             draw=str(draw) if draw else None,
             validation_faces=draw.validated if draw else len(partition.validation) or None,
-            left_out=partition.left_out,
-            left_out_test=partition.left_out_test or None,
-            corrections=str(partition.corrected) if partition.corrected else None,
-            version=__version__,
-            code=code_fingerprint(),
         )
-
-
-def _bounds(labels: np.ndarray, predictions: np.ndarray, groups: np.ndarray, counted: np.ndarray) -> dict[str, float]:
-    """Return the intervals of the headline metrics, whose means are over the counted classes, (C,) bool."""
-    figures = {
-        f"test/{name}_{end}": bound
-        for name, bounds in intervals(labels, predictions, groups, len(counted), counted=counted).items()
-        for end, bound in zip(("low", "high"), bounds, strict=True)
-    }
-    figures["test/one_vs_rest_accuracy"] = one_vs_rest(float((labels == predictions).mean()), len(counted))
-    return figures
-
-
-def _without_twins(labels: np.ndarray, predictions: np.ndarray, leaked: np.ndarray) -> dict[str, float]:
-    """Return the accuracy on faces without a twin in training, also with the class mix of all test faces."""
-    figures = {"test/faces_without_twins": float((~leaked).sum())}
-    right = labels == predictions
-    if not leaked.all():
-        figures["test/accuracy_without_twins"] = float(right[~leaked].mean())
-    if leaked.any() and not leaked.all():
-        figures["test/accuracy_without_twins_same_mix"] = with_the_mix_of_all(right, labels, ~leaked)
-    return figures
 
 
 def environment() -> dict[str, str]:

@@ -36,6 +36,7 @@ STATE, RESULT, RUN, MACHINE, PLACE, NAME = Role
 NODES = {  # what is not listed has the role of the node around it
     "data": Node(RESULT, "Part", "faces and the batches that are made of them"),
     "data.cache_dir": Node(PLACE),
+    "data.metadata": Node(PLACE),
     "data.num_workers": Node(MACHINE),
     "data.worker_timeout": Node(MACHINE),
     "sampler": Node(RESULT, "Part", "which faces are in a batch"),
@@ -72,6 +73,8 @@ NODES = {  # what is not listed has the role of the node around it
     "teacher.temperature": Node(RESULT, "Positive", "above 1 makes the votes more equal"),
     "init_from": Node(RUN, "Location | None", "checkpoint whose network's weights to begin with"),
     "checkpoint": Node(PLACE, "Location", "a trained network: a .ckpt file, or a bundle or .onnx file to predict with"),
+    "predictions": Node(PLACE, "Files", "csv files of predictions: file or row, class, probabilities of classes"),
+    "trained_on": Node(PLACE, "TrainedOn | None", "faces that trained their networks: official, folder or a csv"),
     "input": Node(PLACE, "Input", "picture, folder, .zip or video, or the number of a camera"),
     "detector": Node(PLACE, "Part", "what finds faces in a picture"),
     "every": Node(PLACE, "Count", "take every Nth frame of a video or camera"),

@@ -17,13 +17,14 @@ from fer_lightning.data.augmentation import Augmentation
 from fer_lightning.data.corrections import correct
 from fer_lightning.data.draws import even_draw_first
 from fer_lightning.data.faces import Faces
+from fer_lightning.data.facts import read_facts
 from fer_lightning.data.mapping import align, new_names
 from fer_lightning.data.partition import Partition, without
 from fer_lightning.data.pictures import Batch, Mixing, Pictures, TrainingPictures
 from fer_lightning.data.readers import read_faces, summarize
 from fer_lightning.data.samplers import OrderedSampler, TrainingSampler
 from fer_lightning.data.twins import Twins
-from fer_lightning.data.votes import shares
+from fer_lightning.data.votes import read_votes, shares
 from fer_lightning.kinds import (
     BatchSize,
     ClassMap,
@@ -90,6 +91,8 @@ class Split(TypedDict):
 
 log = logging.getLogger(__name__)
 
+AGREEMENT = "people who agree"  # on the expression with most votes
+
 
 class FacesDataModule(lightning.LightningDataModule):
     """Faces of one source, partitioned by a protocol.
@@ -110,6 +113,7 @@ class FacesDataModule(lightning.LightningDataModule):
         map: New classes, each with the list of classes that it joins; null leaves a class out. What is not named stays.
             The classes that stay keep their order, and the new ones follow by the alphabet.
         corrections: File that gives training faces other labels, or leaves them out; None for none.
+        metadata: csv of faces, by whose columns the accuracy is reported too; None for none.
         image_size: Height and width of the faces, pixels; faces of another size are resized to it.
         person: Pattern whose one group is the person in the file's name of each face; None for those of the source.
         split: Settings of the test part where the source has no split.
@@ -141,6 +145,7 @@ class FacesDataModule(lightning.LightningDataModule):
         targets: Literal["labels", "distribution"],
         map: ClassMap | None,
         corrections: Location | None,
+        metadata: Location | None,
         image_size: Pixels,
         person: Pattern | None,
         split: Split,
@@ -166,6 +171,7 @@ class FacesDataModule(lightning.LightningDataModule):
         self.targets = targets
         self.map = map
         self.corrections = corrections
+        self.metadata = metadata
         self.image_size = int(image_size)
         self.person = person
         self.split = split
@@ -244,6 +250,24 @@ class FacesDataModule(lightning.LightningDataModule):
         return partition
 
     @cached_property
+    def descriptions(self) -> dict[str, np.ndarray]:
+        """Return columns about each face, (N,) str with "" where nothing is known: of metadata, and people's votes."""
+        columns = {}
+        if self.metadata is not None:
+            facts = read_facts(self.metadata, "data.metadata")
+            positions = facts.find(self.faces.names.tolist(), self.faces.rows)
+            found = positions >= 0
+            for name, cells in facts.columns.items():
+                column = np.full(len(self.faces), "", dtype=object)
+                column[positions[found]] = np.array(cells, dtype=object)[found]
+                columns[name] = column.astype(str)
+            log.info("%s describes %d of %d faces", facts.option, found.sum(), len(self.faces))
+        if self.votes is not None:
+            counts = read_votes(self.votes).counts[self.faces.rows]
+            columns[AGREEMENT] = np.char.add(np.char.mod("%d", 10 * counts.max(axis=1) // counts.sum(axis=1)), " of 10")
+        return columns
+
+    @cached_property
     def training(self) -> TrainingPictures:
         """Make the table of training pictures; without online augmentation all copies are drawn here."""
         faces, rows, targets = self.partition.faces, self.partition.train, self.shares
@@ -257,7 +281,7 @@ class FacesDataModule(lightning.LightningDataModule):
 
     def setup(self, stage: str) -> None:
         """Read and partition the faces; before training make its pictures too."""
-        self.partition  # noqa: B018
+        self.partition, self.descriptions  # noqa: B018
         if stage == "fit":
             self.training  # noqa: B018
 

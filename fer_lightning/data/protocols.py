@@ -10,12 +10,14 @@ from dataclasses import replace
 import numpy as np
 
 from fer_lightning.data.augmentation import Chain
+from fer_lightning.data.contents import SPLITS_BY_NAME
 from fer_lightning.data.faces import SPLITS, Faces
+from fer_lightning.data.facts import read_facts
 from fer_lightning.data.partition import Partition, deal, divide, unite
 from fer_lightning.data.published import contest_parts, no_contest
 from fer_lightning.data.twins import Twins
 from fer_lightning.errors import UserError
-from fer_lightning.kinds import CountOrZero, Folds, InnerShare, Part, Seed
+from fer_lightning.kinds import CountOrZero, Folds, InnerShare, Part, Seed, TrainedOn
 from fer_lightning.progress import track
 
 
@@ -159,6 +161,40 @@ def official(faces: Faces, twins: Twins) -> Partition:
         )
     proves = "the contest's figure of 2013: PrivateTest after choosing on PublicTest"
     return _partition("official", faces, twins, train, validation, test, proves)
+
+
+def elsewhere(faces: Faces, twins: Twins, trained_on: TrainedOn | None) -> Partition:
+    """Test on the faces that a network of somebody else has not been trained on.
+
+    Args:
+        faces: The table.
+        twins: The table's twins.
+        trained_on: ``official`` for FER2013's Training, ``folder`` for the training folder, or a csv of the training
+            faces, which may have the splits of all faces in a column split. None if it was trained on other faces.
+
+    Raises:
+        UserError: As ``official`` and ``read_facts``, or if no face trains.
+    """
+    none = np.empty(0, np.int64)
+    if trained_on is None:
+        proves = "accuracy on faces that, as their network's author says, have not trained it"
+        return _partition("elsewhere", faces, twins, none, none, np.arange(len(faces)), proves)
+    if trained_on == "official":
+        return official(faces, twins)
+    proves = "accuracy of a network that was trained elsewhere"
+    if trained_on == "folder":
+        train, test = _sides(faces, "folder")
+        return _partition("folder", faces, twins, train, none, test, proves)
+    facts = read_facts(trained_on, "trained_on")
+    parts = np.full(len(faces), "test", dtype="<U10")
+    cells = facts.columns.get("split") or ["train"] * len(facts.lines)
+    for position, cell in zip(facts.find(faces.names.tolist(), faces.rows), cells, strict=True):
+        if position >= 0:
+            parts[position] = SPLITS_BY_NAME.get(cell.lower(), "test")
+    train, validation, test = (np.flatnonzero(parts == split) for split in SPLITS)
+    if not len(train):
+        raise UserError(f"{facts.option} names no training face: its column split must say train of some")
+    return _partition("elsewhere", faces, twins, train, validation, test, proves)
 
 
 def paper(

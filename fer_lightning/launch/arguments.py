@@ -17,6 +17,7 @@ POSITIONS = {  # verb -> options that may be given without their names, in this 
     "audit": ("data.root",),
     "predict": ("checkpoint", "input"),
 }
+LISTS = {"score": "predictions"}  # verb -> the option of all values without a name
 CHECKPOINTS = ("checkpoint", "init_from", "bundle")
 PATTERN = "data.person"  # an option that is a regular expression
 LATEST = "latest"  # in place of a path: the checkpoint of the newest run
@@ -38,19 +39,21 @@ def translate(arguments: Sequence[str], name: str) -> list[str]:
 
 def _with_names(arguments: Sequence[str], name: str) -> list[str]:
     """Return the command line with a name before each value that has none, and each flag's value behind its ``=``."""
-    positions, named = list(POSITIONS.get(name, ())), [""]
+    positions, named, items = list(POSITIONS.get(name, ())), [""], []
     for argument in arguments:
         is_option = "=" in argument or argument[:1] in ("-", "~", "+", "")
         if TAKES_NEXT.fullmatch(named[-1]) and not is_option:
             named[-1] += f"={argument}"
         elif is_option:
             named.append(argument)
+        elif name in LISTS:
+            items.append(quoted(Path(argument)))
         elif positions:
             named.append(f"{positions.pop(0)}={quoted(Path(argument))}")
         else:
             examples = " ".join(f"{option}=..." for option in POSITIONS.get(name, ("data.root",)))
             raise UserError(f"{argument:.200} has no name: options are written NAME=VALUE, such as {examples}")
-    return named[1:]
+    return [*named[1:], *([f"{LISTS[name]}=[{','.join(items)}]"] if items else [])]
 
 
 def _with_value(argument: str) -> str:

@@ -15,6 +15,7 @@ from fer_lightning.config.instantiation import targets
 from fer_lightning.config.signatures import flaw
 from fer_lightning.data.corrections import read_corrections
 from fer_lightning.data.faces import CLASSES
+from fer_lightning.data.facts import read_facts
 from fer_lightning.data.lists import LabelList
 from fer_lightning.data.votes import read_votes
 from fer_lightning.errors import UserError, install_command
@@ -96,6 +97,10 @@ def _check_files(cfg: DictConfig) -> None:
             checkpoint_file(path, option)
     for run in OmegaConf.select(cfg, "teacher.runs") or []:
         checkpoint_file(best_of(run), "teacher.runs")
+    for path in cfg.get("predictions") or []:
+        read_facts(path, "predictions")
+    if cfg.get("trained_on") not in (None, "official", "folder"):
+        read_facts(cfg.trained_on, "trained_on")
     if "data" in cfg:
         from fer_lightning.data.readers import check_layout  # here, so that --help needs no Pillow
 
@@ -104,6 +109,8 @@ def _check_files(cfg: DictConfig) -> None:
             read_votes(votes)
         if cfg.data.corrections is not None:
             read_corrections(cfg.data.corrections)
+        if cfg.data.metadata is not None:
+            read_facts(cfg.data.metadata, "data.metadata")
         labelled = None if cfg.data.labels is None else LabelList(cfg.data.labels, cfg.data.columns)
         check_layout(cfg.data.root, CLASSES if votes else tuple(map(str, cfg.data.classes)), labelled)
     output_dir = Path(cfg.paths.output_dir)

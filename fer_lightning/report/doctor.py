@@ -71,7 +71,7 @@ def findings(run: Run) -> list[str]:
     Chance and collapse come first. They explain classes that are never predicted, and forbid to judge the last gain.
     """
     settings = Settings(run)
-    if run.record.trained_on:  # a score on another data set says little of the training
+    if run.record.trained_on or run.record.predictions:  # the score says little of a training
         return []
     if parts := [*_parts(run)]:
         return [*parts, *_triplets(run, settings)]

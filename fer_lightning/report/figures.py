@@ -243,9 +243,11 @@ def draw_per_class(values: Mapping[str, np.ndarray], classes: Sequence[str], leg
     return figure
 
 
-def risk_coverage(board: Board) -> Plot:
+def risk_coverage(board: Board) -> Plot | None:
     """Plot the share of wrong answers of the best run if it answers only its surest faces."""
     run = board.best
+    if not run.predictions[0]["vote"]:  # of a network that gives no votes
+        return None
     share, accuracy, area = (run.figures.get(f"test/{name}") for name in ("answered", "accuracy_answered", "aurc"))
     chosen = None if share is None or accuracy is None or share == 1 else (share, accuracy)
     text = (
@@ -311,33 +313,37 @@ def draw_risk_coverage(run: Run, chosen: tuple[float, float] | None) -> Figure:
 def reliability(board: Board) -> Plot | None:
     """Plot the accuracy of the best run against its votes, before and after calibration."""
     run = board.best
-    if "test/calibration_error" not in run.figures:
+    before, after = (run.figures.get(f"test/calibration_error{kind}") for kind in ("_raw", ""))
+    if before is None:
         return None
-    before, after = run.figures["test/calibration_error_raw"], run.figures["test/calibration_error"]
+    text = f"The expected calibration error is {percent(before)} (arXiv:1706.04599)."
+    if after is not None:
+        text = (
+            f"The temperature {run.figures['val/temperature']:.2f}, chosen on the validation faces, takes the expected "
+            f"calibration error from {percent(before)} to {percent(after)} (arXiv:1706.04599)."
+        )
     return Plot(
         "reliability",
         f"Reliability diagram{' of the best run' if len(board.scored) > 1 else ''}",
         "Test faces by the vote for their class: on the line a vote is the probability to be right; larger marks stand "
-        f"for more faces. The temperature {run.figures['val/temperature']:.2f}, chosen on the validation faces, takes "
-        f"the expected calibration error from {percent(before)} to {percent(after)} (arXiv:1706.04599).",
+        f"for more faces. {text}",
         partial(draw_reliability, run, before, after),
     )
 
 
 @styled
-def draw_reliability(run: Run, before: float, after: float) -> Figure:
+def draw_reliability(run: Run, before: float, after: float | None) -> Figure:
     """Draw the accuracy of each bin of votes.
 
     Args:
         run: A tested run.
         before: Expected calibration error of the shares of the vote.
-        after: Expected calibration error of the calibrated votes.
+        after: Expected calibration error of the calibrated votes; None where they are not calibrated.
     """
     right = _right(run)
-    series = (
-        ("shares of the vote", "raw_vote", before, "s", RUN_COLORS[1]),
-        ("calibrated", "vote", after, "o", RUN_COLORS[0]),
-    )
+    series = [("shares of the vote", "raw_vote", before, "s", RUN_COLORS[1])]
+    if after is not None:
+        series.append(("calibrated", "vote", after, "o", RUN_COLORS[0]))
     figure, axes = new_figure(4.8, 3.6)
     axes.plot([0, 1], [0, 1], color=GREY, linestyle=":", linewidth=1)
     for name, column, error, marker, color in series:

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
@@ -23,6 +24,7 @@ def heading(runs: Sequence[Run], data: str) -> str:
         return f"{len(runs)} runs{faces}: {options}" if options else f"{len(runs)} runs{faces}"
     (run,) = runs
     name = next((override.split("=", 1)[1] for override in run.overrides if override.startswith("run_name=")), "")
+    name = name or Path(run.record.predictions or "").stem
     settings = f"{in_short(run.record.settings) or 'One run'}{faces}"
     return f"{name}: {settings}" if name else settings
 
@@ -37,9 +39,9 @@ def in_short(settings: Mapping[str, Any]) -> str:
 
 
 def choices(run: Run) -> str:
-    """Return the run's choices in the groups of conf/, and its seed; empty without ``.hydra/hydra.yaml``."""
+    """Return the run's choices in the groups of conf/, and its seed; empty without the file of them, or training."""
     path = run.folder / ".hydra" / "hydra.yaml"
-    if not path.is_file():
+    if not path.is_file() or not run.record.settings:
         return ""
     chosen = OmegaConf.load(path).hydra.runtime.choices
     settings = [f"{group} {chosen[group]}" for group in CHOICES if chosen.get(group) not in (None, "none")]

@@ -20,7 +20,8 @@ from fer_lightning.report.doctor import findings
 from fer_lightning.report.figures import FIGURES, Plot, plots
 from fer_lightning.report.heading import choices, heading
 from fer_lightning.report.html import embed, write_page
-from fer_lightning.report.ranking import MEASURED, Board, Entry, gather, rank_runs
+from fer_lightning.report.ranking import Board, Entry, gather, rank_runs
+from fer_lightning.report.slices import Slice, read_slices
 from fer_lightning.report.snapshots import TITLES
 from fer_lightning.report.stress import by_change, read_stress
 from fer_lightning.report.style import DPI, class_colors, save
@@ -57,6 +58,7 @@ class Best(NamedTuple):
     mistakes: list[dict[str, Any]]
     colors: dict[str, str]  # class -> colour
     stress: dict[str, list[Any]]  # change -> outcomes
+    slices: list[Slice]
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,7 @@ class Page:
     @property
     def measures(self) -> list[str]:
         """Names of the figures of a row."""
-        return [named(metric) for metric in (self.board.objective, *MEASURED)]
+        return [named(metric) for metric in self.board.metrics]
 
     @property
     def rows(self) -> Iterator[Row]:
@@ -116,7 +118,7 @@ class Page:
                 job=entry.label if self.several else "this run",
                 link=self._link(entry),
                 classes=" ".join(classes),
-                figures=[figure(entry, metric) for metric in (self.board.objective, *MEASURED)],
+                figures=[figure(entry, metric) for metric in self.board.metrics],
                 difference=difference,
                 seconds=seconds(entry),
             )
@@ -169,6 +171,7 @@ class Page:
             mistakes=json.loads(mistakes.read_text(encoding="utf-8"))["mistakes"] if mistakes.is_file() else [],
             colors=class_colors(run.classes),
             stress=by_change(read_stress(run.folder, run.record.weights)),
+            slices=read_slices(run.folder),
         )
 
     @property
@@ -214,6 +217,8 @@ def command(run: Run) -> str:
     """Return the command that repeats a run."""
     name = "eval" if any(override.startswith("checkpoint=") for override in run.overrides) else "train"
     options = list(run.overrides)
+    if run.record.predictions:
+        name, options = "score", (run.record.overrides or "").split()
     if any(override.startswith(("experiment=", "hparams_search=")) for override in run.overrides):
         options.append("hydra.mode=RUN")  # these experiments sweep; the overrides hold the options of this one job
     return f"{program(name)} {shlex.join(options)}".rstrip()

@@ -14,6 +14,13 @@ MEASURED = (
     "test/macro_f1",
     "test/accuracy_without_twins",
 )
+SCORED = (  # beside predictions that were made elsewhere
+    *MEASURED,
+    "test/accuracy_with_twins",
+    "test/accuracy_without_twins_same_mix",
+    "test/calibration_error_raw",
+    "train/accuracy",
+)
 IN_CSV = (*MEASURED, "test/one_vs_rest_accuracy")  # the paper's equation 1, which looks higher: in no table for people
 ENOUGH = 3  # repetitions of an experiment that give a standard deviation and allow a comparison
 
@@ -83,6 +90,12 @@ class Board:
         if len(runs) == 1 and runs[0].record.data:  # a single run needs no name that tells it from others
             names = [f"{runs[0].record.data}, protocol {runs[0].record.protocol}"]
         return [(name, run) for name, run in zip(names, runs, strict=True) if run.predictions]
+
+    @property
+    def metrics(self) -> list[str]:
+        """Metrics of the tables, the one that orders them first."""
+        measured = SCORED if any(run.record.predictions for run in self.runs) else MEASURED
+        return list(dict.fromkeys((self.objective, *measured)))
 
     @property
     def best(self) -> Run:

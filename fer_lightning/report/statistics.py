@@ -1,6 +1,5 @@
 """Statistics of predictions: confusion, F1, bootstrap intervals, comparisons, calibration, risk and coverage."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -82,6 +81,22 @@ def intervals(
     return {
         name: tuple(np.quantile(values, (0.025, 0.975)).tolist()) for name, values in scores(drawn, counted).items()
     }
+
+
+def part_intervals(right: np.ndarray, groups: np.ndarray, parts: np.ndarray, seed: int = 0) -> np.ndarray:
+    """Return the 95 % interval of the accuracy on each part of the faces, (S, 2), as ``intervals`` does on all.
+
+    Args:
+        right: (B,) bool.
+        groups: (B,) int64, the group of twins of each face.
+        parts: (S, B) bool, the faces of each part.
+        seed: Seed of the resamples.
+    """
+    _, positions = np.unique(groups, return_inverse=True)
+    tables = np.stack([np.bincount(positions, part) for part in (*parts, *(parts & right))], axis=1)  # (G, 2 S)
+    drawn = _resample(tables, seed)
+    shares = drawn[:, len(parts) :] / np.maximum(drawn[:, : len(parts)], 1)  # a small part may be missing in a resample
+    return np.quantile(shares, (0.025, 0.975), axis=0).T
 
 
 def standard_error(share: float, faces: int) -> float:
@@ -174,22 +189,25 @@ def with_the_mix_of_all(right: np.ndarray, labels: np.ndarray, part: np.ndarray)
     return float(np.average([right[part & (labels == label)].mean() for label in classes], weights=weights))
 
 
-def certainty_figures(outputs: Mapping[str, np.ndarray], calibration: Calibration) -> dict[str, float]:
+def certainty_figures(
+    right: np.ndarray, votes: np.ndarray, raw_votes: np.ndarray, abstained: np.ndarray, calibration: Calibration
+) -> dict[str, float]:
     """Return the figures of metrics.json about calibration and abstention.
 
     Args:
-        outputs: ``ExpressionModule.test_outputs``.
+        right: (B,) bool.
+        votes: (B,) calibrated votes for the predictions.
+        raw_votes: (B,) their shares of the vote.
+        abstained: (B,) int64, 1 where the network abstains.
         calibration: Calibration chosen on the validation faces.
     """
-    right = outputs["predictions"] == outputs["labels"]
-    votes, raw_votes = outputs["votes"].max(axis=1), outputs["raw_votes"].max(axis=1)
     figures = {
         "test/calibration_error_raw": calibration_error(raw_votes, right),
         "test/aurc": float(risk_and_coverage(votes, right)[1].mean()),
     }
     if calibration.temperature is None:  # an old checkpoint without calibration
         return figures
-    answered = outputs["abstained"] == 0
+    answered = abstained == 0
     figures["test/calibration_error"] = calibration_error(votes, right)
     figures["test/answered"] = float(answered.mean())
     if answered.any():

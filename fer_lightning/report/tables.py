@@ -13,6 +13,7 @@ from rich.table import Column, Table
 from fer_lightning.files import write_csv, writing_lock
 from fer_lightning.names import printable
 from fer_lightning.report.ranking import IN_CSV, MEASURED, Board, Entry, rank_runs, read_jobs, unshared
+from fer_lightning.report.slices import WORSE, Slice
 from fer_lightning.runs.record import Record, Status
 from fer_lightning.words import counted, named, number, percent, value
 
@@ -40,9 +41,12 @@ def figure(entry: Entry, metric: str) -> tuple[str, str]:
         return text, f"({' and '.join(values)})"
     if f"{metric}_low" in figures:
         return text, f"({number(figures[f'{metric}_low'])} to {number(figures[f'{metric}_high'])})"
-    faces = figures.get("test/faces_without_twins")
-    if metric == "test/accuracy_without_twins" and faces is not None and faces < (entry.record.test_faces or 0):
-        return text, f"({faces:,.0f} faces)"
+    without, faces = figures.get("test/faces_without_twins"), entry.record.test_faces or 0
+    if without is not None and without < faces:
+        if metric == "test/accuracy_without_twins":
+            return text, f"({without:,.0f} faces)"
+        if metric == "test/accuracy_with_twins":
+            return text, f"({faces - without:,.0f} faces)"
     return text, ""
 
 
@@ -109,12 +113,12 @@ def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def leaderboard(board: Board) -> str:
     """Return the completed entries as a Markdown table for a paper."""
-    metrics = (board.objective, *MEASURED)
+    metrics = board.metrics
     header = ["job", "protocol", "runs", *map(named, metrics), "seconds"]
     rows = [
         [
             entry.label,
-            f"{entry.record.protocol or ''}{' (leaky)' if entry.leaky else ''}",
+            " ".join([entry.record.protocol or "", *_marks(entry)]),
             str(len(entry.runs)),
             *(figure_text(entry, metric) for metric in metrics),
             seconds(entry),
@@ -127,6 +131,11 @@ def leaderboard(board: Board) -> str:
         "deviation; two: mean (the two values). Accuracy is multiclass."
     )
     return f"{markdown(header, rows)}\n{note}\n"
+
+
+def _marks(entry: Entry) -> list[str]:
+    """Return what an entry's score is marked with."""
+    return [mark for mark, is_so in (("(leaky)", entry.leaky), ("(too good)", entry.record.too_good)) if is_so]
 
 
 def show_table(board: Board) -> None:
@@ -183,13 +192,14 @@ def print_table(table: Table) -> None:
     console.print(table)
 
 
-def print_score(record: Record, labels: np.ndarray, classes: Sequence[str]) -> None:
+def print_score(record: Record, labels: np.ndarray, classes: Sequence[str], slices: Sequence[Slice] = ()) -> None:
     """Print the scores of a test, the accuracies to compare them with, and those of the faces that were answered.
 
     Args:
         record: Record of the test.
         labels: (B,) int64 of the test faces.
         classes: Names of the classes.
+        slices: Accuracy on parts of the test faces, the worst first.
     """
     figures = record.figures
     counts = np.bincount(labels, minlength=len(classes))
@@ -216,5 +226,7 @@ def print_score(record: Record, labels: np.ndarray, classes: Sequence[str]) -> N
         log.info(
             "%s of the test faces are answered, %s of them rightly; it abstains from the rest", percent(answered), right
         )
+    if slices and slices[0].judgement == WORSE:
+        log.info("worst slice: %s", slices[0])
     if record.too_good:
         log.warning(record.too_good)

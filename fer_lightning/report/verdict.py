@@ -19,6 +19,7 @@ from fer_lightning.words import counted, named, number, percent, points
 NEAR = 0.05  # accuracy above "always the largest class"; below it no run is called better than another
 QUESTION = "Is the best really better?"
 TOO_EARLY = "Too early to say"
+WITHOUT_TWINS, WITH_TWINS = "test/accuracy_without_twins_same_mix", "test/accuracy_with_twins_same_mix"
 
 
 class Card(NamedTuple):
@@ -33,15 +34,16 @@ class Card(NamedTuple):
 
 
 def verdict(board: Board) -> list[Card]:
-    """Return the best entry, its score, its lead, and whether the lead means anything; empty without honest scores.
+    """Return the best entry, its score, its lead, and whether the lead means anything.
 
+    Where every score leaks, return the best accuracy on faces without twins, if it is known.
     Repeated experiments are compared if there are any, else runs. Only those of the best one's protocol are: others
     report on other test faces.
     """
     honest = [entry for entry in board.entries if _competes(entry, board.objective)]
     candidates = [entry for entry in honest if entry.repeated] or honest
     if not candidates:
-        return []
+        return _without_twins(board)
     best, *others = [entry for entry in candidates if entry.record.protocol == candidates[0].record.protocol]
     protocol = "" if len(others) + 1 == len(candidates) else f" under protocol {best.record.protocol}"
     kind = "experiments" if best.repeated else "runs"
@@ -49,9 +51,10 @@ def verdict(board: Board) -> list[Card]:
     if others:
         among = f"the highest of {len(others) + 1} {kind}{protocol} that do not leak"
     score = figure_text(best, board.objective)
-    if len(board.entries) == 1:
+    cards = []
+    if len(board.entries) == 1 and board.objective != "test/accuracy":
         cards = [Card(named(board.objective).capitalize(), score, among)]
-    else:
+    elif len(board.entries) > 1:
         cards = [Card("Best", best.label, f"{named(board.objective)} {score}, {among}")]
     low, spread = _spread(best)
     accuracy = best.figures["test/accuracy"]
@@ -69,6 +72,19 @@ def verdict(board: Board) -> list[Card]:
         else:
             cards.append(Card(QUESTION, *_meaning(result)))
     return cards
+
+
+def _without_twins(board: Board) -> list[Card]:
+    """Return the highest accuracy that rests on no copies, with the class mix of all test faces held fixed."""
+    entries = [entry for entry in board.entries if WITH_TWINS in entry.figures and not entry.record.too_good]
+    if not entries:
+        return []
+    best = max(entries, key=lambda entry: entry.figures[WITHOUT_TWINS])
+    note = (
+        f"{best.label}, with the class mix of all faces; {percent(best.figures[WITH_TWINS])} on faces with a twin in "
+        f"training, {percent(best.figures['test/accuracy'])} on all"
+    )
+    return [Card("Test accuracy without twins", percent(best.figures[WITHOUT_TWINS]), note)]
 
 
 def differences(board: Board) -> list[tuple[str, str]]:

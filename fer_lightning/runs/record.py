@@ -55,6 +55,7 @@ class Record:
     protocol: str | None = None
     proves: str | None = None  # what a score under this protocol shows
     trained_on: str | None = None  # source of the training faces, where the test faces are of another data set
+    predictions: str | None = None  # csv of a network's predictions that were made elsewhere
     leaks: str | None = None  # why the score is too high; empty if it is not, None if that is not known
     labels_allow: float | None = None  # accuracy above which no score can be honest
     too_good: str | None = None  # why this score cannot be honest

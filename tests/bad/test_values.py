@@ -113,6 +113,8 @@ data.labels=l.csv                       | data.labels=l.csv labels pictures: giv
 data.labels=l.csv data.root=. data.votes=v.csv | data.labels=l.csv and data.votes=v.csv both label faces: leave one out
 data.labels=l.csv data.root=.           | data.labels=l.csv does not exist: give a list of files and labels
 data.labels=[a]                         | data.labels=[a] must be a path
+data.metadata=p.csv                     | data.metadata=p.csv does not exist: give a csv with a column file or row
+data.metadata=''                        | data.metadata= must be a path
 data.columns.label=''                   | data.columns.label= must be text
 data.labels=l.csv data.columns=x        | data.columns=x must be a node
 data.labels=l.csv data.columns.file=3   | data.columns.file=3 must be text

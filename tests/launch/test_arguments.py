@@ -17,6 +17,7 @@ HOME = Path.home()
         ("predict", ["best.ckpt", "my photos"], ["checkpoint=best.ckpt", "input='my photos'"]),
         ("predict", ["input=a", "best.ckpt"], ["input=a", "checkpoint=best.ckpt"]),
         ("audit", ["faces"], ["data.root=faces"]),
+        ("score", ["a.csv", "seed=1", "my b.csv"], ["seed=1", "predictions=[a.csv,'my b.csv']"]),
         ("app", ["model.onnx"], ["bundle=model.onnx"]),
         ("eval", ["a.ckpt", "--cfg", "job", "-p", "data"], ["checkpoint=a.ckpt", "--cfg=job", "-p=data"]),
         ("train", ["--config-dir", "mine", "seed=1"], ["--config-dir=mine", "seed=1"]),

@@ -14,6 +14,7 @@ from fer_lightning import load_model
 from fer_lightning.data.datamodule import Batch
 from fer_lightning.launch.eval import compare
 from fer_lightning.models.calibration import calibration_error
+from fer_lightning.report.slices import read_slices
 from fer_lightning.report.statistics import risk_and_coverage
 from fer_lightning.runs.rebuilding import load_module
 from fer_lightning.runs.record import Record, read_record
@@ -52,6 +53,9 @@ def test_a_run_leaves_everything(trained):
     assert len(rows) == metrics["test_faces"]
     right = np.mean([row["label"] == row["prediction"] for row in rows])
     assert right == pytest.approx(metrics["test/accuracy"])
+    slices = read_slices(trained)
+    assert sum(entry.faces for entry in slices if entry.column == "mean grey") == len(rows)
+    assert '<h2 id="slices">' in (trained / "report.html").read_text()
     for name in (
         "config.yaml",
         "metrics.csv",

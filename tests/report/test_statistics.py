@@ -90,16 +90,15 @@ def test_bins_by_hand():
 
 
 def test_measures_where_no_face_is_answered_or_calibrated():
-    votes = np.float32([[0.6, 0.4], [0.3, 0.7]])
-    outputs = {"predictions": np.array([0, 1]), "labels": np.array([0, 0]), "votes": votes, "raw_votes": votes}
-    outputs["abstained"] = np.ones(2, dtype=np.int64)
-    found = certainty_figures(outputs, Calibration(2.0, 0.1, 0.9, 0.99, 0.8, None, {"answered": 0.5}))
+    votes = np.float32([0.6, 0.7])
+    outputs = np.array([True, False]), votes, votes, np.ones(2, dtype=np.int64)
+    found = certainty_figures(*outputs, Calibration(2.0, 0.1, 0.9, 0.99, 0.8, None, {"answered": 0.5}))
     assert found["test/answered"] == 0
     assert "test/accuracy_answered" not in found
     assert found["test/aurc"] == pytest.approx((1 + 1 / 2) / 2)  # the surer one is wrong
     assert (found["val/temperature"], found["val/confidence_threshold"], found["val/answered"]) == (2.0, 0.8, 0.5)
     assert "val/distance_threshold" not in found
-    assert certainty_figures(outputs, Calibration()).keys() == {"test/calibration_error_raw", "test/aurc"}
+    assert certainty_figures(*outputs, Calibration()).keys() == {"test/calibration_error_raw", "test/aurc"}
 
 
 def test_equation_1_flatters():

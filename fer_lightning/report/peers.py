@@ -1,0 +1,134 @@
+"""Predictions that were made elsewhere: a csv with the class of each face, and probabilities where there are some."""
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from fer_lightning.data.classes import class_of
+from fer_lightning.data.facts import Facts, read_facts
+from fer_lightning.errors import UserError
+from fer_lightning.report.statistics import standard_error
+from fer_lightning.words import counted, percent
+
+PREDICTIONS = ("prediction", "predicted", "predicted_label", "pred", "class", "expression", "emotion")
+PREFIX = re.compile(r"^(votes?|p|prob|proba|probability|score)[_ ]")  # of a column of probabilities
+FEWEST = 30  # training faces that tell whether a network has learnt them by heart
+SURE = 1.96  # standard errors of a difference that is more than chance, once in twenty
+
+
+class Peer(NamedTuple):
+    """The predictions of a network that was trained elsewhere, for P faces of a table.
+
+    Attributes:
+        positions: (P,) int64, positions in the table.
+        predictions: (P,) int64, classes.
+        votes: (P,) float, the probabilities of the predictions; None without probabilities.
+        unknown: Lines of the csv about faces that are not in the table.
+    """
+
+    positions: np.ndarray
+    predictions: np.ndarray
+    votes: np.ndarray | None
+    unknown: int
+
+    def part(self, rows: np.ndarray) -> "Peer":
+        """Return the predictions for those of some faces of the table that have one, in their order."""
+        order = np.argsort(self.positions)
+        places = np.searchsorted(self.positions[order], rows)
+        chosen = order[np.minimum(places, len(order) - 1)]
+        chosen = chosen[self.positions[chosen] == rows]
+        votes = None if self.votes is None else self.votes[chosen]
+        return Peer(self.positions[chosen], self.predictions[chosen], votes, self.unknown)
+
+
+def read_peer(path: str, classes: Sequence[str], names: Sequence[str], rows: np.ndarray | None) -> Peer:
+    """Return the predictions in a csv. Lines without a class are left out, and its probabilities sum to 1 for a face.
+
+    Args:
+        path: Path of the csv: its columns are a face (see ``read_facts``) and a class, or a probability of each class.
+        classes: Names of the classes; the csv may use their other spellings.
+        names: Name of each face of the table.
+        rows: (N,) int64, its row in fer2013.csv; None if it is not known.
+
+    Raises:
+        UserError: If the csv cannot be read, has no predictions, or names an unknown class.
+    """
+    facts = read_facts(path, "predictions")
+    labels, votes = _answers(facts, classes)
+    positions = facts.find(names, rows)
+    chosen = (positions >= 0) & (labels >= 0)
+    unknown = int((positions < 0).sum())
+    return Peer(positions[chosen], labels[chosen], None if votes is None else votes[chosen], unknown)
+
+
+def _answers(facts: Facts, classes: Sequence[str]) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return the class of each line, -1 for none, and its probability; None without probabilities."""
+    column = next((name for name in PREDICTIONS if name in facts.columns), None)
+    by_class = {class_of(PREFIX.sub("", name), classes): cells for name, cells in facts.columns.items()}
+    by_class.pop(None, None)
+    if column is None and len(by_class) < 2:
+        raise UserError(
+            f"{facts.option} has the columns {', '.join(facts.columns) or 'of its faces alone'}: call that of the "
+            "class prediction, or give a probability of each class in a column of its name"
+        )
+    shares = np.zeros((len(facts.lines), len(classes)))
+    for name, cells in by_class.items():
+        shares[:, classes.index(str(name))] = _numbers(facts, cells)
+    if column is None:
+        labels = np.where(shares.sum(axis=1) > 0, shares.argmax(axis=1), -1)
+    else:
+        labels = np.array([
+            _label(facts, line, cell, classes) for line, cell in zip(facts.lines, facts.columns[column], strict=True)
+        ], dtype=np.int64)  # fmt: skip
+    every = np.arange(len(labels))
+    if len(by_class) > 1:
+        sums = shares.sum(axis=1)
+        return labels, shares[every, labels] / np.where(sums > 0, sums, 1)
+    if "vote" in facts.columns:
+        return labels, _numbers(facts, facts.columns["vote"])
+    return labels, None
+
+
+def _label(facts: Facts, line: int, cell: str, classes: Sequence[str]) -> int:
+    name = class_of(cell, classes)
+    if cell and name is None:
+        raise UserError(
+            f"{facts.option}, line {line}: {cell!r:.40} is none of the classes {', '.join(classes)}: write one of "
+            "these, or delete the line"
+        )
+    return -1 if name is None else classes.index(name)
+
+
+def _numbers(facts: Facts, cells: Sequence[str]) -> np.ndarray:
+    for line, cell in zip(facts.lines, cells, strict=True):
+        try:
+            valid = 0 <= float(cell or 0) <= 1
+        except ValueError:
+            valid = False
+        if not valid:
+            raise UserError(
+                f"{facts.option}, line {line}: {cell!r:.40} is no probability from 0 to 1: correct it, or delete the "
+                "columns of probabilities"
+            )
+    return np.array([float(cell or 0) for cell in cells])
+
+
+def has_seen(training: np.ndarray, held_out: np.ndarray) -> str | None:
+    """Return a sentence where training faces score no better than held-out ones; None if they do, or are too few.
+
+    Args:
+        training: (B,) bool, whether each training face is right.
+        held_out: (B,) bool, the same of held-out faces.
+    """
+    if min(len(training), len(held_out)) < FEWEST:
+        return None
+    learnt, new = float(training.mean()), float(held_out.mean())
+    error = np.hypot(standard_error(learnt, len(training)), standard_error(new, len(held_out)))
+    if learnt - new > SURE * error:
+        return None
+    return (
+        f"has probably seen them: {percent(new)} of {counted(len(held_out), 'held-out face')} are right and no "
+        f"more of {counted(len(training), 'training face')} ({percent(learnt)}). Else it was trained on neither"
+    )
