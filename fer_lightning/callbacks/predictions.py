@@ -109,6 +109,7 @@ class Predictions(Callback):
             raw_votes=outputs["raw_votes"].max(axis=1),
             abstained=outputs["abstained"],
             absent=pl_module.absent,
+            shares=outputs["votes"],
         )
         figures = test_figures(datamodule, tested, pl_module.calibration)
         figures["train/accuracy"] = pl_module.classifier.held_in_accuracy()

@@ -105,6 +105,10 @@ def _classes(data: Mapping[str, Any], sampler: Mapping[str, Any], trained: bool)
     classes, drawn = data["classes"], sampler.get("classes_per_batch", 0)
     if data.get("votes") is not None and data["root"] is None:
         yield "data.votes labels FER2013: give fer2013.csv or Kaggle's archive as data.root"
+    if data.get("crowd") is not None and data["root"] is None and not trained:
+        yield f"data.crowd={data['crowd']} counts votes on FER2013: give fer2013.csv or Kaggle's archive as data.root"
+    if data.get("votes") is not None and data["crowd"] != data["votes"]:
+        yield f"data.crowd={data['crowd']} must be data.votes={data['votes']}, or be left out: one file has the votes"
     source = "root" if data.get("labels") is None else "labels"
     if source == "labels" and data["root"] is None:
         yield f"data.labels={data['labels']} labels pictures: give their folder or .zip as data.root"

@@ -36,6 +36,7 @@ STATE, RESULT, RUN, MACHINE, PLACE, NAME = Role
 NODES = {  # what is not listed has the role of the node around it
     "data": Node(RESULT, "Part", "faces and the batches that are made of them"),
     "data.cache_dir": Node(PLACE),
+    "data.crowd": Node(PLACE),
     "data.metadata": Node(PLACE),
     "data.num_workers": Node(MACHINE),
     "data.worker_timeout": Node(MACHINE),

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from fer_lightning.data.cache import load_arrays, save_arrays
+from fer_lightning.data.crowd import describe
 from fer_lightning.data.faces import CLASSES, Faces
 from fer_lightning.data.published import FER2013, PUBLISHED, compare_with_published
 from fer_lightning.data.twins import AUGMENTED, COPIED, Twins, count_twins, flat, load_twins, search
@@ -112,6 +113,7 @@ class Audit:
             "fer2013": FER2013,
             "labels_allow": faces.best_possible,
             "alarms": self.alarms(),
+            "crowd": None if faces.crowd is None else describe(faces.crowd, faces.labels, faces.classes),
         }
 
     def figures(self) -> dict[str, float]:
@@ -123,6 +125,8 @@ class Audit:
                 figures[f"{kind}_{name}"] = report[kind][name]
         for split, shares in report["held_out"].items():
             figures |= {f"{split}_{name}": share for name, share in shares.items() if name != "faces"}
+        if report["crowd"]:
+            figures |= {f"crowd_{name}": report["crowd"][name] for name in ("give_label", "one_with_others")}
         return {f"audit/{name}": float(number) for name, number in figures.items()}
 
     def alarms(self) -> list[str]:

@@ -15,16 +15,17 @@ from torch.utils.data import DataLoader
 from fer_lightning.data.audit import Audit, audit
 from fer_lightning.data.augmentation import Augmentation
 from fer_lightning.data.corrections import correct
+from fer_lightning.data.crowd import BINS, agreement, agreement_bins
 from fer_lightning.data.draws import even_draw_first
 from fer_lightning.data.faces import Faces
 from fer_lightning.data.facts import read_facts
-from fer_lightning.data.mapping import align, new_names
+from fer_lightning.data.mapping import align
 from fer_lightning.data.partition import Partition, without
 from fer_lightning.data.pictures import Batch, Mixing, Pictures, TrainingPictures
 from fer_lightning.data.readers import read_faces, summarize
 from fer_lightning.data.samplers import OrderedSampler, TrainingSampler
 from fer_lightning.data.twins import Twins
-from fer_lightning.data.votes import read_votes, shares
+from fer_lightning.data.votes import shares
 from fer_lightning.kinds import (
     BatchSize,
     ClassMap,
@@ -91,7 +92,7 @@ class Split(TypedDict):
 
 log = logging.getLogger(__name__)
 
-AGREEMENT = "people who agree"  # on the expression with most votes
+AGREEMENT = "people who agree"  # on the answer with most votes
 
 
 class FacesDataModule(lightning.LightningDataModule):
@@ -109,6 +110,7 @@ class FacesDataModule(lightning.LightningDataModule):
         columns: Names of its columns.
         classes: Names of the classes, in the order of the labels.
         votes: FER+'s file of votes, which label FER2013's faces; None for the source's own labels.
+        crowd: FER+'s file of votes, which audit and reports compare with labels and network; None for none.
         targets: What training learns: the labels, or the shares of the classes in all votes.
         map: New classes, each with the list of classes that it joins; null leaves a class out. What is not named stays.
             The classes that stay keep their order, and the new ones follow by the alphabet.
@@ -142,6 +144,7 @@ class FacesDataModule(lightning.LightningDataModule):
         columns: Columns,
         classes: Names,
         votes: Location | None,
+        crowd: Location | None,
         targets: Literal["labels", "distribution"],
         map: ClassMap | None,
         corrections: Location | None,
@@ -168,6 +171,7 @@ class FacesDataModule(lightning.LightningDataModule):
         self.columns = columns
         self.classes = classes
         self.votes = votes
+        self.crowd = crowd
         self.targets = targets
         self.map = map
         self.corrections = corrections
@@ -205,6 +209,7 @@ class FacesDataModule(lightning.LightningDataModule):
             columns=self.columns,
             person=self.person,
             split=self.split,
+            crowd=self.crowd,
         )
         return faces if self.network_classes is None else align(faces, self.network_classes)
 
@@ -262,9 +267,8 @@ class FacesDataModule(lightning.LightningDataModule):
                 column[positions[found]] = np.array(cells, dtype=object)[found]
                 columns[name] = column.astype(str)
             log.info("%s describes %d of %d faces", facts.option, found.sum(), len(self.faces))
-        if self.votes is not None:
-            counts = read_votes(self.votes).counts[self.faces.rows]
-            columns[AGREEMENT] = np.char.add(np.char.mod("%d", 10 * counts.max(axis=1) // counts.sum(axis=1)), " of 10")
+        if self.faces.crowd is not None:
+            columns[AGREEMENT] = np.array(BINS)[agreement_bins(agreement(self.faces.crowd))]
         return columns
 
     @cached_property
@@ -272,7 +276,7 @@ class FacesDataModule(lightning.LightningDataModule):
         """Make the table of training pictures; without online augmentation all copies are drawn here."""
         faces, rows, targets = self.partition.faces, self.partition.train, self.shares
         if self.votes and self.targets == "distribution":
-            targets = shares(faces, self.votes, new_names(self.classes, self.map or {}))[rows]
+            targets = shares(faces)[rows]
         return TrainingPictures(faces, rows, self.augmentation, self.mixing, targets)
 
     def prepare_data(self) -> None:

@@ -29,6 +29,7 @@ class Faces:
         persons: (N,) str, the person of each face; None if the source does not tell.
         rows: (N,) int64, row of each face in fer2013.csv, from 0, or None if it is not known.
         split: Options by which the test part was drawn; None if the source has a split.
+        crowd: (N, A) int64, people who gave each answer: first the classes, then what is no class; None if unknown.
     """
 
     images: np.ndarray
@@ -45,13 +46,14 @@ class Faces:
     persons: np.ndarray | None = None
     rows: np.ndarray | None = None
     split: str | None = None
+    crowd: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def subset(self, rows: np.ndarray) -> "Faces":
         """Return the faces of some rows; fingerprint and remarks stay those of the whole table."""
-        names = ("images", "labels", "names", "splits", "true_labels", "persons", "rows")
+        names = ("images", "labels", "names", "splits", "true_labels", "persons", "rows", "crowd")
         columns = {name: column[rows] for name in names if (column := getattr(self, name)) is not None}
         return replace(self, **columns)
 

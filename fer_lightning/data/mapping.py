@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from fer_lightning.data.classes import class_of, wrong_names
+from fer_lightning.data.crowd import join_answers
 from fer_lightning.data.faces import Faces, fingerprint
 from fer_lightning.errors import UserError
 
@@ -88,7 +89,8 @@ def _relabel(faces: Faces, new_labels: Sequence[int], classes: tuple[str, ...]) 
     """
     table = np.array([*new_labels, -1])  # the last for true labels that are no class, which are -1
     true_labels = None if faces.true_labels is None else table[faces.true_labels]
-    faces = replace(faces, labels=table[faces.labels], true_labels=true_labels, classes=classes)
+    crowd = None if faces.crowd is None else join_answers(faces.crowd, new_labels, len(classes))
+    faces = replace(faces, labels=table[faces.labels], true_labels=true_labels, classes=classes, crowd=crowd)
     if -1 in new_labels:
         faces = faces.subset(np.flatnonzero(faces.labels >= 0))
     best_possible = None

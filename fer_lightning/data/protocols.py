@@ -257,16 +257,8 @@ def multiply(faces: Faces, pictures: Mapping[str, Chain]) -> Faces:
             drawn[row] = chain(image, 0, number * len(faces) + row)
         images.append(drawn)
         names.append(np.array([f"{name}#{kind}" for name in faces.names]))
-    times = len(images)
-    return replace(
-        faces,
-        images=np.concatenate(images),
-        labels=np.tile(faces.labels, times),
-        names=np.concatenate(names),
-        splits=np.tile(faces.splits, times),
-        true_labels=None if faces.true_labels is None else np.tile(faces.true_labels, times),
-        persons=None if faces.persons is None else np.tile(faces.persons, times),
-    )
+    columns = replace(faces, images=faces.images[:, :0]).subset(np.tile(np.arange(len(faces)), len(images)))
+    return replace(columns, images=np.concatenate(images), names=np.concatenate(names))
 
 
 def _clean(

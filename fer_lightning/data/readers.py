@@ -29,7 +29,7 @@ from fer_lightning.data.lists import COLUMNS, LabelList
 from fer_lightning.data.mapping import Map, map_faces
 from fer_lightning.data.persons import name_persons
 from fer_lightning.data.published import contest_rows, no_contest
-from fer_lightning.data.votes import VOTED, relabel
+from fer_lightning.data.votes import VOTED, count_votes, relabel
 from fer_lightning.errors import UserError
 from fer_lightning.names import file_name, write_name
 from fer_lightning.progress import track
@@ -53,6 +53,7 @@ def read_faces(
     columns: Mapping[str, Any] = COLUMNS,
     person: str | None = None,
     split: Mapping[str, Any] | None = None,
+    crowd: str | None = None,
 ) -> Faces:
     """Return all faces of a source, pictures sorted by name, csv rows in their order; from the cache if possible.
 
@@ -69,6 +70,7 @@ def read_faces(
         columns: Names of the list's columns, as ``LabelList`` has them.
         person: Pattern of the persons in the names of files, as ``name_persons`` takes it.
         split: Arguments ``share`` and ``seed`` of ``draw_split``; None leaves a source without a split as it is.
+        crowd: Path of FER+'s votes, which are counted beside the labels; those of ``votes`` if both are given.
 
     Raises:
         UserError: If the source is missing, unsafe or damaged, lacks a class, or more than ``MAX_UNREADABLE_SHARE`` of
@@ -85,6 +87,8 @@ def read_faces(
         faces = draw_split(faces, cache_dir, **split)
     if votes is not None:
         faces = relabel(faces, votes, classes or VOTED)
+    if crowd is not None:
+        faces = count_votes(faces, crowd)
     return map_faces(faces, joined) if joined else faces
 
 

@@ -1,8 +1,8 @@
-"""FER+: the votes of ten people for each row of fer2013.csv, which replace FER2013's labels."""
+"""FER+: the votes of ten people for each row of fer2013.csv, beside FER2013's labels or in their place."""
 
 import csv
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -11,6 +11,7 @@ import numpy as np
 
 from fer_lightning.data.classes import class_of
 from fer_lightning.data.contents import USAGES
+from fer_lightning.data.crowd import join_answers
 from fer_lightning.data.faces import CLASSES, Faces, fingerprint
 from fer_lightning.data.published import contest_parts, no_contest
 from fer_lightning.errors import FILE, UserError, path_kind
@@ -46,19 +47,20 @@ class Votes(NamedTuple):
         return np.where(2 * counts.max(axis=1) > counts.sum(axis=1), winners, "no majority")
 
 
-def read_votes(votes: str) -> Votes:
+def read_votes(votes: str, option: str = "data.votes") -> Votes:
     """Return the votes in FER+'s ``fer2013new.csv`` for the rows of ``fer2013.csv``, in the same order.
 
     Args:
         votes: Path of the file. Its columns are Usage, Image name, and the number of votes for each of eight
             expressions, for "unknown" and for "NF" (no face).
+        option: Option that names the file, for messages.
 
     Raises:
         UserError: If the file cannot be read, or a column or number is wrong.
     """
     path, position = Path(votes), "header"
     if (kind := path_kind(path)) != FILE:
-        raise UserError(f"data.votes={votes:.200} {kind}: give FER+'s fer2013new.csv")
+        raise UserError(f"{option}={votes:.200} {kind}: give FER+'s fer2013new.csv")
     splits: list[str] = []
     counts: list[list[int]] = []
     try:
@@ -76,34 +78,69 @@ def read_votes(votes: str) -> Votes:
                 splits.append(USAGES[row["usage"].lower()])
     except OSError as error:
         raise UserError(
-            f"data.votes={votes:.200} cannot be read ({error.strerror}): give FER+'s fer2013new.csv"
+            f"{option}={votes:.200} cannot be read ({error.strerror}): give FER+'s fer2013new.csv"
         ) from error
     except (ValueError, KeyError, csv.Error) as error:  # a ValueError may also mean that the text is no UTF-8
         problem = f"{error} is missing or unknown" if isinstance(error, KeyError) else error
         raise UserError(
-            f"data.votes={votes:.200}, {position}: {problem}; give FER+'s fer2013new.csv, or fetch it again"
+            f"{option}={votes:.200}, {position}: {problem}; give FER+'s fer2013new.csv, or fetch it again"
         ) from error
     return Votes(np.array(splits, str), np.array(counts, np.int64).reshape(-1, len(COLUMNS)))
 
 
-def shares(faces: Faces, votes: str, names: Mapping[str, str | None] | None = None) -> np.ndarray:
+def shares(faces: Faces) -> np.ndarray:
     """Return the shares of the classes in the votes for them, (N, C) float32: all votes, and not their winner alone.
 
     This is the probability distribution of Barsoum et al. (arXiv:1608.01041, section 3.4), over the classes at hand.
 
     Args:
-        faces: Faces that ``relabel`` has made.
-        votes: Path of FER+'s file, as in ``read_votes``.
-        names: Class before ``data.map`` -> class of the faces, or None for one that is left out; None without a map.
+        faces: Faces that ``relabel`` and ``count_votes`` have made.
     """
-    names = names or {name: name for name in faces.classes}
-    joined = np.zeros((len(EXPRESSIONS), len(faces.classes)))
-    for row, expression in enumerate(EXPRESSIONS):
-        name = names.get(class_of(expression, list(names)) or "")
-        if name is not None:
-            joined[row, faces.classes.index(name)] = 1
-    counts = read_votes(votes).counts[faces.rows][:, : len(EXPRESSIONS)] @ joined
+    assert faces.crowd is not None
+    counts = faces.crowd[:, : len(faces.classes)]
     return (counts / counts.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+def count_votes(faces: Faces, votes: str) -> Faces:
+    """Return the faces with the people who gave each answer; the labels stay.
+
+    Args:
+        faces: All or some faces of fer2013.csv or of Kaggle's archive, with their rows.
+        votes: Path of FER+'s file, as in ``read_votes``.
+
+    Raises:
+        UserError: If the votes and the faces have different rows or another order.
+    """
+    counts = _votes_on(faces, votes, "data.crowd").counts
+    labels = [class_of(answer, faces.classes) for answer in COLUMNS]
+    columns = [-1 if name is None else faces.classes.index(name) for name in labels]
+    return replace(faces, crowd=join_answers(counts, columns, len(faces.classes)))
+
+
+def _votes_on(faces: Faces, votes: str, option: str) -> Votes:
+    """Return the votes on some faces of FER2013, in the order of the faces; refuse those on others."""
+    if faces.rows is None:
+        raise UserError(
+            f"{option}={votes} holds votes for the rows of fer2013.csv, and {no_contest(faces)}: give that file or "
+            "Kaggle's archive as data.root"
+        )
+    table = read_votes(votes, option)
+    rows = faces.rows
+    if rows.max() >= len(table.splits) or not np.array_equal(table.splits[rows], contest_parts(faces)):
+        raise UserError(
+            f"{option}={votes} holds votes for {len(table.splits):,} rows and {faces.source} has {len(faces):,} "
+            "faces, or their Usage differs: use fer2013.csv with all its rows in their order, or Kaggle's archive"
+        )
+    table = Votes(table.splits[rows], table.counts[rows])
+    winners = table.winners()
+    comparable = np.isin(winners, faces.classes)
+    agreement = (winners == np.array(faces.classes)[faces.labels])[comparable].mean() if comparable.any() else 1.0
+    if agreement < MIN_AGREEMENT:
+        raise UserError(
+            f"{option}={votes} agrees with {faces.source} in {percent(agreement)} of the rows, less than "
+            f"{percent(MIN_AGREEMENT, 0)}: their order differs; use fer2013.csv and fer2013new.csv as published"
+        )
+    return table
 
 
 def relabel(faces: Faces, votes: str, classes: Sequence[str]) -> Faces:
@@ -120,25 +157,7 @@ def relabel(faces: Faces, votes: str, classes: Sequence[str]) -> Faces:
     label_of = {class_of(name, VOTED): label for label, name in enumerate(classes)}
     if None in label_of:
         raise UserError(f"data.classes=[{','.join(classes)}] must be some of {', '.join(VOTED)} with data.votes")
-    if faces.rows is None:
-        raise UserError(
-            f"data.votes={votes} labels the rows of fer2013.csv, and {no_contest(faces)}: give that file or Kaggle's "
-            "archive as data.root"
-        )
-    table = read_votes(votes)
-    if len(table.splits) != len(faces) or not np.array_equal(table.splits[faces.rows], contest_parts(faces)):
-        raise UserError(
-            f"data.votes={votes} holds votes for {len(table.splits):,} rows and {faces.source} has {len(faces):,} "
-            "faces, or their Usage differs: use fer2013.csv with all its rows in their order, or Kaggle's archive"
-        )
-    winners = table.winners()[faces.rows]
-    comparable = np.isin(winners, faces.classes)
-    agreement = (winners == np.array(faces.classes)[faces.labels])[comparable].mean() if comparable.any() else 1.0
-    if agreement < MIN_AGREEMENT:
-        raise UserError(
-            f"data.votes={votes} agrees with {faces.source} in {percent(agreement)} of the rows, less than "
-            f"{percent(MIN_AGREEMENT, 0)}: their order differs; use fer2013.csv and fer2013new.csv as published"
-        )
+    winners = _votes_on(faces, votes, "data.votes").winners()
     labels = np.array([label_of.get(winner, -1) for winner in winners])
     remarks = []
     for winner, count in sorted(Counter(winners[labels < 0]).items()):

@@ -107,6 +107,8 @@ def _check_files(cfg: DictConfig) -> None:
         votes = cfg.data.votes
         if votes is not None:
             read_votes(votes)
+        elif cfg.data.crowd is not None:
+            read_votes(cfg.data.crowd, "data.crowd")
         if cfg.data.corrections is not None:
             read_corrections(cfg.data.corrections)
         if cfg.data.metadata is not None:

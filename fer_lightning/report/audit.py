@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 
 GROUPS = 8  # of a kind on the page
 PICTURES = 12  # of a group on the page
+SHARES = ("in_training", "give_label", "one_with_others")  # ends of the names of figures that are shares
 
 
 def print_audit(audit: Audit) -> None:
@@ -39,7 +40,7 @@ def print_audit(audit: Audit) -> None:
     findings = Table("finding", "number", title="findings")
     for name, number in audit.figures().items():
         title = name.removeprefix("audit/").replace("_", " ").replace("flat", "of one grey tone")
-        findings.add_row(title, percent(number) if name.endswith("in_training") else f"{number:,.0f}")
+        findings.add_row(title, percent(number) if name.endswith(SHARES) else f"{number:,.0f}")
     copies, fer2013 = report["augmented_copies"], report["fer2013"]
     share = f"{copies['found']} of {copies['sampled']} ({percent(copies['share'])})"
     findings.add_row("augmented copies among sampled held-out faces", share)

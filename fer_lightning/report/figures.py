@@ -11,6 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from fer_lightning.data.crowd import AGREED, BINS, agreement_bins
 from fer_lightning.report import curves
 from fer_lightning.report.ranking import Board, Entry, experiment, option_scores
 from fer_lightning.report.statistics import confusion_of, f1_per_class, reliability_bins, risk_and_coverage
@@ -396,7 +397,69 @@ def draw_stress(outcomes: Sequence[Outcome]) -> Figure:
     return figure
 
 
-FIGURES = (scores, training_graphs, options, confusion_matrices, per_class, risk_coverage, reliability, stress)
+def crowd(board: Board) -> Plot | None:
+    """Plot what people see in the test faces beside the answers of the best run, by agreement and by label."""
+    run, figures = board.best, board.best.figures
+    if "test/accuracy_crowd" not in figures:
+        return None
+    clear = [row for row in run.predictions if row["crowd"]]
+    label, prediction, answer = (np.array([row[name] for row in clear]) for name in ("label", "prediction", "crowd"))
+    bins = agreement_bins(np.array([float(row["agreement"]) for row in clear]))
+    hits = {
+        "people's answer is the label": answer == label,
+        "the network gives the label": prediction == label,
+        "the network gives people's answer": prediction == answer,
+    }
+    panels = {
+        "share of people who agree": {name: bins == number for number, name in enumerate(BINS)},
+        "label": {name: label == name for name in run.classes},
+    }
+    agreed, entropy = "", ""
+    if "test/accuracy_agreed" in figures:
+        agreed = (
+            f" Where {percent(AGREED, 0)} of the people or more agree, it gives the label in "
+            f"{percent(figures['test/accuracy_agreed'])} and their answer in "
+            f"{percent(figures['test/accuracy_crowd_agreed'])}."
+        )
+    if "test/entropy_crowd" in figures:
+        entropy = (
+            f" Cross-entropy of the network's votes with people's: {figures['test/cross_entropy_crowd']:.2f} nats, at "
+            f"least {figures['test/entropy_crowd']:.2f}."
+        )
+    return Plot(
+        "crowd",
+        f"What people see{' beside the best run' if len(board.scored) > 1 else ''}",
+        f"The {len(clear):,} test faces on which people do not tie. Their answer is the label in "
+        f"{percent(figures['test/crowd_gives_label'])}; one person gives the answer of all others in "
+        f"{percent(figures['test/crowd_one_with_others'])}. The network gives their answer in "
+        f"{percent(figures['test/accuracy_crowd'])}; the mean rank of its answers in people's votes is "
+        f"{figures['test/rank_crowd']:.2f} (of the labels: {figures['test/rank_crowd_label']:.2f}).{agreed}{entropy}",
+        partial(draw_crowd, panels, hits),
+    )
+
+
+@styled
+def draw_crowd(panels: Mapping[str, Mapping[str, np.ndarray]], hits: Mapping[str, np.ndarray]) -> Figure:
+    """Draw the share of hits in groups of faces, a row for each group; faces and hits are (B,) bool."""
+    figure, grid = new_grid(len(panels), 3.6, 3.4)
+    for axes, (title, groups) in zip(grid.flat, panels.items(), strict=False):
+        filled = {name: faces for name, faces in groups.items() if faces.any()}
+        for (name, right), color, marker in zip(hits.items(), (GREY, *RUN_COLORS), "so^", strict=False):
+            shares = [right[faces].mean() for faces in filled.values()]
+            axes.plot(shares, range(len(filled)), marker, color=color, label=name, alpha=0.8)
+        names = [f"{name} ({faces.sum():,})" for name, faces in filled.items()]
+        axes.set_yticks(range(len(filled)), names)
+        axes.set(xlim=(-0.03, 1.03), ylim=(len(filled) - 0.5, -0.5), title=f"by {title} (test faces)")
+        axes.grid(color=GRID, linewidth=0.6)
+        axes.set_axisbelow(True)
+        share_axis(axes.xaxis)
+    figure.legend(
+        *grid.flat[0].get_legend_handles_labels(), loc="outside lower left", ncols=3, frameon=False, fontsize=8
+    )
+    return figure
+
+
+FIGURES = (scores, training_graphs, options, confusion_matrices, per_class, crowd, risk_coverage, reliability, stress)
 
 
 def plots(board: Board) -> list[Plot]:

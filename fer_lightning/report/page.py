@@ -27,7 +27,7 @@ from fer_lightning.report.stress import by_change, read_stress
 from fer_lightning.report.style import DPI, class_colors, save
 from fer_lightning.report.tables import figure, leaderboard, seconds
 from fer_lightning.report.verdict import Card, differences, verdict
-from fer_lightning.report.yardsticks import FER2013_TEXT, audit_of, of_fer2013
+from fer_lightning.report.yardsticks import audit_of, in_words
 from fer_lightning.runs.record import Run, Status
 from fer_lightning.words import named
 
@@ -166,7 +166,7 @@ class Page:
             run=run,
             settings=choices(run),
             audit=audit,
-            published=FER2013_TEXT if of_fer2013(audit) else "",
+            published=in_words(run),
             pictures=list(_pictures(run)),
             mistakes=json.loads(mistakes.read_text(encoding="utf-8"))["mistakes"] if mistakes.is_file() else [],
             colors=class_colors(run.classes),

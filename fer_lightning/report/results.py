@@ -1,6 +1,6 @@
 """Results of a test: its figures, and metrics.json, predictions.csv, slices.csv and audit.json in a run's folder."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fer_lightning import __version__
+from fer_lightning.data.crowd import TIE, agreement, answers, crowd_figures
 from fer_lightning.data.datamodule import FacesDataModule
 from fer_lightning.data.published import ceiling
 from fer_lightning.files import write_csv, write_json
@@ -32,6 +33,7 @@ class Tested(NamedTuple):
         raw_votes: (B,) float, their shares of the vote; None like ``votes``.
         abstained: (B,) int64, 1 where the network abstains.
         absent: Names of classes that no test face has; means leave them out.
+        shares: (B, C) float, calibrated votes for each class; None if they are not known.
     """
 
     rows: np.ndarray
@@ -41,10 +43,11 @@ class Tested(NamedTuple):
     raw_votes: np.ndarray | None
     abstained: np.ndarray
     absent: Sequence[str] = ()
+    shares: np.ndarray | None = None
 
 
 def test_figures(datamodule: FacesDataModule, tested: Tested, calibration: Calibration) -> dict[str, float]:
-    """Return the intervals of the headline metrics, the accuracies with and without twins, and those of certainty."""
+    """Return the intervals of the headline metrics, the accuracies by twins, figures of certainty and of people."""
     partition, classes = datamodule.partition, datamodule.faces.classes
     rows, labels, predictions = tested[:3]
     present = ~np.isin(classes, tested.absent)
@@ -66,6 +69,9 @@ def test_figures(datamodule: FacesDataModule, tested: Tested, calibration: Calib
                 figures[f"test/accuracy_{name}_twins_same_mix"] = with_the_mix_of_all(right, labels, part)
     if tested.votes is not None and tested.raw_votes is not None:
         figures |= certainty_figures(right, tested.votes, tested.raw_votes, tested.abstained, calibration)
+    if partition.faces.crowd is not None:
+        compared = crowd_figures(partition.faces.crowd[rows], labels, predictions, tested.shares)
+        figures |= {f"test/{name}": figure for name, figure in compared.items()}
     return figures
 
 
@@ -123,7 +129,19 @@ def write_results(folder: Path, record: Record, datamodule: FacesDataModule, tes
     )
     names = (partition.faces.names[rows], *(np.array(faces.classes)[column] for column in (labels, predictions)))
     in_training = partition.leaked(rows).astype(int) if partition.measurable else nothing
-    table = (*names, votes, raw, tested.abstained, groups, in_training)
-    write_csv(folder / "predictions.csv", COLUMNS, zip(*table, strict=True))
+    table = dict(zip(COLUMNS, (*names, votes, raw, tested.abstained, groups, in_training), strict=True))
+    if partition.faces.crowd is not None:
+        table |= _crowd_columns(partition.faces.crowd[rows], faces.classes)
+    write_csv(folder / "predictions.csv", list(table), zip(*table.values(), strict=True))
     print_score(record, labels, faces.classes, slices)
     return record
+
+
+def _crowd_columns(crowd: np.ndarray, classes: Sequence[str]) -> dict[str, Iterable[object]]:
+    """Return two columns: the crowd's answer to each face, "other" for what is no class; how many agree on it."""
+    names = np.array([*classes, "other", ""])  # the last for a tie, which is -1
+    given = answers(crowd)
+    return {
+        "crowd": names[np.where(given == TIE, TIE, np.minimum(given, len(classes)))],
+        "agreement": [f"{share:.4f}" for share in agreement(crowd)],
+    }

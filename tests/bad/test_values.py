@@ -109,6 +109,9 @@ data.map={low:[]}                       | data.map={low:[]} must be a node that 
 data.map={low:[calm]}                   | data.map names calm, and the classes of the faces are angry, disgust
 data.map={low:[sad],bad:[sad]}          | data.map names sad more than once
 data.votes=v.csv                        | data.votes labels FER2013: give fer2013.csv or Kaggle's archive as data.root
+data.crowd=v.csv                        | data.crowd=v.csv counts votes on FER2013: give fer2013.csv or Kaggle's archive
+data.root=f.csv data.votes=v.csv data.crowd=w.csv | data.crowd=w.csv must be data.votes=v.csv, or be left out
+data.crowd=[a]                          | data.crowd=[a] must be a path
 data.labels=l.csv                       | data.labels=l.csv labels pictures: give their folder or .zip as data.root
 data.labels=l.csv data.root=. data.votes=v.csv | data.labels=l.csv and data.votes=v.csv both label faces: leave one out
 data.labels=l.csv data.root=.           | data.labels=l.csv does not exist: give a list of files and labels

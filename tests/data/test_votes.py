@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from fer_lightning.data.faces import CLASSES, SPLITS
-from fer_lightning.data.mapping import map_faces, new_names
+from fer_lightning.data.mapping import align, map_faces
 from fer_lightning.data.published import PARTS
 from fer_lightning.data.readers import read_faces
 from fer_lightning.data.votes import VOTED, read_votes, relabel, shares
 from fer_lightning.errors import UserError
+from fer_lightning.runs.record import read_run
 from tests.conftest import options
 from tests.data.sources import ARCHIVE
 
@@ -80,21 +81,40 @@ def test_winners_label_the_rows(tmp_path):
 
 def test_shares_are_those_of_all_votes_for_the_classes(tmp_path):
     csv, votes = write(tmp_path, [*one_each(), "0,0,5,0,1,1,1,0,1,1"])
-    faces = read_faces(csv, str(tmp_path), {}, 48, votes=votes)
-    of_all = shares(faces, votes)
+    faces = read_faces(csv, str(tmp_path), {}, 48, votes=votes, crowd=votes)
+    of_all = shares(faces)
     assert np.array_equal(of_all[:8], np.eye(8, dtype=np.float32)[faces.labels[:8]])
     by_name = dict(zip(VOTED, of_all[8].tolist(), strict=True))
     expected = {"surprise": 5 / 8, "angry": 1 / 8, "disgust": 1 / 8, "fear": 1 / 8}
     assert by_name == pytest.approx(dict.fromkeys(VOTED, 0.0) | expected)
-    some = read_faces(csv, str(tmp_path), {}, 48, ["surprise", "angry"], votes)
-    assert shares(some, votes)[0].tolist() == pytest.approx([1, 0])
-    assert shares(some, votes)[2].tolist() == pytest.approx([5 / 6, 1 / 6])
+    some = read_faces(csv, str(tmp_path), {}, 48, ["surprise", "angry"], votes, crowd=votes)
+    assert shares(some)[0].tolist() == pytest.approx([1, 0])
+    assert shares(some)[2].tolist() == pytest.approx([5 / 6, 1 / 6])
     joined = {"bad": ["anger", "disgust"], "fear": None}
     mapped = map_faces(faces, joined)
-    of_joined = shares(mapped, votes, new_names(VOTED, joined))
+    of_joined = shares(mapped)
     assert np.array_equal(of_joined.argmax(axis=1), mapped.labels)
     by_name = dict(zip(mapped.classes, of_joined[7].tolist(), strict=True))  # row 8, for that of fear is left out
     assert by_name == pytest.approx(dict.fromkeys(mapped.classes, 0.0) | {"surprise": 5 / 7, "bad": 2 / 7})
+
+
+def test_votes_are_counted_beside_the_labels(tmp_path):
+    """The columns are the classes, then what is none of them; they follow joined and aligned classes."""
+    csv, votes = write(tmp_path, [*one_each()[:7], "0,0,5,0,1,0,1,1,1,1"])
+    plain = read_faces(csv, str(tmp_path), {}, 48)
+    faces = read_faces(csv, str(tmp_path), {}, 48, crowd=votes)
+    assert (faces.fingerprint, faces.classes) == (plain.fingerprint, CLASSES)
+    np.testing.assert_array_equal(faces.labels, plain.labels)
+    assert faces.crowd[[7, 23]].tolist() == [[1, 0, 1, 0, 0, 0, 5, 1, 1, 1]] * 2  # contempt, unknown and no face last
+    assert faces.crowd[:7].argmax(axis=1).tolist() == faces.labels[:7].tolist()
+    mapped = map_faces(faces, {"bad": ["angry", "disgust", "sad"], "fear": None})
+    assert mapped.classes == ("happy", "neutral", "surprise", "bad")
+    assert mapped.crowd[-1].tolist() == [0, 0, 5, 1, 1, 1, 1, 1]  # fear is no class any more
+    assert align(mapped, ["calm", *mapped.classes]).crowd[-1].tolist() == [0, 0, 0, 5, 1, 1, 1, 1, 1]
+    with pytest.raises(
+        UserError, match=r"data\.crowd=.*fer2013new\.csv holds votes for the rows of fer2013\.csv, and 100"
+    ):
+        read_faces(None, str(tmp_path), {"count": 100, "wrong_label_share": 0.0, "seed": 0}, 48, crowd=votes)
 
 
 def test_rows_left_out_are_told_by_reason(tmp_path):
@@ -197,3 +217,7 @@ def test_a_network_is_trained_on_the_votes(tmp_path, run_here):
     done = run_here("train.py", f"data.root={csv}", f"data.votes={votes}", *options("small", "plain", "debug=fast"))
     assert done.code == 0, done.text
     assert re.search("train +32: (angry|disgust|fear|happy) 4, .* contempt 4", done.text)
+    (path,) = tmp_path.rglob("predictions.csv")
+    run = read_run(path.parent)
+    assert {(row["crowd"] == row["label"], row["agreement"]) for row in run.predictions} == {(True, "1.0000")}
+    assert run.figures["test/crowd_gives_label"] == 1

@@ -14,6 +14,7 @@ from fer_lightning.data.faces import fingerprint
 from fer_lightning.data.protocols import multiply
 from fer_lightning.data.readers import read_faces
 from fer_lightning.report.audit import write_findings
+from fer_lightning.report.html import write_page
 from fer_lightning.words import percent
 from tests.conftest import ROOT
 
@@ -132,6 +133,24 @@ def test_a_person_on_both_sides_is_an_alarm(faces, tmp_path):
     assert (tmp_path / "audit.csv").read_text().count(',"held out, person in training",S') == 35
     unknown = audit(faces, str(tmp_path)).report()
     assert (unknown["persons"], "person_in_training" in unknown["held_out"]["test"]) == (None, False)
+
+
+def test_what_people_see_is_on_the_page(faces, tmp_path):
+    """Nine in ten people give the label, and all of them another answer to the first face."""
+    crowd = np.eye(9, dtype=int)[faces.labels] * 9
+    crowd[:, 8] += 1
+    crowd[0] = 10 * np.eye(9, dtype=int)[7]
+    result = audit(replace(faces, crowd=crowd), str(tmp_path))
+    report = result.report()
+    assert (report["crowd"]["give_label"], report["crowd"]["one_with_others"]) == (0.992857, 0.900714)
+    assert report["crowd"]["answers"]["angry"]["other"] == 1
+    assert result.figures()["audit/crowd_give_label"] == 0.992857
+    content = {"report": report, "classes": faces.classes, "sections": []}
+    write_page(tmp_path / "audit.html", "audit.html", title="Audit", **content)
+    page = (tmp_path / "audit.html").read_text()
+    assert "The answer is the label of 99.3 % of these faces" in page
+    assert "<th>people: other</th>" in page
+    assert audit(faces, str(tmp_path)).report()["crowd"] is None
 
 
 @pytest.mark.real_faces

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fer_lightning.report.figures import plots, risk_coverage
+from fer_lightning.report.figures import crowd, plots, risk_coverage
 from fer_lightning.report.ranking import rank_runs
 from fer_lightning.runs.record import Record, Run, Status
 
@@ -48,3 +48,23 @@ def test_sentence_on_abstention_stands_in_the_report(tmp_path, figures, sentence
     plot = risk_coverage(board)
     assert plot.title == "Risk-coverage curve"
     assert sentence in plot.text
+
+
+def test_what_people_see_stands_beside_the_network(tmp_path):
+    rows = ("fear,fear,fear,1.0", "fear,sad,sad,0.8", "sad,sad,other,0.6", "sad,sad,,0.5", "fear,sad,fear,0.9")
+    (tmp_path / "predictions.csv").write_text("\n".join(["label,prediction,crowd,agreement", *rows]))
+    names = ("accuracy_crowd", "crowd_gives_label", "crowd_one_with_others", "rank_crowd", "rank_crowd_label")
+    figures = {f"test/{name}": 0.5 for name in (*names, "cross_entropy_crowd", "entropy_crowd")}
+    record = Record(Status.COMPLETED, classes=["fear", "sad", "calm"], figures=figures)
+    plot = crowd(rank_runs([Run(tmp_path, record)]))
+    assert plot.text.startswith("The 4 test faces on which people do not tie. Their answer is the label in 50.0 %")
+    assert "Where 80 %" not in plot.text
+    by_agreement, by_label = plot.draw().axes[:2]
+    names = [tick.get_text() for tick in by_agreement.get_yticklabels()]
+    assert names == ["60 % (1)", "80 % (1)", "90 % (1)", "all (1)"]
+    people, label, answer = (line.get_xdata().tolist() for line in by_agreement.lines)
+    assert (people, label, answer) == ([0, 0, 1, 1], [1, 0, 0, 1], [0, 1, 0, 1])
+    assert [tick.get_text() for tick in by_label.get_yticklabels()] == ["fear (3)", "sad (1)"]
+    figures |= {"test/accuracy_agreed": 0.9, "test/accuracy_crowd_agreed": 0.7}
+    assert "in 90.0 % and their answer in 70.0 %." in crowd(rank_runs([Run(tmp_path, record)])).text
+    assert crowd(rank_runs([Run(tmp_path, Record(Status.COMPLETED))])) is None

@@ -7,6 +7,7 @@ import pytest
 from fer_lightning.report.ranking import option_scores, rank_runs
 from fer_lightning.report.tables import leaderboard
 from fer_lightning.report.verdict import differences, verdict
+from fer_lightning.report.yardsticks import in_words
 from tests.report.conftest import ranked
 
 
@@ -62,6 +63,16 @@ def test_what_a_score_is_held_against(make, tmp_path):
         (tmp_path / "a/audit.json").write_text(json.dumps(audit))
         score = verdict(ranked(tmp_path))[1]
         assert score.note == f"95 % interval 54.1 to 60.1; always angry scores 14.3 %{known}"
+
+
+def test_people_are_measured_where_their_votes_are_at_hand(make, tmp_path):
+    make("a", ["optimizer=adam"], right=400, val=0.6, **{"test/crowd_gives_label": 0.641})
+    counts = {"test": {"angry": 1}}
+    audit = {"published": "FER2013", "counts": counts, "published_counts": counts}
+    (tmp_path / "a/audit.json").write_text(json.dumps(audit))
+    board = ranked(tmp_path)
+    assert "always angry scores 14.3 %; people 64.1 %; one network" in verdict(board)[1].note
+    assert "people's most frequent answer is the label in 64.1 %. On the contest's" in in_words(board.best)
 
 
 def test_experiments_are_compared_by_shared_seeds(make, tmp_path):

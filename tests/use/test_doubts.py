@@ -102,7 +102,6 @@ def test_only_the_judge_of_lists_reads_the_truth():
         "data/demo.py",
         "data/faces.py",
         "data/mapping.py",
-        "data/protocols.py",
         "data/readers.py",
         "use/doubts.py",
     ]
