@@ -39,6 +39,7 @@ def _disagreements(values: Mapping[str, Any]) -> Iterator[str]:
     if "checkpoint" not in values:  # what is trained already draws no batches and has learnt its targets
         yield from _sampler(sampler)
         yield from _targets(values)
+        yield from _augmentation(values.get("augmentation", absent), values.get("mixing", absent))
     yield from _protocol(values.get("protocol", absent), data)
     yield from _classes(data, sampler, "checkpoint" in values)
     yield from _embedder(values.get("embedder", absent))
@@ -178,6 +179,15 @@ def _targets(values: Mapping[str, Any]) -> Iterator[str]:
     }.items():
         if soft:
             yield f"{option} needs loss=softmax_smoothed: other losses learn one class of a face, and no shares"
+
+
+def _augmentation(augmentation: Mapping[str, Any], mixing: Mapping[str, Any]) -> Iterator[str]:
+    """Yield pictures that cannot be made on the device of the training."""
+    if augmentation.get("device") == "accelerator":
+        if _is(mixing, "mixup"):
+            yield "augmentation.device=accelerator needs mixing=none: pictures are mixed on the processor"
+        if not augmentation["online"]:
+            yield "augmentation.device=accelerator needs augmentation.online=true: others are drawn once"
 
 
 def _classifier(classifier: Mapping[str, Any]) -> Iterator[str]:

@@ -20,12 +20,15 @@ from fer_lightning.data.draws import even_draw_first
 from fer_lightning.data.faces import Faces
 from fer_lightning.data.facts import read_facts
 from fer_lightning.data.mapping import align
+from fer_lightning.data.mixing import no_mixing
 from fer_lightning.data.partition import Partition, without
-from fer_lightning.data.pictures import Batch, Mixing, Pictures, TrainingPictures
+from fer_lightning.data.pictures import Batch, Mixing, Pictures, TrainingPictures, scale
 from fer_lightning.data.readers import read_faces, summarize
+from fer_lightning.data.rendering import Step, render
 from fer_lightning.data.samplers import OrderedSampler, TrainingSampler
 from fer_lightning.data.twins import Twins
 from fer_lightning.data.votes import shares
+from fer_lightning.errors import UserError
 from fer_lightning.kinds import (
     BatchSize,
     ClassMap,
@@ -185,6 +188,7 @@ class FacesDataModule(lightning.LightningDataModule):
         self.augmentation = augmentation
         self.mixing = mixing
         self.shares: np.ndarray | None = None
+        self.table: torch.Tensor | None = None  # (N, H, W) uint8, all faces, on the device that renders them
         self.batch_size = batch_size
         self.sampler = sampler
         self.eval_batch_size = eval_batch_size
@@ -291,6 +295,7 @@ class FacesDataModule(lightning.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Return batches of augmented training pictures."""
+        self.training.steps = self._steps()
         # Lightning calls this every epoch (reload_dataloaders_every_n_epochs=1), and new workers get the new epoch.
         self.training.epoch, self.training.epochs = self.trainer.current_epoch, self.trainer.max_epochs or -1
         loop = self.trainer.fit_loop
@@ -314,6 +319,31 @@ class FacesDataModule(lightning.LightningDataModule):
             timeout=self.worker_timeout if self.num_workers else 0,
             pin_memory=torch.cuda.is_available(),
         )
+
+    def _steps(self) -> list[Step] | None:
+        """Return how the device renders the training pictures; None where albumentations does on the processor."""
+        device, chain = self.augmentation.device, self.augmentation.chain
+        if device == "cpu" or (device == "auto" and self.trainer.strategy.root_device.type == "cpu"):
+            return None
+        mixed = getattr(self.mixing, "func", None) is not no_mixing
+        if mixed or not self.augmentation.online or not len(chain):
+            return None
+        steps = chain.steps(self.training.images.shape[1:])
+        if steps is None and device == "accelerator":
+            raise UserError(
+                "augmentation.device=accelerator has no code for one of augmentation.transforms, or for its border, "
+                "interpolation or fill: use augmentation.device=auto"
+            )
+        return steps
+
+    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        """Render the pictures of a training batch that came with draws instead of them."""
+        steps = self.training.steps if batch.draws.numel() else None
+        if steps is None:
+            return batch
+        if self.table is None or self.table.device != batch.rows.device:
+            self.table = torch.tensor(self.training.images, device=batch.rows.device)
+        return batch._replace(images=scale(render(self.table[batch.rows], batch.draws, steps)))
 
     def val_dataloader(self) -> list[DataLoader[Batch]]:
         """Return the batches of the gallery, and those of the validation faces."""

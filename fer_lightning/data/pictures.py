@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from fer_lightning.data.faces import Faces
+from fer_lightning.data.rendering import Step, unchanged
 from fer_lightning.progress import track
 
 if TYPE_CHECKING:  # a trained network imports this module too, and should not wait for albumentations
@@ -25,13 +26,14 @@ class Batch(NamedTuple):
     labels: Tensor  # (B,) int64
     rows: Tensor  # (B,) int64, rows of the table of faces
     targets: Tensor = torch.empty(0)  # of training: (B,) int64 labels, or (B, C) float32, shares of the classes
+    draws: Tensor = torch.empty(0)  # (B, K) float32, by which the device makes the images, which are then (B, 0)
 
 
 Mixing: TypeAlias = Callable[[Batch, int, int], Batch]
 
 
 def scale(pixels: Tensor) -> Tensor:
-    """Return the input of a network, (B, 1, H, W) float32 in [-1, 1], from pixels (B, H, W) uint8."""
+    """Return the input of a network, (B, 1, H, W) float32 in [-1, 1], from pixels (B, H, W), 0 to 255."""
     return pixels.unsqueeze(1).float().div(127.5).sub(1)
 
 
@@ -72,6 +74,7 @@ class TrainingPictures(Pictures):
         self.epoch, self.epochs = 0, 1
         self.first = augmentation.plain_copies * len(rows)  # position of the first augmented picture
         self.drawn: np.ndarray | None = None  # (M - first, H, W) uint8
+        self.steps: list[Step] | None = None  # of a device that renders the pictures
         if not augmentation.online and self.first < len(self):
             log.info("drawing %d augmented copies", len(self) - self.first)
             self.drawn = self.images[self.rows[self.first :]]
@@ -79,10 +82,21 @@ class TrainingPictures(Pictures):
                 self.drawn[index] = augmentation.chain(image, 0, self.first + index)
 
     def __getitems__(self, positions: list[int]) -> Batch:
-        """Return one batch with its targets, mixed."""
-        batch = super().__getitems__(positions)
-        targets = batch.labels if self.targets is None else torch.from_numpy(self.targets[positions])
-        return self.mixing(batch._replace(targets=targets), self.epoch, self.epochs)
+        """Return one batch with its targets, mixed, or with draws where the device renders the pictures."""
+        labels, rows = (torch.from_numpy(values[positions]) for values in (self.labels, self.rows))
+        targets = labels if self.targets is None else torch.from_numpy(self.targets[positions])
+        if self.steps is not None:
+            draws = torch.tensor([self._draw(position) for position in positions])
+            return Batch(torch.empty(len(positions), 0), labels, rows, targets, draws)
+        images = scale(torch.from_numpy(self.pixels(positions)))
+        return self.mixing(Batch(images, labels, rows, targets), self.epoch, self.epochs)
+
+    def _draw(self, position: int) -> list[float]:
+        """Return the draw of one picture for ``render``."""
+        steps: Any = self.steps
+        if position < self.first:
+            return unchanged(steps)
+        return self.augmentation.chain.draw(steps, self.images.shape[1:], self.epoch, position)
 
     def pixels(self, positions: list[int]) -> np.ndarray:
         """Return (B, H, W) uint8; augmented pictures are drawn for this epoch if augmentation is online."""

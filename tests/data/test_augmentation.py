@@ -68,7 +68,7 @@ def test_pictures_are_those_of_albumentations_alone(transforms, make_cfg):
 
 def test_copies_that_stay_as_they_are_are_counted():
     def plain_copies(transforms, keep_original):
-        return Augmentation(transforms, copies=3, keep_original=keep_original, online=False, seed=0).plain_copies
+        return Augmentation(transforms, 3, keep_original, online=False, device="auto", seed=0).plain_copies
 
     flip = [albumentations.HorizontalFlip(p=1)]
     assert plain_copies(flip, keep_original=True) == 1
