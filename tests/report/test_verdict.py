@@ -1,13 +1,19 @@
 """Which run is best, by how much, and whether that means anything: on runs made up to have an answer."""
 
+import csv
 import json
+import random
+import re
 
 import pytest
 
+from fer_lightning.data.faces import CLASSES
 from fer_lightning.report.ranking import option_scores, rank_runs
-from fer_lightning.report.tables import leaderboard
-from fer_lightning.report.verdict import differences, verdict
+from fer_lightning.report.tables import leaderboard, write_table
+from fer_lightning.report.verdict import compare_runs, differences, verdict
 from fer_lightning.report.yardsticks import in_words
+from fer_lightning.runs.record import read_run
+from tests import second_opinion
 from tests.report.conftest import ranked
 
 
@@ -131,3 +137,52 @@ def test_leaky_and_failed_runs_never_lead(make, tmp_path):
     table = leaderboard(ranked(tmp_path))
     assert "(leaky)" in table
     assert "kfold" not in table
+
+
+@pytest.fixture
+def experiments(make, tmp_path):
+    """Two experiments of three seeds: 600 faces in groups of one to three, whose twins are right together."""
+    names = {("adam", 0.68): [0.02, 0, -0.01], ("sgd", 0.64): [0, 0.01, 0.02]}
+    faces = [(f"{face}.png", face // 2 if face < 300 else face) for face in range(600)]
+    for (optimizer, share), offsets in names.items():
+        for seed, offset in enumerate(offsets):
+            draw = random.Random(f"{optimizer} {seed}")
+            right = {group: draw.random() < share + offset for group in range(600)}
+            run = tmp_path / f"{optimizer}{seed}"
+            hits = sum(right[group] for _, group in faces)
+            make(run.name, [f"optimizer={optimizer}", f"seed={seed}"], right=hits, val=share + offset)
+            noted = json.loads((run / "metrics.json").read_text()) | {"test/accuracy": hits / 600}
+            (run / "metrics.json").write_text(json.dumps(noted))
+            with (run / "predictions.csv").open("w", newline="") as file:
+                rows = [
+                    [name, CLASSES[group % 2], CLASSES[group % 2 if right[group] else 2], 1, group]
+                    for name, group in faces
+                ]
+                csv.writer(file).writerows([["file", "label", "prediction", "vote", "twins"], *rows])
+    return tmp_path
+
+
+def test_a_second_program_comes_to_the_same_figures(experiments):
+    """Verdict, McNemar's test, means and deviations, without the package's code or its libraries."""
+    runs = {name: [experiments / f"{name}{seed}" for seed in range(3)] for name in ("adam", "sgd")}
+    for first, second in zip(*runs.values(), strict=True):
+        result = compare_runs(read_run(first), read_run(second))
+        difference, low, high, p = second_opinion.mcnemar(first, second)
+        assert (result.difference, result.p) == pytest.approx((difference, p), rel=1e-9)
+        assert (result.low, result.high) == pytest.approx((low, high), abs=0.009)  # a thousand resamples
+        assert result.significant == (p < 0.05 and low * high > 0)
+    board = ranked(experiments)
+    write_table(experiments / "sweep.csv", board)
+    with (experiments / "sweep.csv").open() as file:
+        means = [row for row in csv.DictReader(file) if row["status"] == "mean"]
+    accuracies = {name: list(map(second_opinion.accuracy, folders)) for name, folders in runs.items()}
+    for (name, shares), row in zip(accuracies.items(), means, strict=True):
+        assert name in row["overrides"]
+        figures = float(row["test/accuracy"]), float(row["test/accuracy_sd"])
+        assert figures == pytest.approx(second_opinion.mean_and_deviation(shares), rel=1e-9)
+    gains = [one - other for one, other in zip(*accuracies.values(), strict=True)]
+    p = second_opinion.paired_t(gains)
+    *_, ahead, meaning = verdict(board)
+    assert ahead.answer == f"{100 * second_opinion.mean_and_deviation(gains)[0]:.1f} points"
+    assert float(re.search(r"over 3, p = ([\d.e-]+)\)", meaning.note)[1]) == pytest.approx(p, rel=0.05)
+    assert meaning.answer == ("Yes" if p < 0.05 else "No")
