@@ -59,7 +59,7 @@ class Facts(NamedTuple):
         if not first:
             raise UserError(
                 f"{self.option} names {', '.join(self.faces[:3]) or 'no face'}, and the faces are called "
-                f"{', '.join(names[:3])}: give data.root the faces that it is about"
+                f"{', '.join(names[:3])}: give a csv about these faces"
             )
         return np.array(positions, np.int64)
 
@@ -108,12 +108,12 @@ def read_facts(path: str, option: str) -> Facts:
     Args:
         path: Path of the file. One of its columns is called as in ``FILES`` or ``ROWS``. A list of paths or rows alone
             needs no header.
-        option: Name of the option that the path is the value of.
+        option: Name of the option that the path is the value of; empty for an argument.
 
     Raises:
         UserError: If the file cannot be read, or has no such column.
     """
-    option = f"{option}={path:.200}"
+    option = f"{option}={path:.200}".removeprefix("=")
     if (kind := path_kind(Path(path))) != FILE:
         raise UserError(f"{option} {kind}: give a csv with a column file or row")
     try:

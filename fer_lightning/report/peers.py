@@ -2,14 +2,17 @@
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from fer_lightning.data.classes import class_of
 from fer_lightning.data.facts import Facts, read_facts
+from fer_lightning.data.published import contest_rows
 from fer_lightning.errors import UserError
 from fer_lightning.report.statistics import standard_error
+from fer_lightning.runs.record import Run
 from fer_lightning.words import counted, percent
 
 PREDICTIONS = ("prediction", "predicted", "predicted_label", "pred", "class", "expression", "emotion")
@@ -43,7 +46,9 @@ class Peer(NamedTuple):
         return Peer(self.positions[chosen], self.predictions[chosen], votes, self.unknown)
 
 
-def read_peer(path: str, classes: Sequence[str], names: Sequence[str], rows: np.ndarray | None) -> Peer:
+def read_peer(
+    path: str, classes: Sequence[str], names: Sequence[str], rows: np.ndarray | None, option: str = "predictions"
+) -> Peer:
     """Return the predictions in a csv. Lines without a class are left out, and its probabilities sum to 1 for a face.
 
     Args:
@@ -51,16 +56,33 @@ def read_peer(path: str, classes: Sequence[str], names: Sequence[str], rows: np.
         classes: Names of the classes; the csv may use their other spellings.
         names: Name of each face of the table.
         rows: (N,) int64, its row in fer2013.csv; None if it is not known.
+        option: As in ``read_facts``.
 
     Raises:
         UserError: If the csv cannot be read, has no predictions, or names an unknown class.
     """
-    facts = read_facts(path, "predictions")
+    facts = read_facts(path, option)
     labels, votes = _answers(facts, classes)
     positions = facts.find(names, rows)
     chosen = (positions >= 0) & (labels >= 0)
     unknown = int((positions < 0).sum())
     return Peer(positions[chosen], labels[chosen], None if votes is None else votes[chosen], unknown)
+
+
+def beside(path: Path, run: Run) -> tuple[Run, Run]:
+    """Return the predictions in a csv as a run, and the run; both have the test faces of the run that the csv answers.
+
+    Raises:
+        UserError: As ``read_peer``.
+    """
+    names = np.array([row["file"] for row in run.predictions])
+    peer = read_peer(str(path), run.classes, names.tolist(), contest_rows(names), option="")
+    both = Run(path), Run(run.folder, run.record)
+    rows = [run.predictions[position] for position in peer.positions]
+    answers = [{**row, "prediction": run.classes[label]} for row, label in zip(rows, peer.predictions, strict=True)]
+    for side, table in zip(both, (answers, rows), strict=True):
+        vars(side)["predictions"] = table  # in place of the file's
+    return both
 
 
 def _answers(facts: Facts, classes: Sequence[str]) -> tuple[np.ndarray, np.ndarray | None]:

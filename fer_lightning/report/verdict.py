@@ -9,6 +9,7 @@ import numpy as np
 
 from fer_lightning.config.verbs import verb
 from fer_lightning.errors import UserError
+from fer_lightning.report.peers import beside
 from fer_lightning.report.ranking import ENOUGH, Board, Entry
 from fer_lightning.report.statistics import Comparison, compare, paired
 from fer_lightning.report.tables import figure_text
@@ -188,8 +189,7 @@ def compare_runs(first: Run, second: Run) -> Comparison:
         UserError: If a run has no predictions, or the two do not report on the same faces and labels.
     """
     for run in (first, second):
-        if not run.predictions or "twins" not in run.predictions[0]:
-            raise UserError(f"{run.folder}/predictions.csv is missing: score the run's checkpoint with eval.py first")
+        _check_predictions(run)
     rows, others = ({row["file"]: row for row in run.predictions} for run in (first, second))
     differing = rows.keys() ^ others.keys()
     if differing or any(rows[file]["label"] != others[file]["label"] for file in rows):
@@ -203,27 +203,56 @@ def compare_runs(first: Run, second: Run) -> Comparison:
     return compare(right, others_right, np.array([int(row["twins"]) for row in rows.values()]))
 
 
+def _check_predictions(run: Run) -> None:
+    """Refuse a run without predictions."""
+    if not run.predictions or "twins" not in run.predictions[0]:
+        raise UserError(f"{run.folder}/predictions.csv is missing: score the run's checkpoint with eval.py first")
+
+
+def read_sides(paths: Sequence[Path]) -> tuple[Run, Run]:
+    """Return the two runs of a comparison; one may be a csv of predictions that were made elsewhere.
+
+    Raises:
+        UserError: If both are csv files, which hold no labels.
+    """
+    first, second = paths
+    runs = [Run(path, read_record(path)) for path in paths if not path.is_file()]
+    if not runs:
+        raise UserError(
+            f"{first} and {second} are two csv files, and one side must be a run: make one of a csv by `python -m "
+            f"fer_lightning score {first} data.root=...`"
+        )
+    for run in runs:
+        _check_predictions(run)
+    if first.is_file():
+        return beside(first, runs[0])
+    return beside(second, runs[0])[::-1] if second.is_file() else (runs[0], runs[1])
+
+
 @verb(
     "compare",
-    "compare two runs on the same test faces",
-    {"folders": {"nargs": 2, "metavar": "RUN", "help": "folder of a run"}},
+    "compare two runs on the same test faces, or a run with a csv of predictions",
+    {"folders": {"nargs": 2, "metavar": "RUN", "help": "folder of a run, or a csv of predictions made elsewhere"}},
 )
 def print_comparison(folders: Sequence[Path]) -> None:
     """Print how two runs differ.
 
     Args:
-        folders: Folders of the two runs.
+        folders: Folders of the two runs; one may be a csv.
 
     Raises:
         UserError: If they cannot be compared.
     """
-    first, second = (Run(folder, read_record(folder)) for folder in folders)
+    first, second = read_sides(folders)
     result = compare_runs(first, second)
-    print(counted(result.faces, "test face"))
+    csv = next((path for path in folders if path.is_file()), None)
+    print(counted(result.faces, "test face") + ("" if csv is None else f" that {csv} answers"))
     for run in (first, second):
         accuracy = fmean(row["label"] == row["prediction"] for row in run.predictions)
         print(f"test accuracy {percent(accuracy)}  {run.folder}")
-    if first.record.corrections != second.record.corrections:
+    if csv is not None:
+        print(f"whether copies of them trained it tells `python -m fer_lightning score {csv} data.root=...`")
+    elif first.record.corrections != second.record.corrections:
         for run in (first, second):
             print(f"labels of {run.folder}: {run.record.corrections or 'not corrected'}")
     test = f"95 % interval {_interval(result)}, McNemar's exact test p = {result.p:.2g}"

@@ -156,6 +156,31 @@ def test_compare_as_a_command(tmp_path, monkeypatch, capsys):
         main(["compare", "a", "c"])
 
 
+def test_compare_with_a_csv_of_predictions(tmp_path, monkeypatch, capsys):
+    write_run(
+        tmp_path / "a", [(f"test/happy/{i}.jpg", "happy", "happy" if i < 4 else "sad", 1, i, 0) for i in range(9)]
+    )
+    (tmp_path / "b.csv").write_text("row,Emotion\n5,happiness\n3,sad\n6,happy\n100,happy\n2,\n")
+    monkeypatch.chdir(tmp_path)
+    for arguments, difference in ((["a", "b.csv"], "-33.3"), (["b.csv", "a"], "+33.3")):
+        main(["compare", *arguments])
+        said = capsys.readouterr().out
+        assert said.startswith("3 test faces that b.csv answers\n")
+        accuracies = {"a": "test accuracy 33.3 %  a", "b.csv": "test accuracy 66.7 %  b.csv"}
+        assert "\n".join(accuracies[name] for name in arguments) in said
+        assert f"difference {difference} points" in said
+        assert "tells `python -m fer_lightning score b.csv data.root=...`" in said
+    for arguments, words in (
+        (["b.csv", "b.csv"], "b.csv and b.csv are two csv files, and one side must be a run: make one of a csv by `py"),
+        (["a", "c.csv"], "c.csv/predictions.csv is missing"),
+    ):
+        with pytest.raises(SystemExit, match=f"^error: {words}"):
+            main(["compare", *arguments])
+    (tmp_path / "b.csv").write_text("row,class\n70,sad\n")
+    with pytest.raises(SystemExit, match=r"^error: b\.csv names 70, and the faces are called test/happy/0.jpg"):
+        main(["compare", "a", "b.csv"])
+
+
 def test_part_with_the_class_mix_of_all():
     labels, right = np.array([0, 0, 0, 0, 0, 0, 1, 1, 2]), np.array([1, 1, 1, 0, 1, 1, 0, 1, 1], dtype=bool)
     part = np.array([0, 0, 0, 1, 1, 0, 1, 1, 0], dtype=bool)  # 2 of 6, 2 of 2, none of 1; half of each is right
