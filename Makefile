@@ -11,16 +11,24 @@ ifeq ($(shell $(PYTHON) -c 'import sys; print(sys.version_info.minor)'),11)
 EXTRAS := $(EXTRAS),detect
 endif
 
+NEXT := .cache/next/bin/python
+SITE := 'import site; print(site.getsitepackages()[0])'
+
 .DEFAULT_GOAL := help
-.PHONY: help install train audit paper-tables figures test test-long test-browser test-real test-kill test-slurm attack fuzz bench bench-gpu lint format clean
+.PHONY: help install train audit paper-tables figures test test-long test-next test-browser test-real test-kill test-slurm attack fuzz bench bench-gpu lint format clean
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
-install: $(BIN)/.installed  ## Set up .venv at the exact versions of constraints.txt
+install: $(BIN)/.installed  ## Set up .venv at the exact versions of constraints.txt; TORCH=cpu without CUDA's libraries
 
 $(BIN)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
+ifeq ($(TORCH),cpu)
+	$(BIN)/python -m pip install --quiet $$(sed -nE 's/^torch(vision)?==.*/&+cpu/p' constraints.txt) || { echo "error: no \
+	index of pip has this CPU build: PIP_EXTRA_INDEX_URL=ADDRESS make install TORCH=cpu, with the address for CPU \
+	that PyTorch's page on installation shows"; exit 1; }
+endif
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,$(EXTRAS)]'
 	touch $@
 
@@ -44,6 +52,13 @@ test: install  ## Run the tests
 
 test-long: install  ## Run the tests that need a minute or processes of their own
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m long
+
+test-next: install  ## Run the tests on Hydra 1.4, OmegaConf 2.4 and its launchers, in .cache/next on top of .venv
+	$(PYTHON) -m venv .cache/next
+	$(NEXT) -m pip install --quiet --pre 'hydra-core==1.4.*' 'omegaconf==2.4.*' 'hydra-joblib-launcher==1.4.*' \
+		'hydra-submitit-launcher==1.4.*' || { echo "error: no index of pip has Hydra 1.4 and OmegaConf 2.4"; exit 1; }
+	$(BIN)/python -c $(SITE) > $$($(NEXT) -c $(SITE))/z.pth
+	$(NEXT) -m pytest -m "not long and not real_faces and not browser and not kill and not slurm and not attack"
 
 test-browser: install  ## Open the pages in headless Chromium (Debian: apt install chromium)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[browser]'

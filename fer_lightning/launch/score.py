@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from hydra.core.hydra_config import HydraConfig
-from hydra.utils import instantiate
 from omegaconf import DictConfig
 
+from fer_lightning.config.instantiation import instantiate
 from fer_lightning.config.verbs import verb
 from fer_lightning.data.datamodule import FacesDataModule
 from fer_lightning.errors import UserError

@@ -12,7 +12,7 @@ from fer_lightning.config.instantiation import instantiate
 from fer_lightning.errors import UserError
 from fer_lightning.models.classifiers import Classifier
 
-Config = dict[str, Any]  # _target_ and its arguments, for hydra.utils.instantiate; plain values only
+Config = dict[str, Any]  # _target_ and its arguments; plain values only
 CLASSIFIER = "classifier."  # prefix of the classifier's names in a state dict
 
 

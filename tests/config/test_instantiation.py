@@ -4,6 +4,7 @@ import pytest
 from hydra.errors import InstantiationException
 from omegaconf import OmegaConf
 
+from fer_lightning.config import PACKAGE
 from fer_lightning.config.instantiation import LISTS, instantiate, targets
 
 
@@ -25,3 +26,8 @@ def test_packages_that_a_configuration_names_may_be_called():
 def test_packages_of_python_are_not_called():
     with pytest.raises(InstantiationException, match="not in the Hydra execution whitelist"):
         instantiate({"_target_": "shutil.rmtree", "path": "/nowhere"})
+
+
+def test_no_other_module_makes_objects_by_hydra():
+    makers = {path.name for path in PACKAGE.rglob("*.py") if "hydra.utils" in path.read_text()}
+    assert makers == {"instantiation.py"}
