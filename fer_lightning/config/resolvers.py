@@ -89,7 +89,7 @@ def _in_short(value: str) -> str:
     return value.rsplit("/", 1)[-1][:LONGEST_VALUE]
 
 
-def sweep_name(mode: str, sweep_dir: str) -> str | None:
+def sweep_name(mode: object, sweep_dir: str) -> str | None:
     """Return the name of the sweep's folder, or None for a single run."""
     return Path(sweep_dir).name if str(mode).endswith("MULTIRUN") else None
 

@@ -177,6 +177,8 @@ class Jobs(Callback):
     @final
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
         """Write down how a job ended, then its report and that of its sweep."""
+        if isinstance(job_return._return_value, SystemExit):  # a signal, of which Hydra 1.3 does not tell
+            return
         job_return.__class__ = SilentReturn
         end, error = self._end(config, job_return)
         if end == End.DELETED:  # there is no folder to write into
@@ -227,6 +229,8 @@ class Jobs(Callback):
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """End a search with exit code 1 if one of its jobs failed; a grid has ended so before this."""
+        if sys.exception() is not None:  # Hydra 1.4 comes here after such an end too
+            return
         folder = Path(config.hydra.sweep.dir)
         failed = sum(job.record.status == Status.FAILED for job in read_jobs(folder)) if self.ledger else 0
         if failed:

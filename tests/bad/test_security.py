@@ -153,7 +153,8 @@ def test_honest_overrides_are_kept_and_those_of_the_run_or_machine_dropped():
 @pytest.mark.parametrize("name", ["hf-hub:evil/model", "hf_hub:evil/model", "local-dir:/tmp", "resnet10t@evil"])
 def test_model_names_that_fetch_are_unknown(make_cfg, name):
     from hydra.errors import InstantiationException
-    from hydra.utils import instantiate
+
+    from fer_lightning.config.instantiation import instantiate
 
     with pytest.raises(InstantiationException, match="is unknown to timm"):
         instantiate(make_cfg("embedder=timm", f"embedder.model_name='{name}'").embedder)

@@ -8,8 +8,8 @@ import albumentations
 import numpy as np
 import pytest
 from hydra.errors import InstantiationException
-from hydra.utils import instantiate
 
+from fer_lightning.config.instantiation import instantiate
 from fer_lightning.data.augmentation import Augmentation, Chain
 
 FACE = np.random.default_rng(0).integers(0, 256, (48, 48), dtype=np.uint8)
