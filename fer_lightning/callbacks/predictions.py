@@ -122,7 +122,7 @@ class Predictions(Callback):
                 logger.log_results(self.folder)
 
     def _record(self, trainer: Any, figures: dict[str, float], weights: str) -> Record:
-        """Return what this test and the training know of themselves; ``write_results`` adds the faces."""
+        """Return the record of this test and of the training; ``write_results`` adds the faces."""
         partition, draw, training = trainer.datamodule.partition, trainer.lightning_module.draw, self.training
         if training is None:  # the run that tested these weights before, with its objective alone
             training = read_tested(self.checkpoint or "", weights)

@@ -102,20 +102,21 @@ def _parts(name: str) -> list[str]:
     return normpath(read_name(name).replace("\\", "/")).split("/")[::-1]
 
 
-def read_facts(path: str, option: str) -> Facts:
+def read_facts(path: str, option: str, remedy: str = "a csv with a column file or row") -> Facts:
     """Return the lines of a csv that name a face; its cells are separated by comma, semicolon or tab.
 
     Args:
         path: Path of the file. One of its columns is called as in ``FILES`` or ``ROWS``. A list of paths or rows alone
             needs no header.
         option: Name of the option that the path is the value of; empty for an argument.
+        remedy: What to give in place of a path that is no file.
 
     Raises:
         UserError: If the file cannot be read, or has no such column.
     """
     option = f"{option}={path:.200}".removeprefix("=")
     if (kind := path_kind(Path(path))) != FILE:
-        raise UserError(f"{option} {kind}: give a csv with a column file or row")
+        raise UserError(f"{option} {kind}: give {remedy}")
     try:
         with Path(path).open(encoding="utf-8-sig", newline="") as file:
             start = next((line for line in file if line.strip()), "")

@@ -100,7 +100,7 @@ def _check_files(cfg: DictConfig) -> None:
     for path in cfg.get("predictions") or []:
         read_facts(path, "predictions")
     if cfg.get("trained_on") not in (None, "official", "folder"):
-        read_facts(cfg.trained_on, "trained_on")
+        read_facts(cfg.trained_on, "trained_on", "official, folder or a csv of the training faces")
     if "data" in cfg:
         from fer_lightning.data.readers import check_layout  # here, so that --help needs no Pillow
 

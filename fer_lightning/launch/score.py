@@ -70,6 +70,7 @@ def _score(folder: Path, path: Path, peer: Peer, datamodule: FacesDataModule) ->
         raw_votes=test.votes,
         abstained=np.zeros(len(labels), np.int64),
         absent=absent,
+        shares=test.shares,
     )
     figures |= test_figures(datamodule, tested, Calibration())
     learnt, chosen = (part.predictions == faces.labels[part.positions] for part in (training, validation))

@@ -28,12 +28,14 @@ class Peer(NamedTuple):
         positions: (P,) int64, positions in the table.
         predictions: (P,) int64, classes.
         votes: (P,) float, the probabilities of the predictions; None without probabilities.
+        shares: (P, C) float, those of all classes; None where they are not in the csv.
         unknown: Lines of the csv about faces that are not in the table.
     """
 
     positions: np.ndarray
     predictions: np.ndarray
     votes: np.ndarray | None
+    shares: np.ndarray | None
     unknown: int
 
     def part(self, rows: np.ndarray) -> "Peer":
@@ -41,9 +43,16 @@ class Peer(NamedTuple):
         order = np.argsort(self.positions)
         places = np.searchsorted(self.positions[order], rows)
         chosen = order[np.minimum(places, len(order) - 1)]
-        chosen = chosen[self.positions[chosen] == rows]
-        votes = None if self.votes is None else self.votes[chosen]
-        return Peer(self.positions[chosen], self.predictions[chosen], votes, self.unknown)
+        return self.take(chosen[self.positions[chosen] == rows])
+
+    def take(self, chosen: np.ndarray) -> "Peer":
+        """Return some of the predictions."""
+        return self._replace(
+            positions=self.positions[chosen],
+            predictions=self.predictions[chosen],
+            votes=None if self.votes is None else self.votes[chosen],
+            shares=None if self.shares is None else self.shares[chosen],
+        )
 
 
 def read_peer(
@@ -62,11 +71,13 @@ def read_peer(
         UserError: If the csv cannot be read, has no predictions, or names an unknown class.
     """
     facts = read_facts(path, option)
-    labels, votes = _answers(facts, classes)
+    labels, votes, shares = _answers(facts, classes)
     positions = facts.find(names, rows)
-    chosen = (positions >= 0) & (labels >= 0)
-    unknown = int((positions < 0).sum())
-    return Peer(positions[chosen], labels[chosen], None if votes is None else votes[chosen], unknown)
+    peer = Peer(positions, labels, votes, shares, int((positions < 0).sum()))
+    chosen = np.flatnonzero((positions >= 0) & (labels >= 0))
+    if not len(chosen):
+        raise UserError(f"{facts.option} predicts no class of a face: fill its column of classes")
+    return peer.take(chosen)
 
 
 def beside(path: Path, run: Run) -> tuple[Run, Run]:
@@ -85,8 +96,8 @@ def beside(path: Path, run: Run) -> tuple[Run, Run]:
     return both
 
 
-def _answers(facts: Facts, classes: Sequence[str]) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return the class of each line, -1 for none, and its probability; None without probabilities."""
+def _answers(facts: Facts, classes: Sequence[str]) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
+    """Return the class of each line, -1 for none, its probability and those of all classes; None without these."""
     column = next((name for name in PREDICTIONS if name in facts.columns), None)
     by_class = {class_of(PREFIX.sub("", name), classes): cells for name, cells in facts.columns.items()}
     by_class.pop(None, None)
@@ -106,11 +117,12 @@ def _answers(facts: Facts, classes: Sequence[str]) -> tuple[np.ndarray, np.ndarr
         ], dtype=np.int64)  # fmt: skip
     every = np.arange(len(labels))
     if len(by_class) > 1:
-        sums = shares.sum(axis=1)
-        return labels, shares[every, labels] / np.where(sums > 0, sums, 1)
+        sums = shares.sum(axis=1, keepdims=True)
+        shares /= np.where(sums > 0, sums, 1)
+        return labels, shares[every, labels], shares
     if "vote" in facts.columns:
-        return labels, _numbers(facts, facts.columns["vote"])
-    return labels, None
+        return labels, _numbers(facts, facts.columns["vote"]), None
+    return labels, None, None
 
 
 def _label(facts: Facts, line: int, cell: str, classes: Sequence[str]) -> int:

@@ -38,17 +38,17 @@ class Slice(NamedTuple):
 
 
 def columns_of(partition: Partition, rows: np.ndarray, descriptions: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Return what is known of some faces of a partition: columns (B,) of numbers, or of texts.
+    """Return columns that describe some faces of a partition: (B,) numbers, or texts.
 
     Args:
         partition: The partition.
         rows: (B,) int64, rows of its table.
-        descriptions: Columns (N,) about the faces of the data set that is tested, as a data module describes them.
+        descriptions: Columns (N,) about the faces of the data set that is tested, as those of a data module.
     """
     origins, images = partition.origins[rows], partition.faces.images[rows]
     sizes = np.bincount(partition.twins.groups)[partition.twins.groups[origins]]
     columns = {
-        "mean grey": images.mean(axis=(1, 2)),
+        "brightness (mean grey)": images.mean(axis=(1, 2)),
         "sharpness": np.array([cv2.Laplacian(image, cv2.CV_32F).std() for image in images]),
         "size of the group of twins": np.array(["1", "2", "3 or more"])[np.minimum(sizes, 3) - 1],
     }

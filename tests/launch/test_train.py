@@ -54,7 +54,7 @@ def test_a_run_leaves_everything(trained):
     right = np.mean([row["label"] == row["prediction"] for row in rows])
     assert right == pytest.approx(metrics["test/accuracy"])
     slices = read_slices(trained)
-    assert sum(entry.faces for entry in slices if entry.column == "mean grey") == len(rows)
+    assert sum(entry.faces for entry in slices if entry.column == "brightness (mean grey)") == len(rows)
     assert '<h2 id="slices">' in (trained / "report.html").read_text()
     for name in (
         "config.yaml",

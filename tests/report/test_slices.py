@@ -48,7 +48,7 @@ def test_columns_of_faces_by_hand(faces):
     partition = Partition("folder", faces, np.arange(140), twins, train, train, test, test, "little")
     described = {"town": np.array(["a", "b"] * 70)}
     columns = columns_of(partition, test[:3], described)
-    assert columns["mean grey"] == pytest.approx(faces.images[70:73].mean(axis=(1, 2)))
+    assert columns["brightness (mean grey)"] == pytest.approx(faces.images[70:73].mean(axis=(1, 2)))
     assert columns["size of the group of twins"].tolist() == ["2", "2", "1"]
     assert columns["twin in training"].tolist() == ["yes", "yes", "no"]
     assert columns["town"].tolist() == ["a", "b", "a"]
