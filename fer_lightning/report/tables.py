@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from rich import get_console
@@ -13,9 +14,11 @@ from rich.table import Column, Table
 from fer_lightning.files import write_csv, writing_lock
 from fer_lightning.names import printable
 from fer_lightning.report.ranking import IN_CSV, MEASURED, Board, Entry, rank_runs, read_jobs, unshared
-from fer_lightning.report.slices import WORSE, Slice
 from fer_lightning.runs.record import Record, Status
 from fer_lightning.words import counted, named, number, percent, value
+
+if TYPE_CHECKING:
+    from fer_lightning.report.slices import Slice  # scipy loads slowly
 
 log = logging.getLogger(__name__)
 
@@ -192,7 +195,7 @@ def print_table(table: Table) -> None:
     console.print(table)
 
 
-def print_score(record: Record, labels: np.ndarray, classes: Sequence[str], slices: Sequence[Slice] = ()) -> None:
+def print_score(record: Record, labels: np.ndarray, classes: Sequence[str], slices: "Sequence[Slice]" = ()) -> None:
     """Print the scores of a test, the accuracies to compare them with, and those of the faces that were answered.
 
     Args:
@@ -226,7 +229,7 @@ def print_score(record: Record, labels: np.ndarray, classes: Sequence[str], slic
         log.info(
             "%s of the test faces are answered, %s of them rightly; it abstains from the rest", percent(answered), right
         )
-    if slices and slices[0].judgement == WORSE:
+    if slices and slices[0].judgement == "worse":
         log.info("worst slice: %s", slices[0])
     if record.too_good:
         log.warning(record.too_good)
