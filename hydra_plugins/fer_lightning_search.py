@@ -7,6 +7,7 @@ needs Optuna below 3.
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,35 +29,21 @@ log = logging.getLogger(__name__)
 JOB, PRUNED = "job", "pruned"  # attributes of a trial: the number of its job; whether its run was stopped as hopeless
 
 
+@dataclass
 class Search(Sweeper):
     """Asks a study for trials, runs each as a job, and tells the study the result.
 
     A failed job makes its trial a failed one, and the search goes on. ``callbacks.pruning`` finds its trial by the
     number of the job and notes there that it stopped the run.
-
-    Args:
-        study_name: Name of the study.
-        storage: Address of its database.
-        direction: ``maximize`` or ``minimize``: of the jobs' results.
-        sampler: Configuration of a sampler of Optuna.
-        n_trials: Number of trials.
-        n_jobs: Trials to ask for at a time; more than one needs a launcher that runs several jobs at once.
-        params: Option -> its range in Hydra's grammar of sweeps; the command line adds to it.
     """
 
-    def __init__(
-        self,
-        study_name: str,
-        storage: str,
-        direction: str,
-        sampler: DictConfig,
-        n_trials: int,
-        n_jobs: int,
-        params: DictConfig | None,
-    ) -> None:
-        self.study_name, self.storage, self.direction, self.sampler = study_name, storage, direction, sampler
-        self.n_trials, self.n_jobs = n_trials, n_jobs
-        self.params: Any = params or {}
+    study_name: str
+    storage: str  # address of the study's database
+    direction: str  # "maximize" or "minimize": of the jobs' results
+    sampler: DictConfig  # configuration of a sampler of Optuna
+    n_trials: int
+    n_jobs: int  # trials to ask for at a time; more than one needs a launcher that runs several jobs at once
+    params: Any  # option -> its range in Hydra's grammar of sweeps; the command line adds to it
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Take the launcher of the jobs."""
@@ -74,7 +61,7 @@ class Search(Sweeper):
         import optuna  # here, because it takes a second, and every command imports the plugins
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)  # without its line for each trial
-        texts = [*(f"{option}={value}" for option, value in self.params.items()), *arguments]
+        texts = [*(f"{option}={value}" for option, value in (self.params or {}).items()), *arguments]
         overrides = OverridesParser.create().parse_overrides(texts)
         last = {override.get_key_element(): override for override in overrides}
         space = {option: distribution(override) for option, override in last.items() if override.is_sweep_override()}
@@ -104,11 +91,7 @@ class Search(Sweeper):
 
 @contextmanager
 def explaining(storage: str) -> Iterator[None]:
-    """Raise a UserError in place of an error of a study's database.
-
-    Args:
-        storage: Address of the database.
-    """
+    """Raise a UserError in place of an error of a study's database, whose address is ``storage``."""
     try:
         yield
     except Exception as error:

@@ -29,10 +29,6 @@ def translate(arguments: Sequence[str], name: str) -> list[str]:
     """Return the options of a verb in Hydra's words.
 
     Values without a name get one, ``~/`` becomes the home folder, ``None`` null, and a run's folder its checkpoint.
-
-    Args:
-        arguments: The command line, without the verb.
-        name: The verb.
     """
     return [_with_checkpoint(_with_value(argument)) for argument in _with_names(arguments, name)]
 

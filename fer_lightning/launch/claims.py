@@ -20,17 +20,11 @@ class BusyError(UserError):
 
 
 class Claim(NamedTuple):
-    """A claimed folder.
-
-    Attributes:
-        lock: Its lock.
-        made: Folders that were made for it, the innermost first.
-        before: Content before the claim -> time of its last change, ns.
-    """
+    """A claimed folder."""
 
     lock: FileLock
-    made: list[Path]
-    before: dict[Path, int]
+    made: list[Path]  # folders that were made for it, the innermost first
+    before: dict[Path, int]  # content before the claim -> time of its last change, ns
 
     @property
     def folder(self) -> Path:

@@ -56,7 +56,11 @@ class Task:
 
 
 def run(name: str) -> None:
-    """Run a Hydra verb, or print its help."""
+    """Run a Hydra verb, or print its help.
+
+    A mistake of the user ends with one sentence and exit code 1, a signal with 128 + its number. All processes of a
+    training but the main one run with ``hydra=follower``.
+    """
     os.environ[AT_WORK] = name
     process = rank()  # now, because Lightning changes the environment that says it
     listen()
@@ -68,16 +72,6 @@ def run(name: str) -> None:
         print(write_help(name))
         return
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises its exceptions instead of printing them
-    _run(name, process)
-
-
-def _run(name: str, process: int) -> None:
-    """Run Hydra. A mistake of the user ends with one sentence and exit code 1, a signal with 128 + its number.
-
-    Args:
-        name: The verb.
-        process: Number of this process in its training. All but 0 run with ``hydra=follower``.
-    """
     try:
         check_python()
         check_current_folder()

@@ -15,17 +15,11 @@ from fer_lightning.errors import UserError
 
 
 class Build(NamedTuple):
-    """Version of torch and of what it was built for.
-
-    Attributes:
-        version: Version of torch.
-        cuda: Version of CUDA; None for a build without.
-        rocm: Version of ROCm, which torch also calls CUDA; None for a build without.
-    """
+    """Version of torch and of what it was built for."""
 
     version: str
-    cuda: str | None
-    rocm: str | None
+    cuda: str | None  # version of CUDA; None for a build without
+    rocm: str | None  # version of ROCm, which torch also calls CUDA; None for a build without
 
 
 def rank() -> int:

@@ -66,12 +66,7 @@ REMEDIES = (
 
 
 def diagnose(error: BaseException, cfg: DictConfig | None = None) -> str | None:
-    """Return one sentence with the remedy, or None for an unknown error.
-
-    Args:
-        error: What ended a job or a command.
-        cfg: The job's configuration, whose batch size is named where memory was short.
-    """
+    """Return one sentence with the remedy for what ended a job or a command, or None for an unknown error."""
     if folder := deleted_folder():
         return deleted(folder)
     if isinstance(error.__cause__, UserError):  # raised while Hydra instantiated a node

@@ -72,13 +72,7 @@ def training_faces(cfg: DictConfig, image_size: int) -> Faces | None:
 
 
 def trained_run(checkpoint: str, option: str = "checkpoint", root: str | None = None) -> tuple[Any, Any]:
-    """Return the data module of a run, and its model with the weights of a checkpoint, ready to predict.
-
-    Args:
-        checkpoint: Path of the file.
-        option: Option that names it, for messages.
-        root: Where the faces are now; None for the run's data.root.
-    """
+    """Return the data module of a run, with its faces at ``root`` or its data.root, and its model, ready to predict."""
     from fer_lightning.models.network import check_weights  # here, so that a refusal does not wait for torch
     from fer_lightning.runs.checkpoints import KEY, load
 

@@ -77,17 +77,6 @@ class Curves:
         return list(dict.fromkeys(panels))
 
     @property
-    def flat(self) -> dict[str, float]:
-        """Title -> last value of each metric that is left out because it is flat."""
-        drawn = {metric for metrics in self.panels for metric in metrics}
-        metrics = dict.fromkeys(metric for metrics in PANELS for metric in metrics)
-        return {
-            panel_title((metric,)): self.logged(metric)[-1][1][-1]
-            for metric in metrics
-            if self.logged(metric) and metric not in drawn
-        }
-
-    @property
     def styles(self) -> list[dict[str, Any]]:
         """Colour and line of each run."""
         return [
@@ -159,8 +148,11 @@ def panel_title(metrics: tuple[str, ...]) -> str:
 
 
 def flat_in_words(curves: Curves) -> str:
-    """Return a sentence about the curves that are left out; empty if there are none."""
-    values = [f"{name} {value:.3g}" for name, value in curves.flat.items()]
+    """Return a sentence about the curves that are left out, with their last values; empty if there are none."""
+    drawn = {metric for metrics in curves.panels for metric in metrics}
+    left_out = dict.fromkeys(metric for metrics in PANELS for metric in metrics if metric not in drawn)
+    ends = {metric: logged[-1][1][-1] for metric in left_out if (logged := curves.logged(metric))}
+    values = [f"{panel_title((metric,))} {value:.3g}" for metric, value in ends.items()]
     return f" Left out, since they do not change: {', '.join(values)}." if values else ""
 
 
@@ -196,7 +188,10 @@ def _draw(axes: Axes, curves: Curves, metrics: tuple[str, ...]) -> None:
                 if len(metrics) > 1:
                     style = {**run_style, "color": run_color(number), "label": LINES[metric]}
                 epochs = (curve[0] + 1) / length
-                _draw_curve(axes, epochs, curve[1], style)
+                values, smoothed = curve[1], smooth(curve[1])
+                if smoothed is not values:  # the logged values stand behind it
+                    axes.plot(epochs, values, color=style["color"], linewidth=0.7, alpha=0.25)
+                axes.plot(epochs, smoothed, marker="." if len(values) < LONG else "", **style)
                 if metrics == ("val/accuracy",) and curves.objective in history:
                     accuracy = _draw_ring(axes, epochs, curves, history, run_style["color"])
                     if accuracy is not None and len(curves.histories) == 1:
@@ -218,14 +213,6 @@ def _draw(axes: Axes, curves: Curves, metrics: tuple[str, ...]) -> None:
     if len(metrics) > 1:
         axes.legend(frameon=False, fontsize=8)
     axes.margins(y=0.1)
-
-
-def _draw_curve(axes: Axes, epochs: np.ndarray, values: np.ndarray, style: Mapping[str, Any]) -> None:
-    """Draw a curve; a long one smoothed, with the logged values behind it."""
-    smoothed = smooth(values)
-    if smoothed is not values:
-        axes.plot(epochs, values, color=style["color"], linewidth=0.7, alpha=0.25)
-    axes.plot(epochs, smoothed, marker="." if len(values) < LONG else "", **style)
 
 
 def _draw_ring(axes: Axes, epochs: np.ndarray, curves: Curves, history: History, color: str) -> float | None:

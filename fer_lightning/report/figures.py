@@ -286,12 +286,7 @@ def _abstention(run: Run) -> str:
 
 @styled
 def draw_risk_coverage(run: Run, chosen: tuple[float, float] | None) -> Figure:
-    """Draw risk against coverage.
-
-    Args:
-        run: A tested run.
-        chosen: Share of the test faces above the chosen threshold, and the accuracy on them; None draws no ring.
-    """
+    """Draw risk against coverage, with a ring at the share above the chosen threshold and the accuracy there."""
     right, votes = _right(run), _votes(run, "vote")
     coverage, risk = risk_and_coverage(votes, right)
     best = risk_and_coverage(right.astype(float), right)[1]
@@ -334,13 +329,7 @@ def reliability(board: Board) -> Plot | None:
 
 @styled
 def draw_reliability(run: Run, before: float, after: float | None) -> Figure:
-    """Draw the accuracy of each bin of votes.
-
-    Args:
-        run: A tested run.
-        before: Expected calibration error of the shares of the vote.
-        after: Expected calibration error of the calibrated votes; None where they are not calibrated.
-    """
+    """Draw the accuracy of each bin of votes; the label names the calibration error ``before`` and ``after``."""
     right = _right(run)
     series = [("shares of the vote", "raw_vote", before, "s", RUN_COLORS[1])]
     if after is not None:

@@ -129,15 +129,8 @@ def _measured(runs: list[Run]) -> list[str]:
     high = max(run.figures["test/accuracy_high"] for run in runs)
     seconds = _time(fmean(run.record.elapsed_seconds or 0.0 for run in runs))
     interval = f"{number(low, 2)} to {number(high, 2)}"
-    return [
-        accuracy,
-        interval,
-        *scores,
-        seconds,
-        str(_epochs(runs[0])),
-        str(len(runs)),
-        f"{runs[0].record.test_faces:,}",
-    ]
+    faces = f"{runs[0].record.test_faces:,}"
+    return [accuracy, interval, *scores, seconds, str(_epochs(runs[0])), str(len(runs)), faces]
 
 
 def _time(seconds: float) -> str:
@@ -150,14 +143,7 @@ def _time(seconds: float) -> str:
     {"folders": {"nargs": "+", "metavar": "FOLDER", "help": "folder of runs or sweeps"}},
 )
 def tables(folders: Sequence[Path]) -> None:
-    """Print the two tables and write them into the first folder.
-
-    Args:
-        folders: Folders of runs or sweeps.
-
-    Raises:
-        UserError: If they hold no completed run, or runs of different faces.
-    """
+    """Print the two tables and write them into the first folder."""
     runs = collect(folders)
     folder = folders[0]
     for name, header, rows in (("table4", HEADER4, table4(runs)), ("table6", HEADER6, table6(runs))):

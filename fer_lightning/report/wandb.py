@@ -36,15 +36,7 @@ def run_tables(
     mistakes: Sequence[Mapping[str, Any]],
     neighbours: int,
 ) -> dict[str, Any]:
-    """Return the tables of a tested run.
-
-    Args:
-        classes: Names of the classes.
-        confusion: (C, C) int64, rows true and columns predicted.
-        findings: Counts of the audit.
-        mistakes: Content of mistakes.json.
-        neighbours: Number of columns for the gallery faces beside each mistake.
-    """
+    """Return the tables of a tested run; ``mistakes`` are those of mistakes.json, with columns for ``neighbours``."""
     return {
         "tables/per_class": per_class_table(classes, confusion),
         "tables/confusion": confusion_table(classes, confusion),
@@ -88,12 +80,7 @@ def confusion_table(classes: Sequence[str], confusion: np.ndarray) -> wandb.Tabl
 
 
 def log_sweep(folder: Path, config: DictConfig) -> None:
-    """Log a finished sweep as one more run of its W&B group: leaderboard, figures, objective against each option.
-
-    Args:
-        folder: Folder of the sweep, with its report.
-        config: Configuration of one of its jobs, with project, group and mode.
-    """
+    """Log a finished sweep as one more run of its W&B group: leaderboard, figures, objective against each option."""
     objective, jobs = config.objective, read_runs(folder)
     board = rank_runs(jobs, objective)
     logger = config.logger.wandb
@@ -202,15 +189,7 @@ def sweep_report(entity: str, project: str, sweep: str) -> Any:
     },
 )
 def dashboard(project: str, sweep: str) -> None:
-    """Save a view and a report of a sweep in W&B, and print their addresses.
-
-    Args:
-        project: ``ENTITY/PROJECT``.
-        sweep: Name of the sweep's folder, which is its W&B group.
-
-    Raises:
-        UserError: If the project has no entity, or the extra is not installed.
-    """
+    """Save a view and a report of a sweep in W&B, and print their addresses."""
     entity, _, name = project.partition("/")
     if not name:
         raise UserError(f"{project} is no ENTITY/PROJECT: write your W&B account before the project")
