@@ -6,6 +6,7 @@ from pathlib import Path
 
 import fer_lightning.config.resolvers  # noqa: F401  registers the functions that conf/ calls
 from fer_lightning.config.verbs import verb
+from fer_lightning.data.votes import read_votes
 from fer_lightning.errors import UserError
 from fer_lightning.launch.console import Printable
 from fer_lightning.launch.trained import trained_run
@@ -21,9 +22,10 @@ log = logging.getLogger(__name__)
         "run": {"metavar": "RUN", "help": "folder or checkpoint of a run"},
         "--output": {"help": "folder of labels.html and corrections.csv; RUN unless given"},
         "--root": {"help": "folder, .zip or .csv of the faces, where they are no longer at the run's data.root"},
+        "--crowd": {"help": "FER+'s fer2013new.csv: how many of the labels people call wrong"},
     },
 )
-def labels(run: Path, output: Path | None, root: str | None) -> None:
+def labels(run: Path, output: Path | None, root: str | None, crowd: str | None) -> None:
     """Judge the labels of a run's training folder and write labels.html and corrections.csv."""
     run = Path(str(run).removeprefix("checkpoint="))  # as other verbs take it
     checkpoint = Path(best_of(str(run)))
@@ -33,6 +35,8 @@ def labels(run: Path, output: Path | None, root: str | None) -> None:
     folder = output or run
     if (folder / "corrections.csv").exists():  # it may have been edited, and a run may train with it
         raise UserError(f"{folder}/corrections.csv exists already: give another folder by --output, or delete it")
+    if crowd is not None:
+        read_votes(crowd, "--crowd")
 
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(Printable("%(message)s"))
@@ -42,7 +46,7 @@ def labels(run: Path, output: Path | None, root: str | None) -> None:
     from fer_lightning.use.doubts import summary, too_weak, write_labels  # here, so that a refusal does not wait
     from fer_lightning.use.judgement import judge
 
-    datamodule, model = trained_run(str(checkpoint), root=root)
+    datamodule, model = trained_run(str(checkpoint), places={"data.root": root, "data.crowd": crowd})
     log.info("judging the labels of the training folder by %s", checkpoint)
     judgement = judge(model, model.classifier, datamodule.partition, datamodule.audit)
     if weak := too_weak(judgement, datamodule.faces.classes):

@@ -1,6 +1,7 @@
 """Read what a trained network brings: its run's options, faces and weights, and its votes as targets."""
 
 import logging
+from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -71,12 +72,12 @@ def training_faces(cfg: DictConfig, image_size: int) -> Faces | None:
         raise UserError(f"faces={cfg.faces} cannot be used as a training's faces can by data.root: {error}") from None
 
 
-def trained_run(checkpoint: str, option: str = "checkpoint", root: str | None = None) -> tuple[Any, Any]:
-    """Return the data module of a run, with its faces at ``root`` or its data.root, and its model, ready to predict."""
+def trained_run(checkpoint: str, option: str = "checkpoint", places: Mapping[str, str | None] = {}) -> tuple[Any, Any]:
+    """Return a run's data module and its model, ready to predict; ``places`` (option -> path) are not the run's."""
     from fer_lightning.models.network import check_weights  # here, so that a refusal does not wait for torch
     from fer_lightning.runs.checkpoints import KEY, load
 
-    cfg = _configuration(checkpoint, root)
+    cfg = _configuration(checkpoint, places)
     datamodule, model = instantiate(cfg.data), instantiate(cfg.model)
     saved, source = load(checkpoint, option), f"{option}={checkpoint}"
     check_same(classes_of(saved[KEY], source), datamodule.faces.classes, source)
@@ -103,14 +104,13 @@ def taught(runs: list[str], weight: float, temperature: float, partition: "Parti
     return targets
 
 
-def _configuration(checkpoint: str, root: str | None) -> DictConfig:
-    """Compose and check the configuration of a checkpoint, with another data.root if one is given."""
+def _configuration(checkpoint: str, places: Mapping[str, str | None]) -> DictConfig:
+    """Compose and check the configuration of a checkpoint, with other paths."""
     from fer_lightning.config.values import check_values
     from fer_lightning.runs.checkpoints import read_overrides
 
-    overrides = [*read_overrides(checkpoint), f"checkpoint={quoted(Path(checkpoint))}"]
-    if root is not None:
-        overrides.append(f"data.root={quoted(Path(root))}")
+    paths = {name: path for name, path in {"checkpoint": checkpoint, **places}.items() if path is not None}
+    overrides = [*read_overrides(checkpoint), *(f"{name}={quoted(Path(path))}" for name, path in paths.items())]
     with nullcontext() if GlobalHydra().is_initialized() else initialize_config_dir(str(CONF), version_base="1.3"):
         cfg = hydra.compose("eval", overrides=overrides)
     corrections = cfg.data.corrections

@@ -8,6 +8,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from fer_lightning.data.audit import Audit
+from fer_lightning.data.crowd import TIE, answers
 from fer_lightning.data.faces import Faces
 from fer_lightning.files import write_csv
 from fer_lightning.report.audit import contradictions
@@ -18,6 +19,7 @@ from fer_lightning.use.judgement import FOLDS, Judgement
 from fer_lightning.words import percent
 
 EXAMPLES = 24  # pictures of a class on the page
+FIRST = 1000  # labels whose precision is shown; fewer where fewer are wrong
 COLUMNS = ("file", "label", "believed", "certainty", "label_vote", "twins", "contradictory_twins", "trained_on")
 
 
@@ -28,9 +30,8 @@ def write_labels(folder: Path, run: str, judgement: Judgement, audit: Audit) -> 
     write_csv(folder / "corrections.csv", COLUMNS, corrections(judgement, audit))
     wrong, truth = known_wrong(judgement, faces), None
     if wrong is not None:
-        number = int(wrong.sum())
         figure = embed(save(curve(wrong), folder / "figures" / "labels.png"))
-        truth = {"number": number, "precision": wrong[:number].mean(), "figure": figure}
+        truth = {**worth(judgement, wrong), "known": known_by(faces), "figure": figure}
     write_page(
         folder / "labels.html",
         "labels.html",
@@ -80,9 +81,12 @@ def summary(judgement: Judgement, audit: Audit) -> list[str]:
     ]
     wrong = known_wrong(judgement, audit.faces)
     if wrong is not None:
-        number = int(wrong.sum())
-        right = percent(wrong[:number].mean())
-        lines.append(f"{number:,} labels are known to be wrong: {right} of the first {number:,}")
+        values = worth(judgement, wrong)
+        lines.append(
+            f"{values['wrong']:,} labels are {known_by(audit.faces)}: {percent(values['precision'])} of the first "
+            f"{values['first']:,}, {percent(values['doubted'])} of all doubted labels (of a random list "
+            f"{percent(values['chance'])}); the doubted are {percent(values['recall'])} of the wrong ones"
+        )
     return lines
 
 
@@ -131,11 +135,34 @@ def contradictory(judgement: Judgement, audit: Audit) -> tuple[int, int]:
 
 
 def known_wrong(judgement: Judgement, faces: Faces) -> np.ndarray | None:
-    """Return (M,) bool, whether each label is wrong; None if that is unknown or no label is wrong."""
-    if faces.true_labels is None:
+    """Return (M,) bool, whether each label is wrong, by the truth or by people; None if unknown, or none is wrong."""
+    if faces.true_labels is not None:
+        wrong = faces.true_labels[judgement.rows] != judgement.labels
+    elif faces.crowd is not None:
+        given = answers(faces.crowd[judgement.rows])
+        wrong = (given != judgement.labels) & (given != TIE)
+    else:
         return None
-    wrong = faces.true_labels[judgement.rows] != judgement.labels
     return wrong if wrong.any() else None
+
+
+def known_by(faces: Faces) -> str:
+    """Return how it is known that a label is wrong, as the end of a sentence."""
+    return "known to be wrong" if faces.true_labels is not None else "wrong by people's most frequent answer"
+
+
+def worth(judgement: Judgement, wrong: np.ndarray) -> dict[str, float]:
+    """Return the number of wrong labels, and what the beginning of the list and all doubted labels hold of them."""
+    number, doubted = int(wrong.sum()), judgement.doubted
+    first = min(number, FIRST)
+    return {
+        "wrong": number,
+        "first": first,
+        "precision": float(wrong[:first].mean()),
+        "doubted": float(wrong[doubted].mean()),
+        "recall": float(wrong[doubted].sum() / number),
+        "chance": float(wrong.mean()),
+    }
 
 
 def precision_recall(wrong: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -145,9 +172,9 @@ def precision_recall(wrong: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def curve(wrong: np.ndarray) -> Figure:
-    """Return a plot of precision against recall, with a dot where the list is as long as there are wrong labels."""
+    """Return a plot of precision against recall, with a dot at the precision that is shown."""
     precision, recall = precision_recall(wrong)
-    number = int(wrong.sum())
+    number = min(int(wrong.sum()), FIRST)
     x, y = recall[number - 1], precision[number - 1]
     with rc_context(STYLE):
         figure = Figure(figsize=(4.6, 3.4), layout="constrained")

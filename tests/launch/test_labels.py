@@ -38,6 +38,10 @@ def test_a_folder_without_a_checkpoint_is_refused(tmp_path):
     for run in (tmp_path, best, f"checkpoint={best}"):
         with pytest.raises(SystemExit, match=f"^error: {best} does not exist: give the folder or"):
             main(["labels", str(run)])
+    best.parent.mkdir()
+    best.write_text("")
+    with pytest.raises(SystemExit, match=r"^error: --crowd=v\.csv does not exist: give FER"):
+        main(["labels", str(tmp_path), "--crowd", "v.csv"])
 
 
 @pytest.mark.parametrize(

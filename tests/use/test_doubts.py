@@ -9,7 +9,7 @@ import pytest
 from fer_lightning.data.audit import audit
 from fer_lightning.data.corrections import read_corrections
 from fer_lightning.data.faces import CLASSES
-from fer_lightning.use.doubts import per_class, precision_recall, too_weak, write_labels
+from fer_lightning.use.doubts import per_class, precision_recall, summary, too_weak, write_labels
 from fer_lightning.use.judgement import Judgement
 from tests.conftest import ROOT
 
@@ -90,6 +90,24 @@ def test_page_is_escaped_and_needs_nothing_else(judged, tmp_path):
     assert "1 of 1\nlabels of other faces are doubted (100.0 %)" in body
     assert "What the list is worth" not in body  # nobody knows
     assert not (tmp_path / "figures").exists()
+
+
+def test_people_call_labels_wrong(judged, tmp_path):
+    """Everybody sees a third expression in the first face, and the label elsewhere; on the second they tie."""
+    judgement, result = judged
+    crowd = np.eye(9, dtype=int)[result.faces.labels] * 10
+    crowd[0], crowd[1] = np.eye(9, dtype=int)[5] * 10, [5, 5, 0, 0, 0, 0, 0, 0, 0]
+    result = replace(result, faces=replace(result.faces, crowd=crowd))
+    line = summary(judgement, result)[-1]
+    assert line == (
+        "1 labels are wrong by people's most frequent answer: 100.0 % of the first 1, 50.0 % of all doubted labels (of "
+        "a random list 1.4 %); the doubted are 100.0 % of the wrong ones"
+    )
+    write_labels(tmp_path, "run", judgement, result)
+    assert (
+        "1 labels of these faces are wrong by people&#39;s most frequent answer"
+        in (tmp_path / "labels.html").read_text()
+    )
 
 
 def test_only_the_judge_of_lists_reads_the_truth():
