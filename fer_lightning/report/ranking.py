@@ -61,9 +61,14 @@ class Entry:
         values = self.values.get(metric, [])
         return stdev(values) if len(values) >= ENOUGH else None
 
-    def rank(self, metric: str) -> tuple[bool, bool, float]:
-        """Return a sort key: the highest score first, then leaky entries, then those without a score."""
-        return metric not in self.figures, self.leaky, -self.figures.get(metric, 0.0)
+    @property
+    def marks(self) -> list[str]:
+        """Words that mark a score which says little of new faces, or cannot be honest."""
+        return [mark for mark, is_so in (("leaky", self.leaky), ("too good", self.record.too_good)) if is_so]
+
+    def rank(self, metric: str) -> tuple[bool, bool, bool, float]:
+        """Return a sort key: the highest score first, then leaky and too good entries, then those without a score."""
+        return metric not in self.figures, bool(self.record.too_good), self.leaky, -self.figures.get(metric, 0.0)
 
 
 @dataclass(frozen=True)

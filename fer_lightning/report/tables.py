@@ -121,7 +121,7 @@ def leaderboard(board: Board) -> str:
     rows = [
         [
             entry.label,
-            " ".join([entry.record.protocol or "", *_marks(entry)]),
+            " ".join([entry.record.protocol or "", *(f"({mark})" for mark in entry.marks)]),
             str(len(entry.runs)),
             *(figure_text(entry, metric) for metric in metrics),
             seconds(entry),
@@ -134,11 +134,6 @@ def leaderboard(board: Board) -> str:
         "deviation; two: mean (the two values). Accuracy is multiclass."
     )
     return f"{markdown(header, rows)}\n{note}\n"
-
-
-def _marks(entry: Entry) -> list[str]:
-    """Return what an entry's score is marked with."""
-    return [mark for mark, is_so in (("(leaky)", entry.leaky), ("(too good)", entry.record.too_good)) if is_so]
 
 
 def show_table(board: Board) -> None:

@@ -134,6 +134,9 @@ def test_leaky_and_failed_runs_never_lead(make, tmp_path):
         "protocol=paper",
         "protocol=kfold",
     ]
+    make("impossible", ["protocol=official"], right=680, val=0.98, too_good="it cannot be")
+    labels = [label for label, _ in ranked(tmp_path).scored]
+    assert labels == ["protocol=honest", "protocol=paper", "protocol=official"]
     table = leaderboard(ranked(tmp_path))
     assert "(leaky)" in table
     assert "kfold" not in table
