@@ -83,8 +83,8 @@ fuzz: install  ## Try 2,000 random inputs on every reader and on the command lin
 bench: install  ## Measure every claim about speed, by ratios, and write docs/results/speed.md; 17 to 20 minutes, FER_DATA=... for real faces
 	$(BIN)/python benchmarks
 
-bench-gpu: install  ## Measure what needs a GPU (skipped, by name, without one)
-	$(BIN)/python benchmarks/gpu.py
+bench-gpu: install  ## Measure what needs a GPU; without one, or with DEVICE=cpu, a dry run of a few steps
+	$(BIN)/python benchmarks/gpu.py $(DEVICE)
 
 lint: install  ## Check style, formatting and types
 	$(BIN)/ruff check .

@@ -128,6 +128,16 @@ def seconds(work: Callable[[], object], clock: Clock = CLOCK) -> float:
     return clock() - start
 
 
+def now(device: str) -> float:
+    """Return the seconds of the clock on the wall when a GPU has done all its work; for the CPU those of ``CLOCK``."""
+    import torch
+
+    if device != "gpu":
+        return CLOCK()
+    torch.cuda.synchronize()
+    return time.perf_counter()
+
+
 def configure(folder: Path, *options: str) -> Any:
     """Return the configuration of a training on the faces of FER_DATA, or on synthetic ones, with a run's folder."""
     from hydra import compose, initialize_config_dir

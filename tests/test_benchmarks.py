@@ -1,4 +1,4 @@
-"""The harness of the benchmarks; each benchmark that starts no process, at its smallest."""
+"""The harness of the benchmarks; each benchmark that is quick, at its smallest."""
 
 import importlib
 import logging
@@ -52,6 +52,7 @@ def test_a_printed_claim_is_read_again(capsys, monkeypatch):
     [
         *(
             "augmentation",
+            "gpu",
             "latency",
             "list_memory",
             "neighbours",

@@ -1,7 +1,9 @@
 """Batches without a triplet, and numbers that are not finite."""
 
+import importlib
 import json
 import re
+import sys
 from unittest.mock import MagicMock, Mock
 
 import numpy as np
@@ -10,13 +12,14 @@ import torch
 from hydra.utils import instantiate
 from lightning.pytorch.callbacks import Callback
 from omegaconf import OmegaConf, open_dict
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from fer_lightning.callbacks.health import Health
 from fer_lightning.errors import NotFiniteError
 from fer_lightning.runs.checkpoints import load
 from tests.conftest import ROOT, options
 
+sys.path.append(str(ROOT / "benchmarks"))
+Waits = importlib.import_module("waits").Waits
 pytestmark = pytest.mark.filterwarnings("ignore:The number of training batches")  # is below log_every_n_steps
 TINY = options("small", "brief", "plain")
 OPTIONS = options("tiny", "stopped")
@@ -107,27 +110,10 @@ def test_not_finite_numbers_end_the_run_without_a_checkpoint(make_cfg, tmp_path,
     assert record["step"] == (8 if place == "weight" else 6)
 
 
-class Waits(TorchDispatchMode):
-    """Note what reads a number of the device in steps that are not logged, but for what the loss itself reads."""
-
-    names = frozenset(("_local_scalar_dense", "nonzero", "equal", "_unique2", "unique_dim", "unique_consecutive"))
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.counting = False
-        self.noted: list[str] = []
-
-    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        name = function._schema.name.removeprefix("aten::")
-        if self.counting and name in self.names:
-            self.noted.append(name)
-        return function(*args, **(kwargs or {}))
-
-
 class EachLoss(torch.nn.Module):
     """Take another loss in each step; count the waits of the steps that are not logged, after the first two."""
 
-    def __init__(self, losses: list[torch.nn.Module], waits: Waits) -> None:
+    def __init__(self, losses: list[torch.nn.Module], waits) -> None:
         super().__init__()
         self.losses, self.waits, self.step = torch.nn.ModuleList(losses), waits, 0
 
