@@ -9,104 +9,6 @@ from fer_lightning.data.faces import CLASSES
 from fer_lightning.report.slices import read_slices
 from tests.conftest import ROOT, make_tree
 
-CACHE = "paths.cache_dir=cache"
-
-
-@pytest.fixture
-def tree(tmp_path):
-    """A folder of random faces: 56 train, 56 test, of which the first of each class is a training face too."""
-    root = make_tree(tmp_path / "faces", 8)
-    for name in CLASSES:
-        (root / "test" / name / "0.png").write_bytes((root / "train" / name / "0.png").read_bytes())
-    return root
-
-
-def write(path, header, rows):
-    with path.open("w", newline="") as file:
-        csv.writer(file).writerows([header, *rows])
-
-
-def answers(tree, split, right):
-    """Return file and class of each face: all copies and the faces numbered below ``right`` of each class are right."""
-    for position, name in enumerate(CLASSES):
-        for face in range(8):
-            guess = name if face in range(right) else CLASSES[(position + 1) % 7]
-            yield f"{tree.name}/{split}/{name}/{face}.png", guess
-
-
-def test_two_files_become_runs_with_a_table(run_here, tree, tmp_path):
-    write(tmp_path / "a.csv", ["File", "prediction"], [*answers(tree, "test", 4), *answers(tree, "train", 8)])
-    shares = [[file, *(0.5 * (guess == name) + 0.25 for name in CLASSES)] for file, guess in answers(tree, "test", 1)]
-    write(tmp_path / "b.csv", ["image", *(f"vote_{name}" for name in CLASSES)], shares)
-    write(
-        tmp_path / "people.csv",
-        ["file", "age"],
-        [[f"test/{c}/{face}.png", face // 4] for c in CLASSES for face in range(8)],
-    )
-    done = run_here(
-        "fer_lightning/__main__.py", "score", "a.csv", "b.csv", f"data.root={tree}", "trained_on=folder", CACHE,
-        "hydra.run.dir=out", "data.metadata=people.csv",
-    )  # fmt: skip
-    assert done.code == 0, done.text
-    first, second = (json.loads((tmp_path / "out" / name / "metrics.json").read_text()) for name in "ab")
-    assert first["test/accuracy"] == pytest.approx(4 / 8)
-    assert first["test/accuracy_with_twins"] == first["test/accuracy_with_twins_same_mix"] == 1
-    assert first["test/accuracy_without_twins"] == pytest.approx(3 / 7)
-    assert first["test/accuracy_without_twins_same_mix"] == pytest.approx(3 / 7)
-    assert (first["test/faces_without_twins"], first["train/accuracy"], first["protocol"]) == (49, 1, "folder")
-    assert first["leaks"].startswith("12.5 % of the test faces have an identical twin in training")
-    assert "test/calibration_error_raw" not in first
-    assert second["test/accuracy"] == pytest.approx(1 / 8)
-    assert second["test/calibration_error_raw"] == pytest.approx(0.75 / 2.25 - 1 / 8)
-    assert "train/accuracy" not in second
-    ages = {entry.value: entry.accuracy for entry in read_slices(tmp_path / "out/a") if entry.column == "age"}
-    assert ages == {"0": 1, "1": 0}
-    assert "| a | folder (leaky) | 1 | 50.0 %" in (tmp_path / "out/sweep.md").read_text()
-    page = (tmp_path / "out/report.html").read_text()
-    assert "a, with the class mix of all faces; 100.0 % on faces with a twin in training, 50.0 % on all" in page
-    assert "score &#39;predictions=[a.csv]&#39; data.root=" in page
-    assert "whether the network has seen the test faces is unknown: b.csv answers no training face" in done.text
-
-
-def test_a_network_that_has_seen_the_test_faces_is_named(run_here, tree, tmp_path):
-    rows = [
-        [f"{split}/{name}/{face}.png", name] for split in ("train", "test") for name in CLASSES for face in range(8)
-    ]
-    write(tmp_path / "a.csv", ["path", "class"], rows)
-    write(tmp_path / "list.csv", ["file"], [[file] for file, _ in rows[:56]])
-    done = run_here(
-        "fer_lightning/__main__.py", "score", "a.csv", f"data.root={tree}", "trained_on=list.csv", CACHE,
-        "hydra.run.dir=out",
-    )  # fmt: skip
-    assert done.code == 0, done.text
-    alarm = "a.csv has probably seen them: 100.0 % of 56 held-out faces are right and no more of 56 training faces"
-    assert alarm in done.text
-    assert alarm in (tmp_path / "out/report.html").read_text()
-    assert json.loads((tmp_path / "out/metrics.json").read_text())["too_good"].startswith(alarm)
-
-
-@pytest.mark.parametrize(
-    ("text", "more", "words"),
-    [
-        ("file,prediction\ntrain/sad/1.png,sad\n", ["trained_on=folder"], "a.csv answers none of the 56 faces that"),
-        ("file,prediction\ntest/sad/1.png,bored\n", [], "line 2: 'bored' is none of the classes angry, disgust"),
-        ("file,age\ntest/sad/1.png,5\n", [], "has the columns age: call that of the class prediction, or give"),
-        ("file,sad,happy\ntest/sad/1.png,-3,2\n", [], "'-3' is no probability from 0 to 1"),
-        ("row,prediction\n3,sad\n", [], "names faces by their row in fer2013.csv, and these faces have none"),
-        ("file,prediction\ntest/sad/1.png,sad\n", ["trained_on=b.csv"], "trained_on=b.csv does not exist: give offic"),
-        ("file,prediction\ntest/sad/1.png,\n", [], "a.csv predicts no class of a face: fill its column of classes"),
-        ("file,prediction\ntest/sad/1.png,sad\n", ["trained_on=official"], "needs FER2013's Training"),
-    ],
-)  # fmt: skip
-def test_mistake_is_one_sentence(run_here, tree, tmp_path, text, more, words):
-    (tmp_path / "a.csv").write_text(text)
-    done = run_here(
-        "fer_lightning/__main__.py", "score", "a.csv", f"data.root={tree}", CACHE, "hydra.run.dir=out", *more
-    )
-    assert (done.code, "Traceback" in done.text) == (1, False)
-    assert words in done.text.splitlines()[-1]
-
-
 PEERS = ROOT.parent / "shared" / "peers"
 ARCHIVE = ROOT.parent / "shared" / "fer2013" / "face-expression-recognition-dataset.zip"
 KNOWN = {  # accuracy on PrivateTest, on its faces without and with a twin in Training, and these with the mix of all
@@ -118,14 +20,102 @@ KNOWN = {  # accuracy on PrivateTest, on its faces without and with a twin in Tr
 }
 
 
+@pytest.fixture
+def tree(tmp_path):
+    """A folder of random faces: 56 train, 56 test, of which the first of each class is a training face too."""
+    root = make_tree(tmp_path / "faces", 8)
+    for name in CLASSES:
+        (root / "test" / name / "0.png").write_bytes((root / "train" / name / "0.png").read_bytes())
+    return root
+
+
+@pytest.fixture
+def score(run_here, tree):
+    """Run the command on these faces."""
+
+    def execute(*arguments, root=tree):
+        more = (f"data.root={root}", "paths.cache_dir=cache", "hydra.run.dir=out")
+        return run_here("fer_lightning/__main__.py", "score", *more, *arguments)
+
+    return execute
+
+
+def write(path, header, rows):
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([header, *rows])
+
+
+def answers(split, right):
+    """Return file and class of each face: the faces numbered below ``right`` of each class are right."""
+    return [
+        [f"faces/{split}/{name}/{face}.png", name if face < right else CLASSES[(position + 1) % 7]]
+        for position, name in enumerate(CLASSES)
+        for face in range(8)
+    ]
+
+
+def test_a_csv_becomes_a_run_that_says_what_it_rests_on(score, tmp_path):
+    write(tmp_path / "a.csv", ["File", "prediction"], [*answers("test", 4), *answers("train", 8)])
+    ages = [[f"test/{name}/{face}.png", face // 4] for name in CLASSES for face in range(8)]
+    write(tmp_path / "people.csv", ["file", "age"], ages)
+    done = score("a.csv", "trained_on=folder", "data.metadata=people.csv")
+    assert done.code == 0, done.text
+    record = json.loads((tmp_path / "out/metrics.json").read_text())
+    assert record["test/accuracy"] == pytest.approx(4 / 8)
+    assert record["test/accuracy_with_twins"] == record["test/accuracy_with_twins_same_mix"] == 1
+    assert record["test/accuracy_without_twins"] == pytest.approx(3 / 7)
+    assert record["test/accuracy_without_twins_same_mix"] == pytest.approx(3 / 7)
+    assert (record["test/faces_without_twins"], record["train/accuracy"], record["protocol"]) == (49, 1, "folder")
+    assert record["leaks"].startswith("12.5 % of the test faces have an identical twin in training")
+    assert not {"test/calibration_error_raw", "too_good"} & record.keys()
+    ages = {entry.value: entry.accuracy for entry in read_slices(tmp_path / "out") if entry.column == "age"}
+    assert ages == {"0": 1, "1": 0}
+    page = (tmp_path / "out/report.html").read_text()
+    assert "with the class mix of all faces; 100.0 % on faces with a twin in training, 50.0 % on all" in page
+    assert "score &#39;predictions=[a.csv]&#39; data.root=" in page
+
+
+@pytest.mark.long
+def test_two_files_become_runs_with_a_table(score, tmp_path):
+    write(tmp_path / "a.csv", ["path", "class"], [*answers("test", 8), *answers("train", 8)])
+    write(tmp_path / "list.csv", ["file"], [[file] for file, _ in answers("train", 8)])
+    shares = [[file, *(0.5 * (guess == name) + 0.25 for name in CLASSES)] for file, guess in answers("test", 1)]
+    write(tmp_path / "b.csv", ["image", *(f"vote_{name}" for name in CLASSES)], shares)
+    done = score("a.csv", "b.csv", "trained_on=list.csv")
+    assert done.code == 0, done.text
+    first, second = (json.loads((tmp_path / "out" / name / "metrics.json").read_text()) for name in "ab")
+    alarm = "a.csv has probably seen them: 100.0 % of 56 held-out faces are right and no more of 56 training faces"
+    assert first["too_good"].startswith(alarm)
+    assert second["test/accuracy"] == pytest.approx(1 / 8)
+    assert second["test/calibration_error_raw"] == pytest.approx(0.75 / 2.25 - 1 / 8)
+    assert not {"train/accuracy", "too_good"} & second.keys()
+    assert "whether the network has seen the test faces is unknown: b.csv answers no training face" in done.text
+    table = (tmp_path / "out/sweep.md").read_text()
+    assert -1 < table.find("| b | elsewhere (leaky) | 1 | 12.5 %") < table.find("| a | elsewhere (leaky) (too good) |")
+    assert alarm in (tmp_path / "out/report.html").read_text()
+    assert (tmp_path / "out/a/report.html").is_file()
+
+
+@pytest.mark.parametrize(
+    ("text", "more", "words"),
+    [
+        ("file,prediction\ntrain/sad/1.png,sad\n", "trained_on=folder", "a.csv answers none of the 56 faces that are"),
+        ("file,prediction\ntest/sad/1.png,sad\n", "trained_on=b.csv", "trained_on=b.csv does not exist: give official"),
+        ("file,prediction\ntest/sad/1.png,sad\n", "trained_on=official", "needs FER2013's Training, PublicTest and"),
+    ],
+)
+def test_mistake_is_one_sentence(score, tmp_path, text, more, words):
+    (tmp_path / "a.csv").write_text(text)
+    done = score("a.csv", more)
+    assert (done.code, "Traceback" in done.text) == (1, False)
+    assert words in done.text.splitlines()[-1]
+
+
 @pytest.mark.real_faces
 @pytest.mark.skipif(not (PEERS.is_dir() and ARCHIVE.is_file()), reason=f"not both are there: {PEERS}, {ARCHIVE}")
-def test_published_weights_on_the_real_faces(run_here, tmp_path):
+def test_published_weights_on_the_real_faces(score, tmp_path):
     files = [f"{PEERS}/{name}.csv" for name in KNOWN]
-    done = run_here(
-        "fer_lightning/__main__.py", "score", *files, f"data.root={ARCHIVE}", "trained_on=official", CACHE,
-        "hydra.run.dir=out",
-    )  # fmt: skip
+    done = score(*files, "trained_on=official", root=ARCHIVE)
     assert done.code == 0, done.text
     names = ("", "_without_twins", "_with_twins", "_without_twins_same_mix", "_with_twins_same_mix")
     for name, expected in KNOWN.items():
