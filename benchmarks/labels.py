@@ -17,7 +17,7 @@ from fer_lightning.data.crowd import TIE, answers
 from fer_lightning.data.faces import CLASSES
 from fer_lightning.launch.trained import trained_run
 from fer_lightning.runs.checkpoints import best_of
-from fer_lightning.use.judgement import FOLDS, embed, fold_votes, odds, weigh
+from fer_lightning.use.judgement import FOLDS, embed, fold_votes, suspicion, weigh
 
 TRAINING = 28709  # rows of fer2013.csv that are the contest's Training
 FIRST = 1000
@@ -39,7 +39,7 @@ def lists(votes: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
     margin = own - others.max(axis=1)
     off = np.flatnonzero(confident_joint(votes, labels) != labels)
     return {
-        "labels": np.lexsort((own, -odds(labels, believed, own, most))),
+        "labels": np.lexsort((own, -suspicion(labels, believed, own, most))),
         "self-confidence": np.lexsort((-most, own)),
         "confident learning, self-confidence": off[np.argsort(own[off], kind="stable")],
         "confident learning, margin": off[np.argsort(margin[off], kind="stable")],

@@ -1,8 +1,8 @@
 """Judgement of the labels of a training folder by the network that was trained on it.
 
 The network embeds all faces. They are dealt into folds; twins share a fold. The run's own classifier is fitted on all
-other folds and votes on the faces of one. Labels are ordered by the odds that they are wrong, which find more wrong
-labels than the scores of C. Northcutt et al., Confident learning, arXiv:1911.00068: docs/results/labels.md.
+other folds and votes on the faces of one. Labels are ordered by ``suspicion``, which is compared with the
+scores of C. Northcutt et al., Confident learning, arXiv:1911.00068, in docs/results/labels.md.
 """
 
 from collections.abc import Callable
@@ -21,8 +21,6 @@ from fer_lightning.progress import track
 
 FOLDS = 10
 FACES_AT_ONCE = 256  # in a batch to embed
-SMOOTHING = 0.05  # added to each vote: a label without any is not infinitely unlikely
-MOST_DOUBTED = 0.9  # of a class; one that the network never answers need not be wrong throughout
 
 
 @dataclass(frozen=True)
@@ -59,7 +57,7 @@ def judge(
     votes = fold_votes(classifier, embed(embed_images, faces, rows), labels, groups, FOLDS)
     believed, label_votes, believed_votes = weigh(votes, labels)
     trained_on = np.isin(rows, partition.origins[partition.train])
-    order = np.lexsort((label_votes, -odds(labels, believed, label_votes, believed_votes)))
+    order = np.lexsort((label_votes, -suspicion(labels, believed, label_votes, believed_votes)))
     columns = (rows, labels, believed, label_votes, believed_votes, trained_on)
     return Judgement(*(column[order] for column in columns))
 
@@ -107,13 +105,13 @@ def weigh(votes: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray
     return np.where(label_votes < most, votes.argmax(axis=1), labels), label_votes, most
 
 
-def odds(labels: np.ndarray, believed: np.ndarray, label_votes: np.ndarray, believed_votes: np.ndarray) -> np.ndarray:
-    """Return the odds (M,) that each label is wrong: those of its class, times the ratio of its votes (Bayes' rule).
+def suspicion(
+    labels: np.ndarray, believed: np.ndarray, label_votes: np.ndarray, believed_votes: np.ndarray
+) -> np.ndarray:
+    """Return (M,) the lead of the believed class, times the root of the share of doubted labels in the label's class.
 
-    The odds of a class are those of its labels that are doubted, against the others. All columns are those of
-    ``Judgement``.
+    The lead is the normalised margin of confident learning. The share lets the list begin in classes with many wrong
+    labels; its root, because a small class is doubted for its size too. All columns are those of ``Judgement``.
     """
-    members = np.bincount(labels)
-    share = np.minimum(np.bincount(labels, believed != labels) / np.maximum(members, 1), MOST_DOUBTED)
-    ratio = (believed_votes + SMOOTHING) / (label_votes + SMOOTHING)
-    return (share / (1 - share))[labels] * ratio
+    share = np.bincount(labels, believed != labels) / np.maximum(np.bincount(labels), 1)
+    return (believed_votes - label_votes) * np.sqrt(share)[labels]

@@ -10,7 +10,7 @@ from torch.nn.functional import normalize
 from fer_lightning.data.audit import audit
 from fer_lightning.data.protocols import honest
 from fer_lightning.models.knn import KNNClassifier
-from fer_lightning.use.judgement import fold_votes, judge, odds, weigh
+from fer_lightning.use.judgement import fold_votes, judge, suspicion, weigh
 
 
 def on_circle(*degrees):
@@ -53,16 +53,8 @@ def test_belief_by_hand():
     assert other.tolist() == [0.5, 0.6, 0.4]
 
 
-def test_odds_are_those_of_the_class_times_the_ratio_of_votes():
-    labels, believed = np.array([0, 0, 0, 0, 1, 1, 2]), np.array([1, 0, 0, 0, 0, 1, 0])
+def test_suspicion_is_the_lead_times_the_root_of_the_share_of_doubts():
+    labels, believed = np.array([0, 0, 0, 0, 2, 2, 3]), np.array([1, 0, 0, 0, 0, 2, 0])
     own, most = np.array([0.1, 1, 0.9, 0.5, 0.1, 0.4, 0]), np.array([0.9, 1, 0.9, 0.5, 0.9, 0.4, 1])
-    expected = [
-        1 / 3 * 0.95 / 0.15,
-        1 / 3,
-        1 / 3,
-        1 / 3,
-        0.95 / 0.15,
-        1,
-        9 * 1.05 / 0.05,
-    ]  # of a class at most 9 in 10 count
-    np.testing.assert_allclose(odds(labels, believed, own, most), expected)
+    expected = [0.8 * 1 / 2, 0, 0, 0, 0.8 / np.sqrt(2), 0, 1]
+    np.testing.assert_allclose(suspicion(labels, believed, own, most), expected)
