@@ -7,6 +7,8 @@ from lightning.pytorch.callbacks import Callback, RichProgressBar
 from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Task, TimeRemainingColumn
 from rich.text import Text
 
+LOSS = "train/loss"
+
 
 def progress_bar(shown: bool) -> Callback:
     """Return the bar, or a callback that does nothing: Lightning refuses a bar beside ``enable_progress_bar=False``.
@@ -25,6 +27,7 @@ class Bar(RichProgressBar):
 
     def __init__(self) -> None:
         super().__init__(refresh_rate=10)  # a second
+        self.loss: dict[str, float] = {}
 
     def configure_columns(self, trainer: Any) -> list[ProgressColumn]:
         """Return the columns before the metrics."""
@@ -36,8 +39,13 @@ class Bar(RichProgressBar):
         ]
 
     def get_metrics(self, trainer: Any, pl_module: Any) -> dict[str, Any]:
-        """Return the metrics, without the version of the logger."""
-        return {name: value for name, value in super().get_metrics(trainer, pl_module).items() if name != "v_num"}
+        """Return the loss of the latest logged step. Lightning would read it, and wait for the device, in each step."""
+        loss = trainer.callback_metrics.get(LOSS)
+        if loss is None:
+            self.loss = {}
+        elif pl_module.logged:
+            self.loss = {LOSS: loss.item()}
+        return self.loss
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         """Start a bar that disappears at its end."""

@@ -166,7 +166,7 @@ class ExpressionModule(Network, lightning.LightningModule):
             loss = self.loss(embeddings, targets, mined)
         self.logged = self._is_logged()
         if self.logged:
-            self.log("train/loss", loss, prog_bar=True)
+            self.log("train/loss", loss)
             telemetry = {"spread": spread(embeddings.detach())}
             if self.has_triplets:
                 telemetry = triplet_telemetry(embeddings.detach(), labels, mined, self.margin)

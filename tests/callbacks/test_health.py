@@ -111,14 +111,15 @@ def test_not_finite_numbers_end_the_run_without_a_checkpoint(make_cfg, tmp_path,
 
 
 class EachLoss(torch.nn.Module):
-    """Take another loss in each step; count the waits of the steps that are not logged, after the first two."""
+    """Take another loss in each step; log the second step, and count the waits of all after it."""
 
-    def __init__(self, losses: list[torch.nn.Module], waits) -> None:
+    def __init__(self, losses: list[torch.nn.Module], waits, trainer) -> None:
         super().__init__()
-        self.losses, self.waits, self.step = torch.nn.ModuleList(losses), waits, 0
+        self.losses, self.waits, self.trainer, self.step = torch.nn.ModuleList(losses), waits, trainer, 0
 
     def forward(self, *inputs):
         self.waits.counting = False
+        self.trainer.log_every_n_steps = 2 if self.step < 2 else 100
         value = self.losses[self.step % len(self.losses)](*inputs)
         self.step += 1
         self.waits.counting = 2 < self.step < len(self.losses) + 3
@@ -152,9 +153,10 @@ def test_no_step_waits_for_the_device(make_cfg, mixed):
         losses = [model.loss] * 3 if mixed else without_miner(cfg)
         if mixed:  # with shares of the classes as a teacher gives them
             datamodule.shares = np.full((len(datamodule.partition.train), 7), 1 / 7, np.float32)
-        model.loss = EachLoss(losses, waits)
         cfg.trainer.limit_train_batches = len(losses) + 4
+        cfg.trainer.enable_progress_bar = mixed
         trainer = instantiate(cfg.trainer)
+        model.loss = EachLoss(losses, waits, trainer)
         trainer.fit(model, datamodule)
         assert trainer.global_step == model.loss.step == len(losses) + 4
         assert waits.noted == []
