@@ -10,15 +10,10 @@ from pydantic import AfterValidator, Field
 
 
 class Says(NamedTuple):
-    """Words of a refusal: "must be WORDS, such as EXAMPLE".
-
-    Attributes:
-        requirement: Kind of value that is right.
-        example: A value as it is written on the command line; empty where the words name it.
-    """
+    """Words of a refusal: "must be REQUIREMENT, such as EXAMPLE"."""
 
     requirement: str
-    example: str = ""
+    example: str = ""  # a value as it is written on the command line; empty where the words name it
 
 
 def _part(span: list[float]) -> list[float]:

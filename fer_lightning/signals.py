@@ -13,14 +13,9 @@ ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 class Interrupted(SystemExit):
-    """A signal ended the command.
+    """A signal ended the command."""
 
-    Attributes:
-        signum: The signal.
-        announced: Whether the command that resumes the run has been logged.
-    """
-
-    announced = False
+    announced = False  # whether the command that resumes the run has been logged
 
     def __init__(self, signum: int) -> None:
         super().__init__(signum)  # a launcher's process pickles the exception with these arguments

@@ -20,14 +20,7 @@ def scores(classes: Sequence[str]) -> list[str]:
 
 
 def check_agreement(values: Mapping[str, Any]) -> None:
-    """Refuse the first of some nodes that do not agree.
-
-    Args:
-        values: Node -> plain value, each right by itself. Nodes that a command does not have are absent.
-
-    Raises:
-        UserError: Naming the option and a value that would be right.
-    """
+    """Refuse nodes (name -> plain value, each right by itself) that do not agree; a command may lack some."""
     for sentence in _disagreements(values):
         raise UserError(sentence)
 
@@ -94,13 +87,7 @@ def _protocol(protocol: Mapping[str, Any], data: Mapping[str, Any]) -> Iterator[
 
 
 def _classes(data: Mapping[str, Any], sampler: Mapping[str, Any], trained: bool) -> Iterator[str]:
-    """Yield votes on drawn faces, wrong names and maps of classes, batches of more classes than there are.
-
-    Args:
-        data: Node of the faces.
-        sampler: Node of the batches.
-        trained: Whether a checkpoint may still say what the faces are.
-    """
+    """Yield votes on drawn faces, wrong names and maps of classes, batches of more classes than there are."""
     if not _is(data, "FacesDataModule"):
         return
     classes, drawn = data["classes"], sampler.get("classes_per_batch", 0)

@@ -17,11 +17,7 @@ TARGET = re.compile(r"^(?:(\w+):[^\n]*\n  )?_target_: ([\w.]+)", re.MULTILINE)  
 
 @cache
 def nodes(command: str) -> tuple[str, ...]:
-    """Return the nodes of a command: the groups that its file chooses from, and the keys that it sets.
-
-    Args:
-        command: Name of its file in conf/, such as train.
-    """
+    """Return the nodes of a command: the groups that its file chooses from, and the keys that it sets."""
     content = cast(DictConfig, OmegaConf.load(CONF / f"{command}.yaml"))
     names: list[str] = []
     for entry in content.pop("defaults"):

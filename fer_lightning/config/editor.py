@@ -22,15 +22,7 @@ Schema = dict[str, Any]
     {"node": {"nargs": "?", "metavar": "GROUP", "help": "of the files in conf/GROUP; without it of all options"}},
 )
 def print_schema(node: str | None) -> None:
-    """Print the JSON schema of a configuration, or of the files of one group of ``conf/``.
-
-    Args:
-        node: Name of the group, such as optimizer; None for a whole configuration, or a part of it such as
-            ``conf/experiment`` holds.
-
-    Raises:
-        UserError: If there is no such group.
-    """
+    """Print the JSON schema of a configuration, or of the files of one group of ``conf/``."""
     groups = sorted(name for name in nodes("eval") if (CONF / name).is_dir())
     if node is not None and node not in groups:
         raise UserError(f"schema {node}: there is no such group, use one of {', '.join(groups)}")

@@ -34,11 +34,7 @@ FREQUENT = ("data.root", "data.image_size", "data.batch_size", "optimizer.lr", "
 
 
 def write_help(command: str) -> str:
-    """Return the help of a command.
-
-    Args:
-        command: Name of its file in conf/, such as train.
-    """
+    """Return the help of a command."""
     meaning, content = meanings(command), cast(DictConfig, OmegaConf.load(CONF / f"{command}.yaml"))
     many = "[-m] " if swept(command) else ""
     lines = [f"{program(command)} {many}[OPTION=VALUE ...]", "", *_examples(), "", PLACES, ""]

@@ -238,11 +238,7 @@ def _blocks() -> list[tuple[list[str], dict[str, Option]]]:
 
 @cache
 def library_options(target: str) -> dict[str, Option]:
-    """Return the options of a library's class that are known here; a later block overrides an earlier one.
-
-    Args:
-        target: Full name of the class, such as ``torch.optim.Adam``.
-    """
+    """Return the options of a library's class that are known here; a later block overrides an earlier one."""
     options: dict[str, Option] = {}
     package = target.rpartition(".")[0]
     for names, block in _blocks():

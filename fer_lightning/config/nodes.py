@@ -20,16 +20,13 @@ class Role(IntEnum):
 class Node(NamedTuple):
     """Description of a node.
 
-    Attributes:
-        role: Its role.
-        kind: Kind of its value, as an annotation; ``fields`` where the nodes in it are listed; empty where a class
-            describes it, and for a group that sets values of several nodes.
-        meaning: What it means, as the end of a line.
+    Its kind is an annotation, or ``fields`` where the nodes in it are listed; empty where a class describes it, and for
+    a group that sets values of several nodes.
     """
 
     role: Role
     kind: str = ""
-    meaning: str = ""
+    meaning: str = ""  # as the end of a line
 
 
 STATE, RESULT, RUN, MACHINE, PLACE, NAME = Role

@@ -20,57 +20,36 @@ EMPTY = ("object", "nn.Module", "torch.nn.Module")  # bases that take nothing
 
 
 class Option(NamedTuple):
-    """An argument that a configuration can set.
+    """An argument that a configuration can set."""
 
-    Attributes:
-        kind: Source text of its annotation.
-        module: Module that the text stands in.
-        meaning: First sentence on it in the docstring.
-        required: Whether it has no default.
-    """
-
-    kind: str
-    module: str
-    meaning: str
-    required: bool
+    kind: str  # source text of its annotation
+    module: str  # module that the text stands in
+    meaning: str  # first sentence on it in the docstring
+    required: bool  # whether it has no default
 
 
 class Signature(NamedTuple):
-    """Arguments that a configuration can set of a class or function.
-
-    Attributes:
-        options: Name -> option.
-        closed: Whether an argument that is not listed is refused.
-        summary: First line of the docstring.
-    """
+    """Arguments that a configuration can set of a class or function."""
 
     options: Mapping[str, Option]
-    closed: bool
-    summary: str = ""
+    closed: bool  # whether an argument that is not listed is refused
+    summary: str = ""  # first line of the docstring
 
 
 class Kind(NamedTuple):
     """Description of the values that an option takes.
 
-    Attributes:
-        form: ``value``, ``part`` (a node with a ``_target_``), ``open part`` (one that lacks arguments), ``fields`` (a
-            node with fixed keys), ``list`` or ``dict`` (of values of one kind).
-        content: Text and module of a ``value``, for ``leaf``; the options of ``fields``; else the kind of the items.
-        nullable: Whether null is allowed.
+    A part is a node with a ``_target_``, open if it lacks arguments; fields are a node with fixed keys.
     """
 
     form: Literal["value", "part", "open part", "fields", "list", "dict"]
-    content: Any
+    content: Any  # text and module of a value, for ``leaf``; the options of fields; else the kind of the items
     nullable: bool = False
 
 
 @cache
 def signature(target: str) -> Signature | None:
-    """Return the options of a class or function of ours; None for what is not in the package.
-
-    Args:
-        target: Its full name, such as ``fer_lightning.models.knn.KNNClassifier``.
-    """
+    """Return the options of a class or function of ours; None for what is not in the package."""
     module, _, name = target.rpartition(".")
     definition = _names(module).get(name)
     if not target.startswith("fer_lightning.") or not isinstance(definition, ast.ClassDef | ast.FunctionDef):
@@ -90,12 +69,7 @@ def signature(target: str) -> Signature | None:
 
 @cache
 def resolve(text: str, module: str) -> Kind:
-    """Return the kind that an annotation describes.
-
-    Args:
-        text: Source text of the annotation.
-        module: Module that it stands in.
-    """
+    """Return the kind that an annotation describes."""
     inner, nullable = re.subn(r"\s*\|\s*None$", "", text)
     if match := re.match(r"(Open)?Part\b", inner):
         kind = Kind("open part" if match[1] else "part", None)
@@ -112,11 +86,7 @@ def resolve(text: str, module: str) -> Kind:
 
 @cache
 def takes(target: str) -> frozenset[str] | None:
-    """Return the arguments of a class or function of any package; None where its source does not say them all.
-
-    Args:
-        target: Its full name, such as ``torch.optim.Adam``.
-    """
+    """Return the arguments of a class or function of any package; None where its source does not say them all."""
     module, definition = _find(*target.rpartition(".")[::2])
     if isinstance(definition, ast.FunctionDef):
         return None if definition.args.kwarg else _arguments(definition)
@@ -136,11 +106,7 @@ def takes(target: str) -> frozenset[str] | None:
 
 @cache
 def flaw(target: str) -> str | None:
-    """Return why a class or function cannot be imported, as a clause; None where its source does not surely say so.
-
-    Args:
-        target: Its full name, such as ``torch.optim.Adam``.
-    """
+    """Return why a class or function cannot be imported, as a clause; None where its source does not surely say so."""
     module, _, name = target.rpartition(".")
     top = module.partition(".")[0]
     try:
@@ -160,12 +126,7 @@ def flaw(target: str) -> str | None:
 
 
 def _find(module: str, name: str) -> tuple[str, ast.ClassDef | ast.FunctionDef | None]:
-    """Return a class or function and the module that defines it, wherever it is imported from; None if it is unknown.
-
-    Args:
-        module: A module that has the name.
-        name: The name in that module.
-    """
+    """Return a class or function, and the module that it is imported from; None if it is unknown."""
     definition = _names(module).get(name)
     if isinstance(definition, ast.ClassDef | ast.FunctionDef):
         return module, definition

@@ -56,13 +56,7 @@ def check_flags(arguments: Sequence[str], command: str) -> None:
 
 
 def suggestion(key: str, cfg: DictConfig, command: str) -> str:
-    """Return the end of a sentence on an option that does not exist: where it exists, or the options that are similar.
-
-    Args:
-        key: The option.
-        cfg: The configuration with the choices that were made.
-        command: The verb.
-    """
+    """Return the end of a sentence on an option that does not exist: where it exists, or what is similar."""
     from fer_lightning.config.commands import (  # needs pydantic, as only a mistake does
         accepts,
         chosen_by,
@@ -129,13 +123,7 @@ def _guesses(key: str, existing: Sequence[str], command: str) -> Iterator[list[s
 
 
 def no_choice(group: str, name: str, choices: Sequence[str] = ()) -> str:
-    """Return the sentence on a choice that a group does not have.
-
-    Args:
-        group: Name of the group, such as optimizer or hydra/launcher.
-        name: The choice.
-        choices: The choices that there are; empty for the files of ``conf/``.
-    """
+    """Return the sentence on a choice that a group does not have."""
     choices = choices or sorted(path.stem for path in (CONF / group).glob("*.yaml"))
     listed = ", ".join(choices)
     if name == "null":

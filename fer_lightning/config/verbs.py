@@ -19,20 +19,12 @@ DEFINITION = re.compile(r"^@verb\(.*?^def \w+\(.*?\) -> .*?:$", re.MULTILINE | r
 
 
 class Verb(NamedTuple):
-    """One thing that the command line does.
-
-    Attributes:
-        module: Module of its function.
-        function: Name of its function.
-        help: One line for ``--help``.
-        arguments: Name of each argument -> options of ``add_argument``. Without any, the verb has a file in ``conf/``
-            and takes Hydra's options.
-    """
+    """One thing that the command line does. Without arguments it has a file in ``conf/`` and takes Hydra's options."""
 
     module: str
     function: str
-    help: str
-    arguments: Mapping[str, Mapping[str, Any]]
+    help: str  # one line for ``--help``
+    arguments: Mapping[str, Mapping[str, Any]]  # name -> options of ``add_argument``
 
 
 def verb(name: str, help: str, arguments: Mapping[str, Any] | None = None) -> Callable[[Function], Function]:

@@ -109,12 +109,7 @@ class Board:
 
 
 def rank_runs(runs: Sequence[Run], objective: str | None = None) -> Board:
-    """Return the runs, and means over repeated runs, in the order of the objective.
-
-    Args:
-        runs: The runs.
-        objective: Metric; if None, the one that the runs recorded.
-    """
+    """Return the runs, and means over repeated runs, in the order of the objective; None: the one they recorded."""
     if objective is None:
         objective = next((run.record.objective for run in runs if run.record.objective), "val/accuracy")
     entries = []
@@ -189,11 +184,7 @@ def option_scores(runs: Iterable[Run], objective: str) -> dict[str, tuple[list[s
 
 
 def gather(folders: Iterable[Path]) -> list[Run]:
-    """Return the runs in or below some folders, each run once.
-
-    Raises:
-        UserError: If a folder holds none.
-    """
+    """Return the runs in or below some folders, each run once."""
     return list({run.folder.resolve(): run for folder in folders for run in read_runs(folder)}.values())
 
 

@@ -23,27 +23,16 @@ COLUMNS = ("file", "label", "prediction", "vote", "raw_vote", "abstained", "twin
 
 
 class Tested(NamedTuple):
-    """Predictions for B test faces.
+    """Predictions for B test faces; votes are None where they are not known."""
 
-    Attributes:
-        rows: (B,) int64, rows of the partition's table.
-        labels: (B,) int64.
-        predictions: (B,) int64.
-        votes: (B,) float, calibrated votes for the predictions; None if they are not known.
-        raw_votes: (B,) float, their shares of the vote; None like ``votes``.
-        abstained: (B,) int64, 1 where the network abstains.
-        absent: Names of classes that no test face has; means leave them out.
-        shares: (B, C) float, calibrated votes for each class; None if they are not known.
-    """
-
-    rows: np.ndarray
-    labels: np.ndarray
-    predictions: np.ndarray
-    votes: np.ndarray | None
-    raw_votes: np.ndarray | None
-    abstained: np.ndarray
-    absent: Sequence[str] = ()
-    shares: np.ndarray | None = None
+    rows: np.ndarray  # (B,) int64, rows of the partition's table
+    labels: np.ndarray  # (B,) int64
+    predictions: np.ndarray  # (B,) int64
+    votes: np.ndarray | None  # (B,) float, calibrated votes for the predictions
+    raw_votes: np.ndarray | None  # (B,) float, their shares of the vote
+    abstained: np.ndarray  # (B,) int64, 1 where the network abstains
+    absent: Sequence[str] = ()  # names of classes that no test face has; means leave them out
+    shares: np.ndarray | None = None  # (B, C) float, calibrated votes for each class
 
 
 def test_figures(datamodule: FacesDataModule, tested: Tested, calibration: Calibration) -> dict[str, float]:

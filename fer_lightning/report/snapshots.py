@@ -43,12 +43,7 @@ def embedding_map(
 
 @styled
 def augmentation_grid(partition: Partition, chain: "Chain") -> Figure:
-    """Draw a face of each class as it is and as training sees it (figures 2 and 7 of the paper).
-
-    Args:
-        partition: The faces of the run.
-        chain: Augmentation of the training.
-    """
+    """Draw a face of each class as it is and as training sees it (figures 2 and 7 of the paper)."""
     faces, train, origins = partition.faces, partition.train, partition.origins
     rows = {}
     for label, name in enumerate(faces.classes):

@@ -191,14 +191,7 @@ def print_table(table: Table) -> None:
 
 
 def print_score(record: Record, labels: np.ndarray, classes: Sequence[str], slices: "Sequence[Slice]" = ()) -> None:
-    """Print the scores of a test, the accuracies to compare them with, and those of the faces that were answered.
-
-    Args:
-        record: Record of the test.
-        labels: (B,) int64 of the test faces.
-        classes: Names of the classes.
-        slices: Accuracy on parts of the test faces, the worst first.
-    """
+    """Print a test's scores, what to compare them with, those of the answered faces, and the first, worst slice."""
     figures = record.figures
     counts = np.bincount(labels, minlength=len(classes))
     majority = f"{classes[int(counts.argmax())]} {percent(counts.max() / counts.sum())}"
