@@ -323,7 +323,8 @@ def test_group_that_is_null_is_named(run_here):
     assert "data=null must be one of faces" in done.text
 
 
-OPTIONS = {name for command in ("eval", "audit", "predict", "export", "stress", "app", "score") for name in meanings(command)}
+COMMANDS = ("eval", "audit", "predict", "export", "stress", "app", "score")
+OPTIONS = {name for command in COMMANDS for name in meanings(command)}
 OPEN = {"pictures", "maps", "settings", "translate_px", "changes"}  # nodes whose names are anybody's
 
 
