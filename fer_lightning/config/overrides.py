@@ -18,11 +18,6 @@ from fer_lightning.errors import UserError
 def allowed(overrides: object, source: str, remedy: str = "") -> list[str]:
     """Return those of a checkpoint's overrides that define its faces and network.
 
-    Args:
-        overrides: What the checkpoint holds.
-        source: Name of the checkpoint in messages.
-        remedy: End of the sentence on a file that is not in ``conf/``.
-
     Raises:
         UserError: Naming the first override that is more than a file of ``conf/`` or a plain value.
     """

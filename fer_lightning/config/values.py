@@ -31,12 +31,7 @@ NODE = (
 
 
 def check_values(cfg: DictConfig, command: str, carrier: str | None = None) -> None:
-    """Refuse a configuration that holds a wrong value.
-
-    Args:
-        cfg: What ``conf/COMMAND.yaml`` and the options compose to.
-        command: Name of that file.
-        carrier: The checkpoint that brings some of the options, for the sentence; None for none.
+    """Refuse a wrong value in what ``conf/COMMAND.yaml`` and the options compose to; a carrier may bring some of these.
 
     Raises:
         UserError: Naming the first such option as it is written on the command line.

@@ -83,11 +83,6 @@ def correct(partition: "Partition", faces: Faces, corrections: str) -> "Partitio
     What a protocol has dealt stays: the validation and test faces, their labels, and twins. So a score compares with
     that of the same partition without corrections.
 
-    Args:
-        partition: The partition of the faces.
-        faces: The table of the source.
-        corrections: Path of the file, as in ``read_corrections``.
-
     Raises:
         UserError: As ``read_corrections``; or if a face or class is unknown, a face has another label than the file
             says, or a class has no training face left.

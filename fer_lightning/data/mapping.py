@@ -68,25 +68,14 @@ def map_faces(faces: Faces, joined: Map) -> Faces:
 
 
 def align(faces: Faces, classes: Sequence[str]) -> Faces:
-    """Return the faces with their labels counted by the classes of a network, of which they may lack some.
-
-    Args:
-        faces: The table, each of whose classes is one of the network's.
-        classes: Classes of the network, in their order.
-    """
+    """Return the faces with their labels counted by the classes of a network, of which they may lack some."""
     if faces.classes == tuple(classes):
         return faces
     return _relabel(faces, [classes.index(name) for name in faces.classes], tuple(classes))
 
 
 def _relabel(faces: Faces, new_labels: Sequence[int], classes: tuple[str, ...]) -> Faces:
-    """Return the faces with new labels and classes; those whose new label is -1 are left out.
-
-    Args:
-        faces: The table.
-        new_labels: New label of each class of the table.
-        classes: Names of the new labels.
-    """
+    """Return the faces with new labels and classes; those whose new label is -1 are left out."""
     table = np.array([*new_labels, -1])  # the last for true labels that are no class, which are -1
     true_labels = None if faces.true_labels is None else table[faces.true_labels]
     crowd = None if faces.crowd is None else join_answers(faces.crowd, new_labels, len(classes))

@@ -316,13 +316,7 @@ def _check_readable(path: Path, faces: int, unreadable: Sequence[tuple[str, str]
 
 
 def _check_splits(path: Path, present: set[tuple[str, str]], classes: Sequence[str]) -> None:
-    """Refuse a source without training faces, or with a split that lacks a class.
-
-    Args:
-        path: The source.
-        present: The splits and classes of its faces.
-        classes: Names of the classes.
-    """
+    """Refuse a source without training faces, or with a split that lacks a class."""
     splits = {split for split, _ in present}
     if "" in splits and len(splits) > 1:
         raise UserError(f"{path} has faces with a split and others without: give each face one, or none any")

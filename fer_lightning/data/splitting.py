@@ -18,12 +18,6 @@ def draw_split(faces: Faces, cache_dir: str, share: float, seed: int) -> Faces:
 
     A source with a split keeps it.
 
-    Args:
-        faces: A table.
-        cache_dir: Folder of the cache, in which the twins are.
-        share: Share of the faces of each class that become test faces.
-        seed: Decides which.
-
     Raises:
         UserError: If one of the two parts would lack a class.
     """

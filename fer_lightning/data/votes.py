@@ -92,9 +92,6 @@ def shares(faces: Faces) -> np.ndarray:
     """Return the shares of the classes in the votes for them, (N, C) float32: all votes, and not their winner alone.
 
     This is the probability distribution of Barsoum et al. (arXiv:1608.01041, section 3.4), over the classes at hand.
-
-    Args:
-        faces: Faces that ``relabel`` and ``count_votes`` have made.
     """
     assert faces.crowd is not None
     counts = faces.crowd[:, : len(faces.classes)]

@@ -62,11 +62,7 @@ def check_secrets(arguments: list[str]) -> None:
 def check(cfg: DictConfig, config_name: str, carrier: str | None = None) -> None:
     """Refuse a configuration that cannot run. Of several processes only the main one checks.
 
-    Args:
-        cfg: The composed configuration.
-        config_name: Name of its file in ``conf/``.
-        carrier: The checkpoint that some options come from, such as ``checkpoint=best.ckpt``. A stranger may have
-            written them.
+    Some options may come from a carrier, such as ``checkpoint=best.ckpt``; a stranger may have written them.
 
     Raises:
         UserError: Naming the first wrong option.

@@ -65,14 +65,7 @@ def test_figures(datamodule: FacesDataModule, tested: Tested, calibration: Calib
 
 
 def write_results(folder: Path, record: Record, datamodule: FacesDataModule, tested: Tested) -> Record:
-    """Write all files of a test, print the scores, and return the completed record.
-
-    Args:
-        folder: The run's folder.
-        record: What the test and the training have noted, figures included.
-        datamodule: Its partition's test faces were predicted.
-        tested: The predictions.
-    """
+    """Write all files of a test, print the scores, and return the completed record."""
     faces, partition, audit = datamodule.faces, datamodule.partition, datamodule.audit
     rows, labels, predictions = tested[:3]
     limit, reason = ceiling(faces, partition.twins.identical[partition.origins[rows]], labels)
