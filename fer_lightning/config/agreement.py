@@ -42,7 +42,9 @@ def _disagreements(values: Mapping[str, Any]) -> Iterator[str]:
     yield from _clipping(values.get("optimizer", absent), values.get("trainer", absent))
     yield from _validation(values.get("trainer", absent))
     if values.get("int8") and values.get("format") != "onnx":
-        yield "int8=true needs format=onnx: a bundle holds the weights as they were trained"
+        yield "int8=true needs format=onnx: a bundle is computed in 32 bits"
+    if values.get("half") and values.get("format") != "bundle":
+        yield "half=true needs format=bundle: an ONNX model holds what it computes with, and int8=true makes it smaller"
     if "callbacks" in values:
         yield from _checkpoints(values["callbacks"])
     if {"data", "embedder", "loss", "classifier", "callbacks", "model"} <= values.keys():

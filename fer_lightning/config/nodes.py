@@ -85,6 +85,7 @@ NODES = {  # what is not listed has the role of the node around it
     "gallery": Node(PLACE, "Part", "which faces the classifier keeps"),
     "format": Node(PLACE, "Literal['bundle', 'onnx']", "a folder of safetensors and JSON, or one ONNX file"),
     "output": Node(PLACE, "Location | None", "a new folder or file; null: one inside that of this export"),
+    "half": Node(PLACE, "bool", "whether weights and gallery are kept in 16 bits, of format=bundle"),
     "int8": Node(PLACE, "bool", "whether the embedder computes in 8 bits, of format=onnx"),
     "stress": Node(PLACE, "Part", "how the test faces are changed"),
     "bundle": Node(PLACE, "Location", "a bundle's folder, an .onnx file or a .ckpt file"),

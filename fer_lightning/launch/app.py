@@ -34,6 +34,7 @@ def app(cfg: DictConfig) -> None:
 def _make(cfg: DictConfig) -> Any:
     """Load the detector, the network and its training faces, and return the page's server."""
     model = load_model(cfg.bundle, instantiate(cfg.detector))
+    log.info("%s: %s", model.source, model.tested)
     viewer = Viewer(model, cfg.neighbours, cfg.seconds, training_faces(cfg, model.image_size))
     head = {"model": Path(cfg.bundle).name, "detector": model.detector.note}
     return make_app(Uploads(viewer, cfg.max_bytes, cfg.concurrency, cfg.seconds), head)

@@ -11,7 +11,7 @@ from fer_lightning.config import CONF
 from fer_lightning.errors import UserError
 from fer_lightning.runs.command import key, quoted
 
-POSITIONS = {  # verb -> options that may be given without their names, in this order
+POSITIONS = {  # verb -> options that may be given without their names, in this order; of fewer values, the last ones
     **dict.fromkeys(("eval", "export", "stress"), ("checkpoint",)),
     "app": ("bundle",),
     "audit": ("data.root",),
@@ -35,21 +35,27 @@ def translate(arguments: Sequence[str], name: str) -> list[str]:
 
 def _with_names(arguments: Sequence[str], name: str) -> list[str]:
     """Return the command line with a name before each value that has none, and each flag's value behind its ``=``."""
-    positions, named, items = list(POSITIONS.get(name, ())), [""], []
+    named, values = [""], {}
     for argument in arguments:
         is_option = "=" in argument or argument[:1] in ("-", "~", "+", "")
         if TAKES_NEXT.fullmatch(named[-1]) and not is_option:
             named[-1] += f"={argument}"
-        elif is_option:
-            named.append(argument)
-        elif name in LISTS:
-            items.append(quoted(Path(argument)))
-        elif positions:
-            named.append(f"{positions.pop(0)}={quoted(Path(argument))}")
         else:
-            examples = " ".join(f"{option}=..." for option in POSITIONS.get(name, ("data.root",)))
-            raise UserError(f"{argument:.200} has no name: options are written NAME=VALUE, such as {examples}")
-    return [*named[1:], *([f"{LISTS[name]}=[{','.join(items)}]"] if items else [])]
+            if not is_option:
+                values[len(named)] = quoted(Path(argument))
+            named.append(argument)
+    if name in LISTS and values:
+        others = [argument for place, argument in enumerate(named) if place not in values]
+        return [*others[1:], f"{LISTS[name]}=[{','.join(values.values())}]"]
+    typed = {key(argument) for argument in named if "=" in argument}
+    positions = [option for option in POSITIONS.get(name, ()) if option not in typed]
+    if len(values) > len(positions):
+        argument = named[[*values][len(positions)]]
+        examples = " ".join(f"{option}=..." for option in POSITIONS.get(name, ("data.root",)))
+        raise UserError(f"{argument:.200} has no name: options are written NAME=VALUE, such as {examples}")
+    for option, (place, value) in zip(positions[len(positions) - len(values) :], values.items(), strict=True):
+        named[place] = f"{option}={value}"
+    return named[1:]
 
 
 def _with_value(argument: str) -> str:

@@ -86,13 +86,11 @@ def _check_files(cfg: DictConfig) -> None:
     """Refuse checkpoints, faces, votes, corrections and an output folder that do not exist or are damaged."""
     for option in ("checkpoint", "init_from", "bundle"):
         path = cfg.get(option)
-        if path is None:
-            continue
-        is_export = Path(path).is_dir() or Path(path).suffix.lower() == ".onnx"
-        if "trainer" in cfg or not is_export:  # predict and app take a bundle or an ONNX model too
+        if path is not None and ("trainer" in cfg or Path(path).suffix.lower() != ".onnx"):  # predict and app take that
             checkpoint_file(path, option)
-    for run in OmegaConf.select(cfg, "teacher.runs") or []:
-        checkpoint_file(best_of(run), "teacher.runs")
+    if "checkpoint" not in cfg:  # what is trained already needs no teachers
+        for run in OmegaConf.select(cfg, "teacher.runs") or []:
+            checkpoint_file(best_of(run), "teacher.runs")
     for path in cfg.get("predictions") or []:
         read_facts(path, "predictions")
     if cfg.get("trained_on") not in (None, "official", "folder"):

@@ -15,9 +15,9 @@ from fer_lightning.errors import UserError
 from fer_lightning.launch.trained import over_checkpoint
 from fer_lightning.report.stress import read_stress
 from fer_lightning.runs.checkpoints import fingerprint
+from fer_lightning.runs.description import Description
 from fer_lightning.runs.record import read_tested, run_of
 from fer_lightning.use.bundles import read_checkpoint
-from fer_lightning.use.description import Description
 from fer_lightning.use.exporter import Exporter, Trial
 
 log = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ DRAWN = 350  # synthetic faces, where those of the run are not there
 def export(cfg: DictConfig) -> None:
     """Write the model and compare it on the run's test faces, or on synthetic faces where those are not there."""
     log.info("reading %s", cfg.checkpoint)
-    network, description = read_checkpoint(Path(cfg.checkpoint))
+    network, description = read_checkpoint(cfg.checkpoint)
     cfg = over_checkpoint(cfg)
     path = Path(cfg.output or Path(cfg.paths.output_dir) / FILES[cfg.format])
     if path.exists():
@@ -41,6 +41,8 @@ def export(cfg: DictConfig) -> None:
     choice = HydraConfig.get().runtime.choices["gallery"]
     if choice != "full":
         exporter.shrink(instantiate(cfg.gallery), choice)
+    if cfg.half:
+        exporter.halve()
     if cfg.format == "bundle":
         exporter.bundle(path)
     else:

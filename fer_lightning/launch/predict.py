@@ -38,6 +38,7 @@ def predict(cfg: DictConfig) -> None:
             f"smooth={cfg.smooth} is for a video or camera, and input={cfg.input} has no times: leave it out"
         )
     model = load_model(cfg.checkpoint, instantiate(cfg.detector))
+    log.info("%s: %s", model.source, model.tested)
     faces = training_faces(cfg, model.image_size)
     head = {
         "checkpoint": str(cfg.checkpoint),

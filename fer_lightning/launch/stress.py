@@ -28,7 +28,7 @@ def stress(cfg: DictConfig) -> None:
     """Write stress.json, stress.csv and a figure; also into the run that tested these weights, and its report."""
     cfg = over_checkpoint(cfg)
     check(cfg, "stress", carrier=f"checkpoint={cfg.checkpoint}")
-    test, (network, description) = instantiate(cfg.stress, _convert_="all"), read_checkpoint(Path(cfg.checkpoint))
+    test, (network, description) = instantiate(cfg.stress, _convert_="all"), read_checkpoint(cfg.checkpoint)
     model, weights = Model(TorchBackend(network), description), fingerprint(network.state_dict())
     partition = instantiate(cfg.data).partition
     rows = test.sample(partition.test, cfg.limit)
@@ -41,7 +41,7 @@ def stress(cfg: DictConfig) -> None:
     if read_tested(cfg.checkpoint, weights).weights:
         folders.append(run)
     else:
-        log.info("%s holds no test of this network: its report shows no stress test", run)
+        log.info("checkpoint=%s lies in no run that tested it, so no report shows this stress test", cfg.checkpoint)
     for folder in folders:
         write_stress(folder, outcomes, head)
         save(draw_stress(outcomes), folder / "figures" / "stress.png")

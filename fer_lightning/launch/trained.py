@@ -56,7 +56,7 @@ def read_training(cfg: DictConfig) -> tuple[Faces, "Partition"] | None:
     except UserError as error:
         log.info("they are not at hand: %s", str(error).partition(". ")[0])
         return None
-    if faces.fingerprint != read_provenance(cfg.checkpoint)["data_fingerprint"]:
+    if faces.fingerprint != read_provenance(cfg.checkpoint).get("data_fingerprint"):
         log.info("they are not at hand: data.root=%s holds other faces now", training.data.root)
         return None
     return faces, partition

@@ -129,6 +129,8 @@ class ExpressionModule(Network, lightning.LightningModule):
         settings = checkpoint.get("hyper_parameters")
         trained = classes_of(settings if isinstance(settings, dict) else {}, source)
         check_same(trained, self.hparams["classes"], source)
+        if not fitting and "description" in checkpoint:  # a bundle, which has no weights of a loss
+            self.loss = None
         for key in {"state_dict", "current_model_state"} & checkpoint.keys():  # the second with averaged weights
             check_weights(self, checkpoint[key], source, fitted=not fitting)
         self.calibration = read_calibration(checkpoint, source)

@@ -1,10 +1,11 @@
-"""Checkpoints: finding them, and reading them without running code. Only reading needs torch."""
+"""Checkpoints and bundles: finding them, and reading them without running code. Only reading needs torch."""
 
 import hashlib
 import logging
 import re
 import zipfile
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -24,9 +25,17 @@ EXPANSION = 4  # bytes of tensors for each byte of the file, at most; two names 
 
 
 def checkpoint_file(path: str, option: str) -> Path:
-    """Return the path of a checkpoint. Refuse what is no whole zip archive, and list other checkpoints nearby."""
+    """Return the path of a checkpoint, or the folder of a bundle.
+
+    Refuse what is no whole zip archive, and list other checkpoints nearby.
+    """
     file = Path(path)
     kind = path_kind(file)
+    if kind == FOLDER:
+        from fer_lightning.runs.description import is_bundle  # here, because --help needs no pydantic
+
+        if is_bundle(file):
+            return file
     if kind != FILE:
         raise UserError(f"{option}={path:.300} {kind}: {remedy(file)}")
     if not zipfile.is_zipfile(file):
@@ -68,7 +77,7 @@ def newest(folder: Path) -> Path:
 
 
 def load(path: str, option: str) -> dict:
-    """Return the content of a checkpoint, on the CPU. Nothing that it names is imported or called.
+    """Return the content of a checkpoint or a bundle, on the CPU. Nothing that it names is imported or called.
 
     Raises:
         UserError: If the file is missing, damaged, not written by fer_lightning, or written by a newer version; if it
@@ -77,6 +86,8 @@ def load(path: str, option: str) -> dict:
     import torch
 
     file = checkpoint_file(path, option)
+    if file.is_dir():
+        return _load_bundle(file, f"{option}={path}")
     size = file.stat().st_size
     try:
         _check_archive(file, size)
@@ -91,6 +102,31 @@ def load(path: str, option: str) -> dict:
     if version > Version(__version__):
         raise UserError(f"{option}={path} was written by fer_lightning {version}, and this is {__version__}: update it")
     return checkpoint
+
+
+def _load_bundle(folder: Path, source: str) -> dict[str, Any]:
+    """Return the content of a bundle as that of a checkpoint; weights in half precision become float32."""
+    import torch
+    from safetensors import SafetensorError
+    from safetensors.torch import load as load_tensors
+
+    from fer_lightning.runs.description import WEIGHTS, read_bundle
+
+    description, weights = read_bundle(folder, source)
+    try:
+        tensors = load_tensors(weights)
+    except SafetensorError as error:
+        raise UserError(f"{source} is damaged: {WEIGHTS} cannot be read ({error}); export it again") from error
+    fields = asdict(description)
+    overrides = None if description.overrides is None else list(description.overrides)
+    return {
+        "state_dict": {n: tensor.float() if tensor.dtype is torch.half else tensor for n, tensor in tensors.items()},
+        "hyper_parameters": {key: fields[key] for key in ("embedder", "classifier", "mirrored", "classes")},
+        "calibration": fields["calibration"],
+        "pytorch-lightning_version": metadata.version("lightning"),
+        "description": description,
+        KEY: {**description.origin, "classes": fields["classes"], "overrides": overrides},
+    }
 
 
 def fingerprint(state: Mapping[str, Any]) -> str:

@@ -24,12 +24,16 @@ log = logging.getLogger(__name__)
 
 
 def take_weights(model: nn.Module, path: str) -> None:
-    """Load the embedder's weights of a checkpoint into a model; refuse those of another network."""
-    prefix = "embedder."
-    state = load(path, "init_from")["state_dict"]
-    weights = {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
+    """Load the embedder's weights of a checkpoint or bundle into a model; refuse those of another network."""
+    content, prefix, source = load(path, "init_from"), "embedder.", f"init_from={path}"
+    items = content["state_dict"].items()
+    weights = {name.removeprefix(prefix): tensor for name, tensor in items if name.startswith(prefix)}
     embedder = model.get_submodule("embedder")
-    check_weights(embedder, weights, f"init_from={path}")
+    try:
+        check_weights(embedder, weights, source)
+    except UserError as error:
+        files = _files_of("embedder", part_config("embedder", content, source)["_target_"])
+        raise UserError(f"{error}, such as embedder={files[0].stem}") from None
     embedder.load_state_dict(weights)
     log.info("starts from the embedder's weights in %s", path)
 
@@ -91,9 +95,8 @@ def part_config(node: str, content: Mapping, source: str) -> dict[str, Any]:
     config = settings.get(node) if isinstance(settings, dict) else None
     if not isinstance(config, dict):
         raise UserError(f"{source} does not say what its {node} is: {program('eval')} can still score it")
-    targets = [OmegaConf.select(OmegaConf.load(path), "_target_") for path in find_files(node)]
     target, arguments = config.get("_target_"), {name: config[name] for name in config.keys() - {"_target_"}}
-    if not plain(target) or target not in targets or not plain(arguments):
+    if not plain(target) or not _files_of(node, target) or not plain(arguments):
         remedy = (
             config_dir_remedy(content.get(KEY, {})) or "; a class of your own needs --config-dir=FOLDER with its file"
         )
@@ -101,3 +104,8 @@ def part_config(node: str, content: Mapping, source: str) -> dict[str, Any]:
     # The weights are in the checkpoint: download nothing, and read no other file.
     local = {"pretrained": False, "checkpoint_path": ""}
     return config | {name: value for name, value in local.items() if name in config}
+
+
+def _files_of(node: str, target: object) -> list[Path]:
+    """Return the files of a group that name a class as their ``_target_``."""
+    return [path for path in find_files(node) if OmegaConf.select(OmegaConf.load(path), "_target_") == target]

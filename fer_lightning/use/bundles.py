@@ -1,11 +1,10 @@
-"""Networks in torch: read from checkpoints and bundles, written as bundles, run on faces.
-
-A bundle is read without unpickling. Nothing here imports Lightning.
-"""
+"""Networks in torch: read from checkpoints and bundles, written as bundles, run on faces. Imports no Lightning."""
 
 import hashlib
+import re
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +12,11 @@ import numpy as np
 import torch
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
-from safetensors import SafetensorError
-from safetensors.torch import load, save
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from fer_lightning.config import CONF
+from fer_lightning.config.nodes import Role, role
 from fer_lightning.config.overrides import allowed
 from fer_lightning.data.classes import classes_of
 from fer_lightning.data.pictures import scale
@@ -26,13 +25,14 @@ from fer_lightning.files import write_text
 from fer_lightning.models.calibration import read_calibration
 from fer_lightning.models.network import Network
 from fer_lightning.runs import checkpoints
+from fer_lightning.runs.command import key
+from fer_lightning.runs.description import CONFIG, WEIGHTS, Description, read_gallery, seal
 from fer_lightning.runs.rebuilding import part_config, rebuild
-from fer_lightning.runs.record import read_tested
+from fer_lightning.runs.record import Record, read_tested
 from fer_lightning.use.answers import BATCH, Answers
-from fer_lightning.use.description import Description, is_whole, read_description, read_gallery, seal
 from fer_lightning.words import counted, percent
 
-WEIGHTS, CONFIG = "model.safetensors", "config.json"
+PLACES = {"data.root", "data.labels", "data.votes", "data.corrections", "teacher.runs"}  # options that hold paths
 
 
 class FaceReader(nn.Module):
@@ -68,8 +68,8 @@ class TorchBackend:
         return torch.cat([self.network(scale(batch)) for batch in torch.from_numpy(faces).split(batch_size)])
 
 
-def read_checkpoint(path: Path) -> tuple[Network, Description]:
-    """Return the network and the description of a checkpoint.
+def read_checkpoint(path: Path | str) -> tuple[Network, Description]:
+    """Return the network and the description of a checkpoint or a bundle.
 
     Raises:
         UserError: As ``runs.checkpoints.load`` and ``runs.rebuilding.rebuild``.
@@ -78,14 +78,19 @@ def read_checkpoint(path: Path) -> tuple[Network, Description]:
     checkpoint = checkpoints.load(str(path), "checkpoint")
     record = checkpoint[checkpoints.KEY]
     network, classes = rebuild(checkpoint, source, Network), classes_of(record, source)
-    _check_number(network, classes, source)
+    if len(classes) != network.classifier.num_classes:
+        raise UserError(
+            f"{source} is damaged: it names {len(classes)} classes, and its classifier votes for "
+            f"{network.classifier.num_classes}"
+        )
+    if isinstance(checkpoint.get("description"), Description):
+        return network, checkpoint["description"]
     embedder = part_config("embedder", checkpoint, source)
     origin = {key: str(record[key]) for key in ("version", "code", "data", "data_fingerprint", "draw") if key in record}
     with suppress(UserError):  # a damaged record of the run is no reason to refuse its network
         tested = read_tested(path, checkpoints.fingerprint(network.state_dict()))
         if accuracy := tested.figures.get("test/accuracy"):
-            leaks = ", leaky" if tested.leaks else ""
-            origin["tested"] = f"accuracy {percent(accuracy)} of {counted(tested.test_faces or 0, 'test face')}{leaks}"
+            origin["tested"] = in_words(accuracy, tested.test_faces or 0, tested)
     return network, Description(
         classes=classes,
         image_size=int(record.get("image_size") or _image_size(embedder, record["overrides"], source)),
@@ -94,14 +99,36 @@ def read_checkpoint(path: Path) -> tuple[Network, Description]:
         mirrored=network.mirrored,
         origin=origin,
         gallery=read_gallery(record),
+        overrides=_portable(record.get("overrides")),
         calibration=read_calibration(checkpoint, source),
     )
 
 
+def in_words(accuracy: float, faces: int, record: Record) -> str:
+    """Return an accuracy on test faces, and whether the run's record says that it is honest or leaky."""
+    honesty = ", leaky" if record.leaks else ", honest" if record.leaks == "" else ""
+    return f"accuracy {percent(accuracy)} of {counted(faces, 'test face')}{honesty}"
+
+
+def _portable(overrides: object) -> tuple[str, ...] | None:
+    """Return the options that define a network and its faces, with names of files and folders in place of paths."""
+    if not isinstance(overrides, list):
+        return None
+    options = [option for option in map(str, overrides) if role(key(option)) <= Role.RESULT]
+    return tuple(re.sub(r"[^=\[,'\"]*/", "", option) if key(option) in PLACES else option for option in options)
+
+
 def write_bundle(folder: Path, network: Network, description: Description, card: str) -> None:
-    """Write a network as a folder: weights with the gallery, config.json, README.md."""
+    """Write a network as a folder: weights with the gallery, config.json, README.md.
+
+    Where half precision can hold every number exactly, the weights are written in half precision.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    weights = save({name: tensor.contiguous() for name, tensor in network.state_dict().items()})
+    tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
+    halves = halved(tensors)
+    if all(torch.equal(half.to(tensors[name].dtype), tensors[name]) for name, half in halves.items()):
+        tensors = halves
+    weights = save(tensors)
     (folder / WEIGHTS).write_bytes(weights)
     origin = {**description.origin, "weights": hashlib.sha256(weights).hexdigest()}
     text = replace(description, origin=origin).with_room().to_json().encode()
@@ -109,42 +136,9 @@ def write_bundle(folder: Path, network: Network, description: Description, card:
     write_text(folder / "README.md", card)
 
 
-def read_bundle(folder: Path) -> tuple[Network, Description]:
-    """Return the network and the description of a bundle.
-
-    Raises:
-        UserError: If a file is missing, damaged, of a newer format or of another bundle; or as ``rebuild``.
-    """
-    source = f"bundle {folder}"
-    for name in (CONFIG, WEIGHTS):
-        if not (folder / name).is_file():
-            best = folder / "checkpoints" / "best.ckpt"
-            hint = f"give {best}" if best.is_file() else "give a folder that export format=bundle has written"
-            raise UserError(f"{source} holds no {name}: {hint}")
-    text, content = ((folder / name).read_bytes() for name in (CONFIG, WEIGHTS))
-    text = text.replace(b"\r\n", b"\n")  # which git writes on Windows
-    if not is_whole(text + content):
-        raise UserError(f"{source} is damaged: the hash in {CONFIG} does not fit the two files; export it again")
-    description = read_description(text.decode(errors="replace"), source)
-    if hashlib.sha256(content).hexdigest() != description.origin.get("weights"):
-        raise UserError(f"{source} is damaged: {WEIGHTS} is not the one that {CONFIG} describes; export it again")
-    try:
-        weights = load(content)
-    except SafetensorError as error:
-        raise UserError(f"{source} is damaged: {WEIGHTS} cannot be read ({error}); export it again") from error
-    saved: dict[str, Any] = {"hyper_parameters": asdict(description), "state_dict": weights}
-    network = rebuild(saved, source, Network)
-    _check_number(network, description.classes, source)
-    return network, description
-
-
-def _check_number(network: Network, classes: tuple[str, ...], source: str) -> None:
-    """Refuse a number of names that is not the classifier's number of classes."""
-    if len(classes) != network.classifier.num_classes:
-        raise UserError(
-            f"{source} is damaged: it names {len(classes)} classes, and its classifier votes for "
-            f"{network.classifier.num_classes}"
-        )
+def halved(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return tensors by name, those of floating-point numbers in half precision."""
+    return {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
 
 
 def _image_size(embedder: dict[str, Any], overrides: list[str], source: str) -> int:

@@ -7,8 +7,8 @@ from fer_lightning import __version__
 from fer_lightning.data.demo import SOURCE
 from fer_lightning.report.html import TEMPLATES
 from fer_lightning.report.stress import Outcome, by_change, mean_remains
+from fer_lightning.runs.description import Description
 from fer_lightning.runs.record import Record
-from fer_lightning.use.description import Description
 from fer_lightning.words import number
 
 

@@ -14,17 +14,18 @@ from fer_lightning.errors import UserError
 from fer_lightning.files import replacing, write_text
 from fer_lightning.models.network import Network
 from fer_lightning.report.stress import Outcome
+from fer_lightning.runs.description import Description
 from fer_lightning.runs.record import Record
 from fer_lightning.use.answers import TOLERANCE, Backend, compare
-from fer_lightning.use.bundles import TorchBackend, read_bundle, write_bundle
+from fer_lightning.use.bundles import TorchBackend, halved, in_words, read_checkpoint, write_bundle
 from fer_lightning.use.card import write_card
-from fer_lightning.use.description import Description
 from fer_lightning.use.galleries import Reduce, shrink
 from fer_lightning.use.onnx_model import OnnxBackend, describe, to_int8, to_onnx
 from fer_lightning.words import percent
 
 log = logging.getLogger(__name__)
 
+BEFORE = " before its export changed it"
 CALIBRATION = 256  # validation faces that set the ranges of int8
 
 
@@ -64,13 +65,21 @@ class Exporter:
         self.description, change = shrink(self.network, self.description, reduce, validation)
         self._note_change(f"gallery={name}: {change}", before, backend)
 
+    def halve(self) -> None:
+        """Round weights and gallery to half precision, and note the cost."""
+        backend = TorchBackend(self.network)
+        before = self._accuracy(backend)
+        state = self.network.state_dict()
+        self.network.load_state_dict({name: half.to(state[name].dtype) for name, half in halved(state).items()})
+        self._note_change("half=true: weights and gallery in 16 bits", before, backend)
+
     def bundle(self, folder: Path) -> None:
         """Write a bundle and check it by reading it again."""
         log.info("writing the bundle, and reading it again to check it")
         card = write_card(self.description, self.record, folder.name, self.costs, self.stress)
         with replacing(folder) as temporary:
             write_bundle(temporary, self.network, self.description, card)
-            state = read_bundle(temporary)[0].state_dict()
+            state = read_checkpoint(temporary)[0].state_dict()
             if not all(torch.equal(tensor, state[name]) for name, tensor in self.network.state_dict().items()):
                 raise UserError(f"{folder} does not hold the network's weights after writing: look at the disk")
 
@@ -115,14 +124,18 @@ class Exporter:
 
     def _note_change(self, change: str, before: float | None, backend: Backend) -> None:
         """Add a change and its cost in accuracy to the card and to the description."""
-        accuracy, name = self._accuracy(backend), self.trial.name
+        accuracy, name, origin = self._accuracy(backend), self.trial.name, dict(self.description.origin)
         if accuracy is None or before is None:
             cost = f"its cost in accuracy is not known, since {name} say nothing of it"
+            if "tested" in origin:
+                origin["tested"] = f"{origin['tested'].removesuffix(BEFORE)}{BEFORE}"
         else:
             faces = f"{len(self.trial.test):,} {name}"
             cost = f"accuracy {percent(accuracy, 2)} in place of {percent(before, 2)} of {faces}"
+            origin["tested"] = in_words(accuracy, len(self.trial.test), self.record)
         self.costs.append(f"{change}; {cost}")
-        self.description = replace(self.description, changes=(*self.description.changes, self.costs[-1]))
+        changes = (*self.description.changes, self.costs[-1])
+        self.description = replace(self.description, changes=changes, origin=origin)
 
     def _accuracy(self, backend: Backend) -> float | None:
         """Return the accuracy on the test faces; None without labels."""

@@ -11,7 +11,7 @@ from fer_lightning.errors import UserError
 from fer_lightning.kinds import Count, Seed
 from fer_lightning.models.calibration import Calibration, calibrate
 from fer_lightning.models.network import Network
-from fer_lightning.use.description import Description
+from fer_lightning.runs.description import Description
 
 Reduce = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 

@@ -14,8 +14,9 @@ from fer_lightning.data.decoding import flatten, open_upright, reason, to_face
 from fer_lightning.errors import UserError
 from fer_lightning.models.calibration import to_distance
 from fer_lightning.names import printable
+from fer_lightning.runs.checkpoints import checkpoint_file
+from fer_lightning.runs.description import Description
 from fer_lightning.use.answers import BATCH, Answers, Backend, defect
-from fer_lightning.use.description import Description
 from fer_lightning.use.detectors import Box, Detector, WholePicture, named_detector
 
 log = logging.getLogger(__name__)
@@ -90,10 +91,14 @@ class Model:
         if self.path is not None:
             files = [self.path] if self.path.is_file() else self.path.glob("*")
             parts.insert(0, f"{self.path}, {sum(file.stat().st_size for file in files) / 1e6:.1f} MB")
-        change = " before its export changed it" if self.description.changes else ""
-        parts.append(f"{self.description.origin.get('tested', 'accuracy not known')}{change}")
+        parts.append(self.tested)
         parts.append(f"faces of {self.image_size} x {self.image_size} pixels")
         return f"Model({'; '.join([*parts, self.detector.note])})"
+
+    @property
+    def tested(self) -> str:
+        """Accuracy on the test faces of its run, in words."""
+        return printable(self.description.origin.get("tested", "accuracy not known"))
 
     @overload
     def predict(self, pictures: Iterator[Picture], batch_size: int = BATCH) -> Iterator[Prediction]: ...
@@ -230,20 +235,19 @@ def load_model(path: str | Path, detector: Detector | str | None = None) -> Mode
     Raises:
         UserError: If the file is missing, damaged, of a newer version, or names code to run.
     """
-    path = Path(path)
     if isinstance(detector, str):
         detector = named_detector(detector)
-    if path.suffix.lower() == ".onnx":
+    if Path(path).suffix.lower() == ".onnx":
         from fer_lightning.use.onnx_model import read_onnx
 
-        return _tried(Model(*read_onnx(path), detector, path), path)
-    from fer_lightning.use.bundles import TorchBackend, read_bundle, read_checkpoint  # these import torch
+        return _tried(Model(*read_onnx(Path(path)), detector, Path(path)), path)
+    from fer_lightning.use.bundles import TorchBackend, read_checkpoint  # these import torch
 
-    network, description = read_bundle(path) if path.is_dir() else read_checkpoint(path)
-    return _tried(Model(TorchBackend(network), description, detector, path), path)
+    network, description = read_checkpoint(path)
+    return _tried(Model(TorchBackend(network), description, detector, checkpoint_file(str(path), "checkpoint")), path)
 
 
-def _tried(model: Model, path: Path) -> Model:
+def _tried(model: Model, path: str | Path) -> Model:
     """Return the model after an empty face, which shows what its parts alone do not. Say if it knows but a draw.
 
     Raises:

@@ -12,8 +12,8 @@ import numpy as np
 
 from fer_lightning.errors import UserError, install_command
 from fer_lightning.names import printable
+from fer_lightning.runs.description import Description, is_whole, read_description, seal
 from fer_lightning.use.answers import BATCH, Answers
-from fer_lightning.use.description import Description, is_whole, read_description, seal
 
 KEY = "fer_lightning"  # of the description in the model's metadata
 OPSET = 18

@@ -16,6 +16,8 @@ HOME = Path.home()
     [
         ("predict", ["best.ckpt", "my photos"], ["checkpoint=best.ckpt", "input='my photos'"]),
         ("predict", ["input=a", "best.ckpt"], ["input=a", "checkpoint=best.ckpt"]),
+        ("predict", ["photo.jpg", "limit=3"], ["input=photo.jpg", "limit=3"]),
+        ("predict", ["checkpoint=best.ckpt", "photo.jpg"], ["checkpoint=best.ckpt", "input=photo.jpg"]),
         ("audit", ["faces"], ["data.root=faces"]),
         ("score", ["a.csv", "seed=1", "my b.csv"], ["seed=1", "predictions=[a.csv,'my b.csv']"]),
         ("app", ["model.onnx"], ["bundle=model.onnx"]),

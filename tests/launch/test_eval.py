@@ -10,6 +10,7 @@ import torch
 from fer_lightning.launch.eval import compare
 from fer_lightning.runs.checkpoints import fingerprint
 from fer_lightning.runs.record import Record, read_record, read_tested, run_of, write_record
+from fer_lightning.use.bundles import read_checkpoint, write_bundle
 from tests.conftest import make_tree, options
 
 
@@ -24,11 +25,18 @@ def test_another_head_trains_and_is_scored_again(head, shown, tmp_path, run_here
     best = tmp_path / "run/checkpoints/best.ckpt"
     done = run_here("eval.py", *options("small", "plain"), f"checkpoint={best}", "hydra.run.dir=again")
     assert done.code == 0, done.text
-    first, again = (json.loads((tmp_path / name / "metrics.json").read_text()) for name in ("run", "again"))
+    assert "figures are those of the run itself, to the last digit" in done.text
+    write_bundle(tmp_path / "bundle", *read_checkpoint(best), card="")
+    done = run_here("eval.py", *options("small", "plain"), "checkpoint=bundle", "hydra.run.dir=third")
+    assert done.code == 0, done.text
+    first, again, third = (
+        json.loads((tmp_path / name / "metrics.json").read_text()) for name in ("run", "again", "third")
+    )
     names = [name for name in first if name.startswith("test/")] + ["train/accuracy"]
-    assert {name: first[name] for name in names} == {name: again[name] for name in names}
-    assert f"all {len(names) - 1} figures are those of the run itself" in done.text
-    assert first["weights"] == again["weights"] == fingerprint(torch.load(best, weights_only=True)["state_dict"])
+    for other in (again, third):
+        assert {name: first[name] for name in names} == {name: other[name] for name in names}
+    weights = fingerprint(torch.load(best, weights_only=True)["state_dict"])
+    assert {weights} == {record["weights"] for record in (first, again, third)}
     if shown != "plain":
         mistakes = json.loads((tmp_path / "run/mistakes.json").read_text())["mistakes"]
         assert mistakes

@@ -68,7 +68,9 @@ def test_smaller_gallery_comes_with_its_cost(export, tmp_path):
     done = export("gallery=kmeans", "gallery.size=14", "output=small", "hydra.run.dir=log", "paths.cache_dir=cache")
     assert done.code == 0, done.text
     assert "gallery=kmeans: 14 vectors in place of 100, k=" in done.text
-    cost = next(line for line in (tmp_path / "small/README.md").read_text().splitlines() if "gallery=kmeans" in line)
+    card = (tmp_path / "small/README.md").read_text()
+    assert "Of the network before its export changed it; what that cost stands below.\n\n| on the test faces" in card
+    cost = next(line for line in card.splitlines() if "gallery=kmeans" in line)
     assert " % of 50 test faces" in cost
     small = load_model(tmp_path / "small").description
     assert small.changes[0] in cost
@@ -80,6 +82,7 @@ def test_smaller_gallery_comes_with_its_cost(export, tmp_path):
     [
         (["format=tflite"], "format=tflite must be one of bundle, onnx"),
         (["int8=true"], "int8=true needs format=onnx"),
+        (["half=true", "format=onnx"], "half=true needs format=bundle"),
         (["gallery=random"], "gallery=random does not exist: use one of full, kmeans"),
     ],
 )

@@ -9,9 +9,9 @@ import torch
 
 from fer_lightning import load_model
 from fer_lightning.errors import UserError
+from fer_lightning.runs.description import FORMAT
 from fer_lightning.runs.rebuilding import _draft
 from fer_lightning.use.bundles import read_checkpoint, write_bundle
-from fer_lightning.use.description import FORMAT
 from tests.conftest import command
 
 
@@ -81,6 +81,7 @@ def test_damaged_bundles_are_one_sentence(bundle, tmp_path):
             flip(folder),
         ),
         "is damaged .*mirrored is no bool": changed(mirrored="x"),
+        "is damaged .*overrides are no list of texts": changed(overrides="seed=1"),
         "is damaged .*classes, changes, origin and gallery are texts": changed(gallery=5),
         r"holds no model\.safetensors": lambda folder: (folder / "model.safetensors").unlink(),
         r"is damaged or no model of fer_lightning": lambda folder: (folder / "config.json").write_text("{"),

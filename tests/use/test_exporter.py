@@ -1,9 +1,13 @@
 """What export makes of a network: an ONNX model that is compared with torch, described and made smaller."""
 
+import re
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import torch
 
-from fer_lightning import load_model
+from fer_lightning import load_model, load_module
 from fer_lightning.errors import UserError
 from fer_lightning.runs.record import Record
 from fer_lightning.use.bundles import read_checkpoint
@@ -32,6 +36,26 @@ def test_onnx_is_checked_described_and_made_smaller(checkpoint, drawn, tmp_path)
     assert model.description.changes == (quantised,)
     agreement = (model.answer(drawn[0]).labels == load_model(checkpoint).answer(drawn[0]).labels).mean()
     assert agreement > 0.7
+
+
+def test_half_precision_is_measured_and_stored(checkpoint, drawn, tmp_path):
+    exporting = exporter(checkpoint, drawn)
+    exporting.bundle(tmp_path / "full")
+    exporting.halve()
+    exporting.bundle(tmp_path / "half")
+    full, half = (tmp_path / name / "model.safetensors" for name in ("full", "half"))
+    assert half.stat().st_size < 0.6 * full.stat().st_size
+    model, (cost,) = load_model(tmp_path / "half"), exporting.costs
+    assert cost.startswith("half=true: weights and gallery in 16 bits; accuracy ")
+    assert model.description.changes == (cost,)
+    assert re.fullmatch(r"accuracy \d+\.\d % of 40 test faces", model.tested)
+    assert f"{model.tested.capitalize()}. `python eval.py" in (tmp_path / "half/README.md").read_text()
+    assert np.allclose(model.answer(drawn[0]).embeddings, load_model(checkpoint).answer(drawn[0]).embeddings, atol=0.01)
+    assert load_module(tmp_path / "half").classifier.gallery.dtype == torch.float32
+    exporting.trial = replace(exporting.trial, labels=None)
+    exporting.halve()
+    exporting.halve()
+    assert exporting.description.origin["tested"] == f"{model.tested} before its export changed it"
 
 
 def test_onnx_model_that_says_something_else_is_not_written(checkpoint, drawn, tmp_path, monkeypatch):

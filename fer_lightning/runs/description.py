@@ -1,10 +1,14 @@
-"""Description of a bundle or an ONNX model: classes, preprocessing, network, origin; as JSON, with a hash of all."""
+"""Description of a bundle or an ONNX model: classes, preprocessing, network, origin; as JSON, with a hash of all.
+
+A bundle is a folder: weights with the gallery, the description, a card.
+"""
 
 import hashlib
 import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from fer_lightning.data.classes import wrong_names
@@ -12,6 +16,7 @@ from fer_lightning.errors import UserError
 from fer_lightning.models.calibration import Calibration, read_calibration
 from fer_lightning.names import printable
 
+WEIGHTS, CONFIG = "model.safetensors", "config.json"  # files of a bundle
 FORMAT = 1  # raise it with every change that an older fer_lightning would misread
 HASH = re.compile(rb'"model": "sha256:([0-9a-f]{64})"')  # of a model in its own description, computed with BLANK
 BLANK = b"0" * 64
@@ -39,6 +44,7 @@ class Description:
     origin: dict[str, str]  # versions, and fingerprints of code, data and weights
     changes: tuple[str, ...] = ()  # by the export, one sentence each
     gallery: tuple[str, ...] = ()  # file names of the gallery's faces, by row; empty if unknown
+    overrides: tuple[str, ...] | None = None  # options that trained it, without folders; None if unknown
     calibration: Calibration = field(default_factory=Calibration)
     format: int = FORMAT
     preprocessing: str = field(
@@ -106,6 +112,9 @@ def read_description(text: str, source: str) -> Description:
         texts = (*classes, *content["changes"], *content["origin"].values(), content.get("gallery", ""))
         if not all(isinstance(text, str) for text in texts):
             raise ValueError("classes, changes, origin and gallery are texts")
+        overrides = content.get("overrides")
+        if overrides is not None and not (type(overrides) is list and all(type(text) is str for text in overrides)):
+            raise ValueError("overrides are no list of texts")
         if wrong_names(classes):
             raise ValueError("classes are different names")
         if not 1 <= image_size <= 1024:
@@ -122,8 +131,37 @@ def read_description(text: str, source: str) -> Description:
             content["origin"],
             tuple(content["changes"]),
             read_gallery(content),
+            None if overrides is None else tuple(overrides),
             read_calibration(content, source),
             version,
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{source} is damaged ({error!r:.200}): export it again") from error
+
+
+def is_bundle(folder: Path) -> bool:
+    """Return whether a folder holds a file of a bundle."""
+    return any((folder / name).is_file() for name in (CONFIG, WEIGHTS))
+
+
+def read_bundle(folder: Path, source: str) -> tuple[Description, bytes]:
+    """Return the description of a bundle and the content of its weights.
+
+    Args:
+        folder: The bundle. It may come from a stranger.
+        source: Name of the bundle in messages, with the option that names it.
+
+    Raises:
+        UserError: If a file is missing, damaged, of a newer format or of another bundle.
+    """
+    for name in (CONFIG, WEIGHTS):
+        if not (folder / name).is_file():
+            raise UserError(f"{source} holds no {name}: give a folder that export format=bundle has written")
+    text, weights = ((folder / name).read_bytes() for name in (CONFIG, WEIGHTS))
+    text = text.replace(b"\r\n", b"\n")  # which git writes on Windows
+    if not is_whole(text + weights):
+        raise UserError(f"{source} is damaged: the hash in {CONFIG} does not fit the two files; export it again")
+    description = read_description(text.decode(errors="replace"), source)
+    if hashlib.sha256(weights).hexdigest() != description.origin.get("weights"):
+        raise UserError(f"{source} is damaged: {WEIGHTS} is not the one that {CONFIG} describes; export it again")
+    return description, weights

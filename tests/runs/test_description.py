@@ -5,8 +5,8 @@ import torch
 
 from fer_lightning import load_model
 from fer_lightning.models.network import Network
+from fer_lightning.runs.description import Description
 from fer_lightning.use.bundles import write_bundle
-from fer_lightning.use.description import Description
 
 
 def test_classes_and_size_are_the_files_own(tmp_path):
