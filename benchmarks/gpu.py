@@ -123,7 +123,11 @@ def measure(tiny: bool) -> list[Claim]:
         claims.append(
             Claim(19, "experiment=best, from its start to its figures", took, 120, "s", [took / 120], 1, "at most")
         )
-    kind = "dry run on the CPU in a few steps, no figure of a GPU" if DRY else torch.cuda.get_device_name()
+    kind = (
+        "dry run on the CPU in a few steps: neither its figures nor what holds is about a GPU"
+        if DRY
+        else torch.cuda.get_device_name()
+    )
     print(f"{kind}: {time.perf_counter() - begun:.0f} s; {harness.machine()}", file=sys.stderr)
     return [replace(claim, name=f"{'dry run' if DRY else 'GPU'}: {claim.name}") for claim in claims]
 
