@@ -265,12 +265,12 @@ class FacesDataModule(lightning.LightningDataModule):
         if self.metadata is not None:
             facts = read_facts(self.metadata, "data.metadata")
             positions = facts.find(self.faces.names.tolist(), self.faces.rows)
-            found = positions >= 0
+            described = positions >= 0
             for name, cells in facts.columns.items():
                 column = np.full(len(self.faces), "", dtype=object)
-                column[positions[found]] = np.array(cells, dtype=object)[found]
+                column[positions[described]] = np.array(cells, dtype=object)[described]
                 columns[name] = column.astype(str)
-            log.info("%s describes %d of %d faces", facts.option, found.sum(), len(self.faces))
+            log.info("%s describes %d of %d faces", facts.option, described.sum(), len(self.faces))
         if self.faces.crowd is not None:
             columns[AGREEMENT] = np.array(BINS)[agreement_bins(agreement(self.faces.crowd))]
         return columns

@@ -86,7 +86,7 @@ class Facts(NamedTuple):
             matches = [
                 position
                 for position in candidates.get(path[0], ())
-                if all(part == other for part, other in zip(path, paths[position], strict=False))
+                if all(first == second for first, second in zip(path, paths[position], strict=False))
             ]
             if len(matches) > 1:
                 raise UserError(

@@ -77,7 +77,7 @@ def _score(folder: Path, path: Path, peer: Peer, datamodule: FacesDataModule) ->
     for name, right in (("train", learnt), ("val", chosen)):
         if len(right):
             figures[f"{name}/accuracy"] = float(right.mean())
-    seen = has_seen(learnt, test.predictions == labels)
+    alarm = has_seen(learnt, test.predictions == labels)
     options = [option for option in HydraConfig.get().overrides.task if key(option) != "predictions"]
     record = Record(
         status=Status.COMPLETED,
@@ -85,7 +85,7 @@ def _score(folder: Path, path: Path, peer: Peer, datamodule: FacesDataModule) ->
         objective="test/accuracy",
         figures=figures,
         predictions=str(path),
-        too_good=seen and f"{path.name} {seen}",
+        too_good=alarm and f"{path.name} {alarm}",
     )
     write_results(folder, record, datamodule, tested)
     if peer.unknown:
