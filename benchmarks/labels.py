@@ -1,9 +1,9 @@
-"""Print what lists of doubted labels hold of those that people call wrong: ours, confident learning's, and chance.
+"""Print what lists of doubted labels hold of those that people call wrong: ours, by other scores, and by chance.
 
     python benchmarks/labels.py RUN fer2013new.csv
 
-Confident learning (C. Northcutt et al., arXiv:1911.00068) has the same votes. Our score was chosen on one half of the
-faces, and on other networks' answers to the contest's two held-out parts: "new faces" are neither.
+All scores are of the same votes, and from C. Northcutt et al., Confident learning, arXiv:1911.00068. Ours was chosen on
+one half of the faces, and on other networks' answers to the contest's two held-out parts: "new" faces are neither.
 """
 
 import sys
@@ -41,8 +41,9 @@ def lists(votes: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
     return {
         "labels": np.lexsort((own, -suspicion(labels, believed, own, most))),
         "self-confidence": np.lexsort((-most, own)),
-        "confident learning, self-confidence": off[np.argsort(own[off], kind="stable")],
-        "confident learning, margin": off[np.argsort(margin[off], kind="stable")],
+        "margin": np.argsort(margin, kind="stable"),
+        "confident joint, self-confidence": off[np.argsort(own[off], kind="stable")],
+        "confident joint, margin": off[np.argsort(margin[off], kind="stable")],
         "chance": np.random.default_rng(0).permutation(len(labels)),
     }
 
@@ -60,11 +61,8 @@ def main(run: str, path: str) -> None:
     chosen_on = (head * 2654435761 % 1000 < 500) | (faces.rows[rows] >= TRAINING)
     unlearnt = ~np.isin(groups[rows], groups[partition.train])
     orders = lists(votes, labels)
-    for title, part in {
-        "all faces": rows >= 0,
-        "new faces": ~chosen_on,
-        "not learnt, new": unlearnt & ~chosen_on,
-    }.items():
+    parts = {"all": rows >= 0, "new": ~chosen_on, "not learnt": unlearnt, "not learnt, new": unlearnt & ~chosen_on}
+    for title, part in parts.items():
         first = round(FIRST * part.mean())
         print(f"{title}: {part.sum():,}, wrong by people {wrong[part].mean():.3f}; precision of the first {first}")
         for name, order in orders.items():

@@ -1,8 +1,8 @@
 """Judgement of the labels of a training folder by the network that was trained on it.
 
 The network embeds all faces. They are dealt into folds; twins share a fold. The run's own classifier is fitted on all
-other folds and votes on the faces of one. Labels are ordered by ``suspicion``, which is compared with the
-scores of C. Northcutt et al., Confident learning, arXiv:1911.00068, in docs/results/labels.md.
+other folds and votes on the faces of one. Labels are ordered by ``suspicion``, a score of confident
+learning, which is compared with others in docs/results/labels.md.
 """
 
 from collections.abc import Callable
@@ -108,10 +108,13 @@ def weigh(votes: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray
 def suspicion(
     labels: np.ndarray, believed: np.ndarray, label_votes: np.ndarray, believed_votes: np.ndarray
 ) -> np.ndarray:
-    """Return (M,) the lead of the believed class, times the root of the share of doubted labels in the label's class.
+    """Return (M,) the lead of the believed class over the label, plus 1 where the doubt is confident.
 
-    The lead is the normalised margin of confident learning. The share lets the list begin in classes with many wrong
-    labels; its root, because a small class is doubted for its size too. All columns are those of ``Judgement``.
+    Source: C. Northcutt et al., Confident learning, arXiv:1911.00068. The lead is their normalised margin. A doubt is
+    confident if the believed class has its mean share of the votes on the faces that it labels, as in their confident
+    joint. All columns are those of ``Judgement``.
     """
-    share = np.bincount(labels, believed != labels) / np.maximum(np.bincount(labels), 1)
-    return (believed_votes - label_votes) * np.sqrt(share)[labels]
+    number = 1 + max(labels.max(), believed.max())
+    thresholds = np.bincount(labels, label_votes, number) / np.maximum(np.bincount(labels, minlength=number), 1)
+    confident = (believed != labels) & (believed_votes >= thresholds[believed])
+    return believed_votes - label_votes + confident

@@ -53,8 +53,9 @@ def test_belief_by_hand():
     assert other.tolist() == [0.5, 0.6, 0.4]
 
 
-def test_suspicion_is_the_lead_times_the_root_of_the_share_of_doubts():
-    labels, believed = np.array([0, 0, 0, 0, 2, 2, 3]), np.array([1, 0, 0, 0, 0, 2, 0])
-    own, most = np.array([0.1, 1, 0.9, 0.5, 0.1, 0.4, 0]), np.array([0.9, 1, 0.9, 0.5, 0.9, 0.4, 1])
-    expected = [0.8 * 1 / 2, 0, 0, 0, 0.8 / np.sqrt(2), 0, 1]
+def test_suspicion_is_the_lead_and_confident_doubts_come_first():
+    """The thresholds are the mean votes for the label: 0.65 of the first class, 0.5 of the second."""
+    labels, believed = np.array([0, 0, 0, 1, 1, 3]), np.array([1, 0, 0, 0, 1, 0])
+    own, most = np.array([0.1, 1, 0.85, 0.1, 0.9, 0]), np.array([0.9, 1, 0.85, 0.6, 0.9, 0.7])
+    expected = [0.8 + 1, 0, 0, 0.5, 0, 0.7 + 1]
     np.testing.assert_allclose(suspicion(labels, believed, own, most), expected)
