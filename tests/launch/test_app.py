@@ -48,10 +48,12 @@ def test_command_serves_until_a_signal_and_writes_no_photo(checkpoint, onto, tmp
     pytest.importorskip("uvicorn", reason="needs the extra app")
     line = [sys.executable, "-m", "fer_lightning", "app", f"bundle={checkpoint}", "port=0", "hydra.run.dir=out"]
     with subprocess.Popen(line, cwd=tmp_path, env=ENVIRONMENT, stdout=subprocess.PIPE, text=True) as process:
-        port = int(re.search(r"http://127\.0\.0\.1:(\d+)", process.stdout.readline())[1])
+        network, address = process.stdout.readline(), process.stdout.readline()
+        port = int(re.search(r"http://127\.0\.0\.1:(\d+)", address)[1])
         assert send(port, encoded(onto((90, 90))))[0] == 200
         process.send_signal(signal.SIGINT)
         assert process.stdout.read() == "the page is closed\n"
     assert process.returncode == 130
+    assert "best.ckpt: " in network
     left = {path.name for path in (tmp_path / "out").rglob("*") if path.is_file()}
     assert left == {"app.log", "config.yaml", "hydra.yaml", "overrides.yaml", ".lock"}
