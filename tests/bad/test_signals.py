@@ -16,10 +16,10 @@ from pathlib import Path
 
 import pytest
 
-from fer_lightning.callbacks import media, predictions
+from fer_lightning.callbacks import media
 from fer_lightning.data import datamodule, protocols
 from fer_lightning.launch import checks
-from fer_lightning.report import page
+from fer_lightning.report import page, results
 from tests.conftest import ENVIRONMENT, ROOT, options
 from tests.processes import Command
 
@@ -78,10 +78,8 @@ def test_before_the_first_batch(tmp_path, run_here, signalled, place, name, sign
 @pytest.mark.parametrize(
     ("place", "name", "signum", "status", "own"),
     [
-        (predictions, "write_csv", signal.SIGTERM, "interrupted", WITHOUT_PICTURES),
-        pytest.param(
-            predictions, "print_score", signal.SIGINT, "interrupted", WITHOUT_PICTURES, marks=pytest.mark.long
-        ),
+        (results, "write_csv", signal.SIGTERM, "interrupted", WITHOUT_PICTURES),
+        pytest.param(results, "print_score", signal.SIGINT, "interrupted", WITHOUT_PICTURES, marks=pytest.mark.long),
         pytest.param(
             *(media, "embedding_map", signal.SIGHUP, "interrupted"),
             ("~callbacks.media.maps.tsne", WITHOUT_PICTURES[1]),
@@ -103,7 +101,7 @@ def test_after_the_last_batch(tmp_path, run_here, signalled, place, name, signum
 
 @pytest.mark.long
 def test_a_sweep_stops_at_a_signal_after_the_last_batch_of_a_job(tmp_path, run_here, signalled):
-    signalled(predictions, "print_score", signal.SIGTERM)
+    signalled(results, "print_score", signal.SIGTERM)
     done = run_here("train.py", "-m", "seed=0,1", *options(*TINY, *WITHOUT_PICTURES, "sweep"))
     assert done.code == 143, done.text
     assert f"to go on: python train.py sweep.resume={tmp_path}/out" in done.text.splitlines()[-1]
