@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 import fer_lightning.config.resolvers  # noqa: F401  registers the functions that conf/ calls
-from fer_lightning.data.crowd import TIE, answers
+from fer_lightning.data.crowd import contradicts
 from fer_lightning.data.faces import CLASSES
 from fer_lightning.launch.trained import trained_run
 from fer_lightning.runs.checkpoints import best_of
@@ -56,8 +56,7 @@ def main(run: str, path: str) -> None:
     rows = np.flatnonzero(faces.splits == "train")
     labels, head = faces.labels[rows], np.unique(groups[rows], return_inverse=True)[1]
     votes = fold_votes(model.classifier, embed(model, faces, rows), labels, head, FOLDS)
-    given = answers(faces.crowd[rows])
-    wrong = (given != labels) & (given != TIE)
+    wrong = contradicts(faces.crowd[rows], labels)
     chosen_on = (head * 2654435761 % 1000 < 500) | (faces.rows[rows] >= TRAINING)
     unlearnt = ~np.isin(groups[rows], groups[partition.train])
     orders = lists(votes, labels)

@@ -1,4 +1,4 @@
-"""What people see in the faces: their answers, how far they agree, and how labels and networks compare with them.
+"""Count the answers of people to faces, and compare labels and networks with them.
 
 A crowd is (N, A) int64: the people who gave each of A answers, first the C classes, then what is no class. Its answer
 to a face is the one with the most votes of all A; a tie is no answer.
@@ -33,6 +33,12 @@ def answers(crowd: np.ndarray) -> np.ndarray:
     return np.where(most.sum(axis=1) == 1, crowd.argmax(axis=1), TIE)
 
 
+def contradicts(crowd: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Return (N,) bool, whether the crowd gives another answer than the label (N,); a tie is none."""
+    answer = answers(crowd)
+    return (answer != labels) & (answer != TIE)
+
+
 def agreement(crowd: np.ndarray) -> np.ndarray:
     """Return (N,) float, the share of the people who gave the most frequent answer."""
     return crowd.max(axis=1) / np.maximum(crowd.sum(axis=1), 1)
@@ -61,7 +67,7 @@ def ranks(crowd: np.ndarray, classes: np.ndarray) -> np.ndarray:
 
 
 def describe(crowd: np.ndarray, labels: np.ndarray, classes: Sequence[str]) -> dict:
-    """Return what people see in the faces of each label, ready for JSON; faces on which they tie are only counted.
+    """Return the answers of people to the faces of each label, ready for JSON; a face on which they tie is left out.
 
     Returns:
         ``answered``: faces with an answer. ``give_label``: share of them whose answer is the label.

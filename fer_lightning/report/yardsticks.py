@@ -40,7 +40,7 @@ def yardsticks(run: Run) -> list[Yardstick]:
 
 
 def in_words(run: Run) -> str:
-    """Return what people and published networks reach on FER2013; empty for a run on other faces."""
+    """Return a text on the accuracy of people and published networks on FER2013; empty for a run on other faces."""
     if not of_fer2013(audit_of(run)):
         return ""
     people = "People reach 65 % on it, give or take 5 (arXiv:1307.0414)"

@@ -8,7 +8,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from fer_lightning.data.audit import Audit
-from fer_lightning.data.crowd import TIE, answers
+from fer_lightning.data.crowd import contradicts
 from fer_lightning.data.faces import Faces
 from fer_lightning.files import write_csv
 from fer_lightning.report.audit import contradictions
@@ -139,8 +139,7 @@ def known_wrong(judgement: Judgement, faces: Faces) -> np.ndarray | None:
     if faces.true_labels is not None:
         wrong = faces.true_labels[judgement.rows] != judgement.labels
     elif faces.crowd is not None:
-        given = answers(faces.crowd[judgement.rows])
-        wrong = (given != judgement.labels) & (given != TIE)
+        wrong = contradicts(faces.crowd[judgement.rows], judgement.labels)
     else:
         return None
     return wrong if wrong.any() else None

@@ -1,4 +1,4 @@
-"""What people see, by hand and by a second count in plain Python."""
+"""The answers of people, counted by hand and a second time in plain Python."""
 
 import csv
 import math
@@ -9,7 +9,16 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from fer_lightning.data.crowd import agreement, agreement_bins, answers, crowd_figures, describe, join_answers, ranks
+from fer_lightning.data.crowd import (
+    agreement,
+    agreement_bins,
+    answers,
+    contradicts,
+    crowd_figures,
+    describe,
+    join_answers,
+    ranks,
+)
 from fer_lightning.data.faces import CLASSES
 from fer_lightning.data.readers import read_faces
 from tests.data.sources import ARCHIVE
@@ -19,6 +28,7 @@ CROWD = np.array([[8, 2, 0, 0], [5, 5, 0, 0], [0, 1, 0, 9], [3, 4, 3, 0], [0, 10
 
 def test_answers_and_agreement_by_hand():
     assert answers(CROWD).tolist() == [0, -1, 3, 1, 1]
+    assert contradicts(CROWD, np.array([1, 0, 1, 1, 1])).tolist() == [True, False, True, False, False]
     assert agreement(CROWD).tolist() == [0.8, 0.5, 0.9, 0.4, 1.0]
     assert agreement_bins(np.array([0.0, 0.4999, 0.5, 0.7, 7 / 9, 0.8, 0.9, 0.99, 1])).tolist() == [
         0,
@@ -43,8 +53,8 @@ def test_joined_answers_keep_those_that_are_no_class():
 def count(votes, labels, predictions):
     """Return the figures by loops over people: (majority is the label, one agrees with the others, network with it)."""
     clear = agreeing = asked = label = network = 0
-    for face, given in enumerate(votes):
-        ballots = [answer for answer, number in enumerate(given) for _ in range(number)]
+    for face, counts in enumerate(votes):
+        ballots = [answer for answer, number in enumerate(counts) for _ in range(number)]
         ranking = Counter(ballots).most_common(2)
         if len(ranking) > 1 and ranking[0][1] == ranking[1][1]:
             continue
