@@ -64,6 +64,9 @@ Count = Annotated[int, Field(ge=1), Says("a whole number, 1 or more", "10")]
 CountOrZero = Annotated[int, Field(ge=0), Says("a whole number, 0 or more", "0")]
 Counts = Annotated[list[Count], Field(min_length=1), Says("a list of whole numbers, 1 or more", "[5,15]")]
 Pixels = Annotated[int, Field(ge=16, le=384), Says("a whole number of pixels from 16 to 384", "48")]
+PixelSizes = Annotated[
+    list[Pixels], Field(min_length=1), Says("a list of whole numbers of pixels from 16 to 384", "[32,48]")
+]
 BatchSize = Annotated[int, Field(ge=2), Says("a whole number, 2 or more", "16")]
 ClassCount = Annotated[int, Field(ge=0), Says("the number of classes")]  # config/agreement.py compares it
 Dimension = Annotated[int, Field(ge=1, le=16384), Says("a whole number from 1 to 16384", "128")]

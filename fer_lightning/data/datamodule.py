@@ -24,7 +24,7 @@ from fer_lightning.data.mixing import no_mixing
 from fer_lightning.data.partition import Partition, without
 from fer_lightning.data.pictures import Batch, Mixing, Pictures, TrainingPictures, scale
 from fer_lightning.data.readers import read_faces, summarize
-from fer_lightning.data.rendering import Step, render
+from fer_lightning.data.rendering import Step, render, resize, size_at
 from fer_lightning.data.samplers import OrderedSampler, TrainingSampler
 from fer_lightning.data.twins import Twins
 from fer_lightning.data.votes import shares
@@ -40,6 +40,7 @@ from fer_lightning.kinds import (
     Part,
     Pattern,
     Pixels,
+    PixelSizes,
     Seconds,
     Seed,
     Share,
@@ -120,6 +121,7 @@ class FacesDataModule(lightning.LightningDataModule):
         corrections: File that gives training faces other labels, or leaves them out; None for none.
         metadata: csv of faces, by whose columns the accuracy is reported too; None for none.
         image_size: Height and width of the faces, pixels; faces of another size are resized to it.
+        training_sizes: Pixels of the training pictures, each for an equal part of the epochs; None for image_size.
         person: Pattern whose one group is the person in the file's name of each face; None for those of the source.
         split: Settings of the test part where the source has no split.
         drawn: Settings of the faces that are drawn where root is null.
@@ -153,6 +155,7 @@ class FacesDataModule(lightning.LightningDataModule):
         corrections: Location | None,
         metadata: Location | None,
         image_size: Pixels,
+        training_sizes: PixelSizes | None,
         person: Pattern | None,
         split: Split,
         drawn: Drawn,
@@ -180,6 +183,7 @@ class FacesDataModule(lightning.LightningDataModule):
         self.corrections = corrections
         self.metadata = metadata
         self.image_size = int(image_size)
+        self.training_sizes = training_sizes
         self.person = person
         self.split = split
         self.drawn = drawn
@@ -337,13 +341,17 @@ class FacesDataModule(lightning.LightningDataModule):
         return steps
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
-        """Render the pictures of a training batch that came with draws instead of them."""
-        steps = self.training.steps if batch.draws.numel() else None
-        if steps is None:
+        """Render training pictures that came as draws, and resize training pictures to the size of this epoch."""
+        if not batch.targets.numel():  # no training batch
             return batch
-        if self.table is None or self.table.device != batch.rows.device:
-            self.table = torch.tensor(self.training.images, device=batch.rows.device)
-        return batch._replace(images=scale(render(self.table[batch.rows], batch.draws, steps)))
+        images = batch.images
+        if self.training.steps is not None:
+            if self.table is None or self.table.device != batch.rows.device:
+                self.table = torch.tensor(self.training.images, device=batch.rows.device)
+            images = scale(render(self.table[batch.rows], batch.draws, self.training.steps))
+        if self.training_sizes is not None:
+            images = resize(images, size_at(self.training_sizes, self.trainer.current_epoch, self.trainer.max_epochs))
+        return batch._replace(images=images)
 
     def val_dataloader(self) -> list[DataLoader[Batch]]:
         """Return the batches of the gallery, and those of the validation faces."""

@@ -1,11 +1,11 @@
-"""Rendering of augmented pictures on the device of a training, a batch at a time."""
+"""Rendering and resizing of training pictures on the device of a training, a batch at a time."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.functional import grid_sample
+from torch.nn.functional import grid_sample, interpolate
 
 AS_IT_IS = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0]  # each pixel comes from where it is
 
@@ -52,6 +52,20 @@ def render(images: Tensor, numbers: Tensor, steps: Sequence[Step]) -> Tensor:
             left, top, right, bottom, grey = columns[at : at + 5]
             pixels = torch.where((x >= left) & (x < right) & (y >= top) & (y < bottom), grey, pixels)
     return pixels
+
+
+def size_at(sizes: Sequence[int], epoch: int, epochs: int | None) -> int:
+    """Return the size of an epoch, where each size lasts an equal part of the epochs; the last one without an end."""
+    if epochs is None or epochs < 1:
+        return sizes[-1]
+    return sizes[min(epoch * len(sizes) // epochs, len(sizes) - 1)]
+
+
+def resize(images: Tensor, size: int) -> Tensor:
+    """Return pictures (B, 1, H, W) as (B, 1, size, size), smoothed where they become smaller."""
+    if images.shape[-1] == size:
+        return images
+    return interpolate(images, size=(size, size), mode="bilinear", align_corners=False, antialias=True)
 
 
 def _warp(pixels: Tensor, columns: Sequence[Tensor], x: Tensor, y: Tensor, fill: float | None) -> Tensor:

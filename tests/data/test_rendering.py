@@ -8,7 +8,7 @@ from hydra.utils import instantiate
 
 from fer_lightning.data.augmentation import Chain, Cover
 from fer_lightning.data.demo import draw_faces
-from fer_lightning.data.rendering import render, unchanged
+from fer_lightning.data.rendering import render, resize, size_at, unchanged
 from fer_lightning.errors import UserError
 from tests.conftest import ROOT
 
@@ -78,3 +78,24 @@ def test_training_renders_on_the_device(make_cfg, refusal):
         datamodule.train_dataloader()
     assert "needs mixing=none" in refusal("augmentation.device=accelerator", "mixing=mixup", "loss=softmax_smoothed")
     assert "needs augmentation.online=true" in refusal("augmentation.device=accelerator", "augmentation=figure7")
+
+
+def test_training_pictures_grow(make_cfg, refusal):
+    assert [size_at([32, 40, 48], epoch, 5) for epoch in range(6)] == [32, 32, 40, 40, 48, 48]
+    assert [size_at([32, 40, 48], epoch, -1) for epoch in (0, 9)] == [48, 48]
+    halves = resize(torch.tensor([[[[-1.0, 1.0]] * 2]]).repeat_interleave(8, 2).repeat_interleave(8, 3), 4)
+    assert halves.shape == (1, 1, 4, 4)
+    assert halves[0, 0, 0, [0, 3]].tolist() == pytest.approx([-1, 1])
+
+    cfg = make_cfg("embedder=resnet48", "data.training_sizes=[16,32]", "trainer.max_epochs=4")
+    datamodule = instantiate(cfg.data)
+    datamodule.trainer = instantiate(cfg.trainer)
+    datamodule.setup("fit")
+    batch = next(iter(datamodule.train_dataloader()))
+    assert datamodule.on_after_batch_transfer(batch, 0).images.shape == (16, 1, 16, 16)
+    datamodule.trainer.fit_loop.epoch_progress.current.completed = 2
+    datamodule.trainer.fit_loop.epoch_progress.current.processed = 2
+    assert datamodule.on_after_batch_transfer(batch, 0).images.shape == (16, 1, 32, 32)
+    faces = next(iter(datamodule.loader(datamodule.partition.validation)))
+    assert datamodule.on_after_batch_transfer(faces, 0).images.shape[1:] == (1, *datamodule.faces.images.shape[1:])
+    assert "needs embedder=resnet48 or vgg48" in refusal("data.training_sizes=[32,48]")
