@@ -65,8 +65,10 @@ class EpochLines(Callback):
             pictures = sum(trainer.num_val_batches) * faces.eval_batch_size * (1 + trainer.lightning_module.mirrored)
             validation = pictures / faces.batch_size / trainer.check_val_every_n_epoch  # in batches of the training
             epoch = step * (trainer.num_training_batches + FORWARD * validation)
-            epochs = trainer.max_epochs - trainer.current_epoch
-            log.info("about %s for %s", duration(epoch * epochs), counted(epochs, "epoch"))
+            epochs = range(trainer.current_epoch, trainer.max_epochs)
+            if epochs:
+                total = epoch * _pixels(faces, epochs) / _pixels(faces, epochs[:1])
+                log.info("about %s for %s", duration(total), counted(len(epochs), "epoch"))
 
     def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
         """Remember the epoch."""
@@ -83,10 +85,17 @@ class EpochLines(Callback):
         )
         seconds = time.monotonic() - self.start
         done = trainer.current_epoch + 1
-        remaining, estimate = trainer.max_epochs - done, ""
-        if remaining > 0:
-            estimate = f", about {duration(seconds / (done - self.first_epoch) * remaining)} left"
+        estimate = ""
+        if done < trainer.max_epochs:
+            faces = trainer.datamodule
+            pace = seconds / _pixels(faces, range(self.first_epoch, done))
+            estimate = f", about {duration(pace * _pixels(faces, range(done, trainer.max_epochs)))} left"
         log.info("epoch %d/%d  %s  %s%s", done, trainer.max_epochs, figures, duration(seconds), estimate)
+
+
+def _pixels(faces: Any, epochs: range) -> int:
+    """Return the pixels of a training picture, summed over the epochs: what their time is proportional to."""
+    return sum(faces.training_size(epoch) ** 2 for epoch in epochs)
 
 
 def computes_bf16() -> bool:

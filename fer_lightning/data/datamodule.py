@@ -349,9 +349,11 @@ class FacesDataModule(lightning.LightningDataModule):
             if self.table is None or self.table.device != batch.rows.device:
                 self.table = torch.tensor(self.training.images, device=batch.rows.device)
             images = scale(render(self.table[batch.rows], batch.draws, self.training.steps))
-        if self.training_sizes is not None:
-            images = resize(images, size_at(self.training_sizes, self.trainer.current_epoch, self.trainer.max_epochs))
-        return batch._replace(images=images)
+        return batch._replace(images=resize(images, self.training_size(self.trainer.current_epoch)))
+
+    def training_size(self, epoch: int) -> int:
+        """Return the height and width of the training pictures of an epoch."""
+        return size_at(self.training_sizes or [self.image_size], epoch, self.trainer.max_epochs)
 
     def val_dataloader(self) -> list[DataLoader[Batch]]:
         """Return the batches of the gallery, and those of the validation faces."""

@@ -31,6 +31,7 @@ def test_a_line_has_the_validation_of_its_own_epoch_alone(caplog):
     names = ["train/loss", "train/active_share", "val/accuracy"]
     figures = {"train/loss": torch.tensor(0.5), "train/active_share": torch.tensor(0.25)}
     trainer = MagicMock(max_epochs=4, callback_metrics=figures, sanity_checking=False)
+    trainer.datamodule.training_size = lambda epoch: 48
     lines = EpochLines(names, {})
     with caplog.at_level("INFO", "fer_lightning"):
         for trainer.current_epoch in range(4):
@@ -48,3 +49,19 @@ def test_one_epoch_of_one_step_is_singular(caplog):
     with caplog.at_level("INFO", "fer_lightning"):
         EpochLines([], {}).on_train_start(trainer, Mock(device=torch.device("cpu"), parameters=list))
     assert caplog.text.rstrip().endswith("training on 7 faces, CPU: ; 0 parameters; 1 epoch of 1 step")
+
+
+def test_larger_pictures_take_longer(caplog, monkeypatch):
+    trainer = MagicMock(max_epochs=4, callback_metrics={})
+    trainer.datamodule.training_size = [32, 32, 64, 64].__getitem__
+    lines = EpochLines([], {})
+    monkeypatch.setattr("time.monotonic", lambda: lines.start + 60 * (trainer.current_epoch + 1))
+    with caplog.at_level("INFO", "fer_lightning"):
+        for trainer.current_epoch in range(4):
+            lines.on_train_epoch_end(trainer, Mock())
+    assert [message.partition("about ")[2] for message in caplog.messages] == [
+        "9 min left",
+        "8 min left",
+        "2 min left",
+        "",
+    ]
