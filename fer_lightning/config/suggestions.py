@@ -33,6 +33,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "wd": ("optimizer.weight_decay",),
     **dict.fromkeys(("neighbours", "neighbors", "n_neighbors"), ("classifier.k",)),
     "jobs": ("data.num_workers",),
+    "protocol": ("trained_on",),  # of score, where these faces decide what is a test face
 }
 FLAG = re.compile(r"--?([A-Za-z][\w.-]+)(?:=(.*))?", re.DOTALL)
 HYDRA_FLAGS = (  # argparse takes the beginning of a flag too

@@ -151,16 +151,7 @@ def official(faces: Faces, twins: Twins) -> Partition:
     Raises:
         UserError: If one of the three parts is missing.
     """
-    parts = contest_parts(faces)
-    train, validation, test = (np.flatnonzero(parts == split) for split in SPLITS)
-    if not (len(train) and len(validation) and len(test)):
-        raise UserError(
-            "protocol=official needs FER2013's Training, PublicTest and PrivateTest, and these faces do not have all "
-            f"three{f'; {no_contest(faces)}' if faces.rows is None else ''}: use fer2013.csv, its folder layout or "
-            "Kaggle's archive as data.root, or protocol=honest"
-        )
-    proves = "the contest's figure of 2013: PrivateTest after choosing on PublicTest"
-    return _partition("official", faces, twins, train, validation, test, proves)
+    return _contest(faces, twins, "protocol=official", "protocol=honest")
 
 
 def elsewhere(faces: Faces, twins: Twins, trained_on: TrainedOn | None) -> Partition:
@@ -180,7 +171,7 @@ def elsewhere(faces: Faces, twins: Twins, trained_on: TrainedOn | None) -> Parti
         proves = "accuracy on faces that, as their network's author says, have not trained it"
         return _partition("elsewhere", faces, twins, none, none, np.arange(len(faces)), proves)
     if trained_on == "official":
-        return official(faces, twins)
+        return _contest(faces, twins, "trained_on=official", "trained_on=folder")
     proves = "accuracy of a network that was trained elsewhere"
     if trained_on == "folder":
         train, test = _sides(faces, "folder")
@@ -259,6 +250,20 @@ def multiply(faces: Faces, pictures: Mapping[str, Chain]) -> Faces:
         names.append(np.array([f"{name}#{kind}" for name in faces.names]))
     columns = replace(faces, images=faces.images[:, :0]).subset(np.tile(np.arange(len(faces)), len(images)))
     return replace(columns, images=np.concatenate(images), names=np.concatenate(names))
+
+
+def _contest(faces: Faces, twins: Twins, option: str, other: str) -> Partition:
+    """Return the partition of ``official``; a refusal names the option that chose it, and another one."""
+    parts = contest_parts(faces)
+    train, validation, test = (np.flatnonzero(parts == split) for split in SPLITS)
+    if not (len(train) and len(validation) and len(test)):
+        raise UserError(
+            f"{option} needs FER2013's Training, PublicTest and PrivateTest, and these faces do not have all "
+            f"three{f'; {no_contest(faces)}' if faces.rows is None else ''}: use fer2013.csv, its folder layout or "
+            f"Kaggle's archive as data.root, or {other}"
+        )
+    proves = "the contest's figure of 2013: PrivateTest after choosing on PublicTest"
+    return _partition("official", faces, twins, train, validation, test, proves)
 
 
 def _clean(

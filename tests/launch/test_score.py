@@ -101,7 +101,8 @@ def test_two_files_become_runs_with_a_table(score, tmp_path):
     [
         ("file,prediction\ntrain/sad/1.png,sad\n", "trained_on=folder", "a.csv answers none of the 56 faces that are"),
         ("file,prediction\ntest/sad/1.png,sad\n", "trained_on=b.csv", "trained_on=b.csv does not exist: give official"),
-        ("file,prediction\ntest/sad/1.png,sad\n", "trained_on=official", "needs FER2013's Training, PublicTest and"),
+        ("file,prediction\ntest/sad/1.png,sad\n", "trained_on=official", "trained_on=official needs FER2013's"),
+        ("file,prediction\ntest/sad/1.png,sad\n", "protocol=honest", "protocol is no option: did you mean trained_on?"),
     ],
 )
 def test_mistake_is_one_sentence(score, tmp_path, text, more, words):
