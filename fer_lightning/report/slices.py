@@ -11,7 +11,7 @@ import numpy as np
 
 from fer_lightning.data.partition import Partition
 from fer_lightning.files import write_csv
-from fer_lightning.report.statistics import part_intervals
+from fer_lightning.report.statistics import wilson
 from fer_lightning.words import counted, number, percent
 
 NAME = "slices.csv"
@@ -63,26 +63,25 @@ def columns_of(partition: Partition, rows: np.ndarray, descriptions: Mapping[str
 def measure(columns: Mapping[str, np.ndarray], right: np.ndarray, groups: np.ndarray) -> list[Slice]:
     """Return the accuracy of each value of each column: slices that are worse than all faces first, then by accuracy.
 
+    The intervals are Wilson's. Twins are one observation, so a slice has as many independent faces as groups of twins.
+
     Args:
         columns: Name -> (B,) numbers, or texts where "" is unknown. One with a single value is left out.
         right: (B,) bool.
-        groups: (B,) int64, the group of twins of each face; intervals draw whole groups.
+        groups: (B,) int64, the group of twins of each face.
     """
-    parts = [
-        (name, value, part)
-        for name, column in columns.items()
-        if len(values := list(_values(column))) > 1
-        for value, part in values
-    ]
-    if not parts:
-        return []
     slices = []
-    bounds = part_intervals(right, groups, np.stack([part for *_, part in parts]))
-    for (name, value, part), (low, high) in zip(parts, bounds, strict=True):
-        judgement = ""
-        if part.sum() >= FEWEST and not low <= right.mean() <= high:
-            judgement = WORSE if high < right.mean() else BETTER
-        slices.append(Slice(name, value, int(part.sum()), float(right[part].mean()), low, high, judgement))
+    for name, column in columns.items():
+        parts = list(_values(column))
+        if len(parts) < 2:
+            continue
+        for value, part in parts:
+            faces, accuracy = int(part.sum()), float(right[part].mean())
+            low, high = wilson(accuracy, len(np.unique(groups[part])))
+            judgement = ""
+            if faces >= FEWEST and not low <= right.mean() <= high:
+                judgement = WORSE if high < right.mean() else BETTER
+            slices.append(Slice(name, value, faces, accuracy, low, high, judgement))
     return sorted(slices, key=lambda entry: (entry.judgement != WORSE, entry.accuracy))
 
 

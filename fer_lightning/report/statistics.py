@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import binomtest, t
+from scipy.stats import binomtest, norm, t
 
 from fer_lightning.models.calibration import BINS, Calibration, calibration_error
 from fer_lightning.runs.record import Run
@@ -57,12 +57,7 @@ def scores(confusion: np.ndarray, counted: np.ndarray | None = None) -> dict[str
 
 
 def intervals(
-    labels: np.ndarray,
-    predictions: np.ndarray,
-    groups: np.ndarray,
-    num_classes: int,
-    seed: int = 0,
-    counted: np.ndarray | None = None,
+    labels: np.ndarray, predictions: np.ndarray, groups: np.ndarray, num_classes: int, counted: np.ndarray | None = None
 ) -> dict[str, tuple[float, float]]:
     """Return the 95 % interval of each headline metric by the percentile bootstrap over groups of twins.
 
@@ -73,30 +68,23 @@ def intervals(
         predictions: (B,) int64.
         groups: (B,) int64, the group of twins of each face.
         num_classes: C.
-        seed: Seed of the resamples.
         counted: Classes that may count in a mean, as in ``scores``.
     """
-    tables = _tables(labels * num_classes + predictions, groups, num_classes**2)
-    drawn = _resample(tables, seed).reshape(-1, num_classes, num_classes)
+    drawn = _resample(labels * num_classes + predictions, groups, num_classes**2).reshape(-1, num_classes, num_classes)
     return {
         name: tuple(np.quantile(values, (0.025, 0.975)).tolist()) for name, values in scores(drawn, counted).items()
     }
 
 
-def part_intervals(right: np.ndarray, groups: np.ndarray, parts: np.ndarray, seed: int = 0) -> np.ndarray:
-    """Return the 95 % interval of the accuracy on each part of the faces, (S, 2), as ``intervals`` does on all.
+def wilson(share: float, number: int) -> tuple[float, float]:
+    """Return the 95 % interval of a share of so many independent faces, by Wilson's score; it never has zero width.
 
-    Args:
-        right: (B,) bool.
-        groups: (B,) int64, the group of twins of each face.
-        parts: (S, B) bool, the faces of each part.
-        seed: Seed of the resamples.
+    Source: E. B. Wilson, Journal of the American Statistical Association 22 (1927), 209-212.
     """
-    _, positions = np.unique(groups, return_inverse=True)
-    tables = np.stack([np.bincount(positions, part) for part in (*parts, *(parts & right))], axis=1)  # (G, 2 S)
-    drawn = _resample(tables, seed)
-    shares = drawn[:, len(parts) :] / np.maximum(drawn[:, : len(parts)], 1)  # a small part may be missing in a resample
-    return np.quantile(shares, (0.025, 0.975), axis=0).T
+    z = float(norm.ppf(0.975))
+    middle = (share + z**2 / (2 * number)) / (1 + z**2 / number)
+    half = z / (1 + z**2 / number) * float(np.sqrt(share * (1 - share) / number + (z / (2 * number)) ** 2))
+    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def standard_error(share: float, faces: int) -> float:
@@ -123,18 +111,17 @@ class Comparison:
         return self.p is not None and self.p < 0.05 and self.low * self.high > 0
 
 
-def compare(first: np.ndarray, second: np.ndarray, groups: np.ndarray, seed: int = 0) -> Comparison:
+def compare(first: np.ndarray, second: np.ndarray, groups: np.ndarray) -> Comparison:
     """Compare two classifiers on the same faces: bootstrap interval over groups, McNemar's exact test.
 
     Args:
         first: (B,) bool, whether the first one is right.
         second: (B,) bool, whether the second one is.
         groups: (B,) int64, the group of twins of each face.
-        seed: Seed of the resamples.
     """
     only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
     cells = first.astype(int) - second.astype(int) + 1  # 0: only the second, 1: agree, 2: only the first
-    drawn = _resample(_tables(cells, groups, 3), seed)
+    drawn = _resample(cells, groups, 3)
     low, high = np.quantile((drawn[:, 2] - drawn[:, 0]) / drawn.sum(axis=1), (0.025, 0.975))
     discordant = only_first + only_second
     return Comparison(
@@ -247,14 +234,15 @@ def reliability_bins(votes: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, 
     return mean, accuracy, counts[filled]
 
 
-def _tables(cells: np.ndarray, groups: np.ndarray, number: int) -> np.ndarray:
-    """Count each cell in each group: (G, number) float64."""
+def _resample(cells: np.ndarray, groups: np.ndarray, number: int) -> np.ndarray:
+    """Return the faces in each cell (RESAMPLES, number), float64, where groups of faces are drawn with replacement.
+
+    Args:
+        cells: (B,) int64, the cell of each face, below ``number``.
+        groups: (B,) int64, the group of twins of each face.
+        number: Number of cells.
+    """
     unique, positions = np.unique(groups, return_inverse=True)
-    return np.bincount(positions * number + cells, minlength=len(unique) * number).reshape(-1, number).astype(float)
-
-
-def _resample(tables: np.ndarray, seed: int) -> np.ndarray:
-    """Return the sums (RESAMPLES, number) over groups drawn with replacement."""
-    random = np.random.default_rng(seed)
-    size = len(tables)
+    size, random = len(unique), np.random.default_rng(0)
+    tables = np.bincount(positions * number + cells, minlength=size * number).reshape(-1, number).astype(float)
     return np.stack([np.bincount(random.integers(size, size=size), minlength=size) @ tables for _ in range(RESAMPLES)])

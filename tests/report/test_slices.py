@@ -26,6 +26,16 @@ def test_only_a_slice_whose_interval_leaves_the_mean_is_called_worse(tmp_path):
     assert [entry[:3] for entry in read_slices(tmp_path)] == [entry[:3] for entry in found]
     assert read_slices(tmp_path)[1].judgement == ""
     assert str(found[0]).startswith("age old: 50.0 % of 470 faces (45.")
+    assert (found[1].accuracy, found[1].low, found[1].high) == (0, pytest.approx(0), pytest.approx(0.1332, abs=1e-4))
+
+
+def test_twins_are_one_observation():
+    half = np.arange(100) % 2 == 0
+    slices = [measure({"half": half.astype(str)}, half, groups)[0] for groups in (np.arange(100), np.arange(100) // 10)]
+    assert [(entry.accuracy, entry.high) for entry in slices] == [
+        (0, pytest.approx(0.0713, abs=1e-4)),
+        (0, pytest.approx(0.2775, abs=1e-4)),
+    ]
 
 
 def test_numbers_are_cut_into_quarters_and_rare_texts_joined():
