@@ -11,8 +11,8 @@ from fer_lightning.config.verbs import verb
 from fer_lightning.launch.trained import training_faces
 from fer_lightning.signals import Interrupted
 from fer_lightning.use.model import load_model
-from fer_lightning.use.server import Uploads, listen, make_app, make_server
-from fer_lightning.use.viewer import Viewer
+from fer_lightning.use.prediction_page import Viewer
+from fer_lightning.use.server import Uploads, listen, make_server
 
 log = logging.getLogger(__name__)
 
@@ -21,10 +21,10 @@ log = logging.getLogger(__name__)
 def app(cfg: DictConfig) -> None:
     """Serve the page until a signal such as Ctrl-C; no part of a photo is written."""
     with listen(cfg.port) as socket:  # before the network is loaded, because the port may be taken
-        page = _make(cfg)
+        server = _make(cfg)
         log.info("the page: http://%s:%d (on this machine alone; Ctrl-C ends it)", *socket.getsockname())
         try:
-            make_server(page).run(sockets=[socket])
+            server.run(sockets=[socket])
         except Interrupted as interruption:
             interruption.announced = True  # there is no run to go on with
             log.info("the page is closed")
@@ -37,4 +37,4 @@ def _make(cfg: DictConfig) -> Any:
     log.info("%s: %s", model.source, model.tested)
     viewer = Viewer(model, cfg.neighbours, cfg.seconds, training_faces(cfg, model.image_size))
     head = {"model": Path(cfg.bundle).name, "detector": model.detector.note}
-    return make_app(Uploads(viewer, cfg.max_bytes, cfg.concurrency, cfg.seconds), head)
+    return make_server(Uploads(viewer, cfg.max_bytes, cfg.concurrency, cfg.seconds), head)

@@ -43,7 +43,7 @@ def labels(run: Path, output: Path | None, root: str | None, crowd: str | None) 
     logging.basicConfig(handlers=[handler])
     logging.getLogger("fer_lightning").setLevel(logging.INFO)
     log.info("loading torch")
-    from fer_lightning.use.doubts import summary, too_weak, write_labels  # here, so that a refusal does not wait
+    from fer_lightning.use.doubts import too_weak, write_labels  # here, so that a refusal does not wait
     from fer_lightning.use.judgement import judge
 
     datamodule, model = trained_run(str(checkpoint), places={"data.root": root, "data.crowd": crowd})
@@ -51,5 +51,5 @@ def labels(run: Path, output: Path | None, root: str | None, crowd: str | None) 
     judgement = judge(model, model.classifier, datamodule.partition, datamodule.audit)
     if weak := too_weak(judgement, datamodule.faces.classes):
         raise UserError(f"{run}: {weak}")
-    write_labels(folder, run.absolute().name, judgement, datamodule.audit)
-    print("\n".join([*summary(judgement, datamodule.audit), f"written: {folder}/labels.html, corrections.csv"]))
+    lines = write_labels(folder, run.absolute().name, judgement, datamodule.audit)
+    print("\n".join([*lines, f"written: {folder}/labels.html, corrections.csv"]))

@@ -14,13 +14,12 @@ from fer_lightning.errors import UserError
 from fer_lightning.launch.trained import training_faces
 from fer_lightning.progress import track
 from fer_lightning.signals import Interrupted, command
-from fer_lightning.use.annotations import AnnotatedFiles
+from fer_lightning.use.annotations import AnnotatedFiles, write_sheet
 from fer_lightning.use.detectors import WholePicture
 from fer_lightning.use.model import load_model
 from fer_lightning.use.prediction_files import prediction_writer
 from fer_lightning.use.prediction_page import Entry, draw_entry, write_predictions
 from fer_lightning.use.recognition import Tally, recognise
-from fer_lightning.use.sheet import write_sheet
 from fer_lightning.use.sources import open_source
 from fer_lightning.use.strips import Strips
 from fer_lightning.words import counted

@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from fer_lightning.data.audit import Audit
+from fer_lightning.data.faces import Faces
 from fer_lightning.data.twins import flat
 from fer_lightning.files import write_csv
 from fer_lightning.report.html import png
@@ -146,8 +147,9 @@ def _pictures(audit: Audit, rows: np.ndarray) -> Iterator[dict[str, str]]:
         turns.append(counts[kind])
         counts[kind] += 1
     for row in rows[np.argsort(turns, kind="stable")][:PICTURES]:
-        yield {
-            "png": png(faces.images[row]),
-            "title": f"{faces.classes[faces.labels[row]]}, {faces.splits[row]}",
-            "name": str(faces.names[row]).rsplit("/", 1)[-1],
-        }
+        yield face_figure(faces, row, f"{faces.classes[faces.labels[row]]}, {faces.splits[row]}")
+
+
+def face_figure(faces: Faces, row: int, title: str) -> dict[str, str]:
+    """Return a face for templates/sections.html, with a title and the name of its file."""
+    return {"png": png(faces.images[row]), "title": title, "name": str(faces.names[row]).rsplit("/", 1)[-1]}

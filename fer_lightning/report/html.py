@@ -22,7 +22,12 @@ TEMPLATES = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-SCRIPT = (Path(__file__).parent / "templates" / "page.js").read_text(encoding="utf-8")
+
+
+def script(name: str) -> tuple[Markup, str]:
+    """Return a script of the templates, and its hash: a browser runs no other script on the page."""
+    text = (Path(__file__).parent / "templates" / name).read_text(encoding="utf-8")
+    return Markup(text), base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
 def headings(content: str) -> list[tuple[str, str]]:
@@ -33,13 +38,6 @@ def headings(content: str) -> list[tuple[str, str]]:
 def anchor(text: str) -> str:
     """Return the anchor of a heading."""
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
-
-
-TEMPLATES.globals |= {
-    "removed": removed,
-    "script": Markup(SCRIPT),
-    "script_hash": base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode(),  # browsers run no other script
-}
 
 
 def write_page(path: Path, template: str, **content: object) -> None:
@@ -67,9 +65,10 @@ def unpng(text: str) -> np.ndarray:
     return image
 
 
-def embed(path: Path) -> str:
-    """Return a PNG file as a data URL."""
-    return f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"
+def data_url(content: bytes) -> str:
+    """Return the content of a PNG file as a data URL."""
+    return f"data:image/png;base64,{base64.b64encode(content).decode()}"
 
 
+TEMPLATES.globals |= {"removed": removed, "script": script}
 TEMPLATES.filters |= {"percent": percent, "counted": counted, "headings": headings, "anchor": anchor, "png": png}

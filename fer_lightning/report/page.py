@@ -1,183 +1,38 @@
 """report.html: one page about some runs, written after every job and by ``python -m fer_lightning report``."""
 
-import base64
-import io
 import json
 import os
 import shlex
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from io import BytesIO
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import quote
 
 from matplotlib.figure import Figure
+from omegaconf import OmegaConf
 
 from fer_lightning.config.verbs import program, verb
 from fer_lightning.files import write_text
 from fer_lightning.report.doctor import findings
 from fer_lightning.report.figures import FIGURES, Plot, plots
-from fer_lightning.report.heading import choices, heading
-from fer_lightning.report.html import embed, write_page
+from fer_lightning.report.html import data_url, write_page
 from fer_lightning.report.ranking import Board, Entry, gather, rank_runs
-from fer_lightning.report.slices import Slice, read_slices
+from fer_lightning.report.slices import read_slices
 from fer_lightning.report.snapshots import TITLES
 from fer_lightning.report.stress import by_change, read_stress
-from fer_lightning.report.style import DPI, class_colors, save
+from fer_lightning.report.style import DPI, class_colors, save, short
 from fer_lightning.report.tables import figure, leaderboard, seconds
-from fer_lightning.report.verdict import Card, differences, verdict
+from fer_lightning.report.verdict import differences, verdict
 from fer_lightning.report.yardsticks import audit_of, in_words
-from fer_lightning.runs.record import Run, Status
-from fer_lightning.words import named
+from fer_lightning.runs.record import Run
+from fer_lightning.words import counted, named
 
 DASHES = {"-": "", "--": "7 3", ":": "2 3", "-.": "8 3 2 3"}  # line of matplotlib -> stroke-dasharray of SVG
-
-
-class Row(NamedTuple):
-    """A row of the leaderboard, as text."""
-
-    entry: Entry
-    job: str
-    link: str  # to the run's own page, or ""
-    classes: str  # of CSS
-    figures: list[tuple[str, str]]  # each with its uncertainty
-    difference: tuple[str, str]  # from the best, with its interval
-    seconds: str
-
-
-class Best(NamedTuple):
-    """The best run in detail."""
-
-    label: str
-    run: Run
-    settings: str
-    audit: dict[str, Any]  # content of audit.json
-    published: str  # accuracies that others reach on these faces
-    pictures: list[tuple[str, str, bool]]  # title, image, whether it shows faces
-    mistakes: list[dict[str, Any]]
-    colors: dict[str, str]  # class -> colour
-    stress: dict[str, list[Any]]  # change -> outcomes
-    slices: list[Slice]
-
-
-@dataclass(frozen=True)
-class Page:
-    """The content of report.html: the ranked runs, seen from the folder of the page."""
-
-    folder: Path
-    board: Board
-
-    @property
-    def title(self) -> str:
-        """Heading of the page."""
-        run = self.best.run if self.best else self.board.runs[0]
-        return heading(self.board.runs, run.record.data or "")
-
-    @property
-    def several(self) -> bool:
-        """Return whether the page compares entries."""
-        return len(self.board.entries) > 1
-
-    @property
-    def repeated(self) -> bool:
-        """Return whether an experiment has repetitions."""
-        return any(entry.repeated for entry in self.board.entries)
-
-    @cached_property
-    def cards(self) -> list[Card]:
-        """The verdict."""
-        return verdict(self.board)
-
-    @property
-    def leaks(self) -> list[str]:
-        """Reasons why runs are leaky."""
-        return sorted({run.record.leaks for run in self.board.runs if run.record.leaks})
-
-    @property
-    def too_good(self) -> list[str]:
-        """Reasons why scores cannot be believed."""
-        return sorted({run.record.too_good for run in self.board.runs if run.record.too_good})
-
-    @property
-    def measures(self) -> list[str]:
-        """Names of the figures of a row."""
-        return [named(metric) for metric in self.board.metrics]
-
-    @property
-    def rows(self) -> Iterator[Row]:
-        """The leaderboard."""
-        for entry, difference in zip(self.board.entries, differences(self.board), strict=True):
-            classes = ["leaky"] if entry.leaky else []
-            if entry.status != Status.COMPLETED:
-                classes.append(entry.status)
-            if difference[0] == "best":
-                classes.append("best")
-            yield Row(
-                entry=entry,
-                job=entry.label if self.several else "this run",
-                link=self._link(entry),
-                classes=" ".join(classes),
-                figures=[figure(entry, metric) for metric in self.board.metrics],
-                difference=difference,
-                seconds=seconds(entry),
-            )
-
-    def _link(self, entry: Entry) -> str:
-        page = entry.runs[0].folder / "report.html"
-        if entry.repeated or not page.is_file() or page.parent.absolute() == self.folder.absolute():
-            return ""
-        return quote(Path(os.path.relpath(page, self.folder)).as_posix())
-
-    @cached_property
-    def doctor(self) -> dict[str, list[str]]:
-        """Name of a run -> its faults."""
-        faults = {name: findings(run) for name, run in zip(self.board.names, self.board.runs, strict=True)}
-        return {name: lines for name, lines in faults.items() if lines}
-
-    @cached_property
-    def plots(self) -> list[tuple[Plot, list[str]]]:
-        """The figures, each with its images; writes their files."""
-        drawn = []
-        for plot in plots(self.board):
-            path = self.folder / "figures" / f"{plot.name}.png"
-            if not self._is_current(path):
-                save(plot.draw(), path)
-            drawn.append((plot, [_image(draw()) for draw in plot.parts] or [embed(path)]))
-        if len(self.board.runs) > 1:  # figures that compare runs stand before those with an image per run
-            drawn.sort(key=lambda pair: len(pair[1]) > 1)
-        return drawn
-
-    def _is_current(self, path: Path) -> bool:
-        """Return whether a run's figure is newer than its results: the media callback draws it after the test."""
-        results = self.folder / "predictions.csv"
-        alone = len(self.board.runs) == 1 and self.board.runs[0].folder.resolve() == self.folder.resolve()
-        return alone and path.is_file() and path.stat().st_mtime_ns >= results.stat().st_mtime_ns
-
-    @cached_property
-    def best(self) -> Best | None:
-        """The best run that was tested."""
-        if not self.board.scored:
-            return None
-        label, run = self.board.scored[0]
-        audit, mistakes = audit_of(run), run.folder / "mistakes.json"
-        return Best(
-            label=label,
-            run=run,
-            settings=choices(run),
-            audit=audit,
-            published=in_words(run),
-            pictures=list(_pictures(run)),
-            mistakes=json.loads(mistakes.read_text(encoding="utf-8"))["mistakes"] if mistakes.is_file() else [],
-            colors=class_colors(run.classes),
-            stress=by_change(read_stress(run.folder, run.record.weights)),
-            slices=read_slices(run.folder),
-        )
-
-    @property
-    def commands(self) -> dict[str, str]:
-        """Name of a run -> the command that repeats it."""
-        return {name: command(run) for name, run in zip(self.board.names, self.board.runs, strict=True)}
+CHOICES = ("embedder", "loss", "miner", "sampler", "augmentation", "scheduler", "classifier")  # groups of conf/
+VALUES = 4  # of an option in the heading of a sweep
+LONGEST = 40  # letters of a value
 
 
 @verb(
@@ -207,10 +62,93 @@ def report(folders: Sequence[Path], output: Path | None) -> None:
 
 def write_report(folder: Path, runs: Sequence[Run]) -> None:
     """Write ``report.html`` and ``figures/`` about some runs into a folder, and ``sweep.md`` about several."""
-    page = Page(folder, rank_runs(runs))
-    write_page(folder / "report.html", "report.html", title=page.title, page=page, dashes=DASHES)
+    board = rank_runs(runs)
+    named_runs = list(zip(board.names, board.runs, strict=True))
+    write_page(
+        folder / "report.html",
+        "report.html",
+        title=heading(board),
+        folder=folder.absolute().name,
+        board=board,
+        several=len(board.entries) > 1,
+        repeated=any(entry.repeated for entry in board.entries),
+        cards=verdict(board),
+        leaks=sorted({run.record.leaks for run in board.runs if run.record.leaks}),
+        too_good=sorted({run.record.too_good for run in board.runs if run.record.too_good}),
+        measures=[named(metric) for metric in board.metrics],
+        rows=zip(board.entries, differences(board), strict=True),
+        figure=figure,
+        seconds=seconds,
+        link=lambda entry: _link(entry, folder),
+        doctor={name: faults for name, run in named_runs if (faults := findings(run))},
+        plots=_plots(board, folder),
+        dashes=DASHES,
+        best=_details(*board.scored[0]) if board.scored else None,
+        commands={name: command(run) for name, run in named_runs},
+    )
     if len(runs) > 1:
-        write_text(folder / "sweep.md", leaderboard(page.board))
+        write_text(folder / "sweep.md", leaderboard(board))
+
+
+def _link(entry: Entry, folder: Path) -> str:
+    """Return the address of a run's own page, seen from the folder of this one; empty without such a page."""
+    page = entry.runs[0].folder / "report.html"
+    if entry.repeated or not page.is_file() or page.parent.absolute() == folder.absolute():
+        return ""
+    return quote(Path(os.path.relpath(page, folder)).as_posix())
+
+
+def _plots(board: Board, folder: Path) -> list[tuple[Plot, list[str]]]:
+    """Write the files of the figures; return each figure with its images for the page."""
+    drawn = []
+    for plot in plots(board):
+        path = folder / "figures" / f"{plot.name}.png"
+        if not _is_current(path, board):
+            save(plot.draw(), path)
+        drawn.append((plot, [_image(draw()) for draw in plot.parts] or [data_url(path.read_bytes())]))
+    if len(board.runs) > 1:  # figures that compare runs stand before those with an image per run
+        drawn.sort(key=lambda pair: len(pair[1]) > 1)
+    return drawn
+
+
+def _is_current(path: Path, board: Board) -> bool:
+    """Return whether a run's figure is newer than its results: the media callback draws it after the test."""
+    folder = path.parent.parent
+    alone = len(board.runs) == 1 and board.runs[0].folder.resolve() == folder.resolve()
+    return alone and path.is_file() and path.stat().st_mtime_ns >= (folder / "predictions.csv").stat().st_mtime_ns
+
+
+def _image(figure: Figure) -> str:
+    """Return a figure as a data URL."""
+    content = BytesIO()
+    figure.savefig(content, format="png", dpi=DPI)
+    return data_url(content.getvalue())
+
+
+def _details(label: str, run: Run) -> dict[str, Any]:
+    """Return what the page shows of the best run alone."""
+    mistakes = run.folder / "mistakes.json"
+    return {
+        "label": label,
+        "run": run,
+        "settings": choices(run),
+        "audit": audit_of(run),
+        "published": in_words(run),
+        "pictures": list(_pictures(run)),
+        "mistakes": json.loads(mistakes.read_text(encoding="utf-8"))["mistakes"] if mistakes.is_file() else [],
+        "colors": class_colors(run.classes),
+        "stress": by_change(read_stress(run.folder, run.record.weights)),
+        "slices": read_slices(run.folder),
+    }
+
+
+def _pictures(run: Run) -> Iterator[tuple[str, str, bool]]:
+    """Yield title and image of each figure that only the run's test could draw, and whether it shows faces."""
+    drawn_from_files = {make.__name__ for make in FIGURES} | {"confusion_matrix"}
+    for path in sorted((run.folder / "figures").glob("*.png")):
+        if path.stem not in drawn_from_files:
+            title = TITLES.get(path.stem, path.stem.replace("_", " "))
+            yield title, data_url(path.read_bytes()), path.stem == "augmentation"
 
 
 def command(run: Run) -> str:
@@ -224,16 +162,49 @@ def command(run: Run) -> str:
     return f"{program(name)} {shlex.join(options)}".rstrip()
 
 
-def _pictures(run: Run) -> Iterator[tuple[str, str, bool]]:
-    """Yield title and image of each figure that only the run's test could draw, and whether it shows faces."""
-    drawn_from_files = {make.__name__ for make in FIGURES} | {"confusion_matrix"}
-    for path in sorted((run.folder / "figures").glob("*.png")):
-        if path.stem not in drawn_from_files:
-            yield TITLES.get(path.stem, path.stem.replace("_", " ")), embed(path), path.stem == "augmentation"
+def heading(board: Board) -> str:
+    """Return the settings of one run, or the options that differ between several, and the name of the faces."""
+    runs = board.runs
+    data = (board.best if board.scored else runs[0]).record.data
+    faces = f" on {data}" if data else ""
+    if len(runs) > 1:
+        options = "; ".join(f"{option} {', '.join(values)}" for option, values in swept(runs).items())
+        return f"{len(runs)} runs{faces}: {options}" if options else f"{len(runs)} runs{faces}"
+    (run,) = runs
+    name = next((override.split("=", 1)[1] for override in run.overrides if override.startswith("run_name=")), "")
+    name = name or Path(run.record.predictions or "").stem
+    text = "One run"
+    if settings := run.record.settings:
+        optimizer, epochs = settings["optimizer"].rsplit(".", 1)[-1], counted(settings["max_epochs"], "epoch")
+        text = (
+            f"{optimizer}, learning rate {settings['learning_rate']:g}, batch size {settings['batch_size']}, {epochs}"
+        )
+    return f"{name}: {text}{faces}" if name else f"{text}{faces}"
 
 
-def _image(figure: Figure) -> str:
-    """Return a figure as a data URL."""
-    content = io.BytesIO()
-    figure.savefig(content, format="png", dpi=DPI)
-    return f"data:image/png;base64,{base64.b64encode(content.getvalue()).decode()}"
+def choices(run: Run) -> str:
+    """Return the run's choices in the groups of conf/, and its seed; empty without the file of them, or training."""
+    path = run.folder / ".hydra" / "hydra.yaml"
+    if not path.is_file() or not run.record.settings:
+        return ""
+    chosen = OmegaConf.load(path).hydra.runtime.choices
+    settings = [f"{group} {chosen[group]}" for group in CHOICES if chosen.get(group) not in (None, "none")]
+    if run.record.settings.get("seed") is not None:
+        settings.append(f"seed {run.record.settings['seed']}")
+    return ", ".join(settings)
+
+
+def swept(runs: Sequence[Run]) -> dict[str, list[str]]:
+    """Return option without its group -> first values, for the options that differ between runs."""
+    values: dict[str, list[str]] = defaultdict(list)
+    for run in runs:
+        for override in run.overrides:
+            option, _, value = override.partition("=")
+            value = short(value.rsplit("/", 1)[-1], LONGEST)  # a path without its folders
+            if value not in values[option]:
+                values[option].append(value)
+    return {
+        option.rsplit(".", 1)[-1]: choices if len(choices) <= VALUES else [*choices[:VALUES], "..."]
+        for option, choices in values.items()
+        if len(choices) > 1
+    }

@@ -1,5 +1,6 @@
-"""Pictures with numbered boxes: drawn for pages, and saved at full size as photos or as a film."""
+"""Pictures with numbered boxes: for pages, on a contact sheet, and saved at full size as photos or as a film."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -9,6 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from fer_lightning.use.recognition import Recognition
 from fer_lightning.use.sources import quiet_opencv
+from fer_lightning.words import percent
 
 BOX, PAPER = "#0072b2", "white"  # colours of a box with its tag, and of the letters on the tag
 CODEC, SUFFIX = "mp4v", ".mp4"  # of a film: every OpenCV of PyPI writes it, 20 times as fast as VP9
@@ -16,6 +18,10 @@ SLOWEST, USUAL, FASTEST = 1.0, 25.0, 120.0  # frames a second of a film; the sec
 LARGEST_LETTERS = 160  # pixels; a larger font takes memory for nothing
 LONGEST_SIDE = 65_500  # pixels of a JPEG
 LONGEST_NAME = 60  # characters of a file's name; file systems take 255 bytes
+CELL, LINE, LETTERS = 200, 18, 13  # of a contact sheet, pixels: longer side of a picture, height of a line, its letters
+COLUMNS, GAP = 6, 10  # pictures in a row, pixels between them
+MOST_FACES = 6  # lines of faces under a picture
+INK, FAINT = "#1a1a1a", "#6b6b6b"
 
 
 def annotate(recognition: Recognition, side: int | None = None) -> Image.Image:
@@ -48,6 +54,39 @@ def annotate(recognition: Recognition, side: int | None = None) -> Image.Image:
         pen.rectangle([left, top, left + width, top + height], fill=BOX)
         pen.text((left + letters // 4, top + height / 2), text, fill=PAPER, font=font, anchor="lm")
     return picture
+
+
+def write_sheet(path: Path, cells: Sequence[Image.Image], title: str) -> None:
+    """Write a contact sheet: the cells in their order under a title, in one PNG."""
+    rows = [cells[start : start + COLUMNS] for start in range(0, len(cells), COLUMNS)]
+    heights = [max(cell.height for cell in row) + GAP for row in rows]
+    sheet = Image.new("RGB", (COLUMNS * (CELL + GAP) + GAP, sum(heights) + 2 * LINE), PAPER)
+    ImageDraw.Draw(sheet).text((GAP, 8), title, fill=INK, font=ImageFont.load_default(LETTERS))
+    top = 2 * LINE
+    for row, height in zip(rows, heights, strict=True):
+        for column, cell in enumerate(row):
+            sheet.paste(cell, (GAP + column * (CELL + GAP), top))
+        top += height
+    sheet.save(path, compress_level=3)  # the default, 6, takes twice as long for 2 % fewer bytes
+
+
+def draw_cell(recognition: Recognition) -> Image.Image:
+    """Return a cell of the contact sheet: a picture with its boxes; under it its name, and a line for each face."""
+    picture, lines = annotate(recognition, CELL), [(FAINT, recognition.title)]
+    for number, prediction in recognition.numbered:
+        share = "unsure" if prediction.abstained else percent(prediction.confidence, 0)
+        lines.append((INK, f"{number} {prediction.label} {share}".strip()))
+    if recognition.problem is not None:
+        lines.append((INK, recognition.problem))
+    if len(lines) > MOST_FACES + 1:
+        lines[MOST_FACES:] = [(FAINT, f"and {len(lines) - MOST_FACES} more")]
+    cell, font = Image.new("RGB", (CELL, picture.height + LINE * len(lines)), PAPER), ImageFont.load_default(LETTERS)
+    cell.paste(picture, (0, 0))
+    for row, (colour, text) in enumerate(lines):
+        while font.getlength(text) > CELL:
+            text = f"…{text[2:]}"
+        ImageDraw.Draw(cell).text((0, picture.height + LINE * row + 2), text, fill=colour, font=font)
+    return cell
 
 
 class AnnotatedFiles:

@@ -2,18 +2,18 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from fer_lightning.data.audit import Audit
 from fer_lightning.data.crowd import contradicts
 from fer_lightning.data.faces import Faces
 from fer_lightning.files import write_csv
-from fer_lightning.report.audit import contradictions
-from fer_lightning.report.html import embed, png, write_page
-from fer_lightning.report.style import RUN_COLORS, STYLE, save, share_axis
+from fer_lightning.report.audit import contradictions, face_figure
+from fer_lightning.report.html import data_url, write_page
+from fer_lightning.report.style import GREY, RUN_COLORS, new_figure, save, share_axis, styled
 from fer_lightning.report.verdict import NEAR
 from fer_lightning.use.judgement import FOLDS, Judgement
 from fer_lightning.words import percent
@@ -23,15 +23,29 @@ FIRST = 1000  # labels whose precision is shown; fewer where fewer are wrong
 COLUMNS = ("file", "label", "believed", "certainty", "label_vote", "twins", "contradictory_twins", "trained_on")
 
 
-def write_labels(folder: Path, run: str, judgement: Judgement, audit: Audit) -> None:
-    """Write corrections.csv, labels.html with the run's name and, if the wrong labels are known, figures/labels.png."""
+def write_labels(folder: Path, run: str, judgement: Judgement, audit: Audit) -> list[str]:
+    """Write corrections.csv, labels.html with the run's name and, if the wrong labels are known, figures/labels.png.
+
+    Return the lines for the console.
+    """
     faces = audit.faces
     folder.mkdir(parents=True, exist_ok=True)
     write_csv(folder / "corrections.csv", COLUMNS, corrections(judgement, audit))
-    wrong, truth = known_wrong(judgement, faces), None
-    if wrong is not None:
-        figure = embed(save(curve(wrong), folder / "figures" / "labels.png"))
-        truth = {**worth(judgement, wrong), "known": known_by(faces), "figure": figure}
+    table, doubts, twins = per_class(judgement, faces), by_training(judgement), contradictory(judgement, audit)
+    classes = [f"{row['name']} {row['doubted']:,} of {row['faces']:,}" for row in table]
+    shares = [f"{part:,} of {size:,} {name} ({percent(part / size)})" for name, (part, size) in doubts.items() if size]
+    lines = [
+        f"doubted labels of the training folder: {', '.join(classes)}",
+        f"doubted: {'; '.join(shares)}. A network believes more of what it was trained on, right or wrong",
+        f"faces with a twin under another label: {twins[0]:,}, {twins[1]:,} of them doubted",
+    ]
+    if (truth := worth(judgement, faces)) is not None:
+        truth["figure"] = data_url(save(curve(truth), folder / "figures" / "labels.png").read_bytes())
+        lines.append(
+            f"{truth['wrong']:,} labels are {truth['known']}: {percent(truth['precision'])} of the first "
+            f"{truth['first']:,}, {percent(truth['doubted'])} of all doubted labels (of a random list "
+            f"{percent(truth['chance'])}); the doubted are {percent(truth['recall'])} of the wrong ones"
+        )
     write_page(
         folder / "labels.html",
         "labels.html",
@@ -40,12 +54,13 @@ def write_labels(folder: Path, run: str, judgement: Judgement, audit: Audit) -> 
         data=faces.source,
         folds=FOLDS,
         classes=faces.classes,
-        table=per_class(judgement, faces),
-        doubts=by_training(judgement),
-        contradictory=contradictory(judgement, audit),
+        table=table,
+        doubts=doubts,
+        contradictory=twins,
         truth=truth,
         sections=[*least_believable(judgement, faces), contradictions(audit)],
     )
+    return lines
 
 
 def too_weak(judgement: Judgement, classes: Sequence[str]) -> str:
@@ -63,31 +78,6 @@ def too_weak(judgement: Judgement, classes: Sequence[str]) -> str:
         f"where always answering {classes[int(counts.argmax())]} has {percent(share)}. It cannot judge labels: "
         "nothing was listed. Give a run that trained longer"
     )
-
-
-def summary(judgement: Judgement, audit: Audit) -> list[str]:
-    """Return the lines for the console."""
-    classes = [f"{row['name']} {row['doubted']:,} of {row['faces']:,}" for row in per_class(judgement, audit.faces)]
-    shares = [
-        f"{number:,} of {size:,} {name} ({percent(number / size)})"
-        for name, (number, size) in by_training(judgement).items()
-        if size
-    ]
-    twins, doubted_twins = contradictory(judgement, audit)
-    lines = [
-        f"doubted labels of the training folder: {', '.join(classes)}",
-        f"doubted: {'; '.join(shares)}. A network believes more of what it was trained on, right or wrong",
-        f"faces with a twin under another label: {twins:,}, {doubted_twins:,} of them doubted",
-    ]
-    wrong = known_wrong(judgement, audit.faces)
-    if wrong is not None:
-        values = worth(judgement, wrong)
-        lines.append(
-            f"{values['wrong']:,} labels are {known_by(audit.faces)}: {percent(values['precision'])} of the first "
-            f"{values['first']:,}, {percent(values['doubted'])} of all doubted labels (of a random list "
-            f"{percent(values['chance'])}); the doubted are {percent(values['recall'])} of the wrong ones"
-        )
-    return lines
 
 
 def corrections(judgement: Judgement, audit: Audit) -> Iterator[tuple[object, ...]]:
@@ -121,11 +111,8 @@ def per_class(judgement: Judgement, faces: Faces) -> list[dict]:
 
 def by_training(judgement: Judgement) -> dict[str, tuple[int, int]]:
     """Return the doubted labels and all faces, for the faces that trained the network and for the others."""
-    doubted, trained_on = judgement.doubted, judgement.trained_on
-    return {
-        "of faces that trained the network": (int((doubted & trained_on).sum()), int(trained_on.sum())),
-        "of other faces": (int((doubted & ~trained_on).sum()), int((~trained_on).sum())),
-    }
+    parts = {"of faces that trained the network": judgement.trained_on, "of other faces": ~judgement.trained_on}
+    return {name: (int(judgement.doubted[part].sum()), int(part.sum())) for name, part in parts.items()}
 
 
 def contradictory(judgement: Judgement, audit: Audit) -> tuple[int, int]:
@@ -134,27 +121,24 @@ def contradictory(judgement: Judgement, audit: Audit) -> tuple[int, int]:
     return int(twins.sum()), int((twins & judgement.doubted).sum())
 
 
-def known_wrong(judgement: Judgement, faces: Faces) -> np.ndarray | None:
-    """Return (M,) bool, whether each label is wrong, by the truth or by people; None if unknown, or none is wrong."""
+def worth(judgement: Judgement, faces: Faces) -> dict[str, Any] | None:
+    """Return what the list holds of the wrong labels, by the truth or by people; None if unknown, or none is wrong."""
     if faces.true_labels is not None:
-        wrong = faces.true_labels[judgement.rows] != judgement.labels
+        wrong, known = faces.true_labels[judgement.rows] != judgement.labels, "known to be wrong"
     elif faces.crowd is not None:
-        wrong = contradicts(faces.crowd[judgement.rows], judgement.labels)
+        wrong, known = (
+            contradicts(faces.crowd[judgement.rows], judgement.labels),
+            "wrong by people's most frequent answer",
+        )
     else:
         return None
-    return wrong if wrong.any() else None
-
-
-def known_by(faces: Faces) -> str:
-    """Return how it is known that a label is wrong, as the end of a sentence."""
-    return "known to be wrong" if faces.true_labels is not None else "wrong by people's most frequent answer"
-
-
-def worth(judgement: Judgement, wrong: np.ndarray) -> dict[str, float]:
-    """Return the number of wrong labels, and what the beginning of the list and all doubted labels hold of them."""
     number, doubted = int(wrong.sum()), judgement.doubted
     first = min(number, FIRST)
+    if not number:
+        return None
     return {
+        "known": known,
+        "hits": np.cumsum(wrong),  # (M,) wrong labels among the first 1, 2, ... M
         "wrong": number,
         "first": first,
         "precision": float(wrong[:first].mean()),
@@ -164,28 +148,19 @@ def worth(judgement: Judgement, wrong: np.ndarray) -> dict[str, float]:
     }
 
 
-def precision_recall(wrong: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return precision (M,) and recall (M,) of the first 1, 2, ... M labels, of which one at least is wrong (M,)."""
-    hits = np.cumsum(wrong)
-    return hits / np.arange(1, len(wrong) + 1), hits / hits[-1]
-
-
-def curve(wrong: np.ndarray) -> Figure:
+@styled
+def curve(truth: dict[str, Any]) -> Figure:
     """Return a plot of precision against recall, with a dot at the precision that is shown."""
-    precision, recall = precision_recall(wrong)
-    number = min(int(wrong.sum()), FIRST)
-    x, y = recall[number - 1], precision[number - 1]
-    with rc_context(STYLE):
-        figure = Figure(figsize=(4.6, 3.4), layout="constrained")
-        axes = figure.add_subplot()
-        axes.plot(recall, precision, color=RUN_COLORS[0])
-        axes.plot(x, y, "o", color=RUN_COLORS[1])
-        text = f"first {number:,}: {percent(y)}"
-        axes.annotate(text, (x, y), xytext=(-6, -14), textcoords="offset points", ha="right")
-        axes.axhline(wrong.mean(), color="#7F7F7F", linestyle=":", linewidth=1)
-        axes.set(xlabel="wrong labels that the list holds", ylabel="wrong labels in the list", ylim=(0, 1.02))
-        for axis in (axes.xaxis, axes.yaxis):
-            share_axis(axis)
+    hits, first, precision = truth["hits"], truth["first"], truth["precision"]
+    figure, axes = new_figure(4.6, 3.4)
+    axes.plot(hits / hits[-1], hits / np.arange(1, len(hits) + 1), color=RUN_COLORS[0])
+    dot = (hits[first - 1] / hits[-1], precision)
+    axes.plot(*dot, "o", color=RUN_COLORS[1])
+    text = f"first {first:,}: {percent(precision)}"
+    axes.annotate(text, dot, xytext=(-6, -14), textcoords="offset points", ha="right")
+    axes.axhline(truth["chance"], color=GREY, linestyle=":", linewidth=1)
+    axes.set(xlabel="wrong labels that the list holds", ylabel="wrong labels in the list", ylim=(0, 1.02))
+    share_axis(axes.xaxis, axes.yaxis)
     return figure
 
 
@@ -203,11 +178,6 @@ def least_believable(judgement: Judgement, faces: Faces) -> Iterator[dict]:
 
 
 def _example(judgement: Judgement, faces: Faces, position: int) -> dict[str, str]:
-    row = judgement.rows[position]
     label, believed = faces.classes[judgement.labels[position]], faces.classes[judgement.believed[position]]
     votes = percent(judgement.label_votes[position], 0), percent(judgement.believed_votes[position], 0)
-    return {
-        "png": png(faces.images[row]),
-        "title": f"{label} {votes[0]}, {believed} {votes[1]}",
-        "name": str(faces.names[row]).rsplit("/", 1)[-1],
-    }
+    return face_figure(faces, judgement.rows[position], f"{label} {votes[0]}, {believed} {votes[1]}")

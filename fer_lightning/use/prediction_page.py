@@ -1,17 +1,22 @@
-"""Page of the verb predict: pictures with numbered boxes, and each face with its votes and neighbours."""
+"""Pages of the verbs predict and app: pictures with numbered boxes, and each face with its votes and neighbours."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 from typing import NamedTuple
 
 from PIL import Image
 
 from fer_lightning.data.faces import Faces
-from fer_lightning.report.html import jpeg, png, write_page
+from fer_lightning.report.html import TEMPLATES, jpeg, png, write_page
 from fer_lightning.report.style import class_colors
-from fer_lightning.use.annotations import annotate
-from fer_lightning.use.recognition import Recognition
-from fer_lightning.use.sheet import draw_cell
+from fer_lightning.use.annotations import annotate, draw_cell
+from fer_lightning.use.answers import BATCH
+from fer_lightning.use.model import Model
+from fer_lightning.use.photos import decode
+from fer_lightning.use.recognition import Recognition, recognise
+from fer_lightning.use.sources import Frame
 from fer_lightning.use.strips import Film
 
 SIDES = (320, 720)  # pixels: length of the longer side of a picture on a page, at least and at most
@@ -86,3 +91,36 @@ def neighbour_pictures(recognitions: Sequence[Recognition], neighbours: int, fac
         for neighbour in (prediction.neighbours or ())[:neighbours]
     }
     return {name: png(image) for name, image in zip(faces.names.tolist(), faces.images, strict=True) if name in names}
+
+
+@dataclass
+class Viewer:
+    """Answer photos by parts of the page of ``app``; keep none of them."""
+
+    model: Model  # with its detector
+    neighbours: int  # number of neighbours that are shown for each face
+    seconds: float  # time limit for the decoding of a photo
+    faces: Faces | None = None  # training faces, for the pictures of the neighbours
+    lock: Lock = field(default_factory=Lock)  # detectors and networks answer one photo at a time
+
+    def analyse(self, data: bytes) -> Recognition:
+        """Return the photo in a picture file's content, with the predictions for its faces.
+
+        Raises:
+            UserError: If it is no photo, or cannot be decoded in time.
+        """
+        photo = decode(data, self.seconds)
+        with self.lock:
+            (recognition,) = recognise(self.model, [Frame("photo", None, photo)], BATCH)
+        return recognition
+
+    def answer(self, data: bytes) -> str:
+        """Return the predictions for a photo as HTML; raise as ``analyse``."""
+        recognition = self.analyse(data)
+        return TEMPLATES.get_template("answer.html").render(
+            recognition=recognition,
+            photo=draw_photo(recognition),
+            neighbours=self.neighbours,
+            pictures=neighbour_pictures([recognition], self.neighbours, self.faces),
+            colors=class_colors(self.model.classes),
+        )

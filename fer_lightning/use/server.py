@@ -1,19 +1,14 @@
 """Server of the page of ``python -m fer_lightning app``: on this machine only, with limits on uploads."""
 
 import asyncio
-import base64
 import errno
-import hashlib
 import socket
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-
-from markupsafe import Markup
 
 from fer_lightning.errors import UserError, install_command
-from fer_lightning.report import html
-from fer_lightning.use.viewer import Viewer
+from fer_lightning.report.html import TEMPLATES
+from fer_lightning.use.prediction_page import Viewer
 
 try:
     import uvicorn
@@ -29,8 +24,6 @@ except ImportError as error:
     raise UserError(f"app needs starlette and uvicorn: {install_command('app')}") from error
 
 HOST = "127.0.0.1"  # no other machine can reach it
-SCRIPT = (Path(html.__file__).parent / "templates" / "app.js").read_text(encoding="utf-8")
-SCRIPT_HASH = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
 HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
 
 
@@ -82,14 +75,12 @@ class Uploads:
         return bytes(data)
 
 
-def make_app(uploads: Uploads, head: Mapping[str, str]) -> Starlette:
-    """Return the application: the page at / with ``head`` at its top, and the answers to photos at /photo."""
-    page = html.TEMPLATES.get_template("app.html").render(
+def make_server(uploads: Uploads, head: Mapping[str, str]) -> uvicorn.Server:
+    """Return the server of the page at / with ``head`` at its top, and of answers at /photo. It logs no requests."""
+    page = TEMPLATES.get_template("app.html").render(
         title="Facial expressions in a photo",
         head=head,
         max_bytes=uploads.max_bytes,
-        app_script=Markup(SCRIPT),
-        app_script_hash=SCRIPT_HASH,
     )
 
     async def show(request: Request) -> Response:
@@ -98,7 +89,8 @@ def make_app(uploads: Uploads, head: Mapping[str, str]) -> Starlette:
     routes = [Route("/", show), Route("/photo", uploads.take, methods=["POST"])]
     # Another site may give this address a name of its own; other host names are refused, so it cannot read answers.
     hosts = Middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"], www_redirect=False)
-    return Starlette(routes=routes, middleware=[hosts])
+    app = Starlette(routes=routes, middleware=[hosts])
+    return uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, server_header=False))
 
 
 def listen(port: int) -> socket.socket:
@@ -112,8 +104,3 @@ def listen(port: int) -> socket.socket:
     except OSError as error:
         reason = "another program has it" if error.errno == errno.EADDRINUSE else error.strerror
         raise UserError(f"port={port} cannot be had ({reason}): give another, or port=0 for a free one") from error
-
-
-def make_server(app: Starlette) -> uvicorn.Server:
-    """Return a server that logs no requests."""
-    return uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, server_header=False))

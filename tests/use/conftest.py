@@ -110,9 +110,8 @@ def page(model, drawn):
     viewer = Waiting(Model(model.backend, model.description, Eyes()), 5, 20, faces)
     viewer.gate.set()
     taker = server.Uploads(viewer, MOST, 1, 2.0)
-    app = server.make_app(taker, {"model": "best.ckpt", "detector": Eyes.note})
     place = server.listen(0)
-    serving = server.make_server(app)
+    serving = server.make_server(taker, {"model": "best.ckpt", "detector": Eyes.note})
     thread = threading.Thread(target=serving.run, kwargs={"sockets": [place]})
     thread.start()
     while not serving.started:

@@ -9,7 +9,7 @@ from io import BytesIO
 from PIL import Image
 
 from fer_lightning.use.detectors import Box, Detector, cut
-from fer_lightning.use.viewer import Viewer
+from fer_lightning.use.prediction_page import Viewer
 
 PLACES = (Box(10, 20, 60, 60, 0.9), Box(120, 30, 50, 50, 0.8))
 MOST = 60_000  # bytes of a photo; what is larger by one still comes whole, and so no reset overtakes the answer

@@ -9,15 +9,9 @@ import pytest
 from fer_lightning.data.audit import audit
 from fer_lightning.data.corrections import read_corrections
 from fer_lightning.data.faces import CLASSES
-from fer_lightning.use.doubts import per_class, precision_recall, summary, too_weak, write_labels
+from fer_lightning.use.doubts import per_class, too_weak, write_labels
 from fer_lightning.use.judgement import Judgement
 from tests.conftest import ROOT
-
-
-def test_precision_and_recall_by_hand():
-    precision, recall = precision_recall(np.array([True, False, True, False]))
-    np.testing.assert_allclose(precision, [1, 1 / 2, 2 / 3, 1 / 2])
-    np.testing.assert_allclose(recall, [1 / 2, 1 / 2, 1, 1])
 
 
 @pytest.fixture
@@ -98,12 +92,10 @@ def test_people_call_labels_wrong(judged, tmp_path):
     crowd = np.eye(9, dtype=int)[result.faces.labels] * 10
     crowd[0], crowd[1] = np.eye(9, dtype=int)[5] * 10, [5, 5, 0, 0, 0, 0, 0, 0, 0]
     result = replace(result, faces=replace(result.faces, crowd=crowd))
-    line = summary(judgement, result)[-1]
-    assert line == (
+    assert write_labels(tmp_path, "run", judgement, result)[-1] == (
         "1 labels are wrong by people's most frequent answer: 100.0 % of the first 1, 50.0 % of all doubted labels (of "
         "a random list 1.4 %); the doubted are 100.0 % of the wrong ones"
     )
-    write_labels(tmp_path, "run", judgement, result)
     assert (
         "1 labels of these faces are wrong by people&#39;s most frequent answer"
         in (tmp_path / "labels.html").read_text()

@@ -9,9 +9,10 @@ import torch
 
 from fer_lightning import load_model, load_module
 from fer_lightning.errors import UserError
-from fer_lightning.runs.record import Record
+from fer_lightning.report.stress import Outcome
+from fer_lightning.runs.record import Record, read_record
 from fer_lightning.use.bundles import read_checkpoint
-from fer_lightning.use.exporter import Exporter, Trial
+from fer_lightning.use.exporter import Exporter, Trial, write_card
 
 
 def exporter(checkpoint, drawn) -> Exporter:
@@ -74,3 +75,23 @@ def test_onnx_model_that_says_something_else_is_not_written(checkpoint, drawn, t
     with pytest.raises(UserError, match=r"another class of 0 of 40 synthetic faces, votes apart by 2\.0e-04"):
         exporter(checkpoint, drawn).onnx(tmp_path / "model.onnx", int8=False)
     assert not list(tmp_path.iterdir())
+
+
+def test_card_of_fer2013_says_what_its_terms_mean(checkpoint):
+    _, description = read_checkpoint(checkpoint)
+    record = read_record(checkpoint.parent.parent)
+    record = replace(record, data="fer2013.csv", leaks="twins", too_good="too good", unscored=1200)
+    plain = Outcome("as they are", 0, "", 0.6, 0.5, 0.7, 1.0)
+    stress = [plain, *(Outcome("in_fog", n, "", 0.6 / n, 0, 1, 1 / n) for n in (1, 2))]
+    card = write_card(description, record, "model.onnx", ["a cost"], stress)
+    for words in (
+        "| in fog | 60.0, 30.0 |",
+        "On average 75.0 % of the accuracy remains.",
+        "FER2013's",
+        "is not settled",
+        "what leaks: twins",
+        "8 test faces (a part: 1,200 more were not scored)",
+        "**too good**",
+        "- a cost",
+    ):
+        assert words in card

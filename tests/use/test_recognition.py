@@ -7,10 +7,10 @@ import pytest
 from PIL import Image
 
 from fer_lightning.use import recognition
+from fer_lightning.use.annotations import CELL, GAP, draw_cell, write_sheet
 from fer_lightning.use.detectors import Box, Detector
 from fer_lightning.use.model import load_model
 from fer_lightning.use.recognition import NO_FACE, Recognition, Tally, recognise
-from fer_lightning.use.sheet import CELL, GAP, draw_cell, write_sheet
 from fer_lightning.use.sources import Frame
 
 PLACES = (Box(10, 20, 60, 60, 0.9), Box(-5, 0, 30, 30, 0.8))
