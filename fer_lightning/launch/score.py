@@ -37,7 +37,7 @@ def score(cfg: DictConfig) -> None:
     peers = [read_peer(str(path), faces.classes, faces.names.tolist(), faces.rows) for path in paths]
     folders = [output / path.stem for path in paths] if len(paths) > 1 else [output]
     for folder, path, peer in zip(folders, paths, peers, strict=True):
-        log.info("%s: %d faces", path, len(peer.positions))
+        log.info("%s: %d faces", path, (peer.predictions >= 0).sum())
         _score(folder, path, peer, datamodule)
     runs = [read_run(folder) for folder in folders]
     if len(runs) > 1:
@@ -51,33 +51,34 @@ def score(cfg: DictConfig) -> None:
 def _score(folder: Path, path: Path, peer: Peer, datamodule: FacesDataModule) -> None:
     """Write the files of a test for the predictions of one network."""
     faces, partition = datamodule.faces, datamodule.partition
-    test, training, validation = (peer.part(rows) for rows in (partition.test, partition.train, partition.validation))
-    if not len(test.positions):
+    rows, training, validation = map(peer.answered, (partition.test, partition.train, partition.validation))
+    if not len(rows):
         raise UserError(
             f"predictions={path} answers none of the {len(partition.test):,} faces that are no training faces: give "
             "trained_on the faces that trained it, or null"
         )
-    labels = faces.labels[test.positions]
+    labels, predictions = faces.labels[rows], peer.predictions[rows]
+    votes, shares = (None if column is None else column[rows] for column in (peer.votes, peer.shares))
     absent = [name for label, name in enumerate(faces.classes) if label not in labels]
     metrics = classification_metrics(faces.classes).clone(prefix="test/")
-    values = metrics(torch.from_numpy(test.predictions), torch.from_numpy(labels))
+    values = metrics(torch.from_numpy(predictions), torch.from_numpy(labels))
     figures = {name: value.item() for name, value in present_alone(values, "test/", faces.classes, absent).items()}
     tested = Tested(
-        rows=test.positions,
+        rows=rows,
         labels=labels,
-        predictions=test.predictions,
-        votes=test.votes,
-        raw_votes=test.votes,
+        predictions=predictions,
+        votes=votes,
+        raw_votes=votes,
         abstained=np.zeros(len(labels), np.int64),
         absent=absent,
-        shares=test.shares,
+        shares=shares,
     )
     figures |= test_figures(datamodule, tested, Calibration())
-    learnt, chosen = (part.predictions == faces.labels[part.positions] for part in (training, validation))
+    learnt, chosen = (peer.predictions[part] == faces.labels[part] for part in (training, validation))
     for name, right in (("train", learnt), ("val", chosen)):
         if len(right):
             figures[f"{name}/accuracy"] = float(right.mean())
-    alarm = has_seen(learnt, test.predictions == labels)
+    alarm = has_seen(learnt, predictions == labels)
     options = [option for option in HydraConfig.get().overrides.task if key(option) != "predictions"]
     record = Record(
         status=Status.COMPLETED,

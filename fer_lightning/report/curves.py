@@ -85,13 +85,6 @@ class Curves:
         ]
 
     @property
-    def key(self) -> list[tuple[str, str, str]]:
-        """Name, colour and line of each run, for a page."""
-        return [
-            (name, style["color"], style["linestyle"]) for name, style in zip(self.histories, self.styles, strict=True)
-        ]
-
-    @property
     def epoch_lengths(self) -> list[float]:
         """Steps per epoch of each run; 1 each if any is unknown, or if no run trained for two epochs."""
         lengths = [steps_per_epoch(history) for history in self.histories.values()]
@@ -229,8 +222,5 @@ def smooth(values: np.ndarray) -> np.ndarray:
     """Return the running mean of a long curve; a short curve unchanged."""
     if len(values) < LONG:
         return values
-    half = max(1, len(values) // WINDOW // 2)
-    sums = np.cumsum(np.concatenate([[0.0], values]))
-    rows = np.arange(len(values))
-    starts, ends = np.maximum(rows - half, 0), np.minimum(rows + half + 1, len(values))
-    return (sums[ends] - sums[starts]) / (ends - starts)
+    window = np.ones(2 * max(1, len(values) // WINDOW // 2) + 1)
+    return np.convolve(values, window, "same") / np.convolve(np.ones(len(values)), window, "same")

@@ -95,7 +95,7 @@ def _chance(run: Run, settings: Settings) -> Iterator[str]:
     accuracy = run.figures.get("test/accuracy")
     if accuracy is None or not run.predictions:
         return
-    faces, (name, share) = len(run.predictions), majority(run)
+    faces, (name, share) = len(run.right), majority(run)
     error = standard_error(accuracy, faces)
     apart = run.figures.get("test/balanced_accuracy_low", 0) > 1 / len(run.classes)  # as sampler=balanced trains for
     if accuracy - 2 * error > share or apart:

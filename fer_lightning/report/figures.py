@@ -15,7 +15,7 @@ from fer_lightning.data.crowd import AGREED, BINS, agreement_bins
 from fer_lightning.report import curves
 from fer_lightning.report.ranking import Board, Entry, experiment, option_scores
 from fer_lightning.report.statistics import confusion_of, f1_per_class, reliability_bins, risk_and_coverage
-from fer_lightning.report.stress import Outcome, as_they_are, by_change, mean_remains, read_stress
+from fer_lightning.report.stress import Outcome, by_change, mean_remains, read_stress
 from fer_lightning.report.style import (
     GREY,
     GRID,
@@ -112,6 +112,7 @@ def training_graphs(board: Board) -> Plot | None:
     if len(references) > 1:
         references = [references[0], references[-1]]
     graphs = curves.Curves({label: run.history for label, run in best}, kinds, board.objective, references)
+    key = [(label, style["color"], style["linestyle"]) for (label, _), style in zip(best, graphs.styles, strict=True)]
     return Plot(
         "training_graphs",
         f"Training graphs{_of_the_best(board)}",
@@ -119,7 +120,7 @@ def training_graphs(board: Board) -> Plot | None:
         f"with the logged values behind them.{curves.flat_in_words(graphs)}",
         partial(curves.draw_all, graphs),
         [partial(curves.draw_panel, graphs, metrics) for metrics in graphs.panels],
-        graphs.key if len(best) > 1 else (),
+        key if len(best) > 1 else (),
     )
 
 
@@ -138,11 +139,11 @@ def options(board: Board) -> Plot | None:
 
 
 @styled
-def draw_options(values: Mapping[str, tuple[Sequence[str], Sequence[float]]], objective: str) -> Figure:
-    """Draw a panel for each option: option -> (choices, scores), one point a run."""
+def draw_options(values: Mapping[str, Mapping[str, Sequence[float]]], objective: str) -> Figure:
+    """Draw a panel for each option: option -> choice -> scores, one point a run."""
     figure, grid = new_grid(len(values), 3.4, 3, least_width=4.8, sharey=True)
-    for axes, (option, (choices, scores)) in zip(grid.flat, values.items(), strict=False):
-        _draw_points(axes, choices, scores)
+    for axes, (option, scores) in zip(grid.flat, values.items(), strict=False):
+        _draw_points(axes, scores)
         axes.set(xlabel=option)
         if "accuracy" in objective:
             share_axis(axes.yaxis)
@@ -151,24 +152,22 @@ def draw_options(values: Mapping[str, tuple[Sequence[str], Sequence[float]]], ob
     return figure
 
 
-def _draw_points(axes: Axes, choices: Sequence[str], scores: Sequence[float]) -> None:
-    """Draw scores over choices, to scale if all choices are numbers, with a dash at the mean of each choice."""
+def _draw_points(axes: Axes, scores: Mapping[str, Sequence[float]]) -> None:
+    """Draw the scores of each choice, to scale if all choices are numbers, with a dash at their mean."""
     try:
-        positions = [float(choice) for choice in choices]
+        positions = [float(choice) for choice in scores]
         if min(positions) > 0 and max(positions) >= 8 * min(positions):
             axes.set_xscale("log")
-        ticks = sorted(dict(zip(positions, choices, strict=True)).items())
-        axes.set_xticks([position for position, _ in ticks], [choice for _, choice in ticks])
+        ticks = dict(sorted(zip(positions, scores, strict=True)))  # one of 0.001 and 1e-3
+        axes.set_xticks(list(ticks), list(ticks.values()))
         axes.minorticks_off()
     except ValueError:
-        names = list(dict.fromkeys(choices))
-        positions = [names.index(choice) for choice in choices]
-        axes.set_xticks(range(len(names)), [short(name, 24) for name in names], rotation=30, ha="right")
+        positions = [float(row) for row in range(len(scores))]
+        axes.set_xticks(positions, [short(choice, 24) for choice in scores], rotation=30, ha="right")
     axes.margins(x=0.2, y=0.12)
-    axes.plot(positions, scores, "o", color=RUN_COLORS[0], alpha=0.7)
-    for position in set(positions):
-        mean = np.mean([score for x, score in zip(positions, scores, strict=True) if x == position])
-        axes.plot([position], [mean], "_", markersize=22, color="black")
+    for position, values in zip(positions, scores.values(), strict=True):
+        axes.plot([position] * len(values), values, "o", color=RUN_COLORS[0], alpha=0.7)
+        axes.plot(position, np.mean(values), "_", markersize=22, color="black")
 
 
 def confusion_matrices(board: Board) -> Plot:
@@ -247,7 +246,7 @@ def draw_per_class(values: Mapping[str, np.ndarray], classes: Sequence[str], leg
 def risk_coverage(board: Board) -> Plot | None:
     """Plot the share of wrong answers of the best run if it answers only its surest faces."""
     run = board.best
-    if not run.predictions[0]["vote"]:  # of a network that gives no votes
+    if not run.predictions["vote"][0]:  # of a network that gives no votes
         return None
     share, accuracy, area = (run.figures.get(f"test/{name}") for name in ("answered", "accuracy_answered", "aurc"))
     chosen = None if share is None or accuracy is None or share == 1 else (share, accuracy)
@@ -287,7 +286,7 @@ def _abstention(run: Run) -> str:
 @styled
 def draw_risk_coverage(run: Run, chosen: tuple[float, float] | None) -> Figure:
     """Draw risk against coverage, with a ring at the share above the chosen threshold and the accuracy there."""
-    right, votes = _right(run), _votes(run, "vote")
+    right, votes = run.right, run.predictions["vote"].astype(float)
     coverage, risk = risk_and_coverage(votes, right)
     best = risk_and_coverage(right.astype(float), right)[1]
     figure, axes = new_figure(4.8, 3.6)
@@ -330,14 +329,13 @@ def reliability(board: Board) -> Plot | None:
 @styled
 def draw_reliability(run: Run, before: float, after: float | None) -> Figure:
     """Draw the accuracy of each bin of votes; the label names the calibration error ``before`` and ``after``."""
-    right = _right(run)
     series = [("shares of the vote", "raw_vote", before, "s", RUN_COLORS[1])]
     if after is not None:
         series.append(("calibrated", "vote", after, "o", RUN_COLORS[0]))
     figure, axes = new_figure(4.8, 3.6)
     axes.plot([0, 1], [0, 1], color=GREY, linestyle=":", linewidth=1)
     for name, column, error, marker, color in series:
-        mean, accuracy, counts = reliability_bins(_votes(run, column), right)
+        mean, accuracy, counts = reliability_bins(run.predictions[column].astype(float), run.right)
         axes.plot(mean, accuracy, color=color, linewidth=1)
         sizes = 8 + 150 * counts / counts.sum()
         label = f"{name}: {number(error)} % off"
@@ -366,7 +364,7 @@ def stress(board: Board) -> Plot | None:
 @styled
 def draw_stress(outcomes: Sequence[Outcome]) -> Figure:
     """Draw a row for each change, a dot with its interval for each strength, a line for the faces as they are."""
-    changes, plain = by_change(outcomes), as_they_are(outcomes)
+    changes, plain = by_change(outcomes), outcomes[0]
     figure, axes = new_figure(4.8, 1.1 + 0.34 * len(changes))
     axes.axvspan(plain.low, plain.high, color=GRID, linewidth=0)
     axes.axvline(plain.accuracy, color=GREY, linestyle=":", linewidth=1)
@@ -391,9 +389,9 @@ def crowd(board: Board) -> Plot | None:
     run, figures = board.best, board.best.figures
     if "test/accuracy_crowd" not in figures:
         return None
-    clear = [row for row in run.predictions if row["crowd"]]
-    label, prediction, answer = (np.array([row[name] for row in clear]) for name in ("label", "prediction", "crowd"))
-    bins = agreement_bins(np.array([float(row["agreement"]) for row in clear]))
+    clear = {name: column[run.predictions["crowd"] != ""] for name, column in run.predictions.items()}
+    label, prediction, answer = (clear[name] for name in ("label", "prediction", "crowd"))
+    bins = agreement_bins(clear["agreement"].astype(float))
     hits = {
         "people's answer is the label": answer == label,
         "the network gives the label": prediction == label,
@@ -418,7 +416,7 @@ def crowd(board: Board) -> Plot | None:
     return Plot(
         "crowd",
         f"What people see{' beside the best run' if len(board.scored) > 1 else ''}",
-        f"The {len(clear):,} test faces on which people do not tie. Their answer is the label in "
+        f"The {len(label):,} test faces on which people do not tie. Their answer is the label in "
         f"{percent(figures['test/crowd_gives_label'])}; one person gives the answer of all others in "
         f"{percent(figures['test/crowd_one_with_others'])}. The network gives their answer in "
         f"{percent(figures['test/accuracy_crowd'])}; the mean rank of its answers in people's votes is "
@@ -463,13 +461,3 @@ def _comparable(board: Board) -> list[tuple[str, Run]]:
 
 def _of_the_best(board: Board) -> str:
     return f" of the {LINES} best runs" if len(board.scored) > LINES else ""
-
-
-def _right(run: Run) -> np.ndarray:
-    """Return (B,) bool: whether the run classified each test face rightly."""
-    return np.array([row["label"] == row["prediction"] for row in run.predictions])
-
-
-def _votes(run: Run, column: str) -> np.ndarray:
-    """Return (B,): the vote for the winning class, "vote" calibrated or "raw_vote" as a share."""
-    return np.array([float(row[column]) for row in run.predictions])

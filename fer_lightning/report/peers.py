@@ -22,37 +22,23 @@ SURE = 1.96  # standard errors of a difference that is more than chance, once in
 
 
 class Peer(NamedTuple):
-    """The predictions of a network that was trained elsewhere, for P faces of a table.
+    """The predictions of a network that was trained elsewhere, for the N faces of a table.
 
     Attributes:
-        positions: (P,) int64, positions in the table.
-        predictions: (P,) int64, classes.
-        votes: (P,) float, the probabilities of the predictions; None without probabilities.
-        shares: (P, C) float, those of all classes; None where they are not in the csv.
+        predictions: (N,) int64, classes; -1 for a face without a prediction.
+        votes: (N,) float, the probabilities of these predictions; None without probabilities.
+        shares: (N, C) float, those of all classes; None where they are not in the csv.
         unknown: Lines of the csv about faces that are not in the table.
     """
 
-    positions: np.ndarray
     predictions: np.ndarray
     votes: np.ndarray | None
     shares: np.ndarray | None
     unknown: int
 
-    def part(self, rows: np.ndarray) -> "Peer":
-        """Return the predictions for those of some faces of the table that have one, in their order."""
-        order = np.argsort(self.positions)
-        places = np.searchsorted(self.positions[order], rows)
-        chosen = order[np.minimum(places, len(order) - 1)]
-        return self.take(chosen[self.positions[chosen] == rows])
-
-    def take(self, chosen: np.ndarray) -> "Peer":
-        """Return some of the predictions."""
-        return self._replace(
-            positions=self.positions[chosen],
-            predictions=self.predictions[chosen],
-            votes=None if self.votes is None else self.votes[chosen],
-            shares=None if self.shares is None else self.shares[chosen],
-        )
+    def answered(self, rows: np.ndarray) -> np.ndarray:
+        """Return those of some rows of the table that have a prediction."""
+        return rows[self.predictions[rows] >= 0]
 
 
 def read_peer(
@@ -73,11 +59,14 @@ def read_peer(
     facts = read_facts(path, option)
     labels, votes, shares = _answers(facts, classes)
     positions = facts.find(names, rows)
-    peer = Peer(positions, labels, votes, shares, int((positions < 0).sum()))
-    chosen = np.flatnonzero((positions >= 0) & (labels >= 0))
-    if not len(chosen):
+    matched = np.flatnonzero(positions >= 0)
+    lines = np.full(len(names), -1)  # of each face
+    lines[positions[matched]] = matched
+    predictions = np.where(lines >= 0, labels[lines], -1)
+    if predictions.max() < 0:
         raise UserError(f"{facts.option} predicts no class of a face: fill its column of classes")
-    return peer.take(chosen)
+    votes, shares = (None if column is None else column[lines] for column in (votes, shares))
+    return Peer(predictions, votes, shares, len(positions) - len(matched))
 
 
 def beside(path: Path, run: Run) -> tuple[Run, Run]:
@@ -86,14 +75,13 @@ def beside(path: Path, run: Run) -> tuple[Run, Run]:
     Raises:
         UserError: As ``read_peer``.
     """
-    names = np.array([row["file"] for row in run.predictions])
-    peer = read_peer(str(path), run.classes, names.tolist(), contest_rows(names), option="")
-    both = Run(path), Run(run.folder, run.record)
-    rows = [run.predictions[position] for position in peer.positions]
-    answers = [{**row, "prediction": run.classes[label]} for row, label in zip(rows, peer.predictions, strict=True)]
-    for side, table in zip(both, (answers, rows), strict=True):
-        vars(side)["predictions"] = table  # in place of the file's
-    return both
+    names = run.predictions["file"]
+    labels = read_peer(str(path), run.classes, names.tolist(), contest_rows(names), option="").predictions
+    peer, answered = Run(path), Run(run.folder, run.record)
+    columns = {name: column[labels >= 0] for name, column in run.predictions.items()}
+    vars(answered)["predictions"] = columns  # in place of the file's
+    vars(peer)["predictions"] = {**columns, "prediction": np.array(run.classes)[labels[labels >= 0]]}
+    return peer, answered
 
 
 def _answers(facts: Facts, classes: Sequence[str]) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:

@@ -163,23 +163,23 @@ def distinguish(runs: Sequence[Run]) -> list[str]:
     return names if len(set(names)) == len(names) else [str(run.folder) for run in runs]
 
 
-def option_scores(runs: Iterable[Run], objective: str) -> dict[str, tuple[list[str], list[float]]]:
-    """Return option -> (choices, scores) for the options that every run has and that differ between runs.
+def option_scores(runs: Iterable[Run], objective: str) -> dict[str, dict[str, list[float]]]:
+    """Return option -> choice -> scores, for the options that every run has and that differ between runs.
 
     Leaky runs count only if there are no others; of several protocols that of the first run counts.
     """
     runs = [run for run in runs if objective in run.figures]
     runs = [run for run in runs if not run.record.leaks] or runs
     runs = [run for run in runs if run.record.protocol == runs[0].record.protocol]
-    points: dict[str, list[tuple[str, float]]] = defaultdict(list)
+    scores: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for run in runs:
         for override in run.overrides:
             option, _, choice = override.partition("=")
-            points[option].append((choice, run.figures[objective]))
+            scores[option][choice].append(run.figures[objective])
     return {
-        option: ([choice for choice, _ in pairs], [score for _, score in pairs])
-        for option, pairs in points.items()
-        if len(pairs) == len(runs) and len({choice for choice, _ in pairs}) > 1
+        option: choices
+        for option, choices in scores.items()
+        if len(choices) > 1 and sum(map(len, choices.values())) == len(runs)
     }
 
 

@@ -28,7 +28,7 @@ def confusion_matrix(labels: np.ndarray, predictions: np.ndarray, num_classes: i
 def confusion_of(run: Run) -> np.ndarray:
     """Return the confusion matrix (C, C) of a run's predictions.csv, all zero without the file."""
     labels, predictions = (
-        np.array([run.classes.index(row[column]) for row in run.predictions], dtype=np.int64)
+        np.array([run.classes.index(name) for name in run.predictions.get(column, ())], dtype=np.int64)
         for column in ("label", "prediction")
     )
     return confusion_matrix(labels, predictions, len(run.classes))

@@ -59,11 +59,6 @@ def by_change(outcomes: Sequence[Outcome]) -> dict[str, list[Outcome]]:
     return {name: [outcome for outcome in outcomes if outcome.change == name] for name in names}
 
 
-def as_they_are(outcomes: Sequence[Outcome]) -> Outcome:
-    """Return the outcome for the faces without a change."""
-    return next(outcome for outcome in outcomes if not outcome.strength)
-
-
 def mean_remains(outcomes: Sequence[Outcome]) -> float:
     """Return the mean share of the accuracy that remains, over all changes and strengths."""
     return sum(outcome.remains for outcome in outcomes if outcome.strength) / max(1, len(outcomes) - 1)

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from statistics import fmean
 from typing import NamedTuple
 
 import numpy as np
@@ -190,22 +189,20 @@ def compare_runs(first: Run, second: Run) -> Comparison:
     """
     for run in (first, second):
         _check_predictions(run)
-    rows, others = ({row["file"]: row for row in run.predictions} for run in (first, second))
-    differing = rows.keys() ^ others.keys()
-    if differing or any(rows[file]["label"] != others[file]["label"] for file in rows):
+    order, other_order = (np.argsort(run.predictions["file"]) for run in (first, second))
+    differing = np.setxor1d(first.predictions["file"], second.predictions["file"])
+    if len(differing) or (first.predictions["label"][order] != second.predictions["label"][other_order]).any():
         raise UserError(
             f"{first.folder} and {second.folder} cannot be compared: they report on different faces or labels "
             f"({len(differing):,} files in one only); use runs of the same data.root, protocol and fold"
         )
-    right, others_right = (
-        np.array([table[file]["label"] == table[file]["prediction"] for file in rows]) for table in (rows, others)
-    )
-    return compare(right, others_right, np.array([int(row["twins"]) for row in rows.values()]))
+    twins = first.predictions["twins"][order].astype(int)
+    return compare(first.right[order], second.right[other_order], twins)
 
 
 def _check_predictions(run: Run) -> None:
     """Refuse a run without predictions."""
-    if not run.predictions or "twins" not in run.predictions[0]:
+    if "twins" not in run.predictions:
         raise UserError(f"{run.folder}/predictions.csv is missing: score the run's checkpoint with eval.py first")
 
 
@@ -248,8 +245,7 @@ def print_comparison(folders: Sequence[Path]) -> None:
     csv = next((path for path in folders if path.is_file()), None)
     print(counted(result.faces, "test face") + ("" if csv is None else f" that {csv} answers"))
     for run in (first, second):
-        accuracy = fmean(row["label"] == row["prediction"] for row in run.predictions)
-        print(f"test accuracy {percent(accuracy)}  {run.folder}")
+        print(f"test accuracy {percent(run.right.mean())}  {run.folder}")
     if csv is not None:
         print(f"whether copies of them trained it tells `python -m fer_lightning score {csv} data.root=...`")
     elif first.record.corrections != second.record.corrections:

@@ -96,11 +96,8 @@ def log_sweep(folder: Path, config: DictConfig) -> None:
     ) as run:
         run.log({"sweep/leaderboard": leaderboard_table(board)})
         run.log(images("sweep", sorted((folder / "figures").glob("*.png"))))
-        for option, (choices, scores) in option_scores(jobs, objective).items():
-            values: dict[str, list[float]] = {}
-            for choice, score in zip(choices, scores, strict=True):
-                values.setdefault(choice, []).append(score)
-            means = [[choice, fmean(column)] for choice, column in values.items()]  # W&B stacks bars of equal name
+        for option, choices in option_scores(jobs, objective).items():
+            means = [[choice, fmean(scores)] for choice, scores in choices.items()]  # W&B stacks bars of equal name
             table = wandb.Table([option, objective], means)
             bars = wandb.plot.bar(table, option, objective, title=f"mean {objective} by {option}")
             run.log({f"sweep/by_{option}": bars})

@@ -162,9 +162,15 @@ class Run:
         return {name: (np.array(steps), np.array(values)) for name, (steps, values) in columns.items()}
 
     @cached_property
-    def predictions(self) -> list[dict[str, str]]:
-        """Rows of predictions.csv; empty without the file."""
-        return _rows(self.folder / "predictions.csv")
+    def predictions(self) -> dict[str, np.ndarray]:
+        """Columns of predictions.csv by name, (B,) str; empty without the file."""
+        rows = _rows(self.folder / "predictions.csv")
+        return {name: np.array([row[name] for row in rows]) for name in rows[0]} if rows else {}
+
+    @property
+    def right(self) -> np.ndarray:
+        """Return (B,) bool: whether each test face was classified rightly."""
+        return self.predictions["label"] == self.predictions["prediction"]
 
 
 def read_run(folder: Path) -> Run:

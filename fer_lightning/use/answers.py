@@ -1,6 +1,5 @@
 """Answers of a backend about faces, and how far two backends agree."""
 
-from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -62,15 +61,13 @@ def defect(answers: Answers, faces: int, classes: int) -> str | None:
     return None
 
 
-@dataclass(frozen=True)
-class Agreement:
+class Agreement(NamedTuple):
     """Comparison of two backends.
 
     A face is tied if its votes differ by more than ``TOLERANCE`` only because two gallery faces are equally far, to
     within ``TIE``, and rounding decides which of them is the last neighbour.
     """
 
-    faces: int  # number of faces
     other_class: int  # faces whose class differs
     largest_difference: float  # of a vote, over all faces that are not tied
     tied: int  # faces that are tied
@@ -90,7 +87,7 @@ def compare(reference: Backend, backend: Backend, faces: np.ndarray) -> Agreemen
     rows = np.flatnonzero(differences > TOLERANCE).tolist()
     tied = [row for row in rows if _differ_by_tie(answers, expected, row)]
     largest = float(np.delete(differences, tied).max(initial=0.0))
-    return Agreement(len(faces), int((answers.labels != expected.labels).sum()), largest, len(tied))
+    return Agreement(int((answers.labels != expected.labels).sum()), largest, len(tied))
 
 
 def _differ_by_tie(first: Answers, second: Answers, row: int) -> bool:

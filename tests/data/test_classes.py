@@ -180,7 +180,7 @@ def test_eight_classes_in_colour_train_score_report_and_export(tmp_path, run_her
         in (tmp_path / "bundle/README.md").read_text()
     )
     pictures = sorted((tmp_path / "faces/test").rglob("*.png"))
-    said = {row["file"]: row["prediction"] for row in run.predictions}
+    said = dict(zip(run.predictions["file"], run.predictions["prediction"], strict=True))
     for place in ("run/checkpoints/best.ckpt", "bundle"):
         predictions = load_model(tmp_path / place).predict(pictures)
         assert tuple(predictions[0].votes) == EIGHT

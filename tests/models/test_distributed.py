@@ -62,9 +62,10 @@ def assert_same(one: Run, two: Run) -> None:
     assert len(scores) > 30
     assert [one.figures[name] for name in scores] == [two.figures[name] for name in scores]
     for vote in ("vote", "raw_vote"):
-        votes = [[float(row.pop(vote)) for row in run.predictions] for run in (one, two)]
+        votes = [run.predictions.pop(vote).astype(float) for run in (one, two)]
         assert np.allclose(*votes, rtol=0, atol=1e-3)  # a similarity may fall on the next point of the k-NN's grid
-    assert one.predictions == two.predictions
+    assert one.predictions.keys() == two.predictions.keys()
+    assert all(np.array_equal(column, two.predictions[name]) for name, column in one.predictions.items())
     assert one.history.keys() == two.history.keys()
     for name, (steps, values) in one.history.items():
         assert np.array_equal(two.history[name][0], steps), name

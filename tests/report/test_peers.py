@@ -19,7 +19,7 @@ def read(path, text):
 @pytest.mark.parametrize(
     ("text", "positions", "predictions", "votes"),
     [
-        ("row,prediction\n9,Sadness\n5,happy\n6,sad\n", [2, 0], [SAD, HAPPY], None),
+        ("row,prediction\n9,Sadness\n5,happy\n6,sad\n", [0, 2], [HAPPY, SAD], None),
         ("file;emotion;vote\ntest/sad/1.png;sad;0.75\n", [2], [SAD], [0.75]),
         ("row,prob_happiness,prob_sad\n5,0.1,0.3\n7,,\n9,1,0\n", [0, 2], [SAD, HAPPY], [0.75, 1]),
         ("row,class,vote_happy,vote_sad\n7,happy,0.25,0.75\n5,,,\n", [1], [HAPPY], [0.25]),
@@ -27,15 +27,17 @@ def read(path, text):
 )
 def test_columns_are_understood(tmp_path, text, positions, predictions, votes):
     peer = read(tmp_path / "a.csv", text)
-    assert (peer.positions.tolist(), peer.predictions.tolist()) == (positions, predictions)
-    assert (None if peer.votes is None else peer.votes.tolist()) == pytest.approx(votes)
+    assert peer.answered(np.arange(3)).tolist() == positions
+    assert peer.predictions[positions].tolist() == predictions
+    assert (None if peer.votes is None else peer.votes[positions].tolist()) == pytest.approx(votes)
     assert (peer.shares is not None) == ("_sad" in text)
     assert peer.unknown == text.count("\n6,")
 
 
 def test_a_part_of_the_faces(tmp_path):
-    part = read(tmp_path / "a.csv", "row,happy,sad\n9,1,0\n5,0,1\n").part(np.array([0, 1]))
-    assert (part.positions.tolist(), part.predictions.tolist(), part.votes.tolist()) == ([0], [SAD], [1])
+    peer = read(tmp_path / "a.csv", "row,happy,sad\n9,1,0\n5,0,1\n")
+    rows = peer.answered(np.array([0, 1]))
+    assert (rows.tolist(), peer.predictions[rows].tolist(), peer.votes[rows].tolist()) == ([0], [SAD], [1])
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ def test_option_scores_of_honest_runs_and_shared_options(make, tmp_path):
     make("leaky", ["optimizer=sgd", "seed=0", "protocol=paper"], val=0.99, leaks="siblings")
     make("failed", ["optimizer=rmsprop", "seed=0"], status="failed")
     runs = read_runs(tmp_path)
-    assert option_scores(runs, "val/accuracy") == {"optimizer": (["adam", "sgd", "adam"], [0.5, 0.3, 0.4])}
+    assert option_scores(runs, "val/accuracy") == {"optimizer": {"adam": [0.5, 0.4], "sgd": [0.3]}}
     leaky = [run for run in runs if run.name == "leaky"]
     assert option_scores([*leaky, runs[-1]], "val/accuracy") == {}
     assert [plot.name for plot in plots(rank_runs(runs))] == [

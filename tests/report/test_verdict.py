@@ -117,8 +117,8 @@ def test_protocols_are_not_compared(make, tmp_path):
     alone = [run for run in board.runs if run.name in ("a0", "b0")]
     assert [card.title for card in verdict(rank_runs(alone))] == ["Best", "Test accuracy"]
     assert option_scores(board.runs, "val/accuracy") == {
-        "optimizer": (["b", "b", "b", "c", "c", "c"], pytest.approx([450 / 700] * 3 + [430 / 700] * 3)),
-        "seed": (["0", "1", "2"] * 2, pytest.approx([450 / 700] * 3 + [430 / 700] * 3)),
+        "optimizer": {"b": pytest.approx([450 / 700] * 3), "c": pytest.approx([430 / 700] * 3)},
+        "seed": {seed: pytest.approx([450 / 700, 430 / 700]) for seed in "012"},
     }
 
 
