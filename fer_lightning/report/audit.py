@@ -60,16 +60,11 @@ def write_findings(path: Path, audit: Audit) -> None:
 def _findings(audit: Audit) -> Iterator[list[object]]:
     """Yield the rows of audit.csv."""
     faces, twins = audit.faces, audit.twins
-
-    def list_rows(rows: np.ndarray, finding: str, details: Iterable[object]) -> Iterator[list[object]]:
-        for row, detail in zip(rows, details, strict=True):
-            yield [faces.names[row], faces.splits[row], faces.classes[faces.labels[row]], finding, detail]
-
     for name, reason in faces.unreadable:
         yield [name, "", "", "unreadable", reason]
     rows = np.flatnonzero(flat(faces.images))
-    tones = (f"tones {faces.images[row].min()} to {faces.images[row].max()}" for row in rows)
-    yield from list_rows(rows, "one grey tone", tones)
+    tones = [f"tones {faces.images[row].min()} to {faces.images[row].max()}" for row in rows]
+    findings: list[tuple[np.ndarray, str, Iterable[object]]] = [(rows, "one grey tone", tones)]
     for finding, groups in (("identical twins", twins.identical), ("twins", twins.groups)):
         in_groups = np.bincount(groups, minlength=len(groups))[groups] > 1
         for mask, title in (
@@ -78,12 +73,15 @@ def _findings(audit: Audit) -> Iterator[list[object]]:
             (audit.in_training(groups), f"held out, with {finding} in training"),
         ):
             rows = np.flatnonzero(mask)
-            yield from list_rows(rows, title, faces.names[groups[rows]])  # a group is named after its first picture
-    rows = np.flatnonzero(audit.person_in_training())
+            findings.append((rows, title, faces.names[groups[rows]]))  # a group is named after its first picture
     if faces.persons is not None:
-        yield from list_rows(rows, "held out, person in training", faces.persons[rows])
+        rows = np.flatnonzero(audit.person_in_training())
+        findings.append((rows, "held out, person in training", faces.persons[rows]))
     held_out, train = audit.copies.T
-    yield from list_rows(held_out, "held out, copy of a training face", faces.names[train])
+    findings.append((held_out, "held out, copy of a training face", faces.names[train]))
+    for rows, finding, details in findings:
+        for row, detail in zip(rows, details, strict=True):
+            yield [faces.names[row], faces.splits[row], faces.classes[faces.labels[row]], finding, detail]
 
 
 def worst_cases(audit: Audit) -> list[dict[str, Any]]:

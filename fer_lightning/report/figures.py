@@ -17,11 +17,12 @@ from fer_lightning.report.ranking import Board, Entry, experiment, option_scores
 from fer_lightning.report.statistics import confusion_of, f1_per_class, reliability_bins, risk_and_coverage
 from fer_lightning.report.stress import Outcome, by_change, mean_remains, read_stress
 from fer_lightning.report.style import (
+    CLASS_COLORS,
     GREY,
     GRID,
     LEAKY,
     RUN_COLORS,
-    class_colors,
+    by_class,
     draw_reference,
     legend_columns,
     legend_height,
@@ -228,7 +229,7 @@ def draw_per_class(values: Mapping[str, np.ndarray], classes: Sequence[str], leg
     if several and legend:
         height += 1.5 * legend_height(names)
     figure, axes = new_figure(4.8, height)
-    width, colors = 0.8 / len(values), list(class_colors(classes).values())
+    width, colors = 0.8 / len(values), list(by_class(classes, CLASS_COLORS).values())
     for run, (name, scores) in enumerate(zip(names, values.values(), strict=True)):
         positions = np.arange(len(classes)) - 0.4 + width * (run + 0.5)
         bars = axes.barh(positions, scores, width, color=run_color(run) if several else colors, label=name)

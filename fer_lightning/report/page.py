@@ -22,7 +22,7 @@ from fer_lightning.report.ranking import Board, Entry, gather, rank_runs
 from fer_lightning.report.slices import read_slices
 from fer_lightning.report.snapshots import TITLES
 from fer_lightning.report.stress import by_change, read_stress
-from fer_lightning.report.style import DPI, class_colors, save, short
+from fer_lightning.report.style import CLASS_COLORS, DPI, by_class, save, short
 from fer_lightning.report.tables import figure, leaderboard, seconds
 from fer_lightning.report.verdict import differences, verdict
 from fer_lightning.report.yardsticks import audit_of, in_words
@@ -136,7 +136,7 @@ def _details(label: str, run: Run) -> dict[str, Any]:
         "published": in_words(run),
         "pictures": list(_pictures(run)),
         "mistakes": json.loads(mistakes.read_text(encoding="utf-8"))["mistakes"] if mistakes.is_file() else [],
-        "colors": class_colors(run.classes),
+        "colors": by_class(run.classes, CLASS_COLORS),
         "stress": by_change(read_stress(run.folder, run.record.weights)),
         "slices": read_slices(run.folder),
     }

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from fer_lightning.data.partition import Partition
-from fer_lightning.report.style import class_colors, class_markers, new_figure, styled, wrapped
+from fer_lightning.report.style import CLASS_COLORS, CLASS_MARKERS, by_class, new_figure, styled, wrapped
 
 if TYPE_CHECKING:
     from fer_lightning.data.augmentation import Chain  # albumentations loads slowly
@@ -29,7 +29,7 @@ def embedding_map(
     if hasattr(reducer, "perplexity"):  # t-SNE needs three times as many neighbours of each face
         reducer.perplexity = min(reducer.perplexity, (len(embeddings) - 1) / 3)
     points = reducer.fit_transform(embeddings)
-    colors, markers = class_colors(classes), class_markers(classes)
+    colors, markers = by_class(classes, CLASS_COLORS), by_class(classes, CLASS_MARKERS)
     figure, axes = new_figure(4.8, 4.6)
     for label, name in enumerate(classes):
         x, y = points[labels == label].T

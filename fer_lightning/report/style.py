@@ -36,18 +36,8 @@ STYLE: dict[Any, Any] = {
 }
 
 
-def class_colors(classes: Sequence[str]) -> dict[str, str]:
-    """Return the colour of each class."""
-    return _by_class(classes, CLASS_COLORS)
-
-
-def class_markers(classes: Sequence[str]) -> dict[str, str]:
-    """Return the marker of each class."""
-    return _by_class(classes, CLASS_MARKERS)
-
-
-def _by_class(classes: Sequence[str], choices: Sequence[str]) -> dict[str, str]:
-    """Return a choice for each class: a fixed one for each of the seven, for others a free one, repeated if too few."""
+def by_class(classes: Sequence[str], choices: Sequence[str]) -> dict[str, str]:
+    """Return a colour or marker for each class: fixed for the seven, a free one for others, repeated if too few."""
     fixed = dict(zip(CLASSES, choices, strict=False))
     used = {fixed[name] for name in classes if name in fixed}
     free = cycle([choice for choice in choices if choice not in used] or choices)

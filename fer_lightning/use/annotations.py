@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 
 import cv2
 import numpy as np
@@ -107,9 +106,7 @@ class AnnotatedFiles:
     def __enter__(self) -> "AnnotatedFiles":
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         if self.film is not None:
             self.film.release()  # also after a signal, so that the film can be played
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from fer_lightning.data.faces import Faces
 from fer_lightning.report.html import TEMPLATES, jpeg, png, write_page
-from fer_lightning.report.style import class_colors
+from fer_lightning.report.style import CLASS_COLORS, by_class
 from fer_lightning.use.annotations import annotate, draw_cell
 from fer_lightning.use.answers import BATCH
 from fer_lightning.use.model import Model
@@ -75,7 +75,7 @@ def write_predictions(
         entries=entries,
         neighbours=neighbours,
         pictures=neighbour_pictures(recognitions, neighbours, faces),
-        colors=class_colors(classes),
+        colors=by_class(classes, CLASS_COLORS),
         film=film,
     )
 
@@ -122,5 +122,5 @@ class Viewer:
             photo=draw_photo(recognition),
             neighbours=self.neighbours,
             pictures=neighbour_pictures([recognition], self.neighbours, self.faces),
-            colors=class_colors(self.model.classes),
+            colors=by_class(self.model.classes, CLASS_COLORS),
         )
