@@ -28,8 +28,6 @@ def honest(faces: Faces, twins: Twins, validation_share: InnerShare, seed: Seed)
     by class, and a group of twins is never divided.
 
     Args:
-        faces: The table.
-        twins: The table's twins.
         validation_share: Share of the remaining training faces that validates, in (0, 1).
         seed: Decides the cut alone, so that runs of several training seeds choose on the same faces.
 
@@ -48,8 +46,6 @@ def clean_test(faces: Faces, twins: Twins, validation_share: InnerShare, seed: S
     by ``honest``.
 
     Args:
-        faces: The table.
-        twins: The table's twins.
         validation_share: Share of the training faces that validates, in (0, 1).
         seed: Decides the cut alone, so that runs of several training seeds choose on the same faces.
 
@@ -75,8 +71,6 @@ def kfold(
     """Test on one of several folds of all faces, from whatever folder; twins and persons are in the same fold.
 
     Args:
-        faces: The table.
-        twins: The table's twins.
         folds: Number of folds, 2 or more.
         fold: Number of the fold to report on, 0 to ``folds`` - 1; the others train.
         validation_share: Share of the other folds that chooses the checkpoint, in (0, 1).
@@ -85,8 +79,13 @@ def kfold(
     Raises:
         UserError: If a fold has no face.
     """
+    rows = np.arange(len(faces))
+    parts = divide(rows, faces, unite(twins.groups, faces.persons), [1 / folds] * folds, seed)
+    if any(len(part) == 0 for part in parts):
+        raise UserError(f"protocol.folds={folds} leaves a fold without a face: use fewer")
+    test = parts[fold]
     proves = f"accuracy on fold {fold} of {folds}, unseen by this run; the figure is the mean over all folds"
-    return _fold("kfold", faces, twins, folds, fold, validation_share, seed, proves)
+    return _clean("kfold", faces, twins, np.setdiff1d(rows, test), test, validation_share, seed, proves)
 
 
 def subject(
@@ -95,8 +94,6 @@ def subject(
     """Test on one of several folds of persons, from whatever folder; all faces of a person are in the same fold.
 
     Args:
-        faces: The table.
-        twins: The table's twins.
         folds: Number of folds, from 2 to the number of persons.
         fold: Number of the fold to report on, 0 to ``folds`` - 1; the others train.
         validation_share: Share of the faces of the other folds that chooses the checkpoint, in (0, 1).
@@ -111,25 +108,8 @@ def subject(
             r"files' names, such as data.person='(S\d+)_', or use protocol=kfold"
         )
     proves = f"accuracy on persons whom this run has not seen, fold {fold} of {folds}; the figure is the mean over all"
-    return _fold("subject", faces, twins, folds, fold, validation_share, seed, proves)
-
-
-def _fold(
-    protocol: str,
-    faces: Faces,
-    twins: Twins,
-    folds: int,
-    fold: int,
-    validation_share: float,
-    seed: int,
-    proves: str,
-) -> Partition:
-    rows = np.arange(len(faces))
-    parts = divide(rows, faces, unite(twins.groups, faces.persons), [1 / folds] * folds, seed)
-    if any(len(part) == 0 for part in parts):
-        raise UserError(f"protocol.folds={folds} leaves a fold without a face: use fewer")
-    test = parts[fold]
-    return _clean(protocol, faces, twins, np.setdiff1d(rows, test), test, validation_share, seed, proves)
+    partition = kfold(faces, twins, folds, fold, validation_share, seed)
+    return replace(partition, protocol="subject", proves=proves)
 
 
 def folder(faces: Faces, twins: Twins) -> Partition:
@@ -158,8 +138,6 @@ def elsewhere(faces: Faces, twins: Twins, trained_on: TrainedOn | None) -> Parti
     """Test on the faces that a network of somebody else has not been trained on.
 
     Args:
-        faces: The table.
-        twins: The table's twins.
         trained_on: ``official`` for FER2013's Training, ``folder`` for the training folder, or a csv of the training
             faces, which may have the splits of all faces in a column split. None if it was trained on other faces.
 
@@ -196,8 +174,6 @@ def paper(
     This is one reading of the paper, which does not say whether it splits before or after the augmentation.
 
     Args:
-        faces: The table.
-        twins: The table's twins.
         pictures: Names and chains of the pictures that are made of each face beside itself.
         test_share: Share of each class's pictures that is held out, and chooses the checkpoint too.
         seed: Decides the split.
@@ -214,8 +190,6 @@ def leaky_gallery(faces: Faces, twins: Twins, validation_share: InnerShare, seed
     """Add the test faces to the gallery of the honest protocol: a fault, made to test the measure of leaks.
 
     Args:
-        faces: The table.
-        twins: The table's twins.
         validation_share: Share of the remaining training faces that validates, in (0, 1).
         seed: Decides the cut.
     """
@@ -229,8 +203,6 @@ def leaky_report(faces: Faces, twins: Twins, validation_share: InnerShare, seed:
     """Test on the training faces of the honest protocol: a fault, made to test the measure of leaks.
 
     Args:
-        faces: The table.
-        twins: The table's twins.
         validation_share: Share of the remaining training faces that validates, in (0, 1).
         seed: Decides the cut.
     """
