@@ -18,7 +18,7 @@ class TrainingSampler(Sampler[list[int]]):
     """Sampler of complete batches in an order that depends only on (seed, epoch); yields this process's share.
 
     Args:
-        size: N, pictures in the table.
+        labels: (N,) class of each picture in the table.
         batch_size: Pictures in a batch.
         seed: Decides the order, with the epoch.
         start: Number of batches to leave out at the start of the first epoch, which a resumed run has had already.
@@ -30,13 +30,17 @@ class TrainingSampler(Sampler[list[int]]):
             number of batches.
     """
 
-    def __init__(self, size: int, batch_size: int, seed: int, start: int, world_size: int, rank: int) -> None:
+    def __init__(
+        self, labels: np.ndarray, batch_size: BatchSize, seed: Seed, start: int = 0, world_size: int = 1, rank: int = 0
+    ) -> None:
+        size = len(labels)
         if batch_size % world_size:
             raise UserError(
                 f"data.batch_size={batch_size} cannot be shared equally by {world_size} processes: make it a multiple"
             )
         if size < batch_size:
             raise UserError(f"data.batch_size={batch_size} exceeds the {size} training pictures: make it smaller")
+        self.size = size
         self.batches = size // batch_size
         if start > self.batches:
             raise UserError(
@@ -73,13 +77,9 @@ class ClassSampler(TrainingSampler):
     they are used up, so the pictures of a rare class repeat.
 
     Args:
-        labels: (N,) class of each picture in the table.
         batch_size: Pictures in a batch.
         classes_per_batch: P, classes in a batch.
         seed: Decides the order, with the epoch.
-        start: Number of batches to leave out at the start of the first epoch, which a resumed run has had already.
-        world_size: Number of processes that share each batch.
-        rank: Number of this process, from 0.
 
     Raises:
         UserError: As in ``TrainingSampler``, or if fewer classes have pictures. config/agreement.py refuses a batch
@@ -102,7 +102,7 @@ class ClassSampler(TrainingSampler):
             raise UserError(
                 f"sampler.classes_per_batch={self.classes} exceeds the {len(self.rows)} classes of the training faces"
             )
-        super().__init__(len(labels), batch_size, seed, start, world_size, rank)
+        super().__init__(labels, batch_size, seed, start, world_size, rank)
         self.faces_per_class = batch_size // self.classes
 
     def deal(self, random: np.random.Generator) -> Iterator[list[int]]:
@@ -124,19 +124,9 @@ class NaturalSampler(TrainingSampler):
     Pictures that do not fill a last batch are left out in that epoch.
 
     Args:
-        labels: (N,) class of each picture in the table.
         batch_size: Pictures in a batch.
         seed: Decides the order, with the epoch.
-        start: Number of batches to leave out at the start of the first epoch, which a resumed run has had already.
-        world_size: Number of processes that share each batch.
-        rank: Number of this process, from 0.
     """
-
-    def __init__(
-        self, labels: np.ndarray, batch_size: BatchSize, seed: Seed, start: int = 0, world_size: int = 1, rank: int = 0
-    ) -> None:
-        super().__init__(len(labels), batch_size, seed, start, world_size, rank)
-        self.size = len(labels)
 
     def deal(self, random: np.random.Generator) -> Iterator[list[int]]:
         """Yield batches of the shuffled pictures."""
