@@ -1,6 +1,6 @@
 """Classes that are joined or left out: ``Faces`` -> ``Faces`` of other classes."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -26,7 +26,7 @@ def mapped_classes(classes: Sequence[str], joined: Map | None) -> tuple[str, ...
 
 def wrong_map(classes: Sequence[str], joined: Map) -> str | None:
     """Return a sentence on what is wrong with ``data.map`` for faces of these classes; None if it is right."""
-    members = [member for member, _ in _members(joined)]
+    members = [member for name, listed in joined.items() for member in listed or [name]]
     places = [class_of(member, classes) for member in members]
     if None in places:
         stranger = members[places.index(None)]
@@ -55,15 +55,15 @@ def map_faces(faces: Faces, joined: Map) -> Faces:
     if problem := wrong_map(faces.classes, joined):
         raise UserError(problem)
     classes = mapped_classes(faces.classes, joined)
-    names = new_names(faces.classes, joined)
     remarks = []
     for name, members in joined.items():
         if members is None:
-            count = int((faces.labels == list(names).index(str(class_of(name, faces.classes)))).sum())
+            count = int((faces.labels == faces.classes.index(str(class_of(name, faces.classes)))).sum())
             remarks.append(f"Faces of {name} left out by data.map: {count:,}.")
         else:
             remarks.append(f"Faces of {', '.join(members)} read as {name} by data.map.")
-    new_labels = [-1 if name is None else classes.index(name) for name in names.values()]
+    names = new_names(faces.classes, joined).values()
+    new_labels = [-1 if name is None else classes.index(name) for name in names]
     return _relabel(replace(faces, remarks=(*faces.remarks, *remarks)), new_labels, classes)
 
 
@@ -93,19 +93,11 @@ def _relabel(faces: Faces, new_labels: Sequence[int], classes: tuple[str, ...]) 
     )
 
 
-def _members(joined: Map) -> Iterator[tuple[str, str | None]]:
-    """Yield each class that ``data.map`` names, and its new class; None where it is left out."""
-    for name, members in joined.items():
-        if members is None:
-            yield name, None
-        else:
-            yield from ((member, name) for member in members)
-
-
 def new_names(classes: Sequence[str], joined: Map) -> dict[str, str | None]:
-    """Return class -> new class, in the order of the classes."""
+    """Return class -> new class, in the order of the classes; None for one that is left out."""
     names: dict[str, str | None] = {name: name for name in classes}
-    for member, name in _members(joined):
-        if (match := class_of(member, classes)) is not None:
-            names[match] = name
+    for name, members in joined.items():
+        for member in members or [name]:
+            if (match := class_of(member, classes)) is not None:
+                names[match] = name if members else None
     return names
