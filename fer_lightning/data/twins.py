@@ -148,13 +148,6 @@ def flat(images: np.ndarray) -> np.ndarray:
     return np.ptp(images.reshape(len(images), -1), axis=1) < FLAT
 
 
-def count_twins(groups: np.ndarray) -> tuple[int, int]:
-    """Return the number of groups with two or more pictures, and of the pictures in them."""
-    sizes = np.bincount(groups, minlength=1)
-    sizes = sizes[sizes > 1]
-    return len(sizes), int(sizes.sum())
-
-
 def search(
     queries: np.ndarray, targets: np.ndarray, transforms: Sequence[Transform]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
