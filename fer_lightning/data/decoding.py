@@ -81,7 +81,10 @@ def to_face(picture: Image.Image, image_size: int, changes: list[str]) -> np.nda
     if picture.mode != "L" or picture.has_transparency_data:
         changes.append(f"Pictures converted from {picture.mode} to 8-bit grey")
         picture = flatten(picture).convert("RGB").convert("L")
-    return _fit(picture, image_size, changes)
+    if picture.size != (image_size, image_size):
+        changes.append(f"Pictures resized to {image_size} x {image_size} pixels")
+        picture = picture.resize((image_size, image_size), Image.Resampling.LANCZOS)
+    return np.array(picture)
 
 
 def flatten(picture: Image.Image) -> Image.Image:
@@ -108,10 +111,3 @@ def reason(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return str(error) or type(error).__name__
-
-
-def _fit(picture: Image.Image, image_size: int, changes: list[str]) -> np.ndarray:
-    if picture.size != (image_size, image_size):
-        changes.append(f"Pictures resized to {image_size} x {image_size} pixels")
-        picture = picture.resize((image_size, image_size), Image.Resampling.LANCZOS)
-    return np.array(picture)

@@ -44,16 +44,9 @@ def transferred(
 
 def _concatenate(first: Faces, second: Faces) -> Faces:
     """Return the faces of two tables of the same classes, those of the first table first."""
-    images, labels, names, splits = (
-        np.concatenate([getattr(first, name), getattr(second, name)])
+    columns = {
+        name: np.concatenate([getattr(first, name), getattr(second, name)])
         for name in ("images", "labels", "names", "splits")
-    )
-    return Faces(
-        images=images,
-        labels=labels,
-        names=names,
-        splits=splits,
-        source=second.source,
-        fingerprint=fingerprint(images, labels, splits, second.classes),
-        classes=second.classes,
-    )
+    }
+    digest = fingerprint(columns["images"], columns["labels"], columns["splits"], second.classes)
+    return Faces(**columns, source=second.source, fingerprint=digest, classes=second.classes)
