@@ -19,11 +19,12 @@ LINKS = 10_000  # to one file; ext4 allows 65,000
 READ = """
 import logging, re, sys
 from pathlib import Path
+from fer_lightning.data.lists import LabelList
 from fer_lightning.data.readers import read_faces
 logging.basicConfig(level=logging.INFO)
 status = lambda field: int(re.search(rf"{field}:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
 held = status("VmRSS")
-faces = read_faces("pictures", "cache", {}, 48, labels="list.csv")
+faces = read_faces("pictures", "cache", {}, 48, labels=LabelList("list.csv"))
 assert len(faces) == int(sys.argv[1]) and not faces.unreadable
 print(1024 * (status("VmHWM") - held))
 """

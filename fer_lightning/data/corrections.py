@@ -1,6 +1,5 @@
 """Corrections of labels: a csv that gives training faces other labels, or leaves them out."""
 
-import csv
 import hashlib
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +9,8 @@ import numpy as np
 
 from fer_lightning.data.classes import class_of
 from fer_lightning.data.faces import Faces
-from fer_lightning.errors import FILE, UserError, path_kind
+from fer_lightning.data.rows import read_rows
+from fer_lightning.errors import UserError
 from fer_lightning.names import file_name, read_name, write_name
 from fer_lightning.words import counted
 
@@ -51,29 +51,23 @@ def read_corrections(corrections: str) -> list[Correction]:
     Raises:
         UserError: If the file cannot be read, lacks a column or cell, or names a face twice.
     """
-    path, line = Path(corrections), 1
-    if (kind := path_kind(path)) != FILE:
-        raise UserError(f"data.corrections={corrections:.200} {kind}: {REMEDY}")
+    option = f"data.corrections={corrections:.200}"
+    (line, titles), *rows = list(read_rows(corrections, option, REMEDY)) or [(1, [])]
+    header = [title.lower() for title in titles]
     lines: dict[str, Correction] = {}
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            table = csv.reader(file)
-            header = [column.strip().lower() for column in next(table, [])]
-            if missing := sorted({"file", "believed"} - set(header)):
-                raise ValueError(f"no column {', '.join(missing)}")
-            for cells in filter(None, table):
-                line = table.line_num
-                if len(cells) != len(header):
-                    raise ValueError(f"{len(cells)} cells, and the header has {len(header)}")
-                row = dict(zip(header, map(str.strip, cells), strict=True))
-                name = read_name(row["file"])
-                if name in lines:
-                    raise ValueError(f"{row['file']} is already in line {lines[name].line}")
-                lines[name] = Correction(line, name, row.get("label", ""), row["believed"])
-    except OSError as error:
-        raise UserError(f"data.corrections={corrections:.200} cannot be read ({error.strerror}): {REMEDY}") from error
-    except (ValueError, csv.Error) as error:  # a ValueError may also mean that the text is no UTF-8
-        raise UserError(f"data.corrections={corrections:.200}, line {line}: {error}; {REMEDY}") from error
+        if missing := sorted({"file", "believed"} - set(header)):
+            raise ValueError(f"no column {', '.join(missing)}")
+        for line, cells in rows:
+            if len(cells) != len(header):
+                raise ValueError(f"{len(cells)} cells, and the header has {len(header)}")
+            row = dict(zip(header, cells, strict=True))
+            name = read_name(row["file"])
+            if name in lines:
+                raise ValueError(f"{row['file']} is already in line {lines[name].line}")
+            lines[name] = Correction(line, name, row.get("label", ""), row["believed"])
+    except ValueError as error:
+        raise UserError(f"{option}, line {line}: {error}; {REMEDY}") from error
     return list(lines.values())
 
 

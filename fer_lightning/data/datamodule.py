@@ -17,17 +17,20 @@ from fer_lightning.data.augmentation import Augmentation
 from fer_lightning.data.corrections import correct
 from fer_lightning.data.crowd import BINS, agreement, agreement_bins
 from fer_lightning.data.draws import even_draw_first
-from fer_lightning.data.faces import Faces
+from fer_lightning.data.faces import CLASSES, Faces
 from fer_lightning.data.facts import read_facts
-from fer_lightning.data.mapping import align
+from fer_lightning.data.lists import LabelList
+from fer_lightning.data.mapping import align, map_faces
 from fer_lightning.data.mixing import no_mixing
 from fer_lightning.data.partition import Partition, without
+from fer_lightning.data.persons import name_persons
 from fer_lightning.data.pictures import Batch, Mixing, Pictures, TrainingPictures, scale
 from fer_lightning.data.readers import read_faces, summarize
 from fer_lightning.data.rendering import Step, render, resize, size_at
 from fer_lightning.data.samplers import OrderedSampler, TrainingSampler
+from fer_lightning.data.splitting import draw_split
 from fer_lightning.data.twins import Twins
-from fer_lightning.data.votes import shares
+from fer_lightning.data.votes import count_votes, relabel, shares
 from fer_lightning.errors import UserError
 from fer_lightning.kinds import (
     BatchSize,
@@ -205,20 +208,17 @@ class FacesDataModule(lightning.LightningDataModule):
         return self._read().fingerprint
 
     def _read(self) -> Faces:
-        faces = read_faces(
-            self.root,
-            self.cache_dir,
-            self.drawn,
-            self.image_size,
-            self.classes,
-            self.votes,
-            joined=self.map,
-            labels=self.labels,
-            columns=self.columns,
-            person=self.person,
-            split=self.split,
-            crowd=self.crowd,
-        )
+        labels = None if self.labels is None else LabelList(self.labels, self.columns)
+        classes = self.classes if self.votes is None else CLASSES
+        faces = read_faces(self.root, self.cache_dir, self.drawn, self.image_size, classes, labels)
+        faces = name_persons(faces, self.person)
+        faces = draw_split(faces, self.cache_dir, **self.split)  # now, so that nothing moves a face to the other side
+        if self.votes is not None:
+            faces = relabel(faces, self.votes, self.classes)
+        elif self.crowd is not None:
+            faces = count_votes(faces, self.crowd)
+        if self.map:
+            faces = map_faces(faces, self.map)
         return faces if self.network_classes is None else align(faces, self.network_classes)
 
     @cached_property

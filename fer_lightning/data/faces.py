@@ -7,6 +7,9 @@ import numpy as np
 
 CLASSES = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")  # of FER2013 and of the synthetic faces
 SPLITS = ("train", "validation", "test")
+USAGES = {"training": "train", "publictest": "validation", "privatetest": "test"}  # FER2013's words for its parts
+SPLITS_BY_NAME = {"train": "train", "validation": "validation", "valid": "validation", "val": "validation"}
+SPLITS_BY_NAME |= {"test": "test"} | USAGES
 
 
 @dataclass(frozen=True)

@@ -1,17 +1,16 @@
 """Facts about faces: a csv that names each face by its file, or by its row in fer2013.csv."""
 
-import csv
 from collections import defaultdict
 from collections.abc import Sequence
 from itertools import islice
-from pathlib import Path
 from posixpath import normpath
 from typing import NamedTuple
 
 import numpy as np
 
 from fer_lightning.data.listing import is_picture
-from fer_lightning.errors import FILE, UserError, path_kind
+from fer_lightning.data.rows import read_rows
+from fer_lightning.errors import UserError
 from fer_lightning.names import read_name
 
 FILES = ("file", "filename", "file_name", "filepath", "path", "image", "image_path", "picture", "name")
@@ -115,18 +114,7 @@ def read_facts(path: str, option: str, remedy: str = "a csv with a column file o
         UserError: If the file cannot be read, or has no such column.
     """
     option = f"{option}={path:.200}".removeprefix("=")
-    if (kind := path_kind(Path(path))) != FILE:
-        raise UserError(f"{option} {kind}: give {remedy}")
-    try:
-        with Path(path).open(encoding="utf-8-sig", newline="") as file:
-            start = next((line for line in file if line.strip()), "")
-            file.seek(0)
-            table = csv.reader(file, delimiter=next((sign for sign in DELIMITERS if sign in start), ","))
-            lines = [(table.line_num, [cell.strip() for cell in cells]) for cells in table if any(cells)]
-    except OSError as error:
-        raise UserError(f"{option} cannot be read ({error.strerror}): give another csv") from error
-    except (ValueError, csv.Error) as error:  # a ValueError means that the text is no UTF-8
-        raise UserError(f"{option} is no csv in UTF-8 ({error}): save it as such") from error
+    lines = list(read_rows(path, option, f"give {remedy}", DELIMITERS))
     header = [name.lower() for name in lines[0][1]] if lines else []
     if len(header) == 1 and (is_picture(header[0]) or header[0].isdecimal()):
         header = [FILES[0] if is_picture(header[0]) else ROWS[0]]

@@ -106,26 +106,10 @@ def locate(root: str) -> Path:
         raise UserError(f"data.root={root:.200} does not exist (looked for {path!s:.200}). {REMEDY}")
     if kind not in (FILE, FOLDER):
         raise UserError(f"data.root={root:.200} {kind}. {REMEDY}")
+    known = path.name.lower().endswith((".csv", ".zip", *TARS))
+    if kind == FILE and not known and not zipfile.is_zipfile(path):
+        raise UserError(f"data.root={path} is no folder, .zip or .csv, and no other kind is read. {REMEDY}")
     return path
-
-
-def check_source(path: Path) -> None:
-    """Refuse an empty folder and a damaged zip archive, without listing them."""
-    try:
-        if path.is_dir():
-            if not os.listdir(path):
-                raise no_layout(path, ())
-        elif path.name.lower().endswith(TARS):
-            if not tarfile.is_tarfile(path):
-                raise no_archive(path, "its first member cannot be read")
-        elif path.suffix.lower() != ".csv":
-            with path.open("rb") as file:
-                if not zipfile.is_zipfile(file) and path.suffix.lower() != ".zip":
-                    raise UserError(f"data.root={path} is no folder, .zip or .csv, and no other kind is read. {REMEDY}")
-                if not zipfile.is_zipfile(file):
-                    raise no_archive(path, "its directory is missing")
-    except OSError as error:
-        raise not_readable(path, error) from error
 
 
 def no_layout(path: Path, names: Iterable[str]) -> UserError:
@@ -136,32 +120,28 @@ def no_layout(path: Path, names: Iterable[str]) -> UserError:
     return UserError(f"{path} holds no faces in a known layout; found: {content}. {unpack}{REMEDY}")
 
 
-def no_archive(path: Path, reason: object) -> UserError:
-    """Return the error for a file that is no complete archive."""
-    first_line = str(reason).partition("\n")[0].rstrip(":")  # tarfile names each compression that it has tried
-    kind = "tar" if path.name.lower().endswith(TARS) else "zip"
-    return UserError(
-        f"{path} ({path.stat().st_size:,} bytes) is no whole {kind} archive: {first_line}. Fetch it again. {REMEDY}"
-    )
-
-
-def not_readable(path: Path, error: OSError) -> UserError:
-    """Return the error for a source that cannot be read."""
-    return UserError(f"{path} cannot be read: {error.strerror or error}. {REMEDY}")
-
-
 @contextmanager
-def listed(path: Path) -> Iterator[Listing]:
-    """List the files of a folder, csv or archive, which stays open as long as the context."""
+def explaining(path: Path) -> Iterator[None]:
+    """Raise a UserError in place of an error of the disk or of a damaged archive."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror or error}. {REMEDY}") from error
+    except DAMAGE as error:
+        reason = str(error).partition("\n")[0].rstrip(":")  # tarfile names each compression that it has tried
+        kind = "tar" if path.name.lower().endswith(TARS) else "zip"
+        raise UserError(
+            f"{path} ({path.stat().st_size:,} bytes) is no whole {kind} archive: {reason}. Fetch it again. {REMEDY}"
+        ) from error
+
+
+def list_source(path: Path) -> Listing:
+    """Return the files of a folder, csv or archive; a zip stays open as long as they are in use."""
     if path.is_dir():
-        yield list_folder(path)
-    elif path.suffix.lower() == ".csv":
-        yield list_file(path)
-    elif path.name.lower().endswith(TARS):
-        yield list_tar(path)
-    else:
-        with zipfile.ZipFile(path) as archive:
-            yield list_zip(path, archive)
+        return list_folder(path)
+    if path.suffix.lower() == ".csv":
+        return list_file(path)
+    return list_tar(path) if path.name.lower().endswith(TARS) else list_zip(path)
 
 
 def list_folder(root: Path) -> Listing:
@@ -187,12 +167,13 @@ def list_file(path: Path) -> Listing:
     return Listing(path, [file_name(path.name)], lambda name: path.open("rb"), Remarks())
 
 
-def list_zip(path: Path, archive: zipfile.ZipFile) -> Listing:
+def list_zip(path: Path) -> Listing:
     """Return the files of an archive.
 
     Raises:
         UserError: If a member has a path outside the archive, is a link or encrypted, or the archive is a bomb.
     """
+    archive = zipfile.ZipFile(path)
     for member in archive.infolist():
         _check_member(path, member)
     unpacked = sum(member.file_size for member in archive.infolist())
@@ -250,10 +231,8 @@ def outline(path: Path) -> Listing:
     if path.is_dir():
         names = (prefix + file_name(file) for _, prefix, _, files in _walk(path) for file in files)
         return Listing(path, _thin_out(names), partial(_open_regular, path), Remarks())
-    if path.suffix.lower() == ".csv":
-        return list_file(path)
-    if path.name.lower().endswith(TARS):
-        return list_tar(path)
+    if path.name.lower().endswith((".csv", *TARS)):
+        return list_source(path)
     return Listing(path, _outline_of_zip(path, path.stat().st_mtime_ns), partial(_open_member, path), Remarks())
 
 

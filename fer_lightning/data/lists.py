@@ -1,9 +1,7 @@
 """Lists of labels: a table with a row for each picture, its class and, where there, its split and person."""
 
-import csv
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from io import TextIOWrapper
 from itertools import chain, islice, pairwise
 from pathlib import Path
 from posixpath import normpath
@@ -11,14 +9,15 @@ from sys import intern
 from typing import NamedTuple
 
 from fer_lightning.data.classes import arrange, class_of
-from fer_lightning.data.contents import SPLITS_BY_NAME, Contents, Entry
-from fer_lightning.data.faces import CLASSES
-from fer_lightning.data.layouts import raf_db
+from fer_lightning.data.faces import CLASSES, SPLITS_BY_NAME
+from fer_lightning.data.layouts import Contents, Entry, raf_db
 from fer_lightning.data.listing import Listing, is_picture, remark, shorten
-from fer_lightning.errors import FILE, UserError, path_kind
+from fer_lightning.data.rows import open_csv, read_rows
+from fer_lightning.errors import UserError
 from fer_lightning.names import write_name
 
 COLUMNS = {name: name for name in ("file", "label", "split", "person")}
+REMEDY = "give a list of files and labels, such as list.csv"
 TRIED = 20  # first rows, by which the folder of the files is found
 
 
@@ -43,37 +42,33 @@ class LabelList(NamedTuple):
     path: str
     columns: Mapping[str, str] = COLUMNS
 
+    @property
+    def option(self) -> str:
+        """Return option and path, for messages."""
+        return f"data.labels={self.path:.200}"
+
     def rows(self) -> Iterator[Row]:
         """Yield the rows.
 
         Raises:
             UserError: If the file cannot be read, has other columns, or a row lacks a cell.
         """
-        with self._open() as file:
-            start = next((line.strip() for line in file if line.strip()), "")
-            if "\0" in start:
-                raise self._error(" is no text in UTF-8: save it as such a csv")
-            file.seek(0)
-            delimiter = next((delimiter for delimiter in "\t;, " if delimiter in start), ",")
-            table = csv.reader(file, delimiter=delimiter, skipinitialspace=True)
-            positions: dict[str, int] | None = None
-            try:
-                for cells in table:
-                    if not any(cells):
-                        continue
-                    if positions is None:
-                        positions = self._header(cells)
-                        if positions:
-                            continue
-                        positions = {name: position for position, name in enumerate(COLUMNS) if position < len(cells)}
-                    row = Row(**{name: cells[column].strip() for name, column in positions.items()})
-                    if row.split and row.split.lower() not in SPLITS_BY_NAME:
-                        raise ValueError(f"split {row.split!r:.40}, allowed: {', '.join(SPLITS_BY_NAME)}")
-                    yield row._replace(file=normpath(row.file.replace("\\", "/")))
-            except IndexError as error:
-                raise self._error(f", line {table.line_num} has too few cells; correct it") from error
-            except (ValueError, csv.Error) as error:
-                raise self._error(f", line {table.line_num}: {error}; correct it") from error
+        positions: dict[str, int] | None = None
+        for line, cells in read_rows(self.path, self.option, REMEDY, "\t;, ", "surrogateescape"):
+            if positions is None:
+                if "\0" in cells[0]:
+                    raise UserError(f"{self.option} is no text in UTF-8: save it as such a csv")
+                positions = self._header(cells)
+                if positions:
+                    continue
+                positions = {name: position for position, name in enumerate(COLUMNS) if position < len(cells)}
+            if max(positions.values()) >= len(cells):
+                raise UserError(f"{self.option}, line {line} has too few cells; correct it")
+            row = Row(**{name: cells[column] for name, column in positions.items()})
+            if row.split and row.split.lower() not in SPLITS_BY_NAME:
+                allowed = ", ".join(SPLITS_BY_NAME)
+                raise UserError(f"{self.option}, line {line}: split {row.split!r:.40}, allowed: {allowed}; correct it")
+            yield row._replace(file=normpath(row.file.replace("\\", "/")))
 
     def classes(self) -> tuple[str, ...]:
         """Return the classes."""
@@ -83,7 +78,7 @@ class LabelList(NamedTuple):
 
     def key(self) -> str:
         """Return a hash of the list and of the names of its columns."""
-        with self._open() as file:
+        with open_csv(self.path, self.option, REMEDY) as file:
             digest = hashlib.sha256(file.buffer.read())
         digest.update(repr(sorted(self.columns.items())).encode())
         return digest.hexdigest()[:16]
@@ -99,15 +94,10 @@ class LabelList(NamedTuple):
             UserError: If the list cannot be read, labels a picture twice, or names no picture of the source.
         """
         if Path(self.path).name == raf_db.LIST:
-            with self._open() as file:
+            with open_csv(self.path, self.option, REMEDY, "surrogateescape") as file:
                 return raf_db.read(listing, file.read())
-        rows = self.rows()
-        head = list(islice(rows, TRIED))
-        names = {name: name for name in listing.names}
-        cut, folder = find_folder(listing, f"data.labels={self.path:.200}", [row.file for row in head], names)
         entries, unlabelled, missing = list[Entry](), list[str](), list[tuple[str, str]]()
-        for row in chain(head, rows):
-            picture = names.get(folder + "/".join(row.file.split("/")[cut:]))
+        for row, picture in find_pictures(listing, self.option, self.rows()):
             if not row.label:
                 unlabelled.append(row.file)
             elif picture is None:
@@ -117,26 +107,13 @@ class LabelList(NamedTuple):
                 if label.isdecimal() and class_of(label, classes) is None and int(label) < len(classes):
                     label = classes[int(label)]
                 entries.append(Entry(write_name(picture), split, intern(label), picture, intern(row.person) or None))
-        entries = without_copies(f"data.labels={self.path:.200}", sorted(entries))
+        entries = without_copies(self.option, sorted(entries))
         if any(entry.person for entry in entries):  # a face without a person is one of its own
             entries = [entry if entry.person else entry._replace(person=entry.name) for entry in entries]
         listing.remarks.update(remark("Rows of the list without a label", unlabelled))
-        listed = {entry.picture for entry in entries}
-        others = [name for name in listing.names if name not in listed and is_picture(name)]
-        listing.remarks.update(remark("Pictures that are not in the list ignored", others))
+        others = set(filter(is_picture, listing.names)) - {entry.picture for entry in entries}
+        listing.remarks.update(remark("Pictures that are not in the list ignored", list(others)))
         return Contents(entries, noun="label", missing=missing)
-
-    def _error(self, problem: str) -> UserError:
-        return UserError(f"data.labels={self.path:.200}{problem}")
-
-    def _open(self) -> TextIOWrapper:
-        path = Path(self.path).expanduser()
-        if (kind := path_kind(path)) != FILE:
-            raise self._error(f" {kind}: give a list of files and labels, such as list.csv")
-        try:
-            return path.open(encoding="utf-8-sig", errors="surrogateescape", newline="")
-        except OSError as error:
-            raise self._error(f" cannot be read: {error.strerror}; give another list") from error
 
     def _header(self, cells: Sequence[str]) -> dict[str, int]:
         """Return the position of each column; empty if the cells are no header, but the first row.
@@ -144,7 +121,7 @@ class LabelList(NamedTuple):
         Raises:
             UserError: If a column that is needed is not there.
         """
-        header = [cell.strip().lower() for cell in cells]
+        header = [cell.lower() for cell in cells]
         positions = {
             name: header.index(title.lower()) for name, title in self.columns.items() if title.lower() in header
         }
@@ -153,8 +130,8 @@ class LabelList(NamedTuple):
         for name, title in self.columns.items():
             if name not in positions and (name in ("file", "label") or title != COLUMNS[name]):
                 columns = ", ".join(f"{cell:.20}" for cell in header[:8])
-                raise self._error(
-                    f" has the columns {columns}, and none is called {title}: name that of the {name} by "
+                raise UserError(
+                    f"{self.option} has the columns {columns}, and none is called {title}: name that of the {name} by "
                     f"data.columns.{name}=..."
                 )
         return positions
@@ -175,15 +152,21 @@ def _shown(entry: Entry) -> str:
     return ", ".join(filter(None, (entry.label, entry.split, entry.person)))
 
 
-def find_folder(listing: Listing, table: str, files: list[str], names: Mapping[str, str]) -> tuple[int, str]:
-    """Return how the first file of a list that is in the source is found.
-
-    Returns:
-        Number of leading folders that the source lacks, and the beginning of its path in the source.
+def find_pictures(listing: Listing, table: str, rows: Iterator[Row]) -> Iterator[tuple[Row, str | None]]:
+    """Yield each row of a list with its picture in the source; None for one that is not there.
 
     Raises:
-        UserError: If none of the files is there, or one is there in several folders.
+        UserError: If none of the first files is there, or one is there in several folders.
     """
+    head = list(islice(rows, TRIED))
+    names = {name: name for name in listing.names}
+    cut, folder = _find_folder(listing, table, [row.file for row in head], names)
+    for row in chain(head, rows):
+        yield row, names.get(folder + "/".join(row.file.split("/")[cut:]))
+
+
+def _find_folder(listing: Listing, table: str, files: list[str], names: Mapping[str, str]) -> tuple[int, str]:
+    """Return the number of leading folders that the source lacks, and the beginning of the paths in the source."""
     for file in files:
         parts = file.split("/")
         for cut in range(len(parts)):

@@ -10,8 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from fer_lightning.data.augmentation import Chain
-from fer_lightning.data.contents import SPLITS_BY_NAME
-from fer_lightning.data.faces import SPLITS, Faces
+from fer_lightning.data.faces import SPLITS, SPLITS_BY_NAME, Faces
 from fer_lightning.data.facts import read_facts
 from fer_lightning.data.partition import Partition, deal, divide, unite
 from fer_lightning.data.published import contest_parts, no_contest

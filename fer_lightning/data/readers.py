@@ -7,10 +7,8 @@ import hashlib
 import logging
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +18,12 @@ from PIL import Image
 from fer_lightning.data import listing
 from fer_lightning.data.cache import load_arrays, save_arrays
 from fer_lightning.data.classes import class_of, wrong_names
-from fer_lightning.data.contents import Contents, Entry
 from fer_lightning.data.decoding import formats, open_upright, reason, to_face
 from fer_lightning.data.demo import SOURCE, draw_faces, drawing
 from fer_lightning.data.faces import CLASSES, Faces, fingerprint
-from fer_lightning.data.layouts import find_classes, find_contents
-from fer_lightning.data.lists import COLUMNS, LabelList
-from fer_lightning.data.mapping import Map, map_faces
-from fer_lightning.data.persons import name_persons
+from fer_lightning.data.layouts import Contents, Entry, find_classes, find_contents
+from fer_lightning.data.lists import LabelList
 from fer_lightning.data.published import contest_rows, no_contest
-from fer_lightning.data.votes import VOTED, count_votes, relabel
 from fer_lightning.errors import UserError
 from fer_lightning.names import file_name, write_name
 from fer_lightning.progress import track
@@ -47,13 +41,7 @@ def read_faces(
     drawn: Mapping[str, Any],
     image_size: int,
     classes: Sequence[str] | None = None,
-    votes: str | None = None,
-    joined: Map | None = None,
-    labels: str | None = None,
-    columns: Mapping[str, Any] = COLUMNS,
-    person: str | None = None,
-    split: Mapping[str, Any] | None = None,
-    crowd: str | None = None,
+    labels: LabelList | None = None,
 ) -> Faces:
     """Return all faces of a source, pictures sorted by name, csv rows in their order; from the cache if possible.
 
@@ -64,108 +52,63 @@ def read_faces(
         image_size: Height and width of the faces, pixels; faces of another size are resized.
         classes: Names of the classes in the order of the labels, or of the numbers of a csv. None takes the folders of
             the source. FER2013's seven classes have FER2013's numbers in a csv, in whatever order they are given.
-        votes: Path of FER+'s votes, which replace the labels of FER2013; None keeps the labels of the source.
-        joined: Classes that are joined or left out, as ``map_faces`` takes them.
-        labels: Path of a list of the pictures and their labels; None takes those of the source's layout.
-        columns: Names of the list's columns, as ``LabelList`` has them.
-        person: Pattern of the persons in the names of files, as ``name_persons`` takes it.
-        split: Arguments ``share`` and ``seed`` of ``draw_split``; None leaves a source without a split as it is.
-        crowd: Path of FER+'s votes, which are counted beside the labels; those of ``votes`` if both are given.
+        labels: List of the pictures and their labels; None takes those of the source's layout.
 
     Raises:
         UserError: If the source is missing, unsafe or damaged, lacks a class, or more than ``MAX_UNREADABLE_SHARE`` of
             its pictures are unreadable.
     """
-    labelled = None if labels is None else LabelList(labels, columns)
-    faces = _read_source(root, cache_dir, drawn, image_size, classes if votes is None else CLASSES, labelled)
-    if not no_contest(faces):
-        faces = replace(faces, rows=contest_rows(faces.names))
-    faces = name_persons(faces, person)
-    if split is not None:  # first, so that neither corrections nor a map move a face to the other side
-        from fer_lightning.data.splitting import draw_split  # here, so that refusals wait for neither OpenCV nor scipy
-
-        faces = draw_split(faces, cache_dir, **split)
-    if votes is not None:
-        faces = relabel(faces, votes, classes or VOTED)
-    if crowd is not None:
-        faces = count_votes(faces, crowd)
-    return map_faces(faces, joined) if joined else faces
-
-
-def _read_source(
-    root: str | None,
-    cache_dir: str,
-    drawn: Mapping[str, Any],
-    image_size: int,
-    classes: Sequence[str] | None,
-    labelled: LabelList | None,
-) -> Faces:
-    """Return the faces of a source with its own labels, from the cache if possible."""
-    names = find_classes(root, labelled) if classes is None else tuple(map(str, classes))
-    _check_names(root, names, labelled)
+    names = find_classes(root, labels) if classes is None else tuple(map(str, classes))
+    _check_names(root, names, labels)
     if root is None:
         cache = Path(cache_dir) / f"drawn-v{CACHE_VERSION}-{image_size}px-{drawing(drawn)}.npz"
         return _load_or_make(cache, SOURCE, names, lambda: draw_faces(**drawn, image_size=image_size))
     path = listing.download() if root == "kaggle" else listing.locate(root)
     source = listing.KAGGLE if root == "kaggle" else write_name(file_name(path.name))
-    with _explaining(path):
-        if path.is_dir():
-            files = listing.list_folder(path)
-            key = files.key
-            read = partial(_read, files, source, image_size, names, labelled)
-        else:
+    with listing.explaining(path):
+        files = listing.list_folder(path) if path.is_dir() else None
+        if files is None:
             with path.open("rb") as file:
                 key = hashlib.file_digest(file, "sha256").hexdigest()
-            read = partial(_read_file, path, source, image_size, names, labelled)
+        else:
+            key = files.key
         if names != CLASSES:
             key += f"-{hashlib.sha256(','.join(names).encode()).hexdigest()[:16]}"
-        if labelled is not None:
-            key += f"-{labelled.key()}"
+        if labels is not None:
+            key += f"-{labels.key()}"
         if "HEIF" in formats():  # before the extra was installed, its pictures were unreadable
             key += "-heif"
         start = time.perf_counter()
-        faces = _load_or_make(Path(cache_dir) / f"faces-v{CACHE_VERSION}-{image_size}px-{key}.npz", source, names, read)
+        cache = Path(cache_dir) / f"faces-v{CACHE_VERSION}-{image_size}px-{key}.npz"
+        faces = _load_or_make(
+            cache, source, names, lambda: _read(files or listing.list_source(path), source, image_size, names, labels)
+        )
         log.info("%s: %s faces in %.1f s", path, f"{len(faces):,}", time.perf_counter() - start)
-        return faces
+    return faces if no_contest(faces) else replace(faces, rows=contest_rows(faces.names))
 
 
-def check_layout(root: str | None, classes: Sequence[str], labelled: LabelList | None = None) -> None:
+def check_layout(root: str | None, classes: Sequence[str], labels: LabelList | None = None) -> None:
     """Refuse a source by the names in it. No picture is opened, of a csv the first row is read.
 
     Args:
         root: A folder, .zip or .csv; "kaggle" and None, which have a layout of their own, are not looked at.
         classes: Names of the classes.
-        labelled: List of the pictures; None takes the layout of the source.
+        labels: List of the pictures; None takes the layout of the source.
 
     Raises:
         UserError: As ``read_faces``, where the names are enough to know.
     """
-    _check_names(root, classes, labelled)
+    _check_names(root, classes, labels)
     if root in (None, "kaggle"):
         return
     path = listing.locate(str(root))
-    with _explaining(path):
-        listing.check_source(path)
+    with listing.explaining(path):
         try:
-            contents = _list(listing.outline(path), classes, labelled)
-            if path.suffix.lower() == ".csv":
-                next(iter(contents.entries), None)
+            contents = _list(listing.outline(path), classes, labels)
         except UserError:  # an outline has not every name: a class may be there that it lacks
-            if path.suffix.lower() == ".csv":
-                raise
-            with listing.listed(path) as files:
-                _list(files, classes, labelled)
-
-
-@contextmanager
-def _explaining(path: Path) -> Iterator[None]:
-    """Raise a UserError in place of an error of the disk or of an archive."""
-    try:
-        yield
-    except OSError as error:
-        raise listing.not_readable(path, error) from error
-    except listing.DAMAGE as error:
-        raise listing.no_archive(path, error) from error
+            contents = _list(listing.list_source(path), classes, labels)
+        if path.suffix.lower() == ".csv":
+            next(iter(contents.entries), None)
 
 
 def summarize(faces: Faces) -> str:
@@ -186,11 +129,9 @@ def _load_or_make(cache: Path, source: str, classes: tuple[str, ...], make: Call
         faces = make()
         save_arrays(cache, {name: np.asarray(value) for name, value in vars(faces).items() if value is not None})
         return faces
+    columns = {name: arrays[name] for name in ("images", "labels", "names", "splits")}
     return Faces(
-        images=arrays["images"],
-        labels=arrays["labels"],
-        names=arrays["names"],
-        splits=arrays["splits"],
+        **columns,
         source=source,  # that of the cache may be an earlier name of the same file
         fingerprint=str(arrays["fingerprint"]),
         unreadable=tuple((str(name), str(why)) for name, why in arrays["unreadable"]),
@@ -202,42 +143,35 @@ def _load_or_make(cache: Path, source: str, classes: tuple[str, ...], make: Call
     )
 
 
-def _read_file(path: Path, source: str, image_size: int, classes: tuple[str, ...], labelled: LabelList | None) -> Faces:
-    """Return the faces of a csv or of an archive."""
-    with listing.listed(path) as files:
-        return _read(files, source, image_size, classes, labelled)
-
-
-def _check_names(root: str | None, classes: Sequence[str], labelled: LabelList | None) -> None:
+def _check_names(root: str | None, classes: Sequence[str], labels: LabelList | None) -> None:
     """Refuse names of classes that are not allowed, or that the synthetic faces do not have; and a list without use."""
     if problem := wrong_names(classes):
-        raise UserError(f"{f'data.root={root}' if labelled is None else f'data.labels={labelled.path}'} with {problem}")
-    if labelled is not None and (root is None or root.lower().endswith(".csv")):
-        raise UserError(f"data.labels={labelled.path} labels pictures: give their folder or .zip as data.root")
+        raise UserError(f"{f'data.root={root}' if labels is None else labels.option} with {problem}")
+    if labels is not None and (root is None or root.lower().endswith(".csv")):
+        raise UserError(f"{labels.option} labels pictures: give their folder or .zip as data.root")
     if root is None and tuple(classes) != CLASSES:
         raise UserError("data.classes is for your own faces; data.root=null draws faces of seven classes: leave it out")
 
 
-def _list(files: listing.Listing, classes: Sequence[str], labelled: LabelList | None) -> Contents:
+def _list(files: listing.Listing, classes: Sequence[str], labels: LabelList | None) -> Contents:
     """Return the contents of a source; refuse one without faces, with other labels, or without a class."""
-    contents = find_contents(files, classes) if labelled is None else labelled.find(files, classes)
+    contents = find_contents(files, classes) if labels is None else labels.find(files, classes)
     if contents is None:
         raise listing.no_layout(files.path, files.names)
     if isinstance(contents.entries, list):
         _check_labels(files.path, contents, classes)
         _check_readable(files.path, len(contents.entries), contents.missing)
-        _check_splits(
-            files.path, {(entry.split, str(class_of(entry.label, classes))) for entry in contents.entries}, classes
-        )
+        present = {(entry.split, str(class_of(entry.label, classes))) for entry in contents.entries}
+        _check_splits(files.path, present, classes)
     return contents
 
 
 def _read(
-    files: listing.Listing, source: str, image_size: int, classes: tuple[str, ...], labelled: LabelList | None
+    files: listing.Listing, source: str, image_size: int, classes: tuple[str, ...], labels: LabelList | None
 ) -> Faces:
     """Return the faces of a source: its layout lists them, and their pictures are opened here."""
     log.info("Reading the faces of %s", files.path)
-    contents = _list(files, classes, labelled)
+    contents = _list(files, classes, labels)
     total = len(contents.entries) if isinstance(contents.entries, list) else contents.total
     images = np.empty((total or 2**12, image_size, image_size), np.uint8)
     names, splits, labels, persons = list[str](), list[str](), list[int](), list[str | None]()

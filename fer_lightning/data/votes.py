@@ -1,20 +1,17 @@
 """FER+: the votes of ten people for each row of fer2013.csv, beside FER2013's labels or in their place."""
 
-import csv
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
 from fer_lightning.data.classes import class_of
-from fer_lightning.data.contents import USAGES
 from fer_lightning.data.crowd import join_answers
-from fer_lightning.data.faces import CLASSES, Faces, fingerprint
+from fer_lightning.data.faces import CLASSES, USAGES, Faces, fingerprint
 from fer_lightning.data.published import contest_parts, no_contest
-from fer_lightning.errors import FILE, UserError, path_kind
+from fer_lightning.data.rows import read_rows
+from fer_lightning.errors import UserError
 from fer_lightning.words import percent
 
 VOTED = (*CLASSES, "contempt")
@@ -30,24 +27,18 @@ COLUMNS = {name: str(class_of(name, VOTED)) for name in EXPRESSIONS} | {"unknown
 MIN_AGREEMENT = 0.4  # of the winners with the labels of the csv: 65 to 72 % in FER2013, 18 % for rows in another order
 
 
-class Votes(NamedTuple):
-    """Votes for the N rows of fer2013.csv."""
+def winners(counts: np.ndarray) -> np.ndarray:
+    """Return (N,) str, one of ``VOTED`` or ``LEFT_OUT`` for each row of counts (N, 10) by ``COLUMNS``.
 
-    splits: np.ndarray  # (N,) str
-    counts: np.ndarray  # (N, 10) int64, people for each of ``COLUMNS``; the first eight columns are ``EXPRESSIONS``
-
-    def winners(self) -> np.ndarray:
-        """Return (N,) str, one of ``VOTED`` or ``LEFT_OUT`` for each row.
-
-        An expression with a single vote does not count. The winner needs more than half of the remaining votes. This is
-        the rule of majority voting in Barsoum et al. (arXiv:1608.01041), as in its authors' code.
-        """
-        counts = np.where(self.counts > 1, self.counts, 0)
-        winners = np.array([*COLUMNS.values()])[counts.argmax(axis=1)]
-        return np.where(2 * counts.max(axis=1) > counts.sum(axis=1), winners, "no majority")
+    An expression with a single vote does not count. The winner needs more than half of the remaining votes. This is the
+    rule of majority voting in Barsoum et al. (arXiv:1608.01041), as in its authors' code.
+    """
+    counts = np.where(counts > 1, counts, 0)
+    names = np.array([*COLUMNS.values()])[counts.argmax(axis=1)]
+    return np.where(2 * counts.max(axis=1) > counts.sum(axis=1), names, "no majority")
 
 
-def read_votes(votes: str, option: str = "data.votes") -> Votes:
+def read_votes(votes: str, option: str = "data.votes") -> tuple[np.ndarray, np.ndarray]:
     """Return the votes in FER+'s ``fer2013new.csv`` for the rows of ``fer2013.csv``, in the same order.
 
     Args:
@@ -55,37 +46,31 @@ def read_votes(votes: str, option: str = "data.votes") -> Votes:
             expressions, for "unknown" and for "NF" (no face).
         option: Option that names the file, for messages.
 
+    Returns:
+        (N,) str, the split of each row, and (N, 10) int64, the people for each of ``COLUMNS``.
+
     Raises:
         UserError: If the file cannot be read, or a column or number is wrong.
     """
-    path, position = Path(votes), "header"
-    if (kind := path_kind(path)) != FILE:
-        raise UserError(f"{option}={votes:.200} {kind}: give FER+'s fer2013new.csv")
+    option, position = f"{option}={votes:.200}", "header"
+    (_, titles), *rows = list(read_rows(votes, option, "give FER+'s fer2013new.csv")) or [(1, [])]
+    header = [title.lower() for title in titles]
     splits: list[str] = []
     counts: list[list[int]] = []
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            table = csv.reader(file)
-            header = [column.strip().lower() for column in next(table, [])]
-            if missing := sorted({"usage", *COLUMNS} - set(header)):
-                raise ValueError(f"no column {', '.join(missing)}")
-            for cells in filter(None, table):
-                position = f"row {len(splits) + 1}"
-                row = dict(zip(header, map(str.strip, cells), strict=False))
-                counts.append([int(row[name]) for name in COLUMNS])
-                if not 0 <= min(counts[-1]) <= max(counts[-1]) < 1000:
-                    raise ValueError("a number of votes is below 0 or above 999")
-                splits.append(USAGES[row["usage"].lower()])
-    except OSError as error:
-        raise UserError(
-            f"{option}={votes:.200} cannot be read ({error.strerror}): give FER+'s fer2013new.csv"
-        ) from error
-    except (ValueError, KeyError, csv.Error) as error:  # a ValueError may also mean that the text is no UTF-8
+        if missing := sorted({"usage", *COLUMNS} - set(header)):
+            raise ValueError(f"no column {', '.join(missing)}")
+        for number, (_, cells) in enumerate(rows, start=1):
+            position = f"row {number}"
+            row = dict(zip(header, cells, strict=False))
+            counts.append([int(row[name]) for name in COLUMNS])
+            if not 0 <= min(counts[-1]) <= max(counts[-1]) < 1000:
+                raise ValueError("a number of votes is below 0 or above 999")
+            splits.append(USAGES[row["usage"].lower()])
+    except (ValueError, KeyError) as error:
         problem = f"{error} is missing or unknown" if isinstance(error, KeyError) else error
-        raise UserError(
-            f"{option}={votes:.200}, {position}: {problem}; give FER+'s fer2013new.csv, or fetch it again"
-        ) from error
-    return Votes(np.array(splits, str), np.array(counts, np.int64).reshape(-1, len(COLUMNS)))
+        raise UserError(f"{option}, {position}: {problem}; give FER+'s fer2013new.csv, or fetch it again") from error
+    return np.array(splits, str), np.array(counts, np.int64).reshape(-1, len(COLUMNS))
 
 
 def shares(faces: Faces) -> np.ndarray:
@@ -108,40 +93,42 @@ def count_votes(faces: Faces, votes: str) -> Faces:
     Raises:
         UserError: If the votes and the faces have different rows or another order.
     """
-    counts = _votes_on(faces, votes, "data.crowd").counts
+    return _with_crowd(faces, _votes_on(faces, votes, "data.crowd"))
+
+
+def _with_crowd(faces: Faces, counts: np.ndarray) -> Faces:
     labels = [class_of(answer, faces.classes) for answer in COLUMNS]
     columns = [-1 if name is None else faces.classes.index(name) for name in labels]
     return replace(faces, crowd=join_answers(counts, columns, len(faces.classes)))
 
 
-def _votes_on(faces: Faces, votes: str, option: str) -> Votes:
-    """Return the votes on some faces of FER2013, in the order of the faces; refuse those on others."""
+def _votes_on(faces: Faces, votes: str, option: str) -> np.ndarray:
+    """Return the votes (N, 10) on some faces of FER2013, in the order of the faces; refuse those on others."""
     if faces.rows is None:
         raise UserError(
             f"{option}={votes} holds votes for the rows of fer2013.csv, and {no_contest(faces)}: give that file or "
             "Kaggle's archive as data.root"
         )
-    table = read_votes(votes, option)
-    rows = faces.rows
-    if rows.max() >= len(table.splits) or not np.array_equal(table.splits[rows], contest_parts(faces)):
+    splits, counts = read_votes(votes, option)
+    if faces.rows.max() >= len(splits) or not np.array_equal(splits[faces.rows], contest_parts(faces)):
         raise UserError(
-            f"{option}={votes} holds votes for {len(table.splits):,} rows and {faces.source} has {len(faces):,} "
-            "faces, or their Usage differs: use fer2013.csv with all its rows in their order, or Kaggle's archive"
+            f"{option}={votes} holds votes for {len(splits):,} rows and {faces.source} has {len(faces):,} faces, or "
+            "their Usage differs: use fer2013.csv with all its rows in their order, or Kaggle's archive"
         )
-    table = Votes(table.splits[rows], table.counts[rows])
-    winners = table.winners()
-    comparable = np.isin(winners, faces.classes)
-    agreement = (winners == np.array(faces.classes)[faces.labels])[comparable].mean() if comparable.any() else 1.0
+    counts = counts[faces.rows]
+    answers = winners(counts)
+    comparable = np.isin(answers, faces.classes)
+    agreement = (answers == np.array(faces.classes)[faces.labels])[comparable].mean() if comparable.any() else 1.0
     if agreement < MIN_AGREEMENT:
         raise UserError(
             f"{option}={votes} agrees with {faces.source} in {percent(agreement)} of the rows, less than "
             f"{percent(MIN_AGREEMENT, 0)}: their order differs; use fer2013.csv and fer2013new.csv as published"
         )
-    return table
+    return counts
 
 
 def relabel(faces: Faces, votes: str, classes: Sequence[str]) -> Faces:
-    """Return the faces of FER2013 that have a winner of the votes, with the winner as label.
+    """Return the faces of FER2013 that have a winner of the votes, with the winner as label, and with all votes.
 
     Args:
         faces: All faces of fer2013.csv or of Kaggle's archive, with their rows.
@@ -154,15 +141,15 @@ def relabel(faces: Faces, votes: str, classes: Sequence[str]) -> Faces:
     label_of = {class_of(name, VOTED): label for label, name in enumerate(classes)}
     if None in label_of:
         raise UserError(f"data.classes=[{','.join(classes)}] must be some of {', '.join(VOTED)} with data.votes")
-    winners = _votes_on(faces, votes, "data.votes").winners()
-    labels = np.array([label_of.get(winner, -1) for winner in winners])
+    counts = _votes_on(faces, votes, "data.votes")
+    answers = winners(counts)
+    labels = np.array([label_of.get(answer, -1) for answer in answers])
     remarks = []
-    for winner, count in sorted(Counter(winners[labels < 0]).items()):
-        cause = LEFT_OUT.get(winner, f"people saw {winner}")
-        remarks.append(f"Faces left out, since {cause}: {count:,}.")
+    for answer, number in sorted(Counter(answers[labels < 0]).items()):
+        remarks.append(f"Faces left out, since {LEFT_OUT.get(answer, f'people saw {answer}')}: {number:,}.")
     names = faces.names.copy()
     if faces.names[0].rpartition("/")[2].startswith("csv_"):  # such a name has the label in it, and is no path
-        names = np.array([f"{faces.splits[row]}/{winner}/csv_{row + 1:05}" for row, winner in enumerate(winners)])
+        names = np.array([f"{faces.splits[row]}/{answer}/csv_{row + 1:05}" for row, answer in enumerate(answers)])
     relabelled = replace(
         faces,
         labels=labels,
@@ -170,10 +157,11 @@ def relabel(faces: Faces, votes: str, classes: Sequence[str]) -> Faces:
         source=f"{faces.source} with FER+'s votes",
         remarks=(*faces.remarks, *remarks),
         classes=tuple(classes),
-    ).subset(np.flatnonzero(labels >= 0))
+    )
+    relabelled = _with_crowd(relabelled, counts).subset(np.flatnonzero(labels >= 0))
     missing = []
-    for split, counts in relabelled.counts().items():
-        missing += [f"{split}/{name}" for name, count in zip(classes, counts, strict=True) if not count]
+    for split, numbers in relabelled.counts().items():
+        missing += [f"{split}/{name}" for name, number in zip(classes, numbers, strict=True) if not number]
     if missing:
         raise UserError(
             f"data.votes={votes} names no face of {', '.join(missing)}: leave that class out of data.classes"

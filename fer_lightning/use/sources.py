@@ -79,7 +79,7 @@ def open_source(source: str | int, every: int, limit: int | None) -> Source:
         if path.suffix.lower() in OTHER_SUFFIXES:
             raise UserError(f"{option} is a picture of a format that is not read: save it as JPEG or PNG")
         if zipfile.is_zipfile(path) or path.suffix.lower() == ".zip":
-            return _pictures(list_zip(path, zipfile.ZipFile(path)), limit)
+            return _pictures(list_zip(path), limit)
     except zipfile.BadZipFile as error:
         raise UserError(f"{option} is no whole zip archive: {error}") from error
     except OSError as error:

@@ -24,6 +24,7 @@ from PIL import Image
 
 from fer_lightning.config.overrides import allowed
 from fer_lightning.data.faces import CLASSES, Faces
+from fer_lightning.data.lists import LabelList
 from fer_lightning.data.readers import read_faces
 from fer_lightning.errors import UserError
 from fer_lightning.launch.checks import check
@@ -207,7 +208,7 @@ def test_damaged_list(data):
         (Path(folder) / "list.csv").write_bytes(data)
         (Path(folder) / "faces.zip").write_bytes(archive())
         try:
-            read_faces(f"{folder}/faces.zip", f"{folder}/cache", {}, 48, labels=f"{folder}/list.csv")
+            read_faces(f"{folder}/faces.zip", f"{folder}/cache", {}, 48, labels=LabelList(f"{folder}/list.csv"))
         except UserError as error:
             assert_sentence(str(error), folder)
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from fer_lightning.data.lists import LabelList
 from fer_lightning.data.readers import read_faces
 from fer_lightning.names import printable
 from tests.bad.attempts import ANSWER, REFUSAL, attempts, flipped, is_sentence
@@ -125,7 +126,7 @@ def cases() -> Iterator[tuple[str, Case]]:
 
 def read(root: str, cache: Path, option: str | None) -> str:
     """Return the class of each face by name, and what is said of the others."""
-    faces = read_faces(root, str(cache), {}, 48, labels=option)
+    faces = read_faces(root, str(cache), {}, 48, labels=option and LabelList(option))
     assert set(faces.splits.tolist()) <= {"train", "validation", "test", ""}
     assert faces.images.shape == (len(faces), 48, 48)
     labels = {name: faces.classes[label] for name, label in zip(faces.names.tolist(), faces.labels, strict=True)}

@@ -21,6 +21,7 @@ from fer_lightning.data.crowd import (
 )
 from fer_lightning.data.faces import CLASSES
 from fer_lightning.data.readers import read_faces
+from fer_lightning.data.votes import count_votes
 from tests.data.sources import ARCHIVE
 
 CROWD = np.array([[8, 2, 0, 0], [5, 5, 0, 0], [0, 1, 0, 9], [3, 4, 3, 0], [0, 10, 0, 0]])  # two classes, two others
@@ -113,7 +114,7 @@ def test_figures_by_hand():
 def test_what_people_see_in_the_real_faces(tmp_path):
     """The file of votes counted by person, the labels from the names in the archive."""
     path = ARCHIVE.with_name("fer2013new.csv")
-    faces = read_faces(str(ARCHIVE), str(tmp_path), {}, 48, crowd=str(path))
+    faces = count_votes(read_faces(str(ARCHIVE), str(tmp_path), {}, 48), str(path))
     assert faces.classes == CLASSES
     with path.open() as file:
         rows = [[int(cell) for cell in list(row.values())[2:]] for row in csv.DictReader(file)]

@@ -25,7 +25,7 @@ def faces_of(tmp_path):
         (tmp_path / "list.csv").write_bytes(data)
         labels = str(tmp_path / "list.csv")
         root = root and str(tmp_path / root)
-        return read_faces(root, str(tmp_path / "cache"), {}, 48, classes, labels=labels, columns=COLUMNS | columns)
+        return read_faces(root, str(tmp_path / "cache"), {}, 48, classes, LabelList(labels, COLUMNS | columns))
 
     return read
 

@@ -105,7 +105,7 @@ def test_every_node_knows_the_new_classes(make_cfg, tmp_path):
         check_values(make_cfg(*given, "data.batch_size=12", "sampler=balanced", "objective=val/f1_happy"), "train")
     with pytest.raises(UserError, match=r"model\.classes=\[joy,calm\] must be \[angry,.*\], the classes of the faces"):
         check_values(make_cfg("model.classes=[joy,calm]"), "train")
-    faces = read_faces(None, str(tmp_path), dict(cfg.data.drawn), 48, joined=cfg.data.map)
+    faces = map_faces(read_faces(None, str(tmp_path), dict(cfg.data.drawn), 48), cfg.data.map)
     assert (faces.classes, faces.remarks[1][:26]) == (("neutral", "surprise", "negative"), "Faces of happy left out by")
     unknown = values(make_cfg("data.map={joy:[calm],low:[rage]}"))
     check_agreement(unknown | {"checkpoint": "best.ckpt"})  # which says later what the faces are

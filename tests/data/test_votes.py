@@ -5,11 +5,12 @@ import re
 import numpy as np
 import pytest
 
+from fer_lightning.data.demo import draw_faces
 from fer_lightning.data.faces import CLASSES, SPLITS
 from fer_lightning.data.mapping import align, map_faces
 from fer_lightning.data.published import PARTS
 from fer_lightning.data.readers import read_faces
-from fer_lightning.data.votes import VOTED, read_votes, relabel, shares
+from fer_lightning.data.votes import VOTED, count_votes, read_votes, relabel, shares, winners
 from fer_lightning.errors import UserError
 from fer_lightning.runs.record import read_run
 from tests.conftest import options
@@ -49,6 +50,11 @@ def write(folder, lines, usages=USAGES, agreeing=1.0):
     return str(folder / "fer2013.csv"), str(folder / "fer2013new.csv")
 
 
+def relabelled(csv, votes, cache, classes=VOTED):
+    """Return the faces of a csv with the winners of the votes as labels."""
+    return relabel(read_faces(csv, str(cache), {}, 48), votes, classes)
+
+
 def one_each():
     """Return ten votes for each of the eight expressions, by the columns."""
     return [",".join("10" if at == column else "0" for at in range(10)) for column in range(8)]
@@ -56,15 +62,15 @@ def one_each():
 
 def test_majority_wins_and_a_single_vote_does_not_count(tmp_path):
     _, votes = write(tmp_path, WINNERS, ["Training"])
-    table = read_votes(votes)
-    assert table.winners().tolist() == list(WINNERS.values())
-    assert table.splits.tolist() == ["train"] * len(WINNERS)
-    assert table.counts[2].tolist() == [0, 0, 3, 0, 1, 1, 1, 0, 2, 1]
+    splits, counts = read_votes(votes)
+    assert winners(counts).tolist() == list(WINNERS.values())
+    assert splits.tolist() == ["train"] * len(WINNERS)
+    assert counts[2].tolist() == [0, 0, 3, 0, 1, 1, 1, 0, 2, 1]
 
 
 def test_winners_label_the_rows(tmp_path):
     csv, votes = write(tmp_path, [*one_each(), "0,5,5,0,0,0,0,0,0,0"])
-    faces = read_faces(csv, str(tmp_path / "cache"), {}, 48, votes=votes)
+    faces = relabelled(csv, votes, tmp_path / "cache")
     assert faces.classes == VOTED
     assert [VOTED[label] for label in faces.labels[:8]] == [
         *("neutral", "happy", "surprise", "sad", "angry", "disgust", "fear", "contempt")
@@ -81,13 +87,13 @@ def test_winners_label_the_rows(tmp_path):
 
 def test_shares_are_those_of_all_votes_for_the_classes(tmp_path):
     csv, votes = write(tmp_path, [*one_each(), "0,0,5,0,1,1,1,0,1,1"])
-    faces = read_faces(csv, str(tmp_path), {}, 48, votes=votes, crowd=votes)
+    faces = relabelled(csv, votes, tmp_path)
     of_all = shares(faces)
     assert np.array_equal(of_all[:8], np.eye(8, dtype=np.float32)[faces.labels[:8]])
     by_name = dict(zip(VOTED, of_all[8].tolist(), strict=True))
     expected = {"surprise": 5 / 8, "angry": 1 / 8, "disgust": 1 / 8, "fear": 1 / 8}
     assert by_name == pytest.approx(dict.fromkeys(VOTED, 0.0) | expected)
-    some = read_faces(csv, str(tmp_path), {}, 48, ["surprise", "angry"], votes, crowd=votes)
+    some = relabelled(csv, votes, tmp_path, ["surprise", "angry"])
     assert shares(some)[0].tolist() == pytest.approx([1, 0])
     assert shares(some)[2].tolist() == pytest.approx([5 / 6, 1 / 6])
     joined = {"bad": ["anger", "disgust"], "fear": None}
@@ -102,7 +108,7 @@ def test_votes_are_counted_beside_the_labels(tmp_path):
     """The columns are the classes, then what is none of them; they follow joined and aligned classes."""
     csv, votes = write(tmp_path, [*one_each()[:7], "0,0,5,0,1,0,1,1,1,1"])
     plain = read_faces(csv, str(tmp_path), {}, 48)
-    faces = read_faces(csv, str(tmp_path), {}, 48, crowd=votes)
+    faces = count_votes(plain, votes)
     assert (faces.fingerprint, faces.classes) == (plain.fingerprint, CLASSES)
     np.testing.assert_array_equal(faces.labels, plain.labels)
     assert faces.crowd[[7, 23]].tolist() == [[1, 0, 1, 0, 0, 0, 5, 1, 1, 1]] * 2  # contempt, unknown and no face last
@@ -114,12 +120,12 @@ def test_votes_are_counted_beside_the_labels(tmp_path):
     with pytest.raises(
         UserError, match=r"data\.crowd=.*fer2013new\.csv holds votes for the rows of fer2013\.csv, and 100"
     ):
-        read_faces(None, str(tmp_path), {"count": 100, "wrong_label_share": 0.0, "seed": 0}, 48, crowd=votes)
+        count_votes(draw_faces(100, 0.0, 0, 48), votes)
 
 
 def test_rows_left_out_are_told_by_reason(tmp_path):
     csv, votes = write(tmp_path, [*one_each(), *list(WINNERS)[3:]])
-    assert read_faces(csv, str(tmp_path), {}, 48, CLASSES, votes).remarks == (
+    assert relabelled(csv, votes, tmp_path, CLASSES).remarks == (
         "Faces left out, since people saw contempt: 3.",
         "Faces left out, since most people saw no face: 3.",
         "Faces left out, since no expression has most of the votes: 9.",
@@ -131,10 +137,10 @@ def test_rows_left_out_are_told_by_reason(tmp_path):
 def test_votes_of_another_order_are_refused(tmp_path, agreeing, words):
     csv, votes = write(tmp_path, (one_each()[:7] * 3)[:20], agreeing=agreeing)
     if words is None:
-        assert len(read_faces(csv, str(tmp_path), {}, 48, CLASSES, votes)) == 60
+        assert len(relabelled(csv, votes, tmp_path, CLASSES)) == 60
     else:
         with pytest.raises(UserError, match=rf"data\.votes={votes} agrees with fer2013\.csv {words}"):
-            read_faces(csv, str(tmp_path), {}, 48, CLASSES, votes)
+            relabelled(csv, votes, tmp_path, CLASSES)
 
 
 def test_votes_of_a_row_label_the_file_of_its_number(tmp_path, contest):
@@ -153,7 +159,7 @@ def test_votes_of_a_row_label_the_file_of_its_number(tmp_path, contest):
 
 def test_fewer_classes_leave_their_faces_out(tmp_path):
     csv, votes = write(tmp_path, one_each())
-    faces = read_faces(csv, str(tmp_path / "cache"), {}, 48, ["sad", "happy"], votes)
+    faces = relabelled(csv, votes, tmp_path / "cache", ["sad", "happy"])
     assert faces.labels.tolist() == [1, 0] * 3
     assert "Faces left out, since people saw contempt: 3." in faces.remarks
     np.testing.assert_array_equal(faces.images[:, 0, 0], [1, 3] * 3)
@@ -176,15 +182,15 @@ def test_votes_that_do_not_fit_are_refused(tmp_path, change, words):
     csv, votes = write(tmp_path, one_each())
     (tmp_path / "fer2013new.csv").write_text(change((tmp_path / "fer2013new.csv").read_text()))
     with pytest.raises(UserError, match=words):
-        read_faces(csv, str(tmp_path / "cache"), {}, 48, votes=votes)
+        relabelled(csv, votes, tmp_path / "cache")
 
 
 def test_votes_are_of_a_csv_and_of_known_expressions(tmp_path):
     csv, votes = write(tmp_path, one_each())
     with pytest.raises(UserError, match=r"rows of fer2013\.csv, and 100 files .* once: give that file or Kag"):
-        read_faces(None, str(tmp_path), {"count": 100, "wrong_label_share": 0.0, "seed": 0}, 48, votes=votes)
+        relabel(draw_faces(100, 0.0, 0, 48), votes, VOTED)
     with pytest.raises(UserError, match=r"data\.classes=\[happy,calm\] must be some of angry, .* with data.votes"):
-        read_faces(csv, str(tmp_path), {}, 48, ["happy", "calm"], votes)
+        relabelled(csv, votes, tmp_path, ["happy", "calm"])
     for place, kind in (
         (tmp_path / "none.csv", "does not exist"),
         (tmp_path, "is a folder"),
@@ -198,7 +204,7 @@ def test_votes_are_of_a_csv_and_of_known_expressions(tmp_path):
 @pytest.mark.skipif(not ARCHIVE.is_file(), reason=f"the real faces are not at {ARCHIVE}")
 def test_votes_of_the_real_archive(tmp_path):
     """The counts are those of a count by hand (awk) in the real file of votes."""
-    faces = read_faces(str(ARCHIVE), str(tmp_path), {}, 48, votes=str(ARCHIVE.with_name("fer2013new.csv")))
+    faces = relabelled(str(ARCHIVE), str(ARCHIVE.with_name("fer2013new.csv")), tmp_path)
     counts = {split: np.bincount(faces.labels[PARTS[faces.rows] == split], minlength=8).tolist() for split in SPLITS}
     assert counts == {
         "train": [2100, 119, 532, 7287, 8740, 3014, 3149, 119],

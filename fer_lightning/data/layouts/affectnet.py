@@ -3,14 +3,14 @@
 import csv
 import io
 from collections.abc import Iterator, Sequence
-from itertools import chain, islice
 from pathlib import PurePosixPath
 
 import numpy as np
 
-from fer_lightning.data.contents import SPLITS_BY_NAME, Contents, Entry
+from fer_lightning.data.faces import SPLITS_BY_NAME
+from fer_lightning.data.layouts import Contents, Entry
 from fer_lightning.data.listing import Listing, is_picture, remark
-from fer_lightning.data.lists import TRIED, find_folder, without_copies
+from fer_lightning.data.lists import Row, find_pictures, without_copies
 from fer_lightning.data.votes import VOTED
 from fer_lightning.errors import UserError
 from fer_lightning.names import write_name
@@ -62,28 +62,24 @@ def _annotated(listing: Listing, missing: list[tuple[str, str]]) -> Iterator[Ent
 
 def _listed(listing: Listing, tables: Sequence[str], missing: list[tuple[str, str]]) -> Iterator[Entry]:
     """Yield the pictures of AffectNet's own lists, sorted by name."""
-    names, without, entries = {name: name for name in listing.names}, list[str](), list[Entry]()
+    without, entries = list[str](), list[Entry]()
     for table in tables:
-        rows = _rows(listing, table)
-        head = list(islice(rows, TRIED))
-        cut, folder = find_folder(listing, str(listing.path / table), [file for file, _ in head], names)
-        for file, label in chain(head, rows):
-            picture = names.get(folder + "/".join(file.split("/")[cut:]))
-            if label in NO_EXPRESSION:
-                without.append(file)
+        split = LISTS[PurePosixPath(table).name.lower()]
+        for row, picture in find_pictures(listing, str(listing.path / table), _rows(listing, table)):
+            if row.label in NO_EXPRESSION:
+                without.append(row.file)
             elif picture is None:
-                missing.append((write_name(file), "not there"))
+                missing.append((write_name(row.file), "not there"))
             else:
-                split = LISTS[PurePosixPath(table).name.lower()]
-                entries.append(Entry(write_name(picture), split, _class_of(listing, table, label), picture))
+                entries.append(Entry(write_name(picture), split, _class_of(listing, table, row.label), picture))
     listing.remarks.update(remark("Faces left out, since AffectNet gives them no expression", without))
-    others = {name for name in names if is_picture(name)} - {entry.picture for entry in entries}
+    others = set(filter(is_picture, listing.names)) - {entry.picture for entry in entries}
     listing.remarks.update(remark("Pictures that are not in the list ignored", list(others)))
     yield from without_copies(str(listing.path / tables[0]), sorted(entries))
 
 
-def _rows(listing: Listing, table: str) -> Iterator[tuple[str, str]]:
-    """Yield file and label of each row of a list."""
+def _rows(listing: Listing, table: str) -> Iterator[Row]:
+    """Yield the rows of a list."""
     column = LABEL_COLUMN
     try:
         with listing.open_text(table) as file:
@@ -92,7 +88,7 @@ def _rows(listing: Listing, table: str) -> Iterator[tuple[str, str]]:
                 if header[:1] == [FIRST_COLUMN] and "expression" in header:
                     column = header.index("expression")
                 elif len(cells) > column:
-                    yield cells[0], cells[column].strip()
+                    yield Row(cells[0], cells[column].strip())
     except csv.Error as error:
         raise UserError(f"{listing.path / table}: {error}; fetch the list again") from error
 

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
-from fer_lightning.data.contents import SPLITS_BY_NAME, Contents, Entry
+from fer_lightning.data.faces import SPLITS_BY_NAME
+from fer_lightning.data.layouts import Contents, Entry
 from fer_lightning.data.listing import Listing, is_picture
 from fer_lightning.names import write_name
 

@@ -7,8 +7,8 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from fer_lightning.data.contents import USAGES, Contents, Entry
-from fer_lightning.data.faces import CLASSES
+from fer_lightning.data.faces import CLASSES, USAGES
+from fer_lightning.data.layouts import Contents, Entry
 from fer_lightning.data.listing import TREE, Listing, is_picture, remark
 from fer_lightning.errors import UserError
 

@@ -6,9 +6,9 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
-from fer_lightning.data.contents import Contents, Entry
+from fer_lightning.data.layouts import Contents, Entry
 from fer_lightning.data.listing import Listing, is_picture, remark
-from fer_lightning.data.votes import COLUMNS, LEFT_OUT, VOTED, Votes
+from fer_lightning.data.votes import COLUMNS, LEFT_OUT, VOTED, winners
 from fer_lightning.errors import UserError
 from fer_lightning.names import write_name
 
@@ -26,8 +26,8 @@ def find(listing: Listing, classes: Sequence[str] | None) -> Contents | None:
     entries, missing = list[Entry](), list[tuple[str, str]]()
     left_out: dict[str, list[str]] = {}
     for path in lists:
-        names, votes = _read(listing, str(path))
-        for name, winner in zip(names, votes.winners(), strict=True):
+        names, counts = _read(listing, str(path))
+        for name, winner in zip(names, winners(counts), strict=True):
             picture = str(path.parent / name)
             if winner in LEFT_OUT:
                 left_out.setdefault(LEFT_OUT[winner], []).append(picture)
@@ -44,8 +44,8 @@ def find(listing: Listing, classes: Sequence[str] | None) -> Contents | None:
     return Contents(sorted(entries), VOTED, "label", missing)
 
 
-def _read(listing: Listing, table: str) -> tuple[list[str], Votes]:
-    """Return the files of a table and their votes.
+def _read(listing: Listing, table: str) -> tuple[list[str], np.ndarray]:
+    """Return the files of a table and their votes (N, 10).
 
     Raises:
         UserError: If a row has no file, no box or not ten numbers; its text names the row.
@@ -63,4 +63,4 @@ def _read(listing: Listing, table: str) -> tuple[list[str], Votes]:
         raise UserError(
             f"{listing.path / table}, row {len(names) + 1}: {error}; write it anew by generate_training_data.py of FER+"
         ) from error
-    return names, Votes(np.array([], str), np.array(counts, np.int64).reshape(-1, len(COLUMNS)))
+    return names, np.array(counts, np.int64).reshape(-1, len(COLUMNS))

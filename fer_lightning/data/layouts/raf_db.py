@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
-from fer_lightning.data.contents import Contents, Entry
 from fer_lightning.data.faces import CLASSES
+from fer_lightning.data.layouts import Contents, Entry
 from fer_lightning.data.listing import Listing, is_picture, remark
 from fer_lightning.errors import UserError
 from fer_lightning.names import write_name

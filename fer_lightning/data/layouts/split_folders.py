@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
-from fer_lightning.data.contents import SPLITS_BY_NAME, USAGES, Contents, Entry
+from fer_lightning.data.faces import SPLITS_BY_NAME, USAGES
+from fer_lightning.data.layouts import Contents, Entry
 from fer_lightning.data.layouts.class_folders import NO_CLASSES
 from fer_lightning.data.listing import Listing, is_picture, shorten
 from fer_lightning.errors import UserError

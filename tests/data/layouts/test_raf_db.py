@@ -4,6 +4,7 @@ import pytest
 
 from fer_lightning.data.faces import CLASSES
 from fer_lightning.data.layouts import find_classes
+from fer_lightning.data.lists import LabelList
 from fer_lightning.data.readers import read_faces
 from fer_lightning.errors import UserError
 from tests.data.sources import write_folder, write_zip
@@ -32,7 +33,7 @@ def test_both_kinds_of_pictures_ask_which(tmp_path, read):
         read(tmp_path / "raf")
     labels = str(caught.value).split("data.labels=")[1].split(",")[0]
     for images in ("aligned", "original"):
-        faces = read_faces(f"{root}/Image/{images}", str(tmp_path / "cache"), {}, 48, labels=labels)
+        faces = read_faces(f"{root}/Image/{images}", str(tmp_path / "cache"), {}, 48, labels=LabelList(labels))
         assert faces.counts() == {"train": [2] * 7, "test": [1] * 7}
 
 
