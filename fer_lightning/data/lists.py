@@ -6,7 +6,7 @@ from itertools import chain, islice, pairwise
 from pathlib import Path
 from posixpath import normpath
 from sys import intern
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from fer_lightning.data.classes import arrange, class_of
 from fer_lightning.data.faces import CLASSES, SPLITS_BY_NAME
@@ -40,7 +40,7 @@ class LabelList(NamedTuple):
     """
 
     path: str
-    columns: Mapping[str, str] = COLUMNS
+    columns: Mapping[str, Any] = COLUMNS
 
     @property
     def option(self) -> str:

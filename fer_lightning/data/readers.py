@@ -129,9 +129,11 @@ def _load_or_make(cache: Path, source: str, classes: tuple[str, ...], make: Call
         faces = make()
         save_arrays(cache, {name: np.asarray(value) for name, value in vars(faces).items() if value is not None})
         return faces
-    columns = {name: arrays[name] for name in ("images", "labels", "names", "splits")}
     return Faces(
-        **columns,
+        images=arrays["images"],
+        labels=arrays["labels"],
+        names=arrays["names"],
+        splits=arrays["splits"],
         source=source,  # that of the cache may be an earlier name of the same file
         fingerprint=str(arrays["fingerprint"]),
         unreadable=tuple((str(name), str(why)) for name, why in arrays["unreadable"]),
@@ -174,7 +176,7 @@ def _read(
     contents = _list(files, classes, labels)
     total = len(contents.entries) if isinstance(contents.entries, list) else contents.total
     images = np.empty((total or 2**12, image_size, image_size), np.uint8)
-    names, splits, labels, persons = list[str](), list[str](), list[int](), list[str | None]()
+    names, splits, numbers, persons = list[str](), list[str](), list[int](), list[str | None]()
     unreadable: list[tuple[str, str]] = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's warnings of odd metadata
@@ -194,16 +196,16 @@ def _read(
             names.append(entry.name)
             splits.append(entry.split)
             persons.append(entry.person)
-            labels.append(classes.index(label))
+            numbers.append(classes.index(label))
             files.remarks.update(changes)
     unreadable += contents.missing
     others = [name for name in files.names if name not in files.tables and not listing.is_picture(name)]
     files.remarks.update(listing.remark("Files that are hidden or no pictures ignored", others))
     _check_readable(files.path, len(names), unreadable)
-    _check_splits(files.path, {(split, classes[label]) for split, label in zip(splits, labels, strict=True)}, classes)
+    _check_splits(files.path, {(split, classes[label]) for split, label in zip(splits, numbers, strict=True)}, classes)
     images.resize((len(names), image_size, image_size), refcheck=False)
     del contents, entry  # the table below has all of it, and takes as much memory
-    columns = np.array(labels), np.array(splits)
+    columns = np.array(numbers), np.array(splits)
     return Faces(
         images=images,
         labels=columns[0],

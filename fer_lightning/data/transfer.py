@@ -1,6 +1,7 @@
 """Partition of a test on another data set than the one that trained the network."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -44,7 +45,7 @@ def transferred(
 
 def _concatenate(first: Faces, second: Faces) -> Faces:
     """Return the faces of two tables of the same classes, those of the first table first."""
-    columns = {
+    columns: dict[str, Any] = {
         name: np.concatenate([getattr(first, name), getattr(second, name)])
         for name in ("images", "labels", "names", "splits")
     }
