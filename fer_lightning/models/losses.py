@@ -4,15 +4,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+from pytorch_metric_learning.losses import NormalizedSoftmaxLoss
+from pytorch_metric_learning.losses.base_metric_loss_function import BaseMetricLossFunction
+from pytorch_metric_learning.reducers import MeanReducer
+from pytorch_metric_learning.utils.loss_and_miner_utils import convert_to_weights  # version 3: utils.indexing
 from torch import Tensor, nn
 
 from fer_lightning.kinds import ClassCount, Count, NotNegative, Part, PartShare, Positive
-from fer_lightning.models.metric_learning import (
-    BaseMetricLossFunction,
-    MeanReducer,
-    NormalizedSoftmaxLoss,
-    convert_to_weights,
-)
 
 
 class TripletCenterLoss(BaseMetricLossFunction):

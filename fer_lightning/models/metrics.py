@@ -4,10 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+from pytorch_metric_learning.utils.loss_and_miner_utils import convert_to_triplets  # version 3: utils.indexing
 from torch import Tensor
 from torchmetrics import Accuracy, ClasswiseWrapper, F1Score, MetricCollection, Precision, Recall
-
-from fer_lightning.models.metric_learning import convert_to_triplets
 
 MEANS = {"balanced_accuracy": "recall", "macro_precision": "precision", "macro_recall": "recall", "macro_f1": "f1"}
 

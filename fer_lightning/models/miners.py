@@ -1,10 +1,10 @@
 """Miners that pytorch-metric-learning lacks, with its interface: (embeddings, labels) -> indices of triplets."""
 
 import torch
+from pytorch_metric_learning.miners import BaseMiner
 from torch import Tensor, nn
 
 from fer_lightning.kinds import Part
-from fer_lightning.models.metric_learning import BaseMiner
 
 
 def no_miner(embeddings: Tensor, labels: Tensor) -> None:
