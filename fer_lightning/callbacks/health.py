@@ -1,15 +1,14 @@
-"""Health of a training: finite numbers, metrics that exist, batches that have a loss."""
+"""Health of a training: finite numbers, and batches that have a loss."""
 
 import logging
 import math
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
+from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 from torch.nn.utils import get_total_norm
 
@@ -26,25 +25,15 @@ MOST = 100  # batches that wait to be read
 
 @dataclass
 class Step:
-    """A training batch, whose numbers are on the device.
+    """A training batch, whose numbers are on the device."""
 
-    Attributes:
-        number: Steps of the optimizer before it.
-        epoch: Number of the epoch, from 0.
-        learning_rate: Rate of the first group of weights.
-        rows: (B,) rows of the table of faces.
-        figures: (3,) sum of the embeddings, loss, and norm of the latest gradient.
-        embeddings: (B, D) float32, norm 1.
-        labels: (B,) int64.
-    """
-
-    number: int
-    epoch: int
-    learning_rate: float
-    rows: Tensor
-    figures: Tensor = field(init=False)
-    embeddings: Tensor = field(init=False)
-    labels: Tensor = field(init=False)
+    number: int  # steps of the optimizer before it
+    epoch: int  # counted from 0
+    learning_rate: float  # of the first group of weights
+    rows: Tensor  # (B,) of the table of faces
+    figures: Tensor = field(init=False)  # (3,) sum of the embeddings, loss, norm of the latest gradient
+    embeddings: Tensor = field(init=False)  # (B, D) float32, norm 1
+    labels: Tensor = field(init=False)  # (B,) int64
 
 
 class Health(Callback):
@@ -84,16 +73,7 @@ class Health(Callback):
         self.counts = dict(state_dict)
 
     def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
-        """Refuse a monitored metric that no validation logs. From here on, note each loss."""
-        metrics = [*pl_module.metric_names("val"), "val/accuracy_quick", "val/quick_sample_size"]
-        for callback in trainer.callbacks:
-            monitor = callback.monitor if isinstance(callback, ModelCheckpoint | EarlyStopping) else None
-            if monitor is not None and monitor not in metrics and not monitor.startswith("train/"):
-                close = get_close_matches(monitor, metrics, n=3) or ["val/accuracy"]
-                raise UserError(
-                    f"objective={monitor} (of {type(callback).__name__}) is no metric of the validation: did you mean "
-                    f"{' or '.join(close)}?"
-                )
+        """Note each loss from here on."""
         self.margin, self.scaled = pl_module.margin, trainer.precision == "16-mixed"
         self.bad, self.norm = (number.to(pl_module.device) for number in (self.bad, self.norm))
         pl_module.loss.register_forward_hook(lambda loss, inputs, value: self._note(inputs[0], value))

@@ -72,7 +72,7 @@ class QuickValidation(Callback):
         gallery, queries = deal(self.gallery, self.bank_size, number), deal(self.queries, self.sample_size, number)
         embeddings, labels = embed(trainer, pl_module, np.concatenate([gallery, queries]))
         self.classifier.fit(embeddings[: len(gallery)], labels[: len(gallery)])
-        predictions, _ = self.classifier(embeddings[len(gallery) :])
+        predictions = self.classifier.decide(embeddings[len(gallery) :]).labels
         accuracy = (predictions == labels[len(gallery) :]).double().mean().item()
         figures = {"val/accuracy_quick": accuracy, "val/quick_sample_size": float(len(queries))}
         pl_module.log_dict(figures, logger=False)  # for callbacks that monitor a metric

@@ -43,7 +43,6 @@ class Classifier(nn.Module, ABC):
         super().__init__()
         self.num_classes = num_classes
         self.embedding_size = embedding_size
-        self.scores: list[str] = []  # names of the scores that ``choose`` returns
         self.register_load_state_dict_pre_hook(_take_saved_lengths)
 
     def fit(self, embeddings: Tensor, labels: Tensor) -> None:
@@ -56,11 +55,6 @@ class Classifier(nn.Module, ABC):
         if labels.shape != embeddings.shape[:1] or not len(labels):
             raise ValueError(f"{tuple(labels.shape)} labels do not go with {tuple(embeddings.shape)} embeddings")
         self.learn(embeddings.detach().float(), labels.detach())
-
-    def forward(self, queries: Tensor) -> tuple[Tensor, Tensor]:
-        """Return labels (B,) int64 and votes (B, C) float32 of ``decide``."""
-        labels, votes, _ = self.decide(queries)
-        return labels, votes
 
     @torch.no_grad()
     def decide(self, queries: Tensor) -> Decision:

@@ -59,7 +59,6 @@ class KNNClassifier(Classifier):
         self.fixed = k is not None
         self.k = sorted(candidates)[len(candidates) // 2] if k is None else k
         self.candidates = list(candidates)
-        self.scores = [*(f"accuracy_k{candidate}" for candidate in self.candidates), "k"]
         self.weights = weights
         self.temperature = temperature
         self.register_buffer("gallery", torch.empty(0, embedding_size))
@@ -72,7 +71,7 @@ class KNNClassifier(Classifier):
         accuracies = self._accuracies(queries, labels, self.candidates)
         if not self.fixed:
             self.k = _best(accuracies)
-        return dict(zip(self.scores, [*accuracies.values(), float(self.k)], strict=True))
+        return {**{f"accuracy_k{k}": accuracy for k, accuracy in accuracies.items()}, "k": float(self.k)}
 
     @torch.no_grad()
     def shrink(self, embeddings: Tensor, labels: Tensor, validation: tuple[Tensor, Tensor] | None) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any, Literal, NamedTuple, TypedDict
+from typing import Any, NamedTuple, TypedDict
 
 import lightning
 import numpy as np
@@ -71,14 +71,6 @@ class ExpressionModule(Network, lightning.LightningModule):
         objective: Metric that a scheduler such as ReduceLROnPlateau watches.
         mirrored: Whether a face is embedded as the mean of its image and mirror image, from validation on.
         abstention: When the trained network abstains: ``accuracy`` and ``near`` of ``calibrate``.
-
-    Attributes:
-        calibration: Calibration by the last validation, saved with the weights.
-        absent: Classes of which a test on another data set has no face; its means leave them out.
-        logged: Whether the latest training step is logged. In other steps nothing waits for the device.
-        draw: The part of the faces that the last validation was limited to, saved with the weights; None for all.
-        test_outputs: Arrays (N, ...) of the last test: ``rows``, ``labels``, ``predictions`` and the fields of
-            ``Prediction``.
     """
 
     def __init__(
@@ -105,16 +97,16 @@ class ExpressionModule(Network, lightning.LightningModule):
         # A softmax or pairs without a miner know no triplets, and nothing is logged of them.
         self.has_triplets = bool(triplet_margin) or getattr(self.miner, "func", None) is not no_miner
         self.abstention: Any = abstention
-        self.calibration = Calibration()
-        self.logged = False
-        self.draw: draws.Draw | None = None
-        self.absent: Sequence[str] = ()
+        self.calibration = Calibration()  # by the last validation, saved with the weights
+        self.logged = False  # whether the latest training step is logged; in others nothing waits for the device
+        self.draw: draws.Draw | None = None  # of the last validation, saved with the weights
+        self.absent: Sequence[str] = ()  # classes of which a test on another data set has no face
         metrics = classification_metrics(classes)
         self.val_metrics, self.test_metrics = metrics.clone(prefix="val/"), metrics.clone(prefix="test/")
         # Batches of embeddings and labels: of the training faces, and of the validation faces.
         self.validated: tuple[list[tuple[Tensor, Tensor]], list[tuple[Tensor, Tensor]]] = ([], [])
         self.test_batches: list[dict[str, np.ndarray]] = []
-        self.test_outputs: dict[str, np.ndarray] = {}
+        self.test_outputs: dict[str, np.ndarray] = {}  # (N, ...) of the last test, by the names in ``test_step``
 
     def setup(self, stage: str) -> None:
         """Convert to the run's precision. Lightning would do it after it loads a checkpoint, and round the weights."""
@@ -166,7 +158,8 @@ class ExpressionModule(Network, lightning.LightningModule):
         with torch.autocast(self.device.type, enabled=False):  # distances overflow in half precision
             mined = self.miner(embeddings, labels)
             loss = self.loss(embeddings, targets, mined)
-        self.logged = self._is_logged()
+        step, every = self.global_step + 1, self.trainer.log_every_n_steps  # type: ignore[attr-defined]  # set elsewhere
+        self.logged = step % every == 0 or self.trainer.is_last_batch or self.trainer.should_stop
         if self.logged:
             self.log("train/loss", loss)
             telemetry = {"spread": spread(embeddings.detach())}
@@ -177,12 +170,6 @@ class ExpressionModule(Network, lightning.LightningModule):
                 telemetry["loss_over_margin"] = loss.detach() / self.margin  # 1 if all embeddings are equal
             self.log_dict({f"train/{name}": value for name, value in telemetry.items()})
         return {"loss": loss, "embeddings": embeddings.detach(), "labels": labels}
-
-    def _is_logged(self) -> bool:
-        """Return whether a logger or the console shows this step; logging all steps would cost time."""
-        trainer, step = self.trainer, self.global_step + 1
-        every = trainer.log_every_n_steps  # type: ignore[attr-defined]  # Lightning sets it elsewhere
-        return step % every == 0 or trainer.is_last_batch or trainer.should_stop
 
     def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int) -> None:
         """Collect the training faces of the first loader and the validation faces of the second."""
@@ -255,12 +242,6 @@ class ExpressionModule(Network, lightning.LightningModule):
     def gather(self, share: Tensor) -> Tensor:
         """Return the batch (B, ...) of all processes from this one's share (b, ...); see ``gather_batch``."""
         return share if self.trainer.world_size == 1 else gather_batch(share, even=self.training)
-
-    def metric_names(self, stage: Literal["val", "test"]) -> list[str]:
-        """Return the names of a stage's scores, by computing them for one invented face per class."""
-        metrics = (self.val_metrics if stage == "val" else self.test_metrics).clone()
-        classes = torch.arange(len(self.hparams["classes"]), device=self.device)
-        return [*metrics(classes, classes), *(f"{stage}/{name}" for name in self.classifier.scores if stage == "val")]
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """Return the optimizer of all weights, with those of the loss, and the scheduler of its rate."""

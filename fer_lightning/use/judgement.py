@@ -90,7 +90,7 @@ def fold_votes(
     for part in track([part for part in parts if len(part)], "asking the other folds"):
         rest = np.setdiff1d(np.arange(len(labels)), part)
         classifier.fit(embeddings[rest], torch.from_numpy(labels[rest]))
-        votes[part] = classifier(embeddings[part])[1].numpy()
+        votes[part] = classifier.decide(embeddings[part]).votes.numpy()
     return votes
 
 

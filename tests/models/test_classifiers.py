@@ -21,21 +21,21 @@ def heads(num_classes: int = 3) -> list[Classifier]:
 def test_every_head_keeps_the_contract(head):
     known, other, empty = heads()[head], heads()[head], heads()[head]
     with pytest.raises(RuntimeError, match="knows no face"):
-        empty(angles(0))
+        empty.decide(angles(0))
     for embeddings, labels in ((torch.ones(4, 3), torch.ones(4)), (angles(1, 2), torch.ones(3)), (angles(), angles())):
         with pytest.raises(ValueError, match=r"not \(N, 2\)|do not go with"):
             empty.fit(embeddings, labels.long())
     other.fit(angles(5, 95), torch.tensor([2, 0]))
     known.fit(angles(0, 10, 20, 90, 100), torch.tensor([0, 1, 1, 2, 2]))
     queries = angles(-1, 14, 97)
-    labels, votes = known(queries)
+    labels, votes, _ = known.decide(queries)
     assert votes.dtype == torch.float32
     assert torch.allclose(votes.sum(dim=1), torch.ones(3))
-    assert torch.equal(other(queries)[1], votes) is False
+    assert torch.equal(other.decide(queries)[1], votes) is False
     for fresh in (other, empty):  # whatever they have learnt before
         fresh.load_state_dict(known.state_dict())
-        assert torch.equal(fresh(queries)[0], labels)
-        assert torch.equal(fresh(queries)[1], votes)
+        assert torch.equal(fresh.decide(queries)[0], labels)
+        assert torch.equal(fresh.decide(queries)[1], votes)
         assert fresh.held_in_accuracy() == known.held_in_accuracy()
     with pytest.raises(RuntimeError, match="Missing key"):
         known.load_state_dict(heads()[0 if head else 1].state_dict())

@@ -13,7 +13,7 @@ from tests.conftest import angles
 def test_prototypes_by_hand():
     prototype = PrototypeClassifier(0.5, num_classes=4, embedding_size=2)
     prototype.fit(angles(0, 80, 100, 190, 170), torch.tensor([0, 0, 1, 2, 2]))  # means at 40, 100 and 180 degrees
-    labels, votes = prototype(angles(69, 71, 139, 141, -90))
+    labels, votes, _ = prototype.decide(angles(69, 71, 139, 141, -90))
     assert labels.tolist() == [0, 1, 1, 2, 2]  # at -90 the class without a face, similarity 0, is no answer
     expected = [math.exp(math.cos(math.radians(distance)) / 0.5) for distance in (29, 31, 111)]
     assert torch.allclose(votes[0], torch.tensor([*expected, 0]) / sum(expected), atol=1e-5)
@@ -29,7 +29,7 @@ def test_linear_head_is_the_librarys_regression(classes):
     embeddings, labels = normalize(torch.randn(60, 8)), torch.tensor(classes).repeat(60 // len(classes))
     head = LinearClassifier(2.0, 1000, num_classes=6, embedding_size=8)
     head.fit(embeddings, labels)
-    _, votes = head(embeddings)
+    votes = head.decide(embeddings).votes
     if len(classes) == 1:
         expected = torch.ones(60, 1)
     else:

@@ -28,7 +28,7 @@ def test_k_shrinks_with_the_gallery_or_is_chosen(checkpoint):
     small, change = shrink(network, before, lambda faces, labels: (faces[:25], labels[:25]), None)
     assert (change, small.classifier["k"], small.gallery) == ("25 vectors in place of 100, k=2", 2, ())  # 9 of 100
     assert small.calibration == Calibration()  # nothing to calibrate the new votes on
-    assert network.classifier(normalize(torch.randn(3, 128), dim=1))[1].shape == (3, 7)
+    assert network.classifier.decide(normalize(torch.randn(3, 128), dim=1)).votes.shape == (3, 7)
     chosen = (network.classifier.known()[0], network.classifier.known()[1])
     again, _ = shrink(network, before, lambda faces, labels: (faces, labels), chosen)
     assert again.classifier["k"] == 1  # asked about the gallery itself
