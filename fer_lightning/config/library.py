@@ -224,24 +224,14 @@ sklearn.decomposition.PCA sklearn.manifold.TSNE umap.UMAP
 
 
 @cache
-def _blocks() -> list[tuple[list[str], dict[str, Option]]]:
-    """Return the classes of each block of the table, and their options."""
-    blocks: list[tuple[list[str], dict[str, Option]]] = []
-    for line in TABLE.strip().splitlines():
-        if not line.startswith(" "):
-            blocks.append((line.split(), {}))
-            continue
-        name, kind, meaning = line.split(maxsplit=2)
-        blocks[-1][1][name.rstrip("!")] = Option(kind, __name__, meaning, name.endswith("!"))
-    return blocks
-
-
-@cache
 def library_options(target: str) -> dict[str, Option]:
     """Return the options of a library's class that are known here; a later block overrides an earlier one."""
     options: dict[str, Option] = {}
-    package = target.rpartition(".")[0]
-    for names, block in _blocks():
-        if target in names or f"{package}.*" in names:
-            options |= block
+    in_block = False  # whether the lines are about the class
+    for line in TABLE.strip().splitlines():
+        if not line.startswith(" "):
+            in_block = not {target, f"{target.rpartition('.')[0]}.*"}.isdisjoint(line.split())
+        elif in_block:
+            name, kind, meaning = line.split(maxsplit=2)
+            options[name.rstrip("!")] = Option(kind, __name__, meaning, name.endswith("!"))
     return options

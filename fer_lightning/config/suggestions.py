@@ -11,6 +11,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
 from fer_lightning.config import CONF, user_folder
+from fer_lightning.config.commands import accepts, chosen_by, class_options, meanings
 from fer_lightning.config.verbs import program
 from fer_lightning.errors import UserError
 
@@ -51,25 +52,20 @@ def check_flags(arguments: Sequence[str], command: str) -> None:
         following = "".join(arguments[position + 1 : position + 2])
         if not following or following.startswith("-") or "=" in following:
             following = "..."
-        options = similar(match[1].replace("-", "_"), known_keys(choices_made(command, arguments)), command)
+        existing = list(keys(choices_made(command, arguments), pointers=False))
+        options = similar(match[1].replace("-", "_"), existing, command)
         hint = f"did you mean {options[0]}={match[2] or following}?" if options else f"see {program(command)} --help"
         raise UserError(f"{argument} is no option: options are written NAME=VALUE, {hint}")
 
 
 def suggestion(key: str, cfg: DictConfig, command: str) -> str:
     """Return the end of a sentence on an option that does not exist: where it exists, or what is similar."""
-    from fer_lightning.config.commands import (  # needs pydantic, as only a mistake does
-        accepts,
-        chosen_by,
-        class_options,
-    )
-
     node, _, name = key.rpartition(".")
     target = OmegaConf.select(cfg, f"{node}._target_") if node else None
-    described = key in _meanings(command)
+    described = key in meanings(command)
     if target is not None and described and accepts(target, name):
         return f" that a file of conf/ gives: write +{key}=... with the plus sign"
-    existing = [option for option in known_keys(cfg) if option != key]
+    existing = [option for option in keys(cfg, pointers=False) if option != key]
     choices = chosen_by(key)
     if target is not None and (choices or described):
         options = [option for option in class_options(target).options if accepts(target, option)]
@@ -113,8 +109,8 @@ def _guesses(key: str, existing: Sequence[str], command: str) -> Iterator[list[s
     yield [option for option in ALIASES.get(name, ()) if option in existing or option.startswith("hydra.")]
     yield [option for option in last if last[option] == name]
 
-    meanings = _meanings(command)
-    described = [option for option in existing if meanings.get(option) == name.replace("_", " ")]
+    lines = meanings(command)
+    described = [option for option in existing if lines.get(option) == name.replace("_", " ")]
     stems = {option: _stems(last[option]) for option in last}
     yield described + [option for option in last if typed < stems[option] and len(stems[option]) == len(typed) + 1]
 
@@ -136,22 +132,14 @@ def no_choice(group: str, name: str, choices: Sequence[str] = ()) -> str:
     return f"{group}={name} does not exist: use one of {listed}{hint}"
 
 
-def keys(node: DictConfig, prefix: str = "") -> Iterator[str]:
-    """Yield every option of a configuration; a node that points to another has none of its own."""
+def keys(node: DictConfig, prefix: str = "", pointers: bool = True) -> Iterator[str]:
+    """Yield the options of a configuration: all, or those that take no other's value. Those have none inside."""
     for key in map(str, node):
-        yield f"{prefix}{key}"
-        if not OmegaConf.is_interpolation(node, key) and OmegaConf.is_dict(child := node.get(key)):
-            yield from keys(child, f"{prefix}{key}.")
-
-
-def known_keys(cfg: DictConfig) -> list[str]:
-    """Return the options of a configuration without those that take another's value."""
-
-    def points(key: str) -> bool:
-        node, _, name = key.rpartition(".")
-        return OmegaConf.is_interpolation(OmegaConf.select(cfg, node) if node else cfg, name)
-
-    return [key for key in keys(cfg) if not points(key)]
+        points = OmegaConf.is_interpolation(node, key)
+        if pointers or not points:
+            yield f"{prefix}{key}"
+        if not points and OmegaConf.is_dict(child := node.get(key)):
+            yield from keys(child, f"{prefix}{key}.", pointers)
 
 
 def choices_made(command: str, arguments: Sequence[str] = ()) -> DictConfig:
@@ -164,12 +152,6 @@ def choices_made(command: str, arguments: Sequence[str] = ()) -> DictConfig:
         with suppress(HydraException), initialize_config_dir(str(CONF), version_base="1.3"):
             return compose(command, options)
     raise AssertionError("conf/ does not compose")
-
-
-def _meanings(command: str) -> dict[str, str]:
-    from fer_lightning.config.commands import meanings  # needs pydantic, and only a mistake needs it
-
-    return meanings(command)
 
 
 def _stems(name: str) -> set[str]:

@@ -2,7 +2,6 @@
 
 import logging
 from pathlib import Path
-from typing import Any
 
 from omegaconf import DictConfig
 
@@ -21,7 +20,11 @@ log = logging.getLogger(__name__)
 def app(cfg: DictConfig) -> None:
     """Serve the page until a signal such as Ctrl-C; no part of a photo is written."""
     with listen(cfg.port) as socket:  # before the network is loaded, because the port may be taken
-        server = _make(cfg)
+        model = load_model(cfg.bundle, instantiate(cfg.detector))
+        log.info("%s: %s", model.source, model.tested)
+        viewer = Viewer(model, cfg.neighbours, cfg.seconds, training_faces(cfg, model.image_size))
+        head = {"model": Path(cfg.bundle).name, "detector": model.detector.note}
+        server = make_server(Uploads(viewer, cfg.max_bytes, cfg.concurrency, cfg.seconds), head)
         log.info("the page: http://%s:%d (on this machine alone; Ctrl-C ends it)", *socket.getsockname())
         try:
             server.run(sockets=[socket])
@@ -29,12 +32,3 @@ def app(cfg: DictConfig) -> None:
             interruption.announced = True  # there is no run to go on with
             log.info("the page is closed")
             raise
-
-
-def _make(cfg: DictConfig) -> Any:
-    """Load the detector, the network and its training faces, and return the page's server."""
-    model = load_model(cfg.bundle, instantiate(cfg.detector))
-    log.info("%s: %s", model.source, model.tested)
-    viewer = Viewer(model, cfg.neighbours, cfg.seconds, training_faces(cfg, model.image_size))
-    head = {"model": Path(cfg.bundle).name, "detector": model.detector.note}
-    return make_server(Uploads(viewer, cfg.max_bytes, cfg.concurrency, cfg.seconds), head)

@@ -58,15 +58,13 @@ class ConsoleHandler(logging.StreamHandler):
         try:
             text = self.format(record)
             if getattr(record, "wrap", True):
-                text = "\n".join(_wrapped(line, console.width) for line in text.splitlines())
+                wrapper = textwrap.TextWrapper(
+                    console.width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+                )
+                text = "\n".join(map(wrapper.fill, text.splitlines()))
             console.print(text, markup=False, highlight=False, emoji=False, soft_wrap=True)
         except Exception:  # as in every handler of the standard library
             self.handleError(record)
-
-
-def _wrapped(line: str, width: int) -> str:
-    """Break a line between words and indent its continuation; a long word stays in one piece."""
-    return textwrap.fill(line, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
 
 
 def outlast_console() -> None:

@@ -39,20 +39,14 @@ def predict(cfg: DictConfig) -> None:
     model = load_model(cfg.checkpoint, instantiate(cfg.detector))
     log.info("%s: %s", model.source, model.tested)
     faces = training_faces(cfg, model.image_size)
-    head = {
-        "checkpoint": str(cfg.checkpoint),
-        "input": str(cfg.input),
-        "detector": model.detector.note,
-    }
-    certainty = {"certainty": str(model.calibration)}
+    head = {"checkpoint": str(cfg.checkpoint), "input": str(cfg.input), "detector": model.detector.note}
     rate = None if isinstance(model.detector, WholePicture) else source.rate  # without boxes no film
     tally, strips, entries, state = Tally(), Strips(model.classes), list[Entry](), "a part"
     frames = track(source.frames, f"predicting {cfg.input}", source.total)
     try:
+        about = head | {"certainty": str(model.calibration)}
         with (
-            prediction_writer(
-                folder, model.classes, head | certainty, cfg.neighbours, source.remarks, cfg.smooth
-            ) as write,
+            prediction_writer(folder, model.classes, about, cfg.neighbours, source.remarks, cfg.smooth) as write,
             AnnotatedFiles(folder / "annotated", rate) as annotated,
         ):
             try:

@@ -16,6 +16,7 @@ from fer_lightning.config.instantiation import instantiate
 from fer_lightning.config.nodes import Role, differences, role
 from fer_lightning.errors import FILE, FOLDER, UserError, path_kind
 from fer_lightning.launch.claims import LOCK
+from fer_lightning.runs.checkpoints import KEY, load_resumable, newest, read_overrides
 from fer_lightning.runs.command import OPTIONS, is_sweep, key, quoted, read_options
 from fer_lightning.runs.record import ASIDE, Status, code_fingerprint, read_record
 
@@ -39,8 +40,8 @@ def resume_arguments(arguments: list[str]) -> list[str]:
     if value is None:
         return arguments
     path = existing(str(value), option)
-    folder: Path | None = path
-    if user_folder() is None and (needed := _config_dir(path, option)):
+    folder = path if path.is_dir() else path.parent.parent  # of a checkpoint
+    if user_folder() is None and (needed := _config_dir(folder)):
         raise UserError(f"{option}={value} began with --config-dir={needed}: add that, since its files are read again")
     if option == "sweep.resume":
         if not is_sweep(path):
@@ -50,9 +51,8 @@ def resume_arguments(arguments: list[str]) -> list[str]:
     elif "-m" in arguments or "--multirun" in arguments:
         raise UserError("resume_from= goes on with one run, and -m starts several: leave -m out, or use sweep.resume=")
     else:
-        folder = run_folder(path)
         earlier = _options_of_run(path, folder)
-    if folder is not None:
+    if option == "sweep.resume" or (folder / "config.yaml").is_file():
         directory, mode, _ = RESUMING[option]
         earlier += [f"{directory}={quoted(folder)}", f"hydra.mode={mode}"]
     arguments = [argument for argument in arguments if key(argument) != option]
@@ -60,9 +60,8 @@ def resume_arguments(arguments: list[str]) -> list[str]:
     return [*(text for text in earlier if key(text) not in replaced), *arguments, f"{option}={quoted(path)}"]
 
 
-def _config_dir(path: Path, option: str) -> str | None:
-    """Return the folder of the --config-dir with which a run, a sweep or a checkpoint's run began, or None."""
-    folder = path if option == "sweep.resume" or path.is_dir() else path.parent.parent
+def _config_dir(folder: Path) -> str | None:
+    """Return the folder of the --config-dir with which a run or a sweep began, or None."""
     for file in (folder / "multirun.yaml", folder / ".hydra" / "hydra.yaml"):
         if file.is_file():
             sources = OmegaConf.load(file).hydra.runtime.config_sources
@@ -80,21 +79,11 @@ def existing(text: str, option: str) -> Path:
     return path
 
 
-def run_folder(path: Path) -> Path | None:
-    """Return the run's folder of a path, or None for a checkpoint outside its run."""
-    folder = path if path.is_dir() else path.parent.parent
-    if (folder / "config.yaml").is_file():
-        return folder
-    if path.is_dir():
-        raise UserError(f"resume_from={path} holds no run (no config.yaml): give a run's folder or a checkpoint")
-    return None
-
-
-def _options_of_run(path: Path, folder: Path | None) -> list[str]:
+def _options_of_run(path: Path, folder: Path) -> list[str]:
     """Return the options that a run began with, from its folder, or from a checkpoint outside it."""
-    if folder is None:
-        from fer_lightning.runs.checkpoints import read_overrides
-
+    if path.is_dir() and not (folder / "config.yaml").is_file():
+        raise UserError(f"resume_from={path} holds no run (no config.yaml): give a run's folder or a checkpoint")
+    if not (folder / "config.yaml").is_file():
         return read_overrides(str(path))
     if not (folder / OPTIONS).is_file():
         raise UserError(
@@ -151,8 +140,6 @@ def set_aside(folder: Path) -> None:
 
 def resumed(cfg: DictConfig) -> str | None:
     """Return the checkpoint to resume from, or None for a new run. Log what has changed since it was written."""
-    from fer_lightning.runs.checkpoints import KEY, load_resumable
-
     path = _newest_checkpoint(cfg)
     if path is None:
         return None
@@ -173,8 +160,6 @@ def resumed(cfg: DictConfig) -> str | None:
 
 def _newest_checkpoint(cfg: DictConfig) -> Path | None:
     """Return the newest valid checkpoint of ``resume_from``, or of an earlier start of this job of a sweep."""
-    from fer_lightning.runs.checkpoints import newest
-
     if cfg.resume_from is not None:
         path = existing(cfg.resume_from, "resume_from")
         return newest(path) if path.is_dir() else path
@@ -215,11 +200,8 @@ def _trains_beyond(planned: int, before: DictConfig, cfg: DictConfig) -> bool:
     if before.trainer.max_steps == planned or cfg.trainer.max_epochs == -1:
         return True
     # The more faces a step has, the fewer steps an epoch has.
-    return cfg.trainer.max_epochs * _faces_per_step(before) > before.trainer.max_epochs * _faces_per_step(cfg)
-
-
-def _faces_per_step(cfg: DictConfig) -> int:
-    return cfg.data.batch_size * cfg.trainer.get("accumulate_grad_batches", 1)
+    earlier, now = (run.data.batch_size * run.trainer.get("accumulate_grad_batches", 1) for run in (before, cfg))
+    return cfg.trainer.max_epochs * earlier > before.trainer.max_epochs * now
 
 
 def _check_limits(path: Path, checkpoint: Mapping[str, Any], trainer: DictConfig) -> None:

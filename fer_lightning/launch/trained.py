@@ -16,11 +16,12 @@ from omegaconf import DictConfig
 from fer_lightning.config import CONF
 from fer_lightning.config.instantiation import instantiate
 from fer_lightning.config.nodes import Role, role
+from fer_lightning.config.values import check_values
 from fer_lightning.data.classes import check_same, classes_of
 from fer_lightning.data.faces import Faces
 from fer_lightning.data.readers import read_faces
 from fer_lightning.errors import UserError
-from fer_lightning.runs.checkpoints import best_of
+from fer_lightning.runs.checkpoints import KEY, best_of, load, read_overrides, read_provenance
 from fer_lightning.runs.command import key, quoted
 
 if TYPE_CHECKING:
@@ -31,8 +32,6 @@ log = logging.getLogger(__name__)
 
 def over_checkpoint(cfg: DictConfig) -> DictConfig:
     """Compose the configuration again: the options of the checkpoint first, then those of this command line."""
-    from fer_lightning.runs.checkpoints import read_overrides  # here, because it needs torch
-
     job = HydraConfig.get()
     typed = {key(option) for option in job.overrides.task}  # in place of the checkpoint's: Hydra would merge two nodes
     saved = [option for option in read_overrides(cfg.checkpoint) if key(option) not in typed]
@@ -44,8 +43,6 @@ def read_training(cfg: DictConfig) -> tuple[Faces, "Partition"] | None:
 
     Options of the machine on this command line count here too.
     """
-    from fer_lightning.runs.checkpoints import read_overrides, read_provenance
-
     job = HydraConfig.get()
     here = [option for option in job.overrides.task if role(key(option)) > Role.RESULT]
     training = hydra.compose(job.job.config_name, overrides=[*read_overrides(cfg.checkpoint), *here])
@@ -75,7 +72,6 @@ def training_faces(cfg: DictConfig, image_size: int) -> Faces | None:
 def trained_run(checkpoint: str, option: str = "checkpoint", places: Mapping[str, str | None] = {}) -> tuple[Any, Any]:
     """Return a run's data module and its model, ready to predict; ``places`` (option -> path) are not the run's."""
     from fer_lightning.models.network import check_weights  # here, so that a refusal does not wait for torch
-    from fer_lightning.runs.checkpoints import KEY, load
 
     cfg = _configuration(checkpoint, places)
     datamodule, model = instantiate(cfg.data), instantiate(cfg.model)
@@ -106,9 +102,6 @@ def taught(runs: list[str], weight: float, temperature: float, partition: "Parti
 
 def _configuration(checkpoint: str, places: Mapping[str, str | None]) -> DictConfig:
     """Compose and check the configuration of a checkpoint, with other paths."""
-    from fer_lightning.config.values import check_values
-    from fer_lightning.runs.checkpoints import read_overrides
-
     paths = {name: path for name, path in {"checkpoint": checkpoint, **places}.items() if path is not None}
     overrides = [*read_overrides(checkpoint), *(f"{name}={quoted(Path(path))}" for name, path in paths.items())]
     with nullcontext() if GlobalHydra().is_initialized() else initialize_config_dir(str(CONF), version_base="1.3"):
