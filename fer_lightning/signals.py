@@ -24,20 +24,14 @@ class Interrupted(SystemExit):
 
 
 class Listener:
-    """Signal handler that raises an Interrupted at the first signal. A second Ctrl-C ends the process at once.
+    """Signal handler that raises an Interrupted at the first signal. A second Ctrl-C ends the process at once."""
 
-    Attributes:
-        received: The first signal, or None.
-        waits: Whether the first signal is only remembered, until ``obey`` is called.
-        leaves: Whether any signal ends the process at once, since there is nothing to close.
-        dropped: Whether Python has dropped an Interrupted of any listener, as in a finalizer.
-    """
-
-    dropped = False
+    dropped = False  # whether Python has dropped an Interrupted of any listener, as in a finalizer
 
     def __init__(self) -> None:
-        self.received: int | None = None
-        self.waits = self.leaves = False
+        self.received: int | None = None  # the first signal
+        self.waits = False  # whether the first signal is only remembered, until ``obey`` is called
+        self.leaves = False  # whether any signal ends the process at once, since there is nothing to close
 
     def listen(self, *more: int) -> None:
         """Handle the signals that end a command, and more signals. Forget earlier ones."""

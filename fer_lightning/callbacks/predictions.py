@@ -114,10 +114,9 @@ class Predictions(Callback):
         figures = test_figures(datamodule, tested, pl_module.calibration)
         figures["train/accuracy"] = pl_module.classifier.held_in_accuracy()
         record = self._record(trainer, figures, fingerprint(pl_module.state_dict()))
-        for logger in trainer.loggers:
-            logger.log_metrics(figures, step=trainer.global_step)
         write_results(self.folder, record, datamodule, tested)
         for logger in trainer.loggers:
+            logger.log_metrics(figures, step=trainer.global_step)
             if isinstance(logger, PatientWandbLogger):
                 logger.log_results(self.folder)
 

@@ -31,12 +31,8 @@ class Bar(RichProgressBar):
 
     def configure_columns(self, trainer: Any) -> list[ProgressColumn]:
         """Return the columns before the metrics."""
-        return [
-            Name(trainer.max_epochs),
-            BarColumn(bar_width=20),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(compact=True),
-        ]
+        time_left = TimeRemainingColumn(compact=True)
+        return [Name(trainer.max_epochs), BarColumn(bar_width=20), MofNCompleteColumn(), time_left]
 
     def get_metrics(self, trainer: Any, pl_module: Any) -> dict[str, Any]:
         """Return the loss of the latest logged step. Lightning would read it, and wait for the device, in each step."""
@@ -47,17 +43,8 @@ class Bar(RichProgressBar):
             self.loss = {LOSS: loss.item()}
         return self.loss
 
-    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
-        """Start a bar that disappears at its end."""
-        super().on_train_start(trainer, pl_module)
-        self._make_transient()
-
-    def on_test_start(self, trainer: Any, pl_module: Any) -> None:
-        """Start a bar that disappears at its end."""
-        super().on_test_start(trainer, pl_module)
-        self._make_transient()
-
-    def _make_transient(self) -> None:
+    def _init_progress(self, trainer: Any) -> None:
+        super()._init_progress(trainer)
         if self.progress is not None:
             self.progress.live.transient = True
 

@@ -28,26 +28,16 @@ FEWEST = 30  # answered faces that a threshold needs: of fewer, one error moves 
 class Calibration:
     """Temperature and thresholds chosen on the validation faces. The default changes nothing and never abstains.
 
-    Attributes:
-        temperature: Divisor of the logarithms of the votes (C. Guo et al., arXiv:1706.04599); None: votes stay shares.
-        smoothing: Added to each share first, so that 0 has a logarithm: the share of one neighbour (Laplace's rule of
-            succession).
-        accuracy: Wanted accuracy of the answered faces; None: every face is answered.
-        near: Share of the validation faces that count as near enough to the gallery.
-        confidence: Calibrated vote below which the model abstains; None if ``accuracy`` is None or out of reach.
-        distance: Euclidean distance of the nearest gallery face above which the model abstains; None like
-            ``confidence``, and if the classifier keeps no faces.
-        scores: Results on the validation faces: ``calibration_error_raw`` and ``calibration_error`` before and after,
-            the share ``answered`` and its ``accuracy_answered``, and ``accuracy_reachable``, the highest accuracy of
-            any threshold.
+    The scores are those of the validation faces: ``calibration_error_raw`` and ``calibration_error`` before and after,
+    the share ``answered`` and its ``accuracy_answered``, and ``accuracy_reachable``, the highest of any threshold.
     """
 
-    temperature: Positive | None = None
-    smoothing: Positive | None = None
-    accuracy: Share | None = None
-    near: Share | None = None
-    confidence: Share | None = None
-    distance: NotNegative | None = None
+    temperature: Positive | None = None  # divisor of the logarithms of the votes (arXiv:1706.04599); None: shares stay
+    smoothing: Positive | None = None  # added to each share first: that of one neighbour (Laplace's rule of succession)
+    accuracy: Share | None = None  # wanted of the answered faces; None: every face is answered
+    near: Share | None = None  # share of the validation faces that count as near enough to the gallery
+    confidence: Share | None = None  # calibrated vote below which the model abstains; None without ``accuracy``
+    distance: NotNegative | None = None  # to the nearest gallery face, above which it abstains; None without a gallery
     scores: dict[str, Share] = Field(default_factory=dict)
 
     def probabilities(self, votes: np.ndarray) -> np.ndarray:

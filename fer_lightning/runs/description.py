@@ -108,7 +108,8 @@ def read_description(text: str, source: str) -> Description:
         for name, kind in TYPES.items():
             if type(content[name]) is not kind:
                 raise ValueError(f"{name} is no {kind.__name__}")
-        classes, image_size = tuple(content["classes"]), content["image_size"]
+        fields = {name: content[name] for name in TYPES}
+        classes, image_size = content["classes"], content["image_size"]
         texts = (*classes, *content["changes"], *content["origin"].values(), content.get("gallery", ""))
         if not all(isinstance(text, str) for text in texts):
             raise ValueError("classes, changes, origin and gallery are texts")
@@ -122,19 +123,9 @@ def read_description(text: str, source: str) -> Description:
         size = content["embedder"].get("image_size", image_size)
         if size != image_size:
             raise ValueError(f"image_size is {image_size} pixels, and {size} of the embedder")
-        return Description(
-            classes,
-            image_size,
-            content["embedder"],
-            content["classifier"],
-            content["mirrored"],
-            content["origin"],
-            tuple(content["changes"]),
-            read_gallery(content),
-            None if overrides is None else tuple(overrides),
-            read_calibration(content, source),
-            version,
-        )
+        fields |= {"classes": tuple(classes), "changes": tuple(content["changes"]), "gallery": read_gallery(content)}
+        fields |= {"overrides": None if overrides is None else tuple(overrides), "format": version}
+        return Description(**fields, calibration=read_calibration(content, source))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{source} is damaged ({error!r:.200}): export it again") from error
 
