@@ -1,11 +1,9 @@
 """The progress bar of a training, a validation or a test."""
 
-import re
 from typing import Any
 
 from lightning.pytorch.callbacks import Callback, RichProgressBar
-from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Task, TimeRemainingColumn
-from rich.text import Text
+from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, TextColumn, TimeRemainingColumn
 
 LOSS = "train/loss"
 
@@ -32,7 +30,7 @@ class Bar(RichProgressBar):
     def configure_columns(self, trainer: Any) -> list[ProgressColumn]:
         """Return the columns before the metrics."""
         time_left = TimeRemainingColumn(compact=True)
-        return [Name(trainer.max_epochs), BarColumn(bar_width=20), MofNCompleteColumn(), time_left]
+        return [TextColumn("{task.description}"), BarColumn(bar_width=20), MofNCompleteColumn(), time_left]
 
     def get_metrics(self, trainer: Any, pl_module: Any) -> dict[str, Any]:
         """Return the loss of the latest logged step. Lightning would read it, and wait for the device, in each step."""
@@ -48,15 +46,5 @@ class Bar(RichProgressBar):
         if self.progress is not None:
             self.progress.live.transient = True
 
-
-class Name(ProgressColumn):
-    """Column with the epoch number, counted from 1 as in the log (Lightning counts from 0)."""
-
-    def __init__(self, epochs: int) -> None:
-        super().__init__()
-        self.epochs = epochs
-
-    def render(self, task: Task) -> Text:
-        """Return the text of the column."""
-        epoch = re.match(r"Epoch (\d+)", task.description)
-        return Text(f"epoch {int(epoch[1]) + 1}/{self.epochs}" if epoch else task.description)
+    def _get_train_description(self, current_epoch: int) -> str:
+        return f"epoch {current_epoch + 1}/{self.trainer.max_epochs}"  # Lightning counts from 0
