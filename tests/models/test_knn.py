@@ -163,8 +163,11 @@ def test_chosen_k_is_saved_and_a_configured_k_stays():
     assert again.k == 1
 
 
-def test_a_given_k_stays():
+def test_a_given_k_stays_and_a_candidate_may_be_named_twice():
     knn = KNNClassifier(3, [1, 2], "uniform", 0.1, 3, 2)
     knn.fit(angles(0, 10, 20, 90, 100), torch.tensor([0, 1, 1, 2, 2]))
     assert knn.choose(angles(2), torch.tensor([0])) == {"accuracy_k1": 1, "accuracy_k2": 1, "k": 3}
     assert classifier(3).choose(angles(2), torch.tensor([0])) == {"k": 3}
+    twice = KNNClassifier(None, [1, 1], "uniform", 0.1, 3, 2)
+    twice.fit(angles(0, 90), torch.tensor([0, 1]))
+    assert twice.choose(angles(2), torch.tensor([0])) == {"accuracy_k1": 1, "k": 1}
