@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from functools import cache
 from importlib import import_module
-from importlib.util import find_spec
+from importlib.util import find_spec, resolve_name
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -132,11 +132,9 @@ def _find(module: str, name: str) -> tuple[str, ast.ClassDef | ast.FunctionDef |
         return module, definition
     if not isinstance(definition, ast.ImportFrom):
         return module, None
-    parts = module.split(".")
-    if (path := _file(module)) and path.name != "__init__.py":
-        parts = parts[:-1]
-    around = parts[: len(parts) - definition.level + 1] if definition.level else []
-    origin = ".".join([*around, *filter(None, [definition.module])])
+    path = _file(module)
+    package = module if path and path.name == "__init__.py" else module.rpartition(".")[0]
+    origin = resolve_name("." * definition.level + (definition.module or ""), package)
     return _find(origin, next(alias.name for alias in definition.names if name in (alias.asname, alias.name)))
 
 
