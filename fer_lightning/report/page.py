@@ -126,7 +126,7 @@ def _image(figure: Figure) -> str:
 
 
 def _details(label: str, run: Run) -> dict[str, Any]:
-    """Return what the page shows of the best run alone."""
+    """Return the details of the best run for the page, by name."""
     mistakes = run.folder / "mistakes.json"
     return {
         "label": label,

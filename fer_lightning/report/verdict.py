@@ -189,15 +189,15 @@ def compare_runs(first: Run, second: Run) -> Comparison:
     """
     for run in (first, second):
         _check_predictions(run)
-    order, other_order = (np.argsort(run.predictions["file"]) for run in (first, second))
+    first_order, second_order = (np.argsort(run.predictions["file"]) for run in (first, second))
     differing = np.setxor1d(first.predictions["file"], second.predictions["file"])
-    if len(differing) or (first.predictions["label"][order] != second.predictions["label"][other_order]).any():
+    if len(differing) or (first.predictions["label"][first_order] != second.predictions["label"][second_order]).any():
         raise UserError(
             f"{first.folder} and {second.folder} cannot be compared: they report on different faces or labels "
             f"({len(differing):,} files in one only); use runs of the same data.root, protocol and fold"
         )
-    twins = first.predictions["twins"][order].astype(int)
-    return compare(first.right[order], second.right[other_order], twins)
+    twins = first.predictions["twins"][first_order].astype(int)
+    return compare(first.right[first_order], second.right[second_order], twins)
 
 
 def _check_predictions(run: Run) -> None:

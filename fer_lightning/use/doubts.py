@@ -122,14 +122,12 @@ def contradictory(judgement: Judgement, audit: Audit) -> tuple[int, int]:
 
 
 def worth(judgement: Judgement, faces: Faces) -> dict[str, Any] | None:
-    """Return what the list holds of the wrong labels, by the truth or by people; None if unknown, or none is wrong."""
+    """Return the precision and recall of the list, by the truth or by people; None if unknown, or no label is wrong."""
     if faces.true_labels is not None:
-        wrong, known = faces.true_labels[judgement.rows] != judgement.labels, "known to be wrong"
+        wrong, phrase = faces.true_labels[judgement.rows] != judgement.labels, "known to be wrong"
     elif faces.crowd is not None:
-        wrong, known = (
-            contradicts(faces.crowd[judgement.rows], judgement.labels),
-            "wrong by people's most frequent answer",
-        )
+        wrong = contradicts(faces.crowd[judgement.rows], judgement.labels)
+        phrase = "wrong by people's most frequent answer"
     else:
         return None
     number, doubted = int(wrong.sum()), judgement.doubted
@@ -137,7 +135,7 @@ def worth(judgement: Judgement, faces: Faces) -> dict[str, Any] | None:
     if not number:
         return None
     return {
-        "known": known,
+        "known": phrase,
         "hits": np.cumsum(wrong),  # (M,) wrong labels among the first 1, 2, ... M
         "wrong": number,
         "first": first,
