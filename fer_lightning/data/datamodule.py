@@ -202,12 +202,8 @@ class FacesDataModule(lightning.LightningDataModule):
         self.num_workers = num_workers
         self.worker_timeout = worker_timeout
 
-    @property
-    def fingerprint(self) -> str:
-        """Return the fingerprint of the faces; nothing is logged."""
-        return self._read().fingerprint
-
-    def _read(self) -> Faces:
+    def read(self) -> Faces:
+        """Return the faces; unlike ``faces``, it logs no summary."""
         labels = None if self.labels is None else LabelList(self.labels, self.columns)
         classes = self.classes if self.votes is None else CLASSES
         faces = read_faces(self.root, self.cache_dir, self.drawn, self.image_size, classes, labels)
@@ -224,7 +220,7 @@ class FacesDataModule(lightning.LightningDataModule):
     @cached_property
     def faces(self) -> Faces:
         """Read the faces and log their summary."""
-        faces = self._read()
+        faces = self.read()
         log.info(summarize(faces))
         return faces
 

@@ -36,13 +36,6 @@ def formats() -> tuple[str, ...]:
     return (*FORMATS, "HEIF")
 
 
-def _name_format(file: IO[bytes]) -> str | None:
-    """Return the format of a file that is not read, by its first bytes; None if they tell nothing."""
-    file.seek(0)
-    head = file.read(32)
-    return next((name for start, name in OTHER_FORMATS.items() if re.match(start, head, re.DOTALL)), None)
-
-
 def open_upright(file: IO[bytes], changes: list[str]) -> Image.Image:
     """Return a picture, completely decoded and turned upright; append remarks to ``changes``.
 
@@ -52,7 +45,9 @@ def open_upright(file: IO[bytes], changes: list[str]) -> Image.Image:
     try:
         picture = Image.open(file, formats=formats())
     except UnidentifiedImageError:
-        name = _name_format(file)
+        file.seek(0)
+        head = file.read(32)
+        name = next((name for start, name in OTHER_FORMATS.items() if re.match(start, head, re.DOTALL)), None)
         if name == "HEIC" and "HEIF" not in formats():
             raise ValueError(f"HEIC, which needs an extra: {install_command('heif')}") from None
         if name is not None:

@@ -116,7 +116,7 @@ def finished(cfg: DictConfig) -> float | None:
         changed.append("settings")
     if record.code != code_fingerprint():
         changed.append("code")
-    if record.data_fingerprint != instantiate(cfg.data).fingerprint:
+    if record.data_fingerprint != instantiate(cfg.data).read().fingerprint:
         changed.append("faces")
     if changed:
         log.warning("completed before, but with other %s", " and ".join(changed))
