@@ -15,7 +15,7 @@ NEXT := .cache/next/bin/python
 SITE := 'import site; print(site.getsitepackages()[0])'
 
 .DEFAULT_GOAL := help
-.PHONY: help install train audit paper-tables figures test test-long test-next test-browser test-real test-kill test-slurm attack fuzz bench bench-gpu lint format clean
+.PHONY: help install train pretrained audit paper-tables figures test test-long test-next test-browser test-real test-kill test-slurm attack fuzz bench bench-gpu lint format clean
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -34,6 +34,13 @@ endif
 
 train: install  ## Train and test on synthetic faces, in two minutes
 	$(BIN)/python train.py experiment=quickstart
+
+pretrained: install  ## Make the package's own network from RUN=<folder of a run>, whose faces must be there
+	$(BIN)/python -m fer_lightning stress $(RUN) limit=1500 $(OPTIONS)
+	rm -rf build/pretrained
+	$(BIN)/python -m fer_lightning export $(RUN) output=build/pretrained gallery=kmeans gallery.size=3500 half=true $(OPTIONS)
+	rm -rf fer_lightning/pretrained
+	mv build/pretrained fer_lightning/
 
 audit: install  ## Look at the faces of DATA=<folder, zip or csv> before anything is trained
 	$(BIN)/python -m fer_lightning audit data.root=$(DATA)

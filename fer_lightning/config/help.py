@@ -24,8 +24,9 @@ EXAMPLES = {  # what people copy -> what it does; the names of commands are put 
     "{train} resume_from=RUN": "go on with a run",
     "{train} sweep.resume=SWEEP": "or with a sweep",
     "{eval} checkpoint=BEST": "score it again",
-    "{predict} checkpoint=BEST input=DIR": "classify pictures",
-    "{app} bundle=BEST": "a page for photos",
+    "{predict} photo.jpg": "classify a picture",
+    "{predict} BEST DIR": "or many",
+    "{app}": "a page for photos",
     "{report} RUN": "report.html anew",
 }
 PLACES = "RUN is a folder of logs/train/runs, SWEEP of logs/train/multiruns, BEST is\nRUN/checkpoints/best.ckpt."

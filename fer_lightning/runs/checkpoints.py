@@ -13,12 +13,14 @@ from typing import Any
 from packaging.version import Version
 
 from fer_lightning import __version__
+from fer_lightning.config import PACKAGE
 from fer_lightning.config.overrides import allowed
 from fer_lightning.errors import FILE, FOLDER, UserError, path_kind
 
 log = logging.getLogger(__name__)
 
 KEY = "fer_lightning"
+PRETRAINED = "pretrained"  # in place of a path: the bundle in the package
 RESUMPTION = "resumption"
 STATES = ("loops", "callbacks", "optimizer_states", "lr_schedulers", RESUMPTION)  # what a training needs to be resumed
 EXPANSION = 4  # bytes of tensors for each byte of the file, at most; two names may share one tensor
@@ -29,7 +31,7 @@ def checkpoint_file(path: str, option: str) -> Path:
 
     Refuse what is no whole zip archive, and list other checkpoints nearby.
     """
-    file = Path(path)
+    file = PACKAGE / PRETRAINED if path == PRETRAINED else Path(path)
     kind = path_kind(file)
     if kind == FOLDER:
         from fer_lightning.runs.description import is_bundle  # here, because --help needs no pydantic

@@ -14,7 +14,7 @@ from fer_lightning.data.decoding import flatten, open_upright, reason, to_face
 from fer_lightning.errors import UserError
 from fer_lightning.models.calibration import to_distance
 from fer_lightning.names import printable
-from fer_lightning.runs.checkpoints import checkpoint_file
+from fer_lightning.runs.checkpoints import PRETRAINED, checkpoint_file
 from fer_lightning.runs.description import Description
 from fer_lightning.use.answers import BATCH, Answers, Backend, defect
 from fer_lightning.use.detectors import Box, Detector, WholePicture, named_detector
@@ -224,11 +224,11 @@ def open_picture(picture: Picture) -> Image.Image:
         raise UserError(f"{name} is no picture that can be read: {reason(error)}") from error
 
 
-def load_model(path: str | Path, detector: Detector | str | None = None) -> Model:
+def load_model(path: str | Path = PRETRAINED, detector: Detector | str | None = None) -> Model:
     """Return the model of a checkpoint (.ckpt), of a bundle's folder or of an ONNX file, on the CPU.
 
     Args:
-        path: The checkpoint, bundle or ONNX file.
+        path: The checkpoint, bundle or ONNX file; by default the network that comes with the package.
         detector: Finds the faces for ``analyze``: a detector, or its name in conf/detector, such as "yuface". By
             default each picture is taken as one face.
 

@@ -82,13 +82,15 @@ eval BEST
 eval ckpt_path=BEST | eval checkpoint=BEST
 eval model=BEST | eval checkpoint=BEST
 eval checkpoint=latest
+train init_from=pretrained
 eval checkpoint=nowhere.ckpt | eval checkpoint=BEST
 predict BEST PHOTO
 predict RUN PHOTO
 predict model=BEST input=PHOTO | predict checkpoint=BEST input=PHOTO
 predict checkpoint=BEST source=PHOTO | predict checkpoint=BEST input=PHOTO
 predict checkpoint=BEST images=PHOTO | predict checkpoint=BEST input=PHOTO
-predict input=PHOTO | predict checkpoint=BEST input=PHOTO
+predict input=PHOTO
+predict PHOTO
 predict checkpoint=BEST | predict checkpoint=BEST input=PHOTO
 predict BEST PHOTO detector=haar | predict BEST PHOTO detector=none
 predict BEST PHOTO batch=2 | predict BEST PHOTO batch_size=2
@@ -102,6 +104,7 @@ stress RUN
 export RUN
 export RUN format=onx | export RUN format=onnx
 export RUN gallery=kmean | export RUN gallery=kmeans
+app
 app RUN
 app checkpoint=BEST | app bundle=BEST
 """

@@ -23,7 +23,6 @@ def app(run_here, monkeypatch):
 
 def test_mistake_is_one_sentence(app, page, checkpoint):
     for arguments, words in (
-        ([], "bundle is missing: add bundle=..."),
         (["bundle=none"], "bundle=none does not exist"),
         (["checkpoint=x"], "checkpoint is no option: did you mean bundle?"),
         ([f"bundle={checkpoint}", "port=70000"], "port=70000 must be a whole number from 0 to 65535"),

@@ -150,7 +150,7 @@ def test_sigterm_at_the_pages_leaves_all_rows(predict, checkpoint, pictures, tmp
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["input={good}"], "checkpoint is missing: add checkpoint=..."),
+        ([], "input is missing: add input=..."),
         (["input=x", "checkpoint={checkpoint}"], "input=x does not exist: give a picture, folder"),
         (["input={bad}", "checkpoint={checkpoint}"], "no picture could be read: bad.png: empty or no picture"),
         (["input={good}", "checkpoint=none.ckpt"], "checkpoint=none.ckpt does not exist"),

@@ -1,5 +1,6 @@
 """One model from a checkpoint, a bundle and an ONNX file: equal answers, and one sentence for what is damaged."""
 
+import re
 from itertools import count
 
 import numpy as np
@@ -13,8 +14,10 @@ from fer_lightning.data.pictures import Batch, scale
 from fer_lightning.errors import UserError
 from fer_lightning.runs.checkpoints import KEY
 from fer_lightning.runs.rebuilding import load_module
-from fer_lightning.use.bundles import read_checkpoint, write_bundle
+from fer_lightning.runs.record import read_record
+from fer_lightning.use.bundles import in_words, read_checkpoint, write_bundle
 from fer_lightning.use.detectors import cut
+from tests.data.sources import ARCHIVE
 from tests.use.photos import PLACES, Eyes
 
 
@@ -194,3 +197,29 @@ def test_a_classifier_of_a_part_of_the_faces_says_so(checkpoint, tmp_path, caplo
     assert not caplog.records
     load_model(tmp_path / "part.ckpt")
     assert caplog.messages == [f"checkpoint={tmp_path / 'part.ckpt'}: {content[KEY]['draw']}"]
+
+
+def test_the_packages_own_network_answers(drawn):
+    model = load_model()
+    files = {file.name: file.stat().st_size for file in model.path.iterdir()}
+    assert sorted(files) == ["README.md", "config.json", "model.safetensors"]
+    assert sum(files.values()) <= 5_000_000
+    assert (model.source, tuple(model.classes), model.image_size) == ("checkpoint=pretrained", CLASSES, 48)
+    assert re.fullmatch(r"accuracy \d\d\.\d % of [\d,]+ test faces, honest", model.tested)
+    assert not any("/" in option for option in model.description.overrides)
+    votes = model.votes(drawn[0][:8])
+    assert np.allclose(votes.sum(axis=1), 1, atol=1e-5)
+    assert len({prediction.label for prediction in model.predict(list(drawn[0]))}) > 1
+    card = (model.path / "README.md").read_text()
+    for words in ("| happy |", "## Under stress", "gallery=kmeans", "half=true", "Not for decisions about people"):
+        assert words in card, words
+    assert "Not known" not in card
+
+
+@pytest.mark.real_faces
+@pytest.mark.skipif(not ARCHIVE.is_file(), reason=f"needs {ARCHIVE}")
+def test_the_packages_own_network_scores_what_it_says(run_here, tmp_path):
+    done = run_here("eval.py", "checkpoint=pretrained", f"data.root={ARCHIVE}", "~callbacks.media", "hydra.run.dir=out")
+    assert done.code == 0, done.text
+    record = read_record(tmp_path / "out")
+    assert load_model().tested == in_words(record.figures["test/accuracy"], record.test_faces, record)
