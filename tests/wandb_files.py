@@ -6,20 +6,20 @@ import sys
 from functools import cache
 from pathlib import Path
 
+WANDB = sys.executable, "-m", "wandb"
+
 
 @cache
 def inspect(path: Path) -> dict:
     """Return what W&B's own reader finds in an offline run."""
-    wandb = Path(sys.executable).with_name("wandb")
-    command = [wandb, "leet", "inspect", "--summary", "--json", path]
+    command = [*WANDB, "leet", "inspect", "--summary", "--json", path]
     return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 
 @cache
 def every_record(path: Path) -> list[dict]:
     """Return the records of an offline run, again by W&B's own reader."""
-    wandb = Path(sys.executable).with_name("wandb")
-    done = subprocess.run([wandb, "leet", "inspect", "--json", path], capture_output=True, text=True, check=True)
+    done = subprocess.run([*WANDB, "leet", "inspect", "--json", path], capture_output=True, text=True, check=True)
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
