@@ -54,38 +54,39 @@ class Search(Sweeper):
 
     def sweep(self, arguments: list[str]) -> None:
         """Run the trials."""
+        with explaining(self.storage):
+            self._sweep(arguments)
+
+    def _sweep(self, arguments: list[str]) -> None:
         import optuna  # here, because it takes a second, and every command imports the plugins
 
-        with explaining(self.storage):
-            optuna.logging.set_verbosity(optuna.logging.WARNING)  # without its line for each trial
-            texts = [*(f"{option}={value}" for option, value in (self.params or {}).items()), *arguments]
-            overrides = OverridesParser.create().parse_overrides(texts)
-            last = {override.get_key_element(): override for override in overrides}
-            space = {
-                option: distribution(override) for option, override in last.items() if override.is_sweep_override()
-            }
-            fixed = [str(override.input_line) for override in last.values() if not override.is_sweep_override()]
-            study = optuna.create_study(
-                storage=self.storage,
-                sampler=instantiate(self.sampler),
-                study_name=self.study_name,
-                direction=self.direction,
-                load_if_exists=True,
-            )
-            for start in range(0, self.n_trials, self.n_jobs):
-                numbers = range(start, min(start + self.n_jobs, self.n_trials))
-                trials = [study.ask(space) for _ in numbers]
-                for trial, number in zip(trials, numbers, strict=True):
-                    trial.set_user_attr(JOB, number)
-                jobs = [[*fixed, *(f"{option}={value}" for option, value in trial.params.items())] for trial in trials]
-                self.validate_batch_is_legal(jobs)
-                results = self.launcher.launch(jobs, initial_job_idx=start)
-                for trial, result in zip(trials, results, strict=True):
-                    study.tell(trial.number, **outcome(study.trials[trial.number].user_attrs, result))
-            if any(trial.state == optuna.trial.TrialState.COMPLETE for trial in study.trials):
-                best = study.best_trial
-                options = " ".join(f"{option}={value}" for option, value in best.params.items())
-                log.info("best of the search: %s %s, with %s", self.objective, percent(float(best.values[0])), options)
+        optuna.logging.set_verbosity(optuna.logging.WARNING)  # without its line for each trial
+        texts = [*(f"{option}={value}" for option, value in (self.params or {}).items()), *arguments]
+        overrides = OverridesParser.create().parse_overrides(texts)
+        last = {override.get_key_element(): override for override in overrides}
+        space = {option: distribution(override) for option, override in last.items() if override.is_sweep_override()}
+        fixed = [str(override.input_line) for override in last.values() if not override.is_sweep_override()]
+        study = optuna.create_study(
+            storage=self.storage,
+            sampler=instantiate(self.sampler),
+            study_name=self.study_name,
+            direction=self.direction,
+            load_if_exists=True,
+        )
+        for start in range(0, self.n_trials, self.n_jobs):
+            numbers = range(start, min(start + self.n_jobs, self.n_trials))
+            trials = [study.ask(space) for _ in numbers]
+            for trial, number in zip(trials, numbers, strict=True):
+                trial.set_user_attr(JOB, number)
+            jobs = [[*fixed, *(f"{option}={value}" for option, value in trial.params.items())] for trial in trials]
+            self.validate_batch_is_legal(jobs)
+            results = self.launcher.launch(jobs, initial_job_idx=start)
+            for trial, result in zip(trials, results, strict=True):
+                study.tell(trial.number, **outcome(study.trials[trial.number].user_attrs, result))
+        if any(trial.state == optuna.trial.TrialState.COMPLETE for trial in study.trials):
+            best = study.best_trial
+            options = " ".join(f"{option}={value}" for option, value in best.params.items())
+            log.info("best of the search: %s %s, with %s", self.objective, percent(float(best.values[0])), options)
 
 
 @contextmanager
