@@ -42,10 +42,9 @@ def allowed(overrides: object, source: str, remedy: str = "") -> list[str]:
 def _refusal(override: Override) -> str | None:
     """Return why an override is not composed, or None; what defines no result is dropped, whatever it says."""
     key = override.key_or_group
-    node = re.split("[./]", key)[0]
-    if node not in NODES:
+    if re.split("[./]", key)[0] not in NODES:
         return "which is no option"
-    if NODES[node].role > Role.RESULT:
+    if role(key) > Role.RESULT:
         return None
     if override.is_delete() or override.is_sweep_override() or override.package is not None:
         return "which does more than set a value"

@@ -92,6 +92,9 @@ def test_global_of_a_poisoned_pickle_is_named(tmp_path):
         "~data.root",
         "experiment=nowhere",
         "seed.._x=1",
+        "trainer.precision={_target_:os.system}",
+        "trainer.precision._target_=os.system",
+        "trainer/precision=gpu",
         "_target_=os.system",
         "seed",
         "",
@@ -133,6 +136,7 @@ def test_honest_overrides_are_kept_and_those_of_the_run_or_machine_dropped():
         "augmentation.transforms.2.translate_px={x:[-2,2],y:[0,0]}",
         "+optimizer.eps=1e-6",
         "optimizer.lr=1e-3",
+        "trainer.precision=64-true",
     ]
     dropped = [
         "hydra.run.dir=/tmp/x",
