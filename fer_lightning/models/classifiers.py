@@ -58,7 +58,7 @@ class Classifier(nn.Module, ABC):
 
     @torch.no_grad()
     def decide(self, queries: Tensor) -> Decision:
-        """Return the decision about queries (B, D) floating, norm 1.
+        """Return the decision about queries (B, D) floating, norm 1, computed in the precision of what was learnt.
 
         Raises:
             RuntimeError: If the classifier is not fitted.
@@ -67,7 +67,8 @@ class Classifier(nn.Module, ABC):
         self._check(queries)
         if not all(len(buffer) for buffer in self.buffers()):
             raise RuntimeError(f"{type(self).__name__} knows no face: call fit(embeddings, labels) first")
-        labels, votes, neighbours = zip(*map(self.classify, queries.split(QUERIES)), strict=True)
+        with torch.autocast(queries.device.type, enabled=False):
+            labels, votes, neighbours = zip(*map(self.classify, queries.split(QUERIES)), strict=True)
         return Decision(torch.cat(labels), torch.cat(votes), None if neighbours[0] is None else join(neighbours))
 
     def choose(self, queries: Tensor, labels: Tensor) -> dict[str, float]:

@@ -20,7 +20,7 @@ from tests.conftest import make_tree, options
 )
 def test_another_head_trains_and_is_scored_again(head, shown, tmp_path, run_here):
     brief = options("small", "tiny", "brief", "hydra.callbacks.jobs.report=false", f"classifier={head}", shown)
-    done = run_here("train.py", *brief, "hydra.run.dir=run")
+    done = run_here("train.py", *brief, "trainer.precision=bf16-mixed", "hydra.run.dir=run")
     assert done.code == 0, done.text
     best = tmp_path / "run/checkpoints/best.ckpt"
     done = run_here("eval.py", *options("small", "plain"), f"checkpoint={best}", "hydra.run.dir=again")
@@ -32,6 +32,7 @@ def test_another_head_trains_and_is_scored_again(head, shown, tmp_path, run_here
     first, again, third = (
         json.loads((tmp_path / name / "metrics.json").read_text()) for name in ("run", "again", "third")
     )
+    assert "precision: bf16-mixed" in (tmp_path / "again/config.yaml").read_text()  # a network's own, as it was trained
     names = [name for name in first if name.startswith("test/")] + ["train/accuracy"]
     for other in (again, third):
         assert {name: first[name] for name in names} == {name: other[name] for name in names}

@@ -32,6 +32,8 @@ def test_every_head_keeps_the_contract(head):
     assert votes.dtype == torch.float32
     assert torch.allclose(votes.sum(dim=1), torch.ones(3))
     assert torch.equal(other.decide(queries)[1], votes) is False
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(known.decide(queries)[1], votes)
     for fresh in (other, empty):  # whatever they have learnt before
         fresh.load_state_dict(known.state_dict())
         assert torch.equal(fresh.decide(queries)[0], labels)
