@@ -88,7 +88,9 @@ class EpochLines(Callback):
         estimate = ""
         if done < trainer.max_epochs:
             faces = trainer.datamodule
-            pace = seconds / _pixels(faces, range(self.first_epoch, done))
+            epochs = range(self.first_epoch, done)
+            missed = len(epochs) - self.steps / trainer.num_training_batches  # the part before a resumed step
+            pace = seconds / (_pixels(faces, epochs) - missed * _pixels(faces, epochs[:1]))
             estimate = f", about {duration(pace * _pixels(faces, range(done, trainer.max_epochs)))} left"
         log.info("epoch %d/%d  %s  %s%s", done, trainer.max_epochs, figures, duration(seconds), estimate)
 

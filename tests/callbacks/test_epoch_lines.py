@@ -30,11 +30,12 @@ def test_bf16_in_software_is_warned_of(monkeypatch, caplog, precision, able, dev
 def test_a_line_has_the_validation_of_its_own_epoch_alone(caplog):
     names = ["train/loss", "train/active_share", "val/accuracy"]
     figures = {"train/loss": torch.tensor(0.5), "train/active_share": torch.tensor(0.25)}
-    trainer = MagicMock(max_epochs=4, callback_metrics=figures, sanity_checking=False)
+    trainer = MagicMock(max_epochs=4, num_training_batches=5, callback_metrics=figures, sanity_checking=False)
     trainer.datamodule.training_size = lambda epoch: 48
     lines = EpochLines(names, {})
     with caplog.at_level("INFO", "fer_lightning"):
         for trainer.current_epoch in range(4):
+            lines.steps += 5
             if trainer.current_epoch % 2:
                 figures["val/accuracy"] = torch.tensor(0.2083)  # stays there, as in Lightning
                 lines.on_validation_end(trainer, Mock())
@@ -52,12 +53,13 @@ def test_one_epoch_of_one_step_is_singular(caplog):
 
 
 def test_larger_pictures_take_longer(caplog, monkeypatch):
-    trainer = MagicMock(max_epochs=4, callback_metrics={})
+    trainer = MagicMock(max_epochs=4, num_training_batches=5, callback_metrics={})
     trainer.datamodule.training_size = [32, 32, 64, 64].__getitem__
     lines = EpochLines([], {})
     monkeypatch.setattr("time.monotonic", lambda: lines.start + 60 * (trainer.current_epoch + 1))
     with caplog.at_level("INFO", "fer_lightning"):
         for trainer.current_epoch in range(4):
+            lines.steps += 5
             lines.on_train_epoch_end(trainer, Mock())
     assert [message.partition("about ")[2] for message in caplog.messages] == [
         "9 min left",
@@ -65,3 +67,14 @@ def test_larger_pictures_take_longer(caplog, monkeypatch):
         "2 min left",
         "",
     ]
+
+
+def test_a_part_of_an_epoch_counts_as_a_part(caplog, monkeypatch):
+    trainer = MagicMock(max_epochs=10, num_training_batches=4, callback_metrics={}, current_epoch=7)
+    trainer.datamodule.training_size = lambda epoch: 48
+    lines = EpochLines([], {})
+    lines.first_epoch, lines.steps = 7, 1  # resumed after three of its four steps
+    monkeypatch.setattr("time.monotonic", lambda: lines.start + 60)
+    with caplog.at_level("INFO", "fer_lightning"):
+        lines.on_train_epoch_end(trainer, Mock())
+    assert caplog.messages[0].endswith("about 8 min left")
