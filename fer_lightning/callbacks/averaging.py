@@ -75,12 +75,19 @@ class AveragedWeights(WeightAveraging):
             if pairs:
                 get_ema_multi_avg_fn(share)(*map(list, zip(*pairs, strict=True)), self.count)
 
-    def _copy_average_to_current(self, pl_module: Any) -> None:  # after the training
-        super()._copy_average_to_current(_trained(pl_module))
+    def on_validation_epoch_start(self, trainer: Any, pl_module: Any) -> None:
+        """Exchange the weights for the average."""
+        super().on_validation_epoch_start(trainer, _trained(pl_module))
+        self.swapped = self._average_model is not None
 
-    def _swap_models(self, pl_module: Any) -> None:  # at the start and at the end of each validation
-        super()._swap_models(_trained(pl_module))
-        self.swapped = not self.swapped
+    def on_validation_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+        """Exchange the average for the latest weights."""
+        super().on_validation_epoch_end(trainer, _trained(pl_module))
+        self.swapped = False
+
+    def on_train_end(self, trainer: Any, pl_module: Any) -> None:
+        """Leave the average as the weights."""
+        super().on_train_end(trainer, _trained(pl_module))
 
     def on_save_checkpoint(self, trainer: Any, pl_module: Any, checkpoint: dict[str, Any]) -> None:
         """Save the average as the weights, and the latest weights beside it."""
