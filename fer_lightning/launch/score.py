@@ -1,6 +1,7 @@
 """Predictions that were made elsewhere, judged like those of a run."""
 
 import logging
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -82,7 +83,7 @@ def _score(folder: Path, path: Path, peer: Peer, datamodule: FacesDataModule) ->
     options = [option for option in HydraConfig.get().overrides.task if key(option) != "predictions"]
     record = Record(
         status=Status.COMPLETED,
-        overrides=" ".join([f"predictions=[{quoted(path)}]", *options]),
+        overrides=shlex.join([f"predictions=[{quoted(path)}]", *options]),
         objective="test/accuracy",
         figures=figures,
         predictions=str(path),

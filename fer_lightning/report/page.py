@@ -156,7 +156,7 @@ def command(run: Run) -> str:
     name = "eval" if any(override.startswith("checkpoint=") for override in run.overrides) else "train"
     options = list(run.overrides)
     if run.record.predictions:
-        name, options = "score", (run.record.overrides or "").split()
+        name, options = "score", shlex.split(run.record.overrides or "")
     if any(override.startswith(("experiment=", "hparams_search=")) for override in run.overrides):
         options.append("hydra.mode=RUN")  # these experiments sweep; the overrides hold the options of this one job
     return f"{program(name)} {shlex.join(options)}".rstrip()

@@ -1,7 +1,9 @@
 """The verb score on faces that were drawn, with predictions that were made up."""
 
 import csv
+import html
 import json
+import shlex
 
 import pytest
 
@@ -55,10 +57,10 @@ def answers(split, right):
 
 
 def test_a_csv_becomes_a_run_that_says_what_it_rests_on(score, tmp_path):
-    write(tmp_path / "a.csv", ["File", "prediction"], [*answers("test", 4), *answers("train", 8)])
+    write(tmp_path / "my a.csv", ["File", "prediction"], [*answers("test", 4), *answers("train", 8)])
     ages = [[f"test/{name}/{face}.png", face // 4] for name in CLASSES for face in range(8)]
     write(tmp_path / "people.csv", ["file", "age"], ages)
-    done = score("a.csv", "trained_on=folder", "data.metadata=people.csv")
+    done = score("my a.csv", "trained_on=folder", "data.metadata=people.csv")
     assert done.code == 0, done.text
     record = json.loads((tmp_path / "out/metrics.json").read_text())
     assert record["test/accuracy"] == pytest.approx(4 / 8)
@@ -72,7 +74,7 @@ def test_a_csv_becomes_a_run_that_says_what_it_rests_on(score, tmp_path):
     assert ages == {"0": 1, "1": 0}
     page = (tmp_path / "out/report.html").read_text()
     assert "with the class mix of all faces; 100.0 % on faces with a twin in training, 50.0 % on all" in page
-    assert "score &#39;predictions=[a.csv]&#39; data.root=" in page
+    assert f"""score {shlex.quote("predictions=['my a.csv']")} data.root=""" in html.unescape(page)
 
 
 @pytest.mark.long
