@@ -98,8 +98,9 @@ def search_claims(paths: dict[str, Path], embedder: str, faces: np.ndarray, roun
 def predict(checkpoint: Path, pictures: Path, *limits: str) -> float:
     """Return the processor seconds of the command."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    options = [f"checkpoint={checkpoint}", f"input={pictures}", f"hydra.run.dir={pictures.parent / 'out'}", *limits]
-    command("-m", "fer_lightning", "predict", *options, folder=pictures.parent)
+    with tempfile.TemporaryDirectory() as folder:
+        options = [f"checkpoint={checkpoint}", f"input={pictures}", "hydra.run.dir=predictions", *limits]
+        command("-m", "fer_lightning", "predict", *options, folder=Path(folder))
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
