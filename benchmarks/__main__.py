@@ -13,6 +13,7 @@ NO_CLAIMS = {
     "harness",
     "people",
     "labels",
+    "corrections",
     "train_step",
     "audit_sizes",
     "gpu",

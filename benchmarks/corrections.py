@@ -1,0 +1,82 @@
+"""Train again with the most doubted labels of a run corrected, or left out, and print what that brings.
+
+    python benchmarks/corrections.py RUN fer2013new.csv FOLDER OPTIONS
+
+OPTIONS are those of train.py that RUN was trained with. FOLDER gets the corrections and the trainings; one that is
+there and complete is not repeated. All runs report on the same test faces, whose labels stay. They are judged by these
+and, where people have one answer, by people.
+"""
+
+import csv
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+
+import fer_lightning.config.resolvers  # noqa: F401  registers the functions that conf/ calls
+from fer_lightning.data.crowd import TIE, answers
+from fer_lightning.launch.trained import trained_run
+from fer_lightning.report.statistics import compare
+from fer_lightning.runs.checkpoints import best_of
+from fer_lightning.runs.record import read_record, read_run
+
+ROOT = Path(__file__).parents[1]
+NUMBERS = 500, 1000, 2000
+
+
+def write_corrections(doubted: list[dict[str, str]], number: int, path: Path, left_out: bool) -> None:
+    """Write the first so many corrections, each with an empty new label if the face is to be left out."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, doubted[0])
+        writer.writeheader()
+        writer.writerows(row | {"believed": ""} if left_out else row for row in doubted[:number])
+
+
+def trainings(run: Path, folder: Path, options: list[str]) -> dict[str, Path]:
+    """Train what is missing in a folder; return the folders of the runs by what happened to the labels."""
+    if not (folder / "corrections.csv").exists():
+        command = [sys.executable, "-m", "fer_lightning", "labels", run, "--output", folder]
+        subprocess.run(command, cwd=ROOT, check=True)
+    with (folder / "corrections.csv").open(newline="", encoding="utf-8") as file:
+        doubted = list(csv.DictReader(file))
+    runs = {"as they are": run}
+    for number in NUMBERS:
+        for change in ("corrected", "left out"):
+            output = folder / f"{change.replace(' ', '_')}_{number}"
+            if not (output / "metrics.json").exists() or "test/accuracy" not in read_record(output).figures:
+                write_corrections(doubted, number, path := output.with_suffix(".csv"), change == "left out")
+                command = [sys.executable, "train.py", *options, f"data.corrections={path}", f"hydra.run.dir={output}"]
+                subprocess.run(command, cwd=ROOT, check=True)
+            runs[f"{number:,} {change}"] = output
+    return runs
+
+
+def main(run: Path, votes: str, folder: Path, options: list[str]) -> None:
+    """Print the accuracy of each run by labels and by people, and its difference from the first."""
+    runs = trainings(run, folder, options)
+    datamodule, _ = trained_run(best_of(str(run)), places={"data.crowd": votes})
+    faces, rows = datamodule.faces, datamodule.partition.test
+    names, labels = faces.names[rows].tolist(), faces.labels[rows]
+    crowd, twins = answers(faces.crowd[rows]), datamodule.audit.twins.groups[rows]
+    print("| labels | in training | by the labels | difference | by people | difference |")
+    print("|---|---|---|---|---|---|")
+    first: dict[str, np.ndarray] = {}
+    for change, output in runs.items():
+        trained = read_run(output)
+        predictions = dict(zip(trained.predictions["file"], trained.predictions["prediction"], strict=True))
+        predicted = np.array([faces.classes.index(predictions[name]) for name in names])
+        effects = re.findall(r"([\d,]+) (?:training face|left out)", trained.record.corrections or "")
+        cells = [change, f"{sum(int(number.replace(',', '')) for number in effects):,}"]
+        for judge, truth in {"labels": labels, "people": crowd}.items():
+            judged = truth != TIE
+            right = (predicted == truth)[judged]
+            cells.append(f"{100 * right.mean():.2f} %")
+            result = compare(right, first.setdefault(judge, right), twins[judged])
+            cells.append(f"{100 * result.difference:+.2f} ({100 * result.low:+.2f} to {100 * result.high:+.2f})")
+        print(f"| {' | '.join(cells)} |")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]).resolve(), str(Path(sys.argv[2]).resolve()), Path(sys.argv[3]).resolve(), sys.argv[4:])
