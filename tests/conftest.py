@@ -54,6 +54,15 @@ ROOT = Path(__file__).parents[1]
 ENVIRONMENT = {**os.environ, "WANDB_MODE": "offline", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
 
 
+def next_fault(reason: str) -> pytest.MarkDecorator:
+    """Expect a fault of the next Hydra or OmegaConf; strictly, so that `make test-next` tells when it is mended."""
+    return pytest.mark.xfail(not hydra.__version__.startswith("1.3."), reason=reason, strict=True)
+
+
+NEXT_DELETES = next_fault("Hydra 1.4.0rc3 hands ~node to the jobs of a sweep as ~node=, and refuses that")
+NEXT_WRITES = next_fault("OmegaConf 2.4.1rc1 writes no text that is not UTF-8")
+
+
 def answer_once(function: Callable) -> Callable:
     """Return a function that keeps its answers; equal arguments get a copy of the first one."""
     answers: dict[bytes, object] = {}

@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 
 from fer_lightning.errors import install_command
 from fer_lightning.launch import entry
-from tests.conftest import ROOT, command, options
+from tests.conftest import NEXT_DELETES, ROOT, command, options
 
 # Runs commands, SCRIPT OPTION... each, and says of each: exit code, what it said last, and what it left loaded.
 EARLY = """
@@ -77,6 +77,7 @@ def test_refusals_come_before_what_loads_long_and_leave_nothing(tmp_path):
     assert sorted(tmp_path.rglob("*")) == before
 
 
+@NEXT_DELETES
 def test_sweep_passes_a_refused_job_without_a_folder(tmp_path, run_here):
     fast = options("small", "plain", "debug=fast", "hydra.sweep.dir=out")
     done = run_here("train.py", "-m", "optimizer.lr=-1,0.001", *fast)

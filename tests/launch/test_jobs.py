@@ -15,7 +15,7 @@ from fer_lightning.launch.jobs import PAUSE, Jobs
 from fer_lightning.launch.sweeps import End, note_end
 from fer_lightning.report.tables import tabulate
 from tests import processes
-from tests.conftest import ENVIRONMENT, options
+from tests.conftest import ENVIRONMENT, NEXT_DELETES, options
 
 
 def end_job(number: int, sweep: Path, jobs: Jobs) -> None:
@@ -84,6 +84,7 @@ HOLD = "import sys, time; from fer_lightning.launch.claims import *; claim('run'
 HOLD += "print(flush=True); time.sleep(300)"  # a job whose sweep was killed
 
 
+@NEXT_DELETES
 def test_folders_are_not_mixed(tmp_path, run_here):
     job = [sys.executable, "-c", HOLD, tmp_path / "out/1"]
     with subprocess.Popen(job, env=ENVIRONMENT, stdout=subprocess.PIPE) as process:

@@ -13,7 +13,7 @@ from fer_lightning.models.module import ExpressionModule
 from fer_lightning.runs.checkpoints import load
 from fer_lightning.runs.record import ASIDE, read_record
 from tests import processes
-from tests.conftest import ROOT, command, options
+from tests.conftest import NEXT_DELETES, ROOT, command, options
 
 QUIET = options("small", "tiny", "plain", "sweep", "trainer.limit_train_batches=2")  # pages are tried elsewhere
 
@@ -47,6 +47,7 @@ def steps(monkeypatch) -> dict:
     return seen
 
 
+@NEXT_DELETES
 def test_interrupted_sweep_ends_as_an_uninterrupted_one(tmp_path, run_here, steps):
     assert run_here("train.py", *options(*QUIET, "optimizer=sgd", "hydra.run.dir=whole/sgd-")).code == 0
     each = steps["SGD"]
