@@ -86,7 +86,7 @@ class EpochLines(Callback):
         seconds = time.monotonic() - self.start
         done = trainer.current_epoch + 1
         estimate = ""
-        if done < trainer.max_epochs:
+        if done < trainer.max_epochs and self.steps:  # a run may resume after the last step of an epoch
             faces = trainer.datamodule
             epochs = range(self.first_epoch, done)
             missed = len(epochs) - self.steps / trainer.num_training_batches  # the part before a resumed step

@@ -69,12 +69,13 @@ def test_larger_pictures_take_longer(caplog, monkeypatch):
     ]
 
 
-def test_a_part_of_an_epoch_counts_as_a_part(caplog, monkeypatch):
+@pytest.mark.parametrize(("steps", "estimate"), [(1, ", about 8 min left"), (0, "")])
+def test_a_part_of_an_epoch_counts_as_a_part(caplog, monkeypatch, steps, estimate):
     trainer = MagicMock(max_epochs=10, num_training_batches=4, callback_metrics={}, current_epoch=7)
     trainer.datamodule.training_size = lambda epoch: 48
     lines = EpochLines([], {})
-    lines.first_epoch, lines.steps = 7, 1  # resumed after three of its four steps
+    lines.first_epoch, lines.steps = 7, steps  # resumed after three or all of its four steps
     monkeypatch.setattr("time.monotonic", lambda: lines.start + 60)
     with caplog.at_level("INFO", "fer_lightning"):
         lines.on_train_epoch_end(trainer, Mock())
-    assert caplog.messages[0].endswith("about 8 min left")
+    assert caplog.messages == [f"epoch 8/10    60 s{estimate}"]
