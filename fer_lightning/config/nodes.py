@@ -53,7 +53,7 @@ NODES = {  # what is not listed has the role of the node around it
     "callbacks": Node(PLACE, "dict[str, Part]", "what a run writes and watches"),
     "logger": Node(PLACE, "dict[str, Part]", "where metrics are written"),
     "trainer": Node(RUN, "Part", "how far, and on what machine, a run trains"),
-    "trainer.precision": Node(RESULT),  # a network's figures are those of the numbers that it computes with
+    "trainer.precision": Node(RESULT),  # a network's figures depend on it
     "trainer.enable_progress_bar": Node(MACHINE),
     "trainer.callbacks": Node(PLACE),
     "trainer.logger": Node(PLACE),

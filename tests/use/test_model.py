@@ -219,8 +219,7 @@ def test_the_packages_own_network_answers(drawn):
 @pytest.mark.real_faces
 @pytest.mark.skipif(not ARCHIVE.is_file(), reason=f"needs {ARCHIVE}")
 def test_the_packages_own_network_scores_what_it_says(run_here, tmp_path):
-    options = [f"data.root={ARCHIVE}", "~callbacks.media", "hydra.run.dir=out"]
-    done = run_here("eval.py", "checkpoint=pretrained", *options)
+    done = run_here("eval.py", "checkpoint=pretrained", f"data.root={ARCHIVE}", "~callbacks.media", "hydra.run.dir=out")
     assert done.code == 0, done.text
     record = read_record(tmp_path / "out")
     assert load_model().tested == in_words(record.figures["test/accuracy"], record.test_faces, record)
