@@ -8,7 +8,6 @@ and, where people have one answer, by people.
 """
 
 import csv
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 import fer_lightning.config.resolvers  # noqa: F401  registers the functions that conf/ calls
+from fer_lightning.data.corrections import read_corrections
 from fer_lightning.data.crowd import TIE, answers
 from fer_lightning.launch.trained import trained_run
 from fer_lightning.report.statistics import compare
@@ -34,22 +34,22 @@ def write_corrections(doubted: list[dict[str, str]], number: int, path: Path, le
         writer.writerows(row | {"believed": ""} if left_out else row for row in doubted[:number])
 
 
-def trainings(run: Path, folder: Path, options: list[str]) -> dict[str, Path]:
-    """Train what is missing in a folder; return the folders of the runs by what happened to the labels."""
+def trainings(run: Path, folder: Path, options: list[str]) -> dict[tuple[int, str], Path]:
+    """Train what is missing in a folder; return the folders of the runs by number of labels and change."""
     if not (folder / "corrections.csv").exists():
         command = [sys.executable, "-m", "fer_lightning", "labels", run, "--output", folder]
         subprocess.run(command, cwd=ROOT, check=True)
     with (folder / "corrections.csv").open(newline="", encoding="utf-8") as file:
         doubted = list(csv.DictReader(file))
-    runs = {"as they are": run}
+    runs = {(0, "as they are"): run}
     for number in NUMBERS:
         for change in ("corrected", "left out"):
             output = folder / f"{change.replace(' ', '_')}_{number}"
-            if not (output / "metrics.json").exists() or "test/accuracy" not in read_record(output).figures:
+            if "test/accuracy" not in read_record(output).figures:
                 write_corrections(doubted, number, path := output.with_suffix(".csv"), change == "left out")
                 command = [sys.executable, "train.py", *options, f"data.corrections={path}", f"hydra.run.dir={output}"]
                 subprocess.run(command, cwd=ROOT, check=True)
-            runs[f"{number:,} {change}"] = output
+            runs[number, change] = output
     return runs
 
 
@@ -60,15 +60,16 @@ def main(run: Path, votes: str, folder: Path, options: list[str]) -> None:
     faces, rows = datamodule.faces, datamodule.partition.test
     names, labels = faces.names[rows].tolist(), faces.labels[rows]
     crowd, twins = answers(faces.crowd[rows]), datamodule.audit.twins.groups[rows]
+    listed = [correction.file for correction in read_corrections(str(folder / "corrections.csv"))]
+    training = np.isin(listed, faces.names[datamodule.partition.train])
     print("| labels | in training | by the labels | difference | by people | difference |")
     print("|---|---|---|---|---|---|")
     first: dict[str, np.ndarray] = {}
-    for change, output in runs.items():
-        trained = read_run(output)
-        predictions = dict(zip(trained.predictions["file"], trained.predictions["prediction"], strict=True))
+    for (number, change), output in runs.items():
+        columns = read_run(output).predictions
+        predictions = dict(zip(columns["file"], columns["prediction"], strict=True))
         predicted = np.array([faces.classes.index(predictions[name]) for name in names])
-        effects = re.findall(r"([\d,]+) (?:training face|left out)", trained.record.corrections or "")
-        cells = [change, f"{sum(int(number.replace(',', '')) for number in effects):,}"]
+        cells = [f"{number:,} {change}" if number else change, f"{training[:number].sum():,}"]
         for judge, truth in {"labels": labels, "people": crowd}.items():
             judged = truth != TIE
             right = (predicted == truth)[judged]
