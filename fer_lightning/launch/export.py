@@ -56,11 +56,14 @@ def _trial(cfg: DictConfig, description: Description) -> Trial:
     """Return the run's faces to compare the export on, or synthetic ones without labels."""
     root = cfg.data.root
     if root in (None, "kaggle") or Path(root).exists():
-        partition = instantiate(cfg.data).partition
+        datamodule = instantiate(cfg.data)
+        partition = datamodule.partition
         check_same(description.classes, partition.faces.classes, f"checkpoint={cfg.checkpoint}")
         images, labels = partition.faces.images, partition.faces.labels
         test, validation = partition.test, partition.validation
-        return Trial("test faces", images[test], labels[test], images[validation], labels[validation])
+        same = datamodule.faces.fingerprint == description.origin.get("data_fingerprint")
+        leaks = "; ".join(partition.leaks()) if same else None
+        return Trial("test faces", images[test], labels[test], images[validation], labels[validation], leaks)
     log.warning("data.root=%s is not at hand: tried on synthetic faces, which tell nothing of the accuracy", root)
     images = draw_faces(**{**cfg.data.drawn, "count": DRAWN}, image_size=description.image_size).images
     return Trial("synthetic faces", images, None, images, None)

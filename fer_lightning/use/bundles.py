@@ -28,7 +28,7 @@ from fer_lightning.runs import checkpoints
 from fer_lightning.runs.command import key
 from fer_lightning.runs.description import CONFIG, WEIGHTS, Description, read_gallery, seal
 from fer_lightning.runs.rebuilding import part_config, rebuild
-from fer_lightning.runs.record import Record, read_tested
+from fer_lightning.runs.record import read_tested
 from fer_lightning.use.answers import BATCH, Answers
 from fer_lightning.words import counted, percent
 
@@ -90,7 +90,7 @@ def read_checkpoint(path: Path | str) -> tuple[Network, Description]:
     with suppress(UserError):  # a damaged record of the run is no reason to refuse its network
         tested = read_tested(path, checkpoints.fingerprint(network.state_dict()))
         if accuracy := tested.figures.get("test/accuracy"):
-            origin["tested"] = in_words(accuracy, tested.test_faces or 0, tested)
+            origin["tested"] = in_words(accuracy, tested.test_faces or 0, tested.leaks)
     return network, Description(
         classes=classes,
         image_size=int(record.get("image_size") or _image_size(embedder, record["overrides"], source)),
@@ -104,9 +104,9 @@ def read_checkpoint(path: Path | str) -> tuple[Network, Description]:
     )
 
 
-def in_words(accuracy: float, faces: int, record: Record) -> str:
-    """Return an accuracy on test faces, and whether the run's record says that it is honest or leaky."""
-    honesty = ", leaky" if record.leaks else ", honest" if record.leaks == "" else ""
+def in_words(accuracy: float, faces: int, leaks: str | None) -> str:
+    """Return an accuracy on test faces, and whether it is honest or leaky; ``leaks`` is None if that is not known."""
+    honesty = "" if leaks is None else ", leaky" if leaks else ", honest"
     return f"accuracy {percent(accuracy)} of {counted(faces, 'test face')}{honesty}"
 
 

@@ -41,6 +41,7 @@ class Trial:
     labels: np.ndarray | None  # (N,) int64
     validation: np.ndarray  # (M, H, W) uint8, to choose the options that an export changes
     validation_labels: np.ndarray | None  # (M,) int64
+    leaks: str | None = None  # from training to the test faces, "" for none; None if that is not known
 
 
 @dataclass
@@ -135,7 +136,7 @@ class Exporter:
         else:
             faces = f"{len(self.trial.test):,} {name}"
             cost = f"accuracy {percent(accuracy, 2)} in place of {percent(before, 2)} of {faces}"
-            origin["tested"] = in_words(accuracy, len(self.trial.test), self.record)
+            origin["tested"] = in_words(accuracy, len(self.trial.test), self.trial.leaks)
         self.costs.append(f"{change}; {cost}")
         changes = (*self.description.changes, self.costs[-1])
         self.description = replace(self.description, changes=changes, origin=origin)

@@ -72,9 +72,13 @@ def test_smaller_gallery_comes_with_its_cost(export, tmp_path):
     assert "Of the network before its export changed it; what that cost stands below.\n\n| on the test faces" in card
     cost = next(line for line in card.splitlines() if "gallery=kmeans" in line)
     assert " % of 50 test faces" in cost
-    small = load_model(tmp_path / "small").description
-    assert small.changes[0] in cost
-    assert small.gallery == ()  # means are no faces
+    small = load_model(tmp_path / "small")
+    assert small.description.changes[0] in cost
+    assert small.description.gallery == ()  # means are no faces
+    done = export("checkpoint=small", "half=true", "output=half", "hydra.run.dir=again", "paths.cache_dir=cache")
+    assert done.code == 0, done.text
+    for model in (small, load_model(tmp_path / "half")):
+        assert model.tested.endswith(" % of 50 test faces, honest")
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,7 @@ def checkpoint(tmp_path_factory, drawn) -> Path:
         "classes": list(CLASSES),
         "image_size": 48,
         "data": "synthetic faces",
+        "data_fingerprint": draw_faces(**{**cfg.data.drawn, "count": 200}, image_size=48).fingerprint,
         "gallery": "\n".join(f"train/{number}.png" for number in range(100)),
     }
     saved = {"state_dict": module.state_dict(), "hyper_parameters": dict(module.hparams), KEY: record}

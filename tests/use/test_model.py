@@ -222,4 +222,4 @@ def test_the_packages_own_network_scores_what_it_says(run_here, tmp_path):
     done = run_here("eval.py", "checkpoint=pretrained", f"data.root={ARCHIVE}", "~callbacks.media", "hydra.run.dir=out")
     assert done.code == 0, done.text
     record = read_record(tmp_path / "out")
-    assert load_model().tested == in_words(record.figures["test/accuracy"], record.test_faces, record)
+    assert load_model().tested == in_words(record.figures["test/accuracy"], record.test_faces, record.leaks)
