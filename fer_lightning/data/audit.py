@@ -142,7 +142,7 @@ class Audit:
             return []
         return [
             f"{percent(len(rows) / held_out.sum())} of the held-out faces show a person of the training faces "
-            f"({self.faces.persons[rows[0]]} on both sides): protocol=honest leaves those training faces out, "
+            f"({self.faces.persons[rows[0]]} on both sides): a training with protocol=honest leaves those faces out, "
             "protocol=subject reports on folds of persons"
         ]
 
@@ -163,7 +163,7 @@ class Audit:
         identical = self.in_training(self.twins.identical)[held_out].mean()
         return [
             f"{percent(share)} of the held-out faces have a twin among the training faces ({percent(identical)} an "
-            "identical one): protocol=honest leaves those training faces out"
+            "identical one): a training with protocol=honest leaves those faces out"
         ]
 
     def lines(self) -> list[str]:

@@ -38,8 +38,8 @@ def test_counts_are_exact(faces, tmp_path):
         "test": {"faces": 70, "identical_twin_in_training": 0.057143, "twin_in_training": 0.057143}
     }
     assert report["alarms"] == [
-        "5.7 % of the held-out faces have a twin among the training faces (5.7 % an identical one): protocol=honest "
-        "leaves those training faces out"
+        "5.7 % of the held-out faces have a twin among the training faces (5.7 % an identical one): a training with "
+        "protocol=honest leaves those faces out"
     ]
     assert audit(faces, str(tmp_path)).report() == report  # from the cache
     assert len(list(tmp_path.iterdir())) == 2
@@ -164,5 +164,5 @@ def test_audit_of_the_real_faces(tmp_path):
     assert report["near_twins"]["groups"] > 3000
     assert report["held_out"]["validation"]["twin_in_training"] == pytest.approx(0.2155, abs=1e-3)
     assert len(report["alarms"]) == 1
-    assert "protocol=honest leaves those training faces out" in report["alarms"][0]
+    assert "a training with protocol=honest leaves those faces out" in report["alarms"][0]
     assert report["augmented_copies"] == {"sampled": 200, "found": 12, "share": 0.06}
