@@ -124,8 +124,8 @@ def test_a_person_on_both_sides_is_an_alarm(faces, tmp_path):
     report = result.report()
     assert (report["persons"], report["held_out"]["test"]["person_in_training"]) == (71, 0.5)
     assert report["alarms"][-1] == (
-        "50.0 % of the held-out faces show a person of the training faces (S000 on both sides): protocol=honest leaves "
-        "those training faces out, protocol=subject reports on folds of persons"
+        "50.0 % of the held-out faces show a person of the training faces (S000 on both sides): a training with "
+        "protocol=honest leaves those faces out, protocol=subject reports on folds of persons"
     )
     assert result.figures()["audit/test_person_in_training"] == 0.5
     assert result.lines()[0].endswith("; 71 persons")
