@@ -15,6 +15,7 @@ from fer_lightning.errors import UserError
 from fer_lightning.launch.trained import over_checkpoint
 from fer_lightning.report.stress import read_stress
 from fer_lightning.runs.checkpoints import fingerprint
+from fer_lightning.runs.command import key
 from fer_lightning.runs.description import Description
 from fer_lightning.runs.record import read_tested, run_of
 from fer_lightning.use.bundles import read_checkpoint
@@ -23,6 +24,7 @@ from fer_lightning.use.exporter import Exporter, Trial
 log = logging.getLogger(__name__)
 
 FILES = {"bundle": "bundle", "onnx": "model.onnx"}  # format -> name of the export
+SPLIT = ("protocol", "data.leave_out", "data.corrections")  # options that decide which faces trained
 DRAWN = 350  # synthetic faces, where those of the run are not there
 
 
@@ -62,7 +64,8 @@ def _trial(cfg: DictConfig, description: Description) -> Trial:
         images, labels = partition.faces.images, partition.faces.labels
         test, validation = partition.test, partition.validation
         same = datamodule.faces.fingerprint == description.origin.get("data_fingerprint")
-        leaks = "; ".join(partition.leaks()) if same else None
+        own = not any(key(option).startswith(SPLIT) for option in HydraConfig.get().overrides.task)
+        leaks = "; ".join(partition.leaks()) if same and own else None
         return Trial("test faces", images[test], labels[test], images[validation], labels[validation], leaks)
     log.warning("data.root=%s is not at hand: tried on synthetic faces, which tell nothing of the accuracy", root)
     images = draw_faces(**{**cfg.data.drawn, "count": DRAWN}, image_size=description.image_size).images
