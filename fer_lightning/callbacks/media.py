@@ -95,7 +95,7 @@ class Media(Callback):
         results = self._attempt("figures of the results", lambda: plots(rank_runs([read_run(self.folder)])))
         for plot in results or []:
             yield plot.name, plot.draw
-        if datamodule.partition.measurable:
+        if len(datamodule.partition.train):
             yield "augmentation", lambda: augmentation_grid(datamodule.partition, datamodule.augmentation.chain)
         if not self.map_faces:
             return
@@ -121,7 +121,7 @@ class Media(Callback):
         mistakes = []
         for number, index in enumerate(worst):
             neighbours = []
-            if nearest is not None and partition.measurable:  # else the pictures of the gallery are not at hand
+            if nearest is not None and len(gallery):  # else the pictures of the gallery are not at hand
                 indices, similarities = (values[number, : self.neighbours].cpu().numpy() for values in nearest[:2])
                 neighbours = [
                     {**_face(partition, row), "similarity": round(float(similarity), 4)}

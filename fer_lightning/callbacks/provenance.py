@@ -53,6 +53,8 @@ class Provenance(Callback):
             "partition": partition.fingerprint,
             "gallery": "\n".join(names),  # names of the classifier's faces, row by row; no name has a line break
         }
+        if trainer.datamodule.past:
+            checkpoint[KEY]["past"] = trainer.datamodule.past
         if partition.corrected:
             checkpoint[KEY]["corrections"] = partition.corrected.digest
         if folder := user_folder():

@@ -140,6 +140,9 @@ class FacesDataModule(lightning.LightningDataModule):
 
     Attributes:
         shares: (M, C) float32, what teachers make of the labels of the training faces; None without teachers.
+        past: Records of the earlier trainings of the network, the last one first.
+        for_network: Function from faces and partition to the partition as it is for this network: other faces, or
+            another part of these, may have trained it.
     """
 
     trainer: lightning.Trainer  # set by the Trainer before it calls a loader
@@ -195,6 +198,8 @@ class FacesDataModule(lightning.LightningDataModule):
         self.augmentation = augmentation
         self.mixing = mixing
         self.shares: np.ndarray | None = None
+        self.past: list[dict[str, Any]] = []
+        self.for_network: Callable[[Faces, Partition], Partition] = lambda _, partition: partition
         self.table: torch.Tensor | None = None  # (N, H, W) uint8, all faces, on the device that renders them
         self.batch_size = batch_size
         self.sampler = sampler
@@ -236,11 +241,11 @@ class FacesDataModule(lightning.LightningDataModule):
     def partition(self) -> Partition:
         """Partition the faces and log the sizes and leaks of the parts."""
         partition = self.protocol(self.faces, self.audit.twins)
-        if partition.trained_on is None:  # else the faces that trained are those of another data module
-            if self.corrections is not None:
-                partition = correct(partition, self.faces, self.corrections)
-            if self.leave_out:
-                partition = without(partition, self.leave_out)
+        if self.corrections is not None:
+            partition = correct(partition, self.faces, self.corrections)
+        if self.leave_out:
+            partition = without(partition, self.leave_out)
+        partition = self.for_network(self.faces, partition)
         log.info(
             "%d train, %d validate, %d test; %s. What the score shows: %s",
             *(len(rows) for rows in (partition.train, partition.validation, partition.test)),

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -30,6 +30,8 @@ class Partition:
         left_out_test: Number of test faces that were removed because a copy is in the training set.
         corrected: What the corrections of labels have done; None without any.
         trained_on: Source of the faces that trained the network, where the test faces are of another data set.
+        known: Test rows whose face, or a twin of it, an earlier training of the network has learnt.
+        untold: Whether the faces of an earlier training are not at hand, so that ``known`` may lack some.
     """
 
     protocol: str
@@ -45,6 +47,8 @@ class Partition:
     left_out_test: int = 0
     corrected: Corrected | None = None
     trained_on: str | None = None
+    known: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
+    untold: bool = False
 
     @property
     def groups(self) -> np.ndarray:
@@ -53,8 +57,8 @@ class Partition:
 
     @property
     def measurable(self) -> bool:
-        """Return whether the faces that trained the network are at hand, so that leaks can be measured."""
-        return len(self.train) > 0
+        """Return whether all faces that trained the network are at hand, so that every leak can be found."""
+        return len(self.train) > 0 and not self.untold
 
     @property
     def fingerprint(self) -> str:
@@ -68,9 +72,8 @@ class Partition:
         return digest.hexdigest()
 
     def leaked(self, rows: np.ndarray) -> np.ndarray:
-        """Return (B,) bool: whether the picture, or a sibling or twin of it, is in training or gallery."""
-        groups = self.twins.groups[self.origins]
-        return np.isin(groups[rows], groups[self._training_side()])
+        """Return (B,) bool: whether the picture, or a sibling or twin of it, is in training or gallery, or known."""
+        return self._has_twin(rows) | np.isin(rows, self.known)
 
     def leaks(self) -> tuple[str, ...]:
         """Return one clause, with its share, for each reason why a score is too high."""
@@ -83,7 +86,7 @@ class Partition:
             "are themselves": np.isin(self.test, training),
             "have a sibling": np.isin(origins, training_origins),
             "have an identical twin": np.isin(self.twins.identical[origins], self.twins.identical[training_origins]),
-            "have an identical or near twin": self.leaked(self.test),
+            "have an identical or near twin": self._has_twin(self.test),
         }
         largest = 0.0
         for kind, hits in kinds.items():
@@ -100,9 +103,16 @@ class Partition:
                 leaks.append(
                     f"{percent(shared.mean())} of the test {noun} show a person who is in {part} ({name} on both sides)"
                 )
+        if len(self.known):
+            share = percent(len(self.known) / len(self.test))
+            leaks.append(f"an earlier training (init_from) learnt {share} of the test {noun}, or twins of them")
         if np.isin(self.validation, self.test).any():
             leaks.append(f"the checkpoint is chosen on the reported {noun}")
         return tuple(leaks)
+
+    def _has_twin(self, rows: np.ndarray) -> np.ndarray:
+        groups = self.twins.groups[self.origins]
+        return np.isin(groups[rows], groups[self._training_side()])
 
     def _training_side(self) -> np.ndarray:
         return np.union1d(self.train, self.gallery)

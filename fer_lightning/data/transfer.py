@@ -1,4 +1,4 @@
-"""Partition of a test on another data set than the one that trained the network."""
+"""Partition of a test for a network that other faces, or another part of these, have trained."""
 
 from dataclasses import replace
 from typing import Any
@@ -41,6 +41,39 @@ def transferred(
         proves=proves,
         trained_on=trained_on,
     )
+
+
+def divided_again(partition: Partition, trained: Partition) -> Partition:
+    """Return the partition for a network that another partition of the same faces has trained."""
+    if partition.fingerprint == trained.fingerprint:
+        return partition
+    again = replace(
+        partition,
+        train=trained.train,
+        gallery=trained.gallery,
+        validation=trained.validation,
+        left_out=0,
+        proves=f"accuracy of a network that another partition of these faces has trained, by {trained.protocol}",
+    )
+    if len(partition.faces) == len(trained.faces) == len(partition.twins.groups):  # each row is a face of the source
+        return again
+    return replace(
+        again,
+        faces=_concatenate(trained.faces, partition.faces),
+        origins=np.concatenate([trained.origins, partition.origins]),
+        test=partition.test + len(trained.faces),
+    )
+
+
+def learnt(faces: Faces, training: tuple[Faces, Partition], cache_dir: str) -> np.ndarray:
+    """Return (N,) bool: whether a face, or a twin of it, is among the training faces of another training."""
+    others, trained = training
+    rows = trained.origins[trained.train]
+    if others.fingerprint == faces.fingerprint:
+        groups = trained.twins.groups
+        return np.isin(groups, groups[rows])
+    groups = audit(_concatenate(others, faces), cache_dir).twins.groups
+    return np.isin(groups[len(others) :], groups[rows])
 
 
 def _concatenate(first: Faces, second: Faces) -> Faces:

@@ -1,8 +1,6 @@
 """The test of a checkpoint, again and without training."""
 
 import logging
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import lightning
@@ -11,13 +9,10 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from fer_lightning.config.instantiation import instantiate
 from fer_lightning.config.verbs import verb
 from fer_lightning.data.classes import check_same, classes_of
-from fer_lightning.data.faces import Faces
-from fer_lightning.data.partition import Partition
-from fer_lightning.data.transfer import transferred
-from fer_lightning.data.twins import Twins
 from fer_lightning.launch.checks import check
 from fer_lightning.launch.environment import rank
-from fer_lightning.launch.trained import over_checkpoint, read_training
+from fer_lightning.launch.history import judge
+from fer_lightning.launch.trained import over_checkpoint
 from fer_lightning.runs.checkpoints import read_provenance
 from fer_lightning.runs.record import Record, read_record, run_of
 from fer_lightning.words import counted, percent
@@ -49,7 +44,7 @@ def evaluate(cfg: DictConfig) -> float:
     lightning.seed_everything(cfg.seed, workers=True, verbose=False)
     datamodule = instantiate(cfg.data)
     datamodule.network_classes = classes
-    datamodule.protocol = partial(_partition, cfg, datamodule.protocol)
+    judge(datamodule, cfg.checkpoint)
     model = instantiate(cfg.model)
     model.absent = [name for name in classes if name not in names]
     trainer = instantiate(cfg.trainer)
@@ -63,17 +58,6 @@ def evaluate(cfg: DictConfig) -> float:
     if rank() == 0 and not cfg.trainer.fast_dev_run:
         log.info(compare(read_record(Path(cfg.paths.output_dir)), read_record(run_of(cfg.checkpoint))))
     return trainer.callback_metrics["test/accuracy"].item()
-
-
-def _partition(cfg: DictConfig, protocol: Callable[[Faces, Twins], Partition], faces: Faces, twins: Twins) -> Partition:
-    """Return the partition by a protocol, and for another data set than the training's that of ``transferred``."""
-    partition, saved = protocol(faces, twins), read_provenance(cfg.checkpoint)
-    if saved.get("data_fingerprint") == faces.fingerprint:
-        return partition
-    trained_on = str(saved.get("data"))
-    if trained_on == faces.source:
-        trained_on = f"other faces of {trained_on}"
-    return transferred(faces, partition, trained_on, read_training(cfg), cfg.paths.cache_dir)
 
 
 def compare(record: Record, run: Record) -> str:

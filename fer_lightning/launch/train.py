@@ -14,6 +14,7 @@ from fer_lightning.config.instantiation import instantiate
 from fer_lightning.config.nodes import own_values
 from fer_lightning.config.verbs import verb
 from fer_lightning.launch.environment import rank
+from fer_lightning.launch.history import remember, trainings
 from fer_lightning.launch.resume import finished, resumed
 from fer_lightning.launch.trained import taught
 from fer_lightning.runs.command import WHOLE
@@ -31,6 +32,10 @@ def train(cfg: DictConfig) -> float:
     settings = hyperparameters(cfg)  # before instantiate, which replaces references by values
     lightning.seed_everything(cfg.seed, workers=True, verbose=False)
     datamodule = instantiate(cfg.data)
+    if checkpoint:
+        remember(datamodule, trainings(checkpoint, "resume_from")[1:])
+    elif cfg.init_from:
+        remember(datamodule, trainings(cfg.init_from, "init_from"))
     if cfg.teacher.runs:
         datamodule.shares = taught(**cfg.teacher, partition=datamodule.partition)
     model = instantiate(cfg.model)

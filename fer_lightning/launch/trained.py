@@ -15,13 +15,12 @@ from omegaconf import DictConfig
 
 from fer_lightning.config import CONF
 from fer_lightning.config.instantiation import instantiate
-from fer_lightning.config.nodes import Role, role
 from fer_lightning.config.values import check_values
 from fer_lightning.data.classes import check_same, classes_of
 from fer_lightning.data.faces import Faces
 from fer_lightning.data.readers import read_faces
 from fer_lightning.errors import UserError
-from fer_lightning.runs.checkpoints import KEY, best_of, load, read_overrides, read_provenance
+from fer_lightning.runs.checkpoints import KEY, best_of, load, read_overrides
 from fer_lightning.runs.command import key, quoted
 
 if TYPE_CHECKING:
@@ -36,27 +35,6 @@ def over_checkpoint(cfg: DictConfig) -> DictConfig:
     typed = {key(option) for option in job.overrides.task}  # in place of the checkpoint's: Hydra would merge two nodes
     saved = [option for option in read_overrides(cfg.checkpoint) if key(option) not in typed]
     return hydra.compose(job.job.config_name, overrides=[*saved, *job.overrides.task])
-
-
-def read_training(cfg: DictConfig) -> tuple[Faces, "Partition"] | None:
-    """Return the faces that trained a checkpoint and their partition; None where they are not at hand.
-
-    Options of the machine on this command line count here too.
-    """
-    job = HydraConfig.get()
-    here = [option for option in job.overrides.task if role(key(option)) > Role.RESULT]
-    training = hydra.compose(job.job.config_name, overrides=[*read_overrides(cfg.checkpoint), *here])
-    log.info("reading the training faces, to search them for twins of the test faces")
-    try:
-        datamodule = instantiate(training.data)
-        faces, partition = datamodule.faces, datamodule.partition
-    except UserError as error:
-        log.info("they are not at hand: %s", str(error).partition(". ")[0])
-        return None
-    if faces.fingerprint != read_provenance(cfg.checkpoint).get("data_fingerprint"):
-        log.info("they are not at hand: data.root=%s holds other faces now", training.data.root)
-        return None
-    return faces, partition
 
 
 def training_faces(cfg: DictConfig, image_size: int) -> Faces | None:

@@ -87,6 +87,8 @@ def read_checkpoint(path: Path | str) -> tuple[Network, Description]:
         return network, checkpoint["description"]
     embedder = part_config("embedder", checkpoint, source)
     origin = {key: str(record[key]) for key in ("version", "code", "data", "data_fingerprint", "draw") if key in record}
+    if past := record.get("past"):
+        origin["past"] = ", ".join(training["name"] for training in past)
     with suppress(UserError):  # a damaged record of the run is no reason to refuse its network
         tested = read_tested(path, checkpoints.fingerprint(network.state_dict()))
         if accuracy := tested.figures.get("test/accuracy"):

@@ -22,7 +22,7 @@ def test_no_map_of_equal_embeddings(tmp_path, caplog):
     same = outputs(75) | {"embeddings": np.full((75, 8), 8**-0.5, np.float32)}
     same["embeddings"][3] += 1e-7  # no two of a network's are equal to the last bit
     media = Media(str(tmp_path), {"tsne": TSNE(init="pca")}, 1500, 0, 0, 0)
-    datamodule = SimpleNamespace(partition=SimpleNamespace(measurable=True))
+    datamodule = SimpleNamespace(partition=SimpleNamespace(train=[0]))
     assert [name for name, _ in media._figures(datamodule, same)] == ["augmentation"]
     assert "no maps: the network gives all 75 test faces the same embedding" in caplog.text
 

@@ -1,12 +1,12 @@
-"""A test on another data set than the training's: leaks are measured against the training faces, or unknown."""
+"""A test on other faces or parts than the training's: leaks are measured against the training faces, or unknown."""
 
 from dataclasses import replace
 
 import numpy as np
 
 from fer_lightning.data.mapping import align
-from fer_lightning.data.protocols import honest
-from fer_lightning.data.transfer import transferred
+from fer_lightning.data.protocols import folder, honest
+from fer_lightning.data.transfer import divided_again, learnt, transferred
 from fer_lightning.data.twins import find_twins
 
 
@@ -45,6 +45,38 @@ def test_without_the_training_faces_nothing_is_claimed(faces, tmp_path):
     assert np.array_equal(result.test, partition.test)
     assert (len(result.train), len(result.gallery), result.measurable) == (0, 0, False)
     assert (result.trained_on, partition.trained_on, partition.measurable) == ("mine.zip", None, True)
+
+
+def test_faces_that_another_partition_trained_are_leaks(faces):
+    trained, partition = partitioned(faces), partitioned(faces)
+    assert divided_again(partition, trained) is partition
+    partition = replace(partition, test=np.union1d(partition.train[:10], partition.test[:10]))
+    result = divided_again(partition, trained)
+    assert (result.train.tolist(), result.test.tolist()) == (trained.train.tolist(), partition.test.tolist())
+    assert result.leaks() == ("50.0 % of the test faces are themselves in training",)
+    assert result.proves == "accuracy of a network that another partition of these faces has trained, by honest"
+    pictures = faces.subset(np.tile(np.arange(len(faces)), 2))  # as a protocol makes of every face two
+    twice = replace(partition, faces=pictures, origins=np.tile(partition.origins, 2), test=partition.test + len(faces))
+    result = divided_again(twice, trained)
+    assert np.array_equal(result.faces.images[result.test], faces.images[partition.test])
+    assert result.leaks() == ("50.0 % of the test pictures have a sibling in training",)
+
+
+def test_faces_that_an_earlier_training_learnt_are_leaks(faces, tmp_path):
+    trained = folder(faces, find_twins(faces.images))
+    known = learnt(faces, (faces, trained), str(tmp_path))
+    assert np.flatnonzero(known).tolist() == [*range(70), 70, 71, 72]  # training faces, and the twins of three
+    other = faces.subset(np.arange(60, 80))
+    other = replace(other, fingerprint="other", images=other.images.copy())
+    other.images[19] = faces.images[5, :, ::-1]
+    known = learnt(other, (faces, trained), str(tmp_path))
+    assert np.flatnonzero(known).tolist() == [*range(10), 10, 11, 12, 19]
+    partition = replace(partitioned(faces), known=np.array([75, 80, 85]))
+    assert partition.leaks() == (
+        f"an earlier training (init_from) learnt {300 / len(partition.test):.1f} % of the test faces, or twins of them",
+    )
+    assert np.flatnonzero(partition.leaked(np.arange(74, 82))).tolist() == [1, 6]
+    assert (partition.measurable, replace(partition, untold=True).measurable) == (True, False)
 
 
 def test_labels_are_counted_by_the_classes_of_the_network(faces):

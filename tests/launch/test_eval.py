@@ -29,6 +29,9 @@ def test_another_head_trains_and_is_scored_again(head, shown, tmp_path, run_here
     write_bundle(tmp_path / "bundle", *read_checkpoint(best), card="")
     done = run_here("eval.py", *options("small", "plain"), "checkpoint=bundle", "hydra.run.dir=third")
     assert done.code == 0, done.text
+    done = run_here("eval.py", *options("small", "plain"), "checkpoint=run", "protocol=kfold", "hydra.run.dir=other")
+    assert done.code == 0, done.text
+    assert "% of the test faces are themselves in training" in read_record(tmp_path / "other").leaks
     first, again, third = (
         json.loads((tmp_path / name / "metrics.json").read_text()) for name in ("run", "again", "third")
     )
@@ -73,6 +76,29 @@ def test_another_data_set_is_scored_as_such(tmp_path, run_here):
     done = run_here(*again, f"data.map={{{joined},contempt:null}}", "hydra.run.dir=third")
     assert "whether it shares faces with the training is unknown" in done.text
     assert read_record(tmp_path / "third").leaks is None
+
+
+def test_what_an_earlier_training_learnt_stays_known(tmp_path, run_here):
+    make_tree(tmp_path / "mine")
+    make_tree(tmp_path / "theirs", faces=5)
+    brief = options("small", "tiny", "brief", "plain", "data.root=mine", "protocol=folder")
+    assert run_here("train.py", *brief, "hydra.run.dir=first").code == 0
+    brief = options(*brief, "protocol=kfold")
+    done = run_here("train.py", *brief, "init_from=first", "hydra.run.dir=second")
+    assert done.code == 0, done.text
+    record = read_record(tmp_path / "second")
+    assert record.leaks.startswith("an earlier training (init_from) learnt 50.0 % of the test faces")
+    done = run_here("eval.py", *options("small", "plain"), "checkpoint=second", "hydra.run.dir=again")
+    assert "figures are those of the run itself, to the last digit" in done.text
+    assert read_record(tmp_path / "again").leaks == record.leaks
+    (tmp_path / "mine").rename(tmp_path / "elsewhere")
+    brief = options(*brief, "data.root=theirs", "protocol=honest")
+    done = run_here("train.py", *brief, "init_from=second", "hydra.run.dir=third")
+    assert done.code == 0, done.text
+    record = read_record(tmp_path / "third")
+    assert record.leaks is None
+    names = [f"init_from={run}/checkpoints/best.ckpt" for run in ("second", "first")]
+    assert record.proves.endswith(f", unless {', '.join(names)} has seen them, which is unknown")
 
 
 def test_figures_are_compared_with_those_of_the_same_network(tmp_path):

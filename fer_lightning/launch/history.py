@@ -1,0 +1,107 @@
+"""What has trained a network, now and before: a test's partition says which of its faces the network has learnt."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import hydra
+import numpy as np
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+
+from fer_lightning.config.instantiation import instantiate
+from fer_lightning.config.nodes import Role, role
+from fer_lightning.config.overrides import allowed
+from fer_lightning.data.datamodule import FacesDataModule
+from fer_lightning.data.faces import Faces
+from fer_lightning.data.partition import Partition
+from fer_lightning.data.transfer import divided_again, learnt, transferred
+from fer_lightning.errors import UserError
+from fer_lightning.runs.checkpoints import KEY, load
+from fer_lightning.runs.command import key
+
+log = logging.getLogger(__name__)
+
+
+def trainings(path: str, option: str) -> list[dict[str, Any]]:
+    """Return a record of each training that made a checkpoint, the last one first: its faces, options and name."""
+    record = load(path, option)[KEY]
+    fields = {name: record.get(name) for name in ("data", "data_fingerprint", "partition", "overrides")}
+    past = record.get("past", [])
+    return [{**fields, "name": f"{option}={path}"}, *(past if isinstance(past, list) else [{"name": str(past)}])]
+
+
+def remember(datamodule: FacesDataModule, past: list[dict[str, Any]]) -> None:
+    """Tell a data module of earlier trainings of the network that is trained now."""
+    datamodule.past = past
+    datamodule.for_network = partial(with_past, datamodule)
+
+
+def judge(datamodule: FacesDataModule, path: str) -> None:
+    """Tell the data module of a test which faces have trained the checkpoint."""
+    training, *past = trainings(path, "checkpoint")
+    datamodule.past = past
+    if training["data_fingerprint"] != datamodule.faces.fingerprint:
+        datamodule.corrections = datamodule.leave_out = None  # those of other faces
+    datamodule.for_network = partial(_tested, datamodule, training)
+
+
+def _tested(datamodule: FacesDataModule, training: Mapping[str, Any], faces: Faces, partition: Partition) -> Partition:
+    """Return the partition of a test by what trained the network: other faces, another part of these, or this one."""
+    same = training["data_fingerprint"] == faces.fingerprint
+    if not same or training["partition"] != partition.fingerprint:
+        own = read_training(training, datamodule)
+        if same and own:
+            partition = divided_again(partition, own[1])
+        else:
+            trained_on = str(training["data"])
+            if trained_on == faces.source:
+                trained_on = f"other faces of {trained_on}"
+            partition = transferred(faces, partition, trained_on, own, datamodule.cache_dir)
+    return with_past(datamodule, faces, partition)
+
+
+def with_past(datamodule: FacesDataModule, faces: Faces, partition: Partition) -> Partition:
+    """Return a partition that knows which of its test faces the earlier trainings have learnt."""
+    seen, untold = np.zeros(len(faces), bool), []
+    for record in datamodule.past:
+        training = read_training(record, datamodule)
+        if training and training[0].images.shape[1:] == faces.images.shape[1:]:
+            seen |= learnt(faces, training, datamodule.cache_dir)
+        else:
+            untold.append(record["name"])
+    if untold:
+        names = ", ".join(untold)
+        log.warning("whether %s has seen the test faces is unknown: the faces that trained it are not at hand", names)
+        partition = replace(
+            partition, untold=True, proves=f"{partition.proves}, unless {names} has seen them, which is unknown"
+        )
+    first = len(partition.twins.groups) - len(faces)  # faces of another data set that trained stand before these
+    return replace(partition, known=partition.test[seen[partition.origins[partition.test] - first]])
+
+
+def read_training(record: Mapping[str, Any], datamodule: FacesDataModule) -> tuple[Faces, Partition] | None:
+    """Return the faces of a training and their partition; None where they are not at hand.
+
+    Options of the machine on this command line count here too.
+
+    Args:
+        record: One of ``trainings``.
+        datamodule: It has the faces and the twins already, where it is the same data set.
+    """
+    job, name = HydraConfig.get(), record["name"]
+    here = [option for option in job.overrides.task if role(key(option)) > Role.RUN]
+    log.info("the faces that trained %s:", name)
+    try:
+        options = [*allowed(record.get("overrides"), name), *here]
+        training = instantiate(hydra.compose(job.job.config_name, overrides=options).data)
+        if record["data_fingerprint"] == datamodule.faces.fingerprint:
+            training.faces, training.audit = datamodule.faces, datamodule.audit
+        elif training.faces.fingerprint != record["data_fingerprint"]:
+            raise UserError(f"data.root={training.root} holds other faces now")
+        return training.faces, training.partition
+    except (UserError, HydraException) as error:
+        log.info("they are not at hand: %s", str(error).partition(". ")[0])
+        return None
