@@ -113,17 +113,16 @@ def _batches(sampler: Mapping[str, Any], augmentation: Mapping[str, Any], mixing
 
 def _targets(nodes: Mapping[str, Any]) -> Iterator[str]:
     """Yield a loss of the library's that cannot learn shares of the classes."""
-    loss, data, teachers = nodes["loss"], nodes["data"], nodes["teacher"].get("runs")
+    loss, data = nodes["loss"], nodes["data"]
     distribution = data.get("targets") == "distribution"
     if distribution and not data["votes"]:
         yield "data.targets=distribution needs data.votes=fer2013new.csv, the votes of FER+"
-    if distribution and (data["corrections"] or teachers):
-        yield "data.targets=distribution needs data.corrections=null and teacher.runs=null"
+    if distribution and data["corrections"]:
+        yield "data.targets=distribution needs data.corrections=null"
     if _is(loss, "SmoothedSoftmaxLoss") or not loss["_target_"].startswith(("pytorch_", "fer_lightning.")):
         return
     for option, soft in {
         "mixing=mixup": _is(nodes["mixing"], "mixup"),
-        "teacher.runs": bool(teachers),
         "data.targets=distribution": distribution,
     }.items():
         if soft:

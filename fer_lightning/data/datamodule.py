@@ -139,7 +139,6 @@ class FacesDataModule(lightning.LightningDataModule):
         worker_timeout: Seconds without a batch after which those processes count as hung; 0 waits for ever.
 
     Attributes:
-        shares: (M, C) float32, what teachers make of the labels of the training faces; None without teachers.
         past: Records of the earlier trainings of the network, the last one first.
         for_network: Function from faces and partition to the partition as it is for this network: other faces, or
             another part of these, may have trained it.
@@ -197,7 +196,6 @@ class FacesDataModule(lightning.LightningDataModule):
         self.leave_out = leave_out
         self.augmentation = augmentation
         self.mixing = mixing
-        self.shares: np.ndarray | None = None
         self.past: list[dict[str, Any]] = []
         self.for_network: Callable[[Faces, Partition], Partition] = lambda _, partition: partition
         self.table: torch.Tensor | None = None  # (N, H, W) uint8, all faces, on the device that renders them
@@ -283,9 +281,8 @@ class FacesDataModule(lightning.LightningDataModule):
     @cached_property
     def training(self) -> TrainingPictures:
         """Make the table of training pictures; without online augmentation all copies are drawn here."""
-        faces, rows, targets = self.partition.faces, self.partition.train, self.shares
-        if self.votes and self.targets == "distribution":
-            targets = shares(faces)[rows]
+        faces, rows = self.partition.faces, self.partition.train
+        targets = shares(faces)[rows] if self.votes and self.targets == "distribution" else None
         return TrainingPictures(faces, rows, self.augmentation, self.mixing, targets)
 
     def prepare_data(self) -> None:

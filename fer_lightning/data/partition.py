@@ -30,8 +30,8 @@ class Partition:
         left_out_test: Number of test faces that were removed because a copy is in the training set.
         corrected: What the corrections of labels have done; None without any.
         trained_on: Source of the faces that trained the network, where the test faces are of another data set.
-        known: Test rows whose face, or a twin of it, an earlier training of the network has learnt.
-        untold: Whether the faces of an earlier training are not at hand, so that ``known`` may lack some.
+        learnt_before: Test rows whose face, or a twin of it, an earlier training of the network has learnt.
+        untold: Whether the faces of an earlier training are not at hand, so that ``learnt_before`` may lack some.
     """
 
     protocol: str
@@ -47,7 +47,7 @@ class Partition:
     left_out_test: int = 0
     corrected: Corrected | None = None
     trained_on: str | None = None
-    known: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
+    learnt_before: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
     untold: bool = False
 
     @property
@@ -72,8 +72,8 @@ class Partition:
         return digest.hexdigest()
 
     def leaked(self, rows: np.ndarray) -> np.ndarray:
-        """Return (B,) bool: whether the picture, or a sibling or twin of it, is in training or gallery, or known."""
-        return self._has_twin(rows) | np.isin(rows, self.known)
+        """Return (B,) bool: whether the picture, or a sibling or twin of it, is in the gallery or any training."""
+        return self._has_twin(rows) | np.isin(rows, self.learnt_before)
 
     def leaks(self) -> tuple[str, ...]:
         """Return one clause, with its share, for each reason why a score is too high."""
@@ -103,8 +103,8 @@ class Partition:
                 leaks.append(
                     f"{percent(shared.mean())} of the test {noun} show a person who is in {part} ({name} on both sides)"
                 )
-        if len(self.known):
-            share = percent(len(self.known) / len(self.test))
+        if len(self.learnt_before):
+            share = percent(len(self.learnt_before) / len(self.test))
             leaks.append(f"an earlier training (init_from) learnt {share} of the test {noun}, or twins of them")
         if np.isin(self.validation, self.test).any():
             leaks.append(f"the checkpoint is chosen on the reported {noun}")

@@ -20,7 +20,7 @@ from fer_lightning.data.lists import LabelList
 from fer_lightning.data.votes import read_votes
 from fer_lightning.errors import UserError, install_command
 from fer_lightning.launch.environment import check_gpu, check_packages, rank, started_processes
-from fer_lightning.runs.checkpoints import best_of, checkpoint_file
+from fer_lightning.runs.checkpoints import checkpoint_file
 
 log = logging.getLogger(__name__)
 
@@ -88,9 +88,6 @@ def _check_files(cfg: DictConfig) -> None:
         path = cfg.get(option)
         if path is not None and ("trainer" in cfg or Path(path).suffix.lower() != ".onnx"):  # predict and app take that
             checkpoint_file(path, option)
-    if "checkpoint" not in cfg:  # what is trained already needs no teachers
-        for run in OmegaConf.select(cfg, "teacher.runs") or []:
-            checkpoint_file(best_of(run), "teacher.runs")
     for path in cfg.get("predictions") or []:
         read_facts(path, "predictions")
     if cfg.get("trained_on") not in (None, "official", "folder"):

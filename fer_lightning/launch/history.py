@@ -1,4 +1,4 @@
-"""What has trained a network, now and before: a test's partition says which of its faces the network has learnt."""
+"""Find which test faces the trainings behind a network have learnt."""
 
 import logging
 from collections.abc import Mapping
@@ -30,7 +30,8 @@ def trainings(path: str, option: str) -> list[dict[str, Any]]:
     record = load(path, option)[KEY]
     fields = {name: record.get(name) for name in ("data", "data_fingerprint", "partition", "overrides")}
     past = record.get("past", [])
-    return [{**fields, "name": f"{option}={path}"}, *(past if isinstance(past, list) else [{"name": str(past)}])]
+    past = past if isinstance(past, list) else [{"name": str(past)}]  # a bundle keeps their names alone
+    return [{**fields, "name": f"{option}={path}"}, *past]
 
 
 def remember(datamodule: FacesDataModule, past: list[dict[str, Any]]) -> None:
@@ -52,24 +53,24 @@ def _tested(datamodule: FacesDataModule, training: Mapping[str, Any], faces: Fac
     """Return the partition of a test by what trained the network: other faces, another part of these, or this one."""
     same = training["data_fingerprint"] == faces.fingerprint
     if not same or training["partition"] != partition.fingerprint:
-        own = read_training(training, datamodule)
-        if same and own:
-            partition = divided_again(partition, own[1])
+        trained = read_training(training, datamodule)
+        if same and trained:
+            partition = divided_again(partition, trained[1])
         else:
             trained_on = str(training["data"])
             if trained_on == faces.source:
                 trained_on = f"other faces of {trained_on}"
-            partition = transferred(faces, partition, trained_on, own, datamodule.cache_dir)
+            partition = transferred(faces, partition, trained_on, trained, datamodule.cache_dir)
     return with_past(datamodule, faces, partition)
 
 
 def with_past(datamodule: FacesDataModule, faces: Faces, partition: Partition) -> Partition:
     """Return a partition that knows which of its test faces the earlier trainings have learnt."""
-    seen, untold = np.zeros(len(faces), bool), []
+    in_past, untold = np.zeros(len(faces), bool), []
     for record in datamodule.past:
         training = read_training(record, datamodule)
         if training and training[0].images.shape[1:] == faces.images.shape[1:]:
-            seen |= learnt(faces, training, datamodule.cache_dir)
+            in_past |= learnt(faces, training, datamodule.cache_dir)
         else:
             untold.append(record["name"])
     if untold:
@@ -79,7 +80,7 @@ def with_past(datamodule: FacesDataModule, faces: Faces, partition: Partition) -
             partition, untold=True, proves=f"{partition.proves}, unless {names} has seen them, which is unknown"
         )
     first = len(partition.twins.groups) - len(faces)  # faces of another data set that trained stand before these
-    return replace(partition, known=partition.test[seen[partition.origins[partition.test] - first]])
+    return replace(partition, learnt_before=partition.test[in_past[partition.origins[partition.test] - first]])
 
 
 def read_training(record: Mapping[str, Any], datamodule: FacesDataModule) -> tuple[Faces, Partition] | None:

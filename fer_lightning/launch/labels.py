@@ -10,7 +10,6 @@ from fer_lightning.data.votes import read_votes
 from fer_lightning.errors import UserError
 from fer_lightning.launch.console import Printable
 from fer_lightning.launch.trained import trained_run
-from fer_lightning.runs.checkpoints import best_of
 
 log = logging.getLogger(__name__)
 
@@ -27,8 +26,8 @@ log = logging.getLogger(__name__)
 )
 def labels(run: Path, output: Path | None, root: str | None, crowd: str | None) -> None:
     """Judge the labels of a run's training folder and write labels.html and corrections.csv."""
-    run = Path(str(run).removeprefix("checkpoint="))  # as other verbs take it
-    checkpoint = Path(best_of(str(run)))
+    run = Path(str(run).removeprefix("checkpoint=")).expanduser()  # as other verbs take it
+    checkpoint = run if run.suffix == ".ckpt" else run / "checkpoints" / "best.ckpt"
     run = checkpoint.absolute().parent.parent
     if not checkpoint.is_file():
         raise UserError(f"{checkpoint} does not exist: give the folder or a checkpoint of a run that has trained")
@@ -46,7 +45,7 @@ def labels(run: Path, output: Path | None, root: str | None, crowd: str | None) 
     from fer_lightning.use.doubts import too_weak, write_labels  # here, so that a refusal does not wait
     from fer_lightning.use.judgement import judge
 
-    datamodule, model = trained_run(str(checkpoint), places={"data.root": root, "data.crowd": crowd})
+    datamodule, model = trained_run(str(checkpoint), {"data.root": root, "data.crowd": crowd})
     log.info("judging the labels of the training folder by %s", checkpoint)
     judgement = judge(model, model.classifier, datamodule.partition, datamodule.audit)
     if weak := too_weak(judgement, datamodule.faces.classes):

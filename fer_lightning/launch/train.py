@@ -16,7 +16,6 @@ from fer_lightning.config.verbs import verb
 from fer_lightning.launch.environment import rank
 from fer_lightning.launch.history import remember, trainings
 from fer_lightning.launch.resume import finished, resumed
-from fer_lightning.launch.trained import taught
 from fer_lightning.runs.command import WHOLE
 from fer_lightning.runs.rebuilding import take_weights
 
@@ -36,8 +35,6 @@ def train(cfg: DictConfig) -> float:
         remember(datamodule, trainings(checkpoint, "resume_from")[1:])
     elif cfg.init_from:
         remember(datamodule, trainings(cfg.init_from, "init_from"))
-    if cfg.teacher.runs:
-        datamodule.shares = taught(**cfg.teacher, partition=datamodule.partition)
     model = instantiate(cfg.model)
     if cfg.init_from:
         take_weights(model, cfg.init_from)

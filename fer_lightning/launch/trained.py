@@ -1,4 +1,4 @@
-"""Read what a trained network brings: its run's options, faces and weights, and its votes as targets."""
+"""Read what a trained network brings: its run's options, faces and weights."""
 
 import logging
 from collections.abc import Mapping
@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import hydra
-import numpy as np
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
@@ -20,11 +19,11 @@ from fer_lightning.data.classes import check_same, classes_of
 from fer_lightning.data.faces import Faces
 from fer_lightning.data.readers import read_faces
 from fer_lightning.errors import UserError
-from fer_lightning.runs.checkpoints import KEY, best_of, load, read_overrides
+from fer_lightning.runs.checkpoints import KEY, load, read_overrides
 from fer_lightning.runs.command import key, quoted
 
 if TYPE_CHECKING:
-    from fer_lightning.data.partition import Partition
+    pass
 
 log = logging.getLogger(__name__)
 
@@ -47,35 +46,17 @@ def training_faces(cfg: DictConfig, image_size: int) -> Faces | None:
         raise UserError(f"faces={cfg.faces} cannot be used as a training's faces can by data.root: {error}") from None
 
 
-def trained_run(checkpoint: str, option: str = "checkpoint", places: Mapping[str, str | None] = {}) -> tuple[Any, Any]:
+def trained_run(checkpoint: str, places: Mapping[str, str | None]) -> tuple[Any, Any]:
     """Return a run's data module and its model, ready to predict; ``places`` (option -> path) are not the run's."""
     from fer_lightning.models.network import check_weights  # here, so that a refusal does not wait for torch
 
     cfg = _configuration(checkpoint, places)
     datamodule, model = instantiate(cfg.data), instantiate(cfg.model)
-    saved, source = load(checkpoint, option), f"{option}={checkpoint}"
+    saved, source = load(checkpoint, "checkpoint"), f"checkpoint={checkpoint}"
     check_same(classes_of(saved[KEY], source), datamodule.faces.classes, source)
     check_weights(model, saved["state_dict"], source)
     model.load_state_dict(saved["state_dict"])
     return datamodule, model.eval()
-
-
-def taught(runs: list[str], weight: float, temperature: float, partition: "Partition") -> np.ndarray:
-    """Return the targets (M, C) of the training faces by the best checkpoints of some runs; see ``teach``."""
-    from fer_lightning.use.teaching import Teacher, teach
-
-    teachers = []
-    for run in runs:
-        datamodule, model = trained_run(best_of(run), "teacher.runs")
-        teachers.append(Teacher(f"teacher.runs={run}", model, datamodule.partition))
-    targets, unjudged = teach(teachers, partition, weight, temperature)
-    log.info(
-        "%d of %d training faces are taught by %d networks that did not learn them; the others by their labels",
-        len(targets) - unjudged,
-        len(targets),
-        len(runs),
-    )
-    return targets
 
 
 def _configuration(checkpoint: str, places: Mapping[str, str | None]) -> DictConfig:

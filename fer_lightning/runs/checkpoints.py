@@ -48,12 +48,6 @@ def checkpoint_file(path: str, option: str) -> Path:
     return file
 
 
-def best_of(run: str) -> str:
-    """Return the path of a run's best checkpoint for the run's folder; any other path as it is."""
-    folder = Path(run).expanduser()
-    return run if folder.suffix == ".ckpt" else str(folder / "checkpoints" / "best.ckpt")
-
-
 def remedy(file: Path) -> str:
     """List the other checkpoints beside a file that cannot be used, or inside a folder that was given instead."""
     is_folder = path_kind(file) == FOLDER

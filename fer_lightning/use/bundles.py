@@ -32,7 +32,7 @@ from fer_lightning.runs.record import read_tested
 from fer_lightning.use.answers import BATCH, Answers
 from fer_lightning.words import counted, percent
 
-PLACES = {"data.root", "data.labels", "data.votes", "data.corrections", "teacher.runs"}  # options that hold paths
+PLACES = {"data.root", "data.labels", "data.votes", "data.corrections"}  # options that hold paths
 
 
 class FaceReader(nn.Module):

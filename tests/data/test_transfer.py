@@ -64,14 +64,14 @@ def test_faces_that_another_partition_trained_are_leaks(faces):
 
 def test_faces_that_an_earlier_training_learnt_are_leaks(faces, tmp_path):
     trained = folder(faces, find_twins(faces.images))
-    known = learnt(faces, (faces, trained), str(tmp_path))
-    assert np.flatnonzero(known).tolist() == [*range(70), 70, 71, 72]  # training faces, and the twins of three
+    result = learnt(faces, (faces, trained), str(tmp_path))
+    assert np.flatnonzero(result).tolist() == [*range(70), 70, 71, 72]  # training faces, and the twins of three
     other = faces.subset(np.arange(60, 80))
     other = replace(other, fingerprint="other", images=other.images.copy())
     other.images[19] = faces.images[5, :, ::-1]
-    known = learnt(other, (faces, trained), str(tmp_path))
-    assert np.flatnonzero(known).tolist() == [*range(10), 10, 11, 12, 19]
-    partition = replace(partitioned(faces), known=np.array([75, 80, 85]))
+    result = learnt(other, (faces, trained), str(tmp_path))
+    assert np.flatnonzero(result).tolist() == [*range(10), 10, 11, 12, 19]
+    partition = replace(partitioned(faces), learnt_before=np.array([75, 80, 85]))
     assert partition.leaks() == (
         f"an earlier training (init_from) learnt {300 / len(partition.test):.1f} % of the test faces, or twins of them",
     )
