@@ -56,6 +56,11 @@ class Entry:
         """Return whether the score says nothing about new faces."""
         return bool(self.record.leaks)
 
+    @property
+    def unknown(self) -> bool:
+        """Return whether a test could not find out whether its score leaks."""
+        return self.record.leaks is None and "test/accuracy" in self.figures
+
     def deviation(self, metric: str) -> float | None:
         """Return the standard deviation over the repetitions, or None if there are fewer than ``ENOUGH``."""
         values = self.values.get(metric, [])
@@ -64,7 +69,8 @@ class Entry:
     @property
     def marks(self) -> list[str]:
         """Words that mark a score which says little of new faces, or cannot be honest."""
-        return [mark for mark, is_so in (("leaky", self.leaky), ("too good", self.record.too_good)) if is_so]
+        marks = {"leaky": self.leaky, "leaks unknown": self.unknown, "too good": self.record.too_good}
+        return [mark for mark, is_so in marks.items() if is_so]
 
     def rank(self, metric: str) -> tuple[bool, bool, bool, float]:
         """Return a sort key: the highest score first, then leaky and too good entries, then those without a score."""

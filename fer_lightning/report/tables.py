@@ -147,7 +147,7 @@ def show_table(board: Board) -> None:
         for metric in metrics:
             cells[metric].append(figure_text(entry, metric))
         cells["seconds"].append(seconds(entry))
-        cells["leaks"].append("leaky" if entry.leaky else "")
+        cells["leaks"].append("leaky" if entry.leaky else "unknown" if entry.unknown else "")
     if not any(cells["leaks"]):
         del cells["leaks"]
     console = get_console()
@@ -200,7 +200,7 @@ def print_score(record: Record, labels: np.ndarray, classes: Sequence[str], slic
     chance = f"guessing scores {percent(1 / len(classes))}, always answering {majority}{limit}"
     log.info("test/accuracy %s (95 %% interval %s); %s", percent(figures["test/accuracy"]), interval, chance)
     scores = f"balanced {percent(figures['test/balanced_accuracy'])}, macro F1 {percent(figures['test/macro_f1'])}"
-    leaks = f"; leaky: {record.leaks}" if record.leaks else ""
+    leaks = "; leaks unknown" if record.leaks is None else f"; leaky: {record.leaks}" if record.leaks else ""
     faces = f"{counted(record.test_faces or 0, 'test face')} of {record.data}, protocol {record.protocol}"
     log.info("%s; %s%s", scores, faces, leaks)
     without_twins = int(figures.get("test/faces_without_twins", 0))

@@ -20,7 +20,8 @@ def make(tmp_path):
         folder = tmp_path / name
         (folder / ".hydra").mkdir(parents=True)
         (folder / ".hydra/overrides.yaml").write_text("".join(f"- {override}\n" for override in overrides))
-        noted = {"status": "completed", "overrides": " ".join(overrides), "objective": "val/accuracy", **metrics}
+        noted = {"status": "completed", "overrides": " ".join(overrides), "objective": "val/accuracy", "leaks": ""}
+        noted |= metrics
         if val is not None:
             noted |= {"val/accuracy": val, "test/accuracy": right / FACES, "test_faces": FACES, "proves": "little"}
             noted |= {"test/accuracy_low": right / FACES - 0.03, "test/accuracy_high": right / FACES + 0.03}

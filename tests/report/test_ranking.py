@@ -49,11 +49,13 @@ def test_seeds_and_folds_are_summarised(make, tmp_path):
     for fold, accuracy in enumerate((0.9, 0.8)):
         overrides = ["optimizer=sgd", f"protocol.fold={fold}"]
         make(f"sgd{fold}", overrides, right=accuracy * FACES, val=accuracy, leaks="a sibling")
-    make("rmsprop", ["optimizer=rmsprop", "seed=0"], right=0.2 * FACES, val=0.2)
+    make("rmsprop", ["optimizer=rmsprop", "seed=0"], right=0.2 * FACES, val=0.2, leaks=None)
     make("failed", ["optimizer=adam", "seed=3"], right=0, val=0.0, status="failed")
     adam, sgd, *singles = ranked(tmp_path).entries  # honest before leaky, however high
     assert len(singles) == 7
     assert (len(adam.runs), adam.figures["test/accuracy"]) == (3, pytest.approx(0.4))
     assert adam.deviation("test/accuracy") == pytest.approx(0.1)
     assert (sgd.leaky, sgd.record.leaks) == (True, "a sibling")
+    marks = {entry.runs[0].name: entry.marks for entry in (adam, sgd, *singles)}
+    assert (marks["adam0"], marks["sgd0"], marks["rmsprop"]) == ([], ["leaky"], ["leaks unknown"])
     assert (sgd.values["test/accuracy"], sgd.deviation("test/accuracy")) == (pytest.approx([0.8, 0.9]), None)

@@ -96,10 +96,11 @@ def test_the_console_says_what_is_answered_only_where_faces_are_not(caplog, answ
     if answered:
         figures["test/accuracy_answered"] = 0.9
     with caplog.at_level("INFO"):
-        print_score(Record(figures=figures, test_faces=2, data="d", protocol="p"), np.array([0, 1]), ["sad", "happy"])
+        record = Record(figures=figures, test_faces=2, data="d", protocol="p", leaks="" if told else None)
+        print_score(record, np.array([0, 1]), ["sad", "happy"])
     assert caplog.messages[:2] == [
         "test/accuracy 80.0 % (95 % interval 80.0 to 80.0); guessing scores 50.0 %, always answering sad 50.0 %",
-        "balanced 80.0 %, macro F1 80.0 %; 2 test faces of d, protocol p",
+        f"balanced 80.0 %, macro F1 80.0 %; 2 test faces of d, protocol p{'' if told else '; leaks unknown'}",
     ]
     right = percent(0.9 if answered else 0.0)
     sentence = f"{percent(answered)} of the test faces are answered, {right} of them rightly; it abstains from the rest"
