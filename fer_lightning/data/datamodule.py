@@ -140,8 +140,8 @@ class FacesDataModule(lightning.LightningDataModule):
 
     Attributes:
         past: Records of the earlier trainings of the network, the last one first.
-        for_network: Function from faces and partition to the partition as it is for this network: other faces, or
-            another part of these, may have trained it.
+        for_network: Function from faces and partition to the partition as it is for a network that other faces, or
+            another part of these, have trained; None for a new network.
     """
 
     trainer: lightning.Trainer  # set by the Trainer before it calls a loader
@@ -197,7 +197,7 @@ class FacesDataModule(lightning.LightningDataModule):
         self.augmentation = augmentation
         self.mixing = mixing
         self.past: list[dict[str, Any]] = []
-        self.for_network: Callable[[Faces, Partition], Partition] = lambda _, partition: partition
+        self.for_network: Callable[[Faces, Partition], Partition] | None = None
         self.table: torch.Tensor | None = None  # (N, H, W) uint8, all faces, on the device that renders them
         self.batch_size = batch_size
         self.sampler = sampler
@@ -243,7 +243,8 @@ class FacesDataModule(lightning.LightningDataModule):
             partition = correct(partition, self.faces, self.corrections)
         if self.leave_out:
             partition = without(partition, self.leave_out)
-        partition = self.for_network(self.faces, partition)
+        if self.for_network:
+            partition = self.for_network(self.faces, partition)
         log.info(
             "%d train, %d validate, %d test; %s. What the score shows: %s",
             *(len(rows) for rows in (partition.train, partition.validation, partition.test)),
