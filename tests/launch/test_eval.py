@@ -78,6 +78,7 @@ def test_another_data_set_is_scored_as_such(tmp_path, run_here):
     assert read_record(tmp_path / "third").leaks is None
 
 
+@pytest.mark.long
 def test_what_an_earlier_training_learnt_stays_known(tmp_path, run_here):
     make_tree(tmp_path / "mine")
     make_tree(tmp_path / "theirs", faces=5)
