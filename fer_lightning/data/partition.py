@@ -110,6 +110,10 @@ class Partition:
             leaks.append(f"the checkpoint is chosen on the reported {noun}")
         return tuple(leaks)
 
+    def verdict(self) -> str | None:
+        """Return all leaks as one text, "" if there is none; None if there is none and some may not be found."""
+        return "; ".join(self.leaks()) or ("" if self.measurable else None)
+
     def _has_twin(self, rows: np.ndarray) -> np.ndarray:
         groups = self.twins.groups[self.origins]
         return np.isin(groups[rows], groups[self._training_side()])

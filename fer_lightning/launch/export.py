@@ -12,10 +12,10 @@ from fer_lightning.config.verbs import verb
 from fer_lightning.data.classes import check_same
 from fer_lightning.data.demo import draw_faces
 from fer_lightning.errors import UserError
+from fer_lightning.launch.history import judge
 from fer_lightning.launch.trained import over_checkpoint
 from fer_lightning.report.stress import read_stress
 from fer_lightning.runs.checkpoints import fingerprint
-from fer_lightning.runs.command import key
 from fer_lightning.runs.description import Description
 from fer_lightning.runs.record import read_tested, run_of
 from fer_lightning.use.bundles import read_checkpoint
@@ -24,7 +24,6 @@ from fer_lightning.use.exporter import Exporter, Trial
 log = logging.getLogger(__name__)
 
 FILES = {"bundle": "bundle", "onnx": "model.onnx"}  # format -> name of the export
-SPLIT = ("protocol", "data.leave_out", "data.corrections")  # options that decide which faces trained
 DRAWN = 350  # synthetic faces, where those of the run are not there
 
 
@@ -59,13 +58,14 @@ def _trial(cfg: DictConfig, description: Description) -> Trial:
     root = cfg.data.root
     if root in (None, "kaggle") or Path(root).exists():
         datamodule = instantiate(cfg.data)
+        same = datamodule.faces.fingerprint == description.origin.get("data_fingerprint")
+        if same:
+            judge(datamodule, cfg.checkpoint)
         partition = datamodule.partition
         check_same(description.classes, partition.faces.classes, f"checkpoint={cfg.checkpoint}")
         images, labels = partition.faces.images, partition.faces.labels
         test, validation = partition.test, partition.validation
-        same = datamodule.faces.fingerprint == description.origin.get("data_fingerprint")
-        own = not any(key(option).startswith(SPLIT) for option in HydraConfig.get().overrides.task)
-        leaks = "; ".join(partition.leaks()) if same and own else None
+        leaks = partition.verdict() if same else None
         return Trial("test faces", images[test], labels[test], images[validation], labels[validation], leaks)
     log.warning("data.root=%s is not at hand: tried on synthetic faces, which tell nothing of the accuracy", root)
     images = draw_faces(**{**cfg.data.drawn, "count": DRAWN}, image_size=description.image_size).images

@@ -9,6 +9,7 @@ from fer_lightning.config.instantiation import instantiate
 from fer_lightning.config.verbs import verb
 from fer_lightning.data.classes import check_same
 from fer_lightning.launch.checks import check
+from fer_lightning.launch.history import judge
 from fer_lightning.launch.trained import over_checkpoint
 from fer_lightning.report.figures import draw_stress
 from fer_lightning.report.page import write_report
@@ -30,7 +31,9 @@ def stress(cfg: DictConfig) -> None:
     check(cfg, "stress", carrier=f"checkpoint={cfg.checkpoint}")
     test, (network, description) = instantiate(cfg.stress, _convert_="all"), read_checkpoint(cfg.checkpoint)
     model, weights = Model(TorchBackend(network), description), fingerprint(network.state_dict())
-    partition = instantiate(cfg.data).partition
+    datamodule = instantiate(cfg.data)
+    judge(datamodule, cfg.checkpoint)
+    partition = datamodule.partition
     rows = test.sample(partition.test, cfg.limit)
     faces = partition.faces
     check_same(model.classes, faces.classes, f"checkpoint={cfg.checkpoint}")

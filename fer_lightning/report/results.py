@@ -78,7 +78,7 @@ def write_results(folder: Path, record: Record, datamodule: FacesDataModule, tes
         protocol=partition.protocol,
         proves=partition.proves,
         trained_on=partition.trained_on,
-        leaks="; ".join(partition.leaks()) or ("" if partition.measurable else None),
+        leaks=partition.verdict(),
         train_faces=len(partition.train) or None,
         test_faces=len(rows),
         unscored=len(partition.test) - len(rows) or None,

@@ -67,7 +67,7 @@ def checkpoint(tmp_path_factory, drawn) -> Path:
     figures = {"test/accuracy": 0.425, "test/accuracy_low": 0.4, "test/accuracy_high": 0.45, "test/recall_fear": 0.375}
     weights = fingerprint(module.state_dict())
     faces = {"train_faces": 9, "test_faces": 8, "left_out": 7}
-    write_record(run, Record(figures=figures, weights=weights, protocol="honest", proves="much", **faces))
+    write_record(run, Record(figures=figures, weights=weights, protocol="honest", proves="much", leaks="", **faces))
     return run / "checkpoints" / "best.ckpt"
 
 

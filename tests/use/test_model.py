@@ -75,7 +75,8 @@ def test_model_introduces_itself(checkpoint, tmp_path):
     model, size = load_model(checkpoint), checkpoint.stat().st_size / 1e6
     classes = "7 classes (angry, disgust, fear, happy, neutral, sad, surprise)"
     faces = (
-        "accuracy 42.5 % of 8 test faces; faces of 48 x 48 pixels; each picture is taken as one face (detector=none)"
+        "accuracy 42.5 % of 8 test faces, honest; faces of 48 x 48 pixels; "
+        "each picture is taken as one face (detector=none)"
     )
     assert repr(model) == f"Model({checkpoint}, {size:.1f} MB; {classes}; {faces})"
     network, description = read_checkpoint(checkpoint)
