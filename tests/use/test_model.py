@@ -83,7 +83,7 @@ def test_model_introduces_itself(checkpoint, tmp_path):
     write_bundle(tmp_path / "bundle", network, description, card="")
     text = repr(load_model(tmp_path / "bundle", Eyes()))
     assert "bundle, 0." in text or "bundle, 1." in text
-    assert text.endswith("8 test faces; faces of 48 x 48 pixels; faces found by Eyes)")
+    assert text.endswith("8 test faces, honest; faces of 48 x 48 pixels; faces found by Eyes)")
     torch.save({**torch.load(checkpoint, weights_only=True)}, tmp_path / "moved.ckpt")  # its run is not there
     assert "; accuracy not known; " in repr(load_model(tmp_path / "moved.ckpt"))
 
