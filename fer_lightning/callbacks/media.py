@@ -121,7 +121,7 @@ class Media(Callback):
         mistakes = []
         for number, index in enumerate(worst):
             neighbours = []
-            if nearest is not None and len(gallery):  # else the pictures of the gallery are not at hand
+            if nearest is not None and len(partition.train):  # else the pictures of the gallery are not at hand
                 indices, similarities = (values[number, : self.neighbours].cpu().numpy() for values in nearest[:2])
                 neighbours = [
                     {**_face(partition, row), "similarity": round(float(similarity), 4)}
