@@ -196,7 +196,10 @@ def _sizes(values: Mapping[str, Any]) -> Iterator[str]:
         if size is not None and right is not None and size != right:
             yield f"{node}.{name}={size} must be {right}, as {source}.{name}"
     if values["data"].get("training_sizes") and values["embedder"].get("image_size"):
-        yield "data.training_sizes needs embedder=resnet48 or vgg48: the others are made for data.image_size alone"
+        yield (
+            "data.training_sizes needs embedder=resnet48 or vgg48: the others are made for data.image_size alone, and "
+            "need data.training_sizes=null"
+        )
     classes = values["model"].get("classes")  # None: a class of the user's own
     data = values["data"]
     if classes is not None and "classes" in data and "checkpoint" not in values:
