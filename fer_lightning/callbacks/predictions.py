@@ -43,10 +43,11 @@ class Predictions(Callback):
         """Log the partition and the audit of the faces before the training."""
         datamodule = trainer.datamodule
         partition = datamodule.partition
+        leaks = partition.verdict()
         content = {
             "faces": {
                 "proves": partition.proves,
-                "leaks": "; ".join(partition.leaks()),
+                "leaks": leaks or "",
                 "train": len(partition.train),
                 "validation": len(partition.validation),
                 "test": len(partition.test),
@@ -55,7 +56,7 @@ class Predictions(Callback):
             },
             "audit": datamodule.audit.report(),
         }
-        honesty = "leaky" if partition.leaks() else "honest" if partition.measurable else "leaks unknown"
+        honesty = "leaks unknown" if leaks is None else "leaky" if leaks else "honest"
         for logger in trainer.loggers:
             logger.log_hyperparams(content)
             if isinstance(logger, PatientWandbLogger):

@@ -32,11 +32,11 @@ def stress(cfg: DictConfig) -> None:
     test, (network, description) = instantiate(cfg.stress, _convert_="all"), read_checkpoint(cfg.checkpoint)
     model, weights = Model(TorchBackend(network), description), fingerprint(network.state_dict())
     datamodule = instantiate(cfg.data)
+    check_same(model.classes, datamodule.faces.classes, f"checkpoint={cfg.checkpoint}")
     judge(datamodule, cfg.checkpoint)
     partition = datamodule.partition
     rows = test.sample(partition.test, cfg.limit)
     faces = partition.faces
-    check_same(model.classes, faces.classes, f"checkpoint={cfg.checkpoint}")
     outcomes = test(model, faces.images[rows], faces.labels[rows], partition.groups[rows], cfg.batch_size)
     head = {"checkpoint": cfg.checkpoint, "data": faces.source, "faces": len(rows), "seed": cfg.stress.seed}
     head["weights"] = weights

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import hydra
 from hydra import initialize_config_dir
@@ -21,9 +21,6 @@ from fer_lightning.data.readers import read_faces
 from fer_lightning.errors import UserError
 from fer_lightning.runs.checkpoints import KEY, load, read_overrides
 from fer_lightning.runs.command import key, quoted
-
-if TYPE_CHECKING:
-    pass
 
 log = logging.getLogger(__name__)
 
