@@ -38,7 +38,7 @@ def main(honest: Path, leaky: Path) -> None:
         axes.set_xlim(0)
         axes.set_ylim(0.5, 1.02)
         share_axis(axes.yaxis)
-        axes.legend(frameon=False, loc="center right")
+        axes.legend(frameon=False, loc="upper right", bbox_to_anchor=(1, 0.9))
         save(figure, Path(__file__).parent / "leak.png")
 
 
