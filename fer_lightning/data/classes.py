@@ -1,6 +1,7 @@
 """The names of the classes: their order, the folders that mean them, and the names that are allowed."""
 
 import re
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -88,7 +89,8 @@ def check_same(
             if name not in strangers
         ]
         entries += [f"{name}:null" for name in strangers if name not in joined]
-        remedy = f"join or leave out what it does not know, such as data.map={{{','.join(entries)}}}"
+        mapping = shlex.quote(f"data.map={{{','.join(entries)}}}")  # a shell would split it at its commas
+        remedy = f"join or leave out what it does not know, such as {mapping}"
         if not entries:
             remedy = "write data.map=null"
     elif not strangers and len(faces) == len(trained):

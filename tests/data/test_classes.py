@@ -200,11 +200,11 @@ def test_model_that_names_other_numbers_of_classes_is_refused():
     [
         (("joy", "rage"), None, "give data.root faces of its classes"),
         (("rage", "joy", "calm"), {}, "give data.root faces of its classes and data.classes=[calm,joy,rage]"),
-        ((*THREE, "awe"), {}, "join or leave out what it does not know, such as data.map={awe:null}"),
+        ((*THREE, "awe"), {}, "join or leave out what it does not know, such as 'data.map={awe:null}'"),
         (
             (*THREE, "awe"),
             {"joy": ["bliss", "fun"], "fear": None},
-            "join or leave out what it does not know, such as data.map={joy:[bliss,fun],fear:null,awe:null}",
+            "join or leave out what it does not know, such as 'data.map={joy:[bliss,fun],fear:null,awe:null}'",
         ),
         (("joy", "bad"), {"bad": ["calm", "rage"]}, "write data.map=null"),
     ],

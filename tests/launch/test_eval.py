@@ -58,7 +58,7 @@ def test_another_data_set_is_scored_as_such(tmp_path, run_here):
     done = run_here("train.py", *brief, "data.root=mine", f"data.map={{{joined}}}", "hydra.run.dir=run")
     assert done.code == 0, done.text
     again = ("eval.py", *options("small", "plain"), "checkpoint=run", "data.root=theirs")
-    assert run_here(*again).text.splitlines()[-1].endswith(f"such as data.map={{{joined},contempt:null}}")
+    assert run_here(*again).text.splitlines()[-1].endswith(f"such as 'data.map={{{joined},contempt:null}}'")
     done = run_here(*again, f"data.map={{{joined},contempt:null}}", "hydra.run.dir=again")
     assert done.code == 0, done.text
     assert "the faces have no disgust: means are over the other classes" in done.text
