@@ -108,7 +108,7 @@ def locate(root: str) -> Path:
         raise UserError(f"data.root={root:.200} {kind}. {REMEDY}")
     known = path.name.lower().endswith((".csv", ".zip", *TARS))
     if kind == FILE and not known and not zipfile.is_zipfile(path):
-        raise UserError(f"data.root={path} is no folder, .zip or .csv, and no other kind is read. {REMEDY}")
+        raise UserError(f"data.root={path} is no folder, .zip, .tar or .csv, and no other kind is read. {REMEDY}")
     return path
 
 

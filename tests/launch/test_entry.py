@@ -50,7 +50,7 @@ REFUSED = [
     (["eval.py"], "checkpoint is missing: add checkpoint="),
     (["eval.py", "checkpoint=no.ckpt"], "checkpoint=no.ckpt does not exist"),
     (["eval.py", "checkpoint=text.zip"], "checkpoint=text.zip (4 bytes) is damaged or no fer_lightning checkpoint"),
-    (["train.py", "data.root=list.txt"], "list.txt is no folder, .zip or .csv, and no other kind is read"),
+    (["train.py", "data.root=list.txt"], "list.txt is no folder, .zip, .tar or .csv, and no other kind is read"),
     (["train.py", "optimizer={'lr': 0.01}"], "chooses a file of conf/optimizer; its options are set one by one: opt"),
     (
         ["train.py", "trainer.gradient_clip_val=1", "trainer.precision=bf16-mixed"],
