@@ -4,7 +4,7 @@ BIN := .venv/bin
 # One thread is as fast as two on these small batches, and leaves the other cores to other runs.
 export OMP_NUM_THREADS ?= 1
 DATA ?= null
-# What the tests need. Chromium's driver (browser) and Kaggle's downloads (kaggle) are not among it.
+# What the tests need. Chromium's driver (browser) and Kaggle's downloads (kaggle) are not among them.
 EXTRAS := app,dashboard,heif,joblib,mlflow,onnx,optuna,slurm,tensorboard,umap
 # yuface has no wheel for a later Python.
 ifeq ($(shell $(PYTHON) -c 'import sys; print(sys.version_info.minor)'),11)

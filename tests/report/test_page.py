@@ -47,7 +47,8 @@ def sweep(tmp_path_factory) -> Path:
 def documented() -> list[re.Pattern]:
     text = (ROOT / "docs/dashboard.md").read_text()
     names = re.findall(r"`([a-z_]+/[a-z0-9_/<>]+|epoch|trainer/global_step)`", text)
-    return [re.compile(name.replace("<class>", f"({'|'.join(CLASSES)})").replace("<option>", ".+")) for name in names]
+    stand_ins = {"<class>": f"({'|'.join(CLASSES)})", "<option>": ".+", "<k>": r"\d+"}
+    return [re.compile(re.sub("<(class|option|k)>", lambda match: stand_ins[match[0]], name)) for name in names]
 
 
 def test_a_run_that_failed_after_a_validation_has_a_report(sweep, tmp_path):
