@@ -7,18 +7,14 @@ import errno
 import os
 import re
 import signal
-import sys
 from pathlib import Path
 
 import pytest
 import torch
-from lightning.pytorch import LightningModule
 from PIL import Image
 
 from fer_lightning.data.datamodule import TrainingPictures
-from fer_lightning.data.faces import CLASSES
 from fer_lightning.errors import UserError
-from fer_lightning.models.module import ExpressionModule
 from fer_lightning.runs.checkpoints import load
 from tests.conftest import ROOT, make_tree, options, raising
 
@@ -75,52 +71,6 @@ def test_option_is_refused_by_the_faces_or_a_library(run_here, number, arguments
         assert word in sentence, f"fault {number}: {sentence}"
 
 
-def empty_split(root):
-    for name in CLASSES:
-        for path in (root / "train" / name).iterdir():
-            path.unlink()
-
-
-def empty_class(root):
-    for path in (root / "train" / "sad").iterdir():
-        path.unlink()
-
-
-def unknown_class(root):
-    (root / "train" / "sad").rename(root / "train" / "contempt")
-
-
-def text_as_pictures(root):
-    for path in (root / "train" / "sad").iterdir():
-        path.write_text("no picture")
-    for path in (root / "train" / "fear").iterdir():
-        path.write_bytes(b"")
-
-
-def no_layout(root):
-    for split in ("train", "test"):
-        (root / split).rename(root / f"{split}ing-material")
-
-
-@pytest.mark.parametrize(
-    ("number", "damage", "words"),
-    [
-        (16, no_layout, ["no faces in a known layout", "training-material"]),
-        (17, unknown_class, ["holds no face of test/contempt; train/sad", "each split needs all of angry"]),
-        (19, empty_split, ["the train split is empty"]),
-        (19, empty_class, ["holds no face of train/sad"]),
-        (22, text_as_pictures, ["12 of 84 pictures are unreadable", "train/fear/0.png"]),
-    ],
-)
-def test_damaged_folder_is_named(tmp_path, run_here, number, damage, words):
-    damage(make_tree(tmp_path / "faces"))
-    done = run_here("train.py", "data.root=faces", *FAST)
-    assert done.code == 1, done.text
-    *_, sentence = done.text.splitlines()
-    for word in (str(tmp_path / "faces"), *words):
-        assert word in sentence, f"fault {number}"
-
-
 def test_what_is_put_right_or_warned_of_is_counted(tmp_path, run_here):
     """Faults 18, 20, 21, 24, 25, 26, 27 and 28 in one folder; the run goes on and says each."""
     root = make_tree(tmp_path / "faces", faces=9)
@@ -149,55 +99,6 @@ def test_what_is_put_right_or_warned_of_is_counted(tmp_path, run_here):
     assert (tmp_path / "run" / "bad_images.csv").read_text().count("\n") == 3
 
 
-def test_file_names_of_every_kind(tmp_path, run_here):
-    """Fault 29: spaces, =, commas and other alphabets in names need no care but quotes on the command line."""
-    root = make_tree(tmp_path / "my faces, année=2013")
-    for path in list(root.rglob("0.png")):
-        path.rename(path.with_name("né à 日本, a=b.png"))
-    assert run_here("train.py", f"data.root='{root.name}'", *FAST).code == 0
-
-
-OUT_OF_MEMORY = "CUDA out of memory. Tried to allocate 20.00 GiB. GPU 0 has a total capacity of 8.00 GiB"
-
-
-@pytest.mark.long
-def test_sweep_goes_on_after_one_job_ran_out_of_memory(tmp_path, run_here, monkeypatch):
-    """Fault 5: the frames that hold the failed job's model are cleared, and the next job runs."""
-    step = ExpressionModule.training_step
-
-    def training_step(self: LightningModule, batch, batch_idx):
-        if self.trainer.datamodule.batch_size == 24:
-            raise torch.OutOfMemoryError(OUT_OF_MEMORY)
-        return step(self, batch, batch_idx)
-
-    monkeypatch.setattr(ExpressionModule, "training_step", training_step)
-    done = run_here("train.py", "-m", "data.batch_size=24,16", *TINY, "hydra.sweep.dir=sweep")
-    assert done.code == 1
-    table = (tmp_path / "sweep" / "sweep.csv").read_text()
-    assert "data.batch_size (it is 24)" in table
-    assert re.search(r"bs16\S*,completed", table)
-
-
-def test_full_disk_leaves_the_earlier_checkpoint_whole(tmp_path, run_here, monkeypatch):
-    """Fault 12: the second epoch's checkpoint meets a full disk."""
-    written = []
-    save = torch.save
-
-    def full(checkpoint, target, *args, **kwargs):
-        written.append(target)
-        if len(written) > 2:  # best and last of the first epoch
-            raise OSError(errno.ENOSPC, "No space left on device")
-        return save(checkpoint, target, *args, **kwargs)
-
-    monkeypatch.setattr(torch, "save", full)
-    done = run_here("train.py", *TINY, "trainer.max_epochs=3", "hydra.run.dir=run")
-    assert done.code == 1, done.text
-    assert "bytes free" in done.text.splitlines()[-1]
-    for path in (tmp_path / "run" / "checkpoints").glob("*.ckpt"):
-        assert torch.load(path, weights_only=True)["epoch"] == 0
-    assert list((tmp_path / "run" / "checkpoints").glob("*.ckpt"))
-
-
 @pytest.mark.parametrize("option", ["hydra.run.dir=in_the_way/run", "hydra.run.dir=in_the_way"])
 def test_output_folder_that_cannot_be_made(tmp_path, run_here, option):
     """Fault 13."""
@@ -216,14 +117,6 @@ def test_output_folder_without_permission(run_here, monkeypatch):
     assert "/srv/run cannot be opened or written (Permission denied): choose another hydra.run.dir" in done.text
 
 
-def test_folder_that_holds_a_run_is_not_overwritten(tmp_path, run_here):
-    (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "config.yaml").write_text("seed: 0")
-    done = run_here("train.py", "hydra.run.dir=run", *FAST)
-    assert done.code == 1
-    assert "holds a run already" in done.text
-
-
 @pytest.mark.long
 def test_killed_and_hanging_workers(run_here, monkeypatch):
     """Faults 6 and 7: a worker dies of a bus error as with a full /dev/shm; another never answers."""
@@ -238,17 +131,6 @@ def test_killed_and_hanging_workers(run_here, monkeypatch):
     assert done.code == 1, done.text
     assert "no batch came for 1 seconds" in done.text.splitlines()[-1]
     assert "data.worker_timeout" in done.text.splitlines()[-1]
-
-
-def test_what_is_never_needed(run_here, monkeypatch):
-    """Faults 8 and 9: albumentations asks no network, no faiss; fault 67: fast_dev_run tests the weights at hand."""
-    assert os.environ["NO_ALBUMENTATIONS_UPDATE"] == "1"
-    for name in ("faiss", "faiss.contrib"):
-        monkeypatch.setitem(sys.modules, name, None)
-    done = run_here("train.py", *FAST)
-    assert done.code == 0, done.text
-    assert "test/accuracy" in done.text
-    assert not [path for path in (ROOT / "fer_lightning").rglob("*.py") if "faiss" in path.read_text()]
 
 
 def test_pretrained_weights_without_a_network(monkeypatch, run_here):
@@ -288,7 +170,7 @@ def test_overflow_of_half_precision_stays_out_of_the_distances(make_cfg):
     assert seen == [torch.float32]
 
 
-def test_sanity_check_and_an_empty_gallery(run_here, make_cfg):
+def test_sanity_check_and_an_empty_gallery(run_here):
     """Fault 49: a sanity check does no harm; k beyond the gallery and an empty gallery are tried in test_knn."""
     done = run_here("train.py", *TINY, "trainer.num_sanity_val_steps=1", "classifier.k=100000")
     assert done.code == 0, done.text

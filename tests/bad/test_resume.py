@@ -1,6 +1,5 @@
 """A run that was stopped, and one that ends at a step, against the run that nothing stopped: bit by bit."""
 
-import logging
 import math
 import random
 import sys
@@ -46,11 +45,6 @@ SETTINGS = {
     "linear": ["classifier=linear"],
     "prototype": ["classifier=prototype"],
 }
-
-
-@pytest.fixture(autouse=True)
-def _said(caplog):
-    caplog.set_level(logging.INFO, "fer_lightning")
 
 
 @pytest.mark.long

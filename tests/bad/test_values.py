@@ -313,11 +313,10 @@ def test_objectives_are_what_the_validation_logs(make_cfg):
     assert {f"val/{name}" for name in scores(faces.CLASSES)} == {*logged, "val/accuracy_quick"}
 
 
-def test_escape_sequences_do_not_reach_the_terminal(refusal):
-    sentence = refusal("data.root='\x1b[31mx'")
-    assert "data.root=\\x1b[31mx does not exist" in sentence
-    assert "\x1b" not in sentence
-    assert f"{'a' * 100}" in refusal(f"data.root={'a' * 5000}")
+def test_a_long_value_is_shown_in_part(refusal):
+    sentence = refusal(f"data.root={'a' * 5000}")
+    assert "a" * 100 in sentence
+    assert "a" * 300 not in sentence
 
 
 def test_group_that_is_null_is_named(run_here):
