@@ -14,7 +14,6 @@ NO_CLAIMS = {
     "people",
     "labels",
     "corrections",
-    "train_step",
     "audit_sizes",
     "waits",
     "gpu",
