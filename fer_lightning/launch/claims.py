@@ -3,6 +3,7 @@
 import os
 import platform
 import shutil
+from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -35,11 +36,17 @@ class Claim(NamedTuple):
 _claims: dict[str, Claim] = {}  # by "sweep" and "run"
 
 
-def claim(what: str, folder: Path, remedy: str) -> None:
+def claim(what: str, folder: Path, remedy: str, fresh: Collection[str] = ()) -> None:
     """Make the folder of a ``sweep`` or ``run`` and claim it until the process ends; release the one before.
 
+    Args:
+        what: ``sweep`` or ``run``.
+        folder: Its folder.
+        remedy: What to do if another process has claimed it.
+        fresh: Names of files that Hydra makes before the claim; a folder that holds no others is new.
+
     Raises:
-        BusyError: If another process has claimed the folder, with a remedy for this one.
+        BusyError: If another process has claimed the folder.
     """
     folder = folder.absolute()
     made = [path for path in (folder, *folder.parents) if not os.path.exists(path)]
@@ -48,7 +55,7 @@ def claim(what: str, folder: Path, remedy: str) -> None:
     if what in _claims and _claims[what].lock is lock:
         return
     before = _content(folder)
-    if before and all(map(_is_note, before)):  # a job of a sweep: Hydra has just made its folder
+    if before and all(path.name in (*fresh, LOCK) for path in before):
         made, before = [folder], {}
     if what in _claims:
         _claims.pop(what).lock.release(force=True)

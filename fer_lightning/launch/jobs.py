@@ -144,7 +144,8 @@ class Jobs(Callback):
         busy = None
         if self.claim:
             try:
-                claim("run", Path(config.hydra.runtime.output_dir), "train this job later")
+                fresh = {".hydra", f"{config.hydra.job.name}.log"}
+                claim("run", Path(config.hydra.runtime.output_dir), "train this job later", fresh)
             except BusyError as error:
                 if self.sweep is None:
                     raise

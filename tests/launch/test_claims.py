@@ -34,6 +34,24 @@ class TestWithdrawal:
         assert withdraw("run")
         assert sorted(path.name for path in tmp_path.iterdir()) == sorted({"mine.txt", name})
 
+    @pytest.mark.parametrize(("what", "name"), [("run", "server.log"), ("run", ".hydra"), ("sweep", "study.db")])
+    def test_a_folder_of_logs_or_settings_alone_stays(self, tmp_path, what, name):
+        (tmp_path / name).touch()
+        claim(what, tmp_path, "")
+        (tmp_path / "train.log").touch()
+        assert withdraw(what)
+        assert [path.name for path in tmp_path.iterdir()] == [name]
+
+    def test_the_folder_of_a_job_goes_with_what_hydra_made(self, tmp_path):
+        for name in ("new", "old"):
+            (tmp_path / name / ".hydra").mkdir(parents=True)
+            (tmp_path / name / "train.log").touch()
+        (tmp_path / "old" / "server.log").touch()
+        for name in ("new", "old"):
+            claim("run", tmp_path / name, "", {".hydra", "train.log"})
+            assert withdraw("run")
+        assert sorted(path.name for path in tmp_path.rglob("*")) == [".hydra", "old", "server.log", "train.log"]
+
     @pytest.mark.parametrize("existed", [False, True])
     def test_a_folder_in_which_something_has_begun_stays(self, tmp_path, existed):
         config = tmp_path / "config.yaml"
