@@ -51,8 +51,8 @@ def check_current_folder() -> None:
 
 def check_secrets(arguments: list[str]) -> None:
     """Refuse secrets on the command line before Hydra writes it into the run's folder."""
-    for name in (argument.partition("=")[0] for argument in arguments):
-        if SECRET.search(name):
+    for name, equals, _ in (argument.partition("=") for argument in arguments):
+        if equals and SECRET.search(name):
             raise UserError(
                 f"{name} would be written into the run's files: give secrets as environment variables, such as "
                 "WANDB_API_KEY"

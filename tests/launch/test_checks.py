@@ -6,7 +6,7 @@ from omegaconf import open_dict
 from fer_lightning.data.faces import CLASSES
 from fer_lightning.errors import UserError, install_command
 from fer_lightning.launch import checks
-from fer_lightning.launch.checks import check
+from fer_lightning.launch.checks import check, check_secrets
 from tests.conftest import SMALL, make_tree, raising
 
 TWO = ("trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2")
@@ -37,15 +37,17 @@ def test_several_devices_in_a_sweep_are_refused(tmp_path, run_here, make_cfg, mo
     assert "2 processes were started" in refusal()
 
 
+def test_only_an_option_is_a_secret():
+    check_secrets(["photos/secret", "--config-dir", "my/token"])
+    with pytest.raises(UserError, match="api_key would be written"):
+        check_secrets(["logger.wandb.api_key=1"])
+
+
 @pytest.mark.parametrize(
-    ("option", "module", "extra"),
-    [
-        ("logger=mlflow", "mlflow", "mlflow"),
-        ("callbacks=umap", "umap", "umap"),
-        ("data.root=kaggle", "kagglehub", "kaggle"),
-    ],
+    ("option", "module"),
+    [("logger=mlflow", "mlflow"), ("callbacks=umap", "umap"), ("data.root=kaggle", "kagglehub")],
 )
-def test_a_missing_extra_is_named_before_torch(make_cfg, monkeypatch, option, module, extra):
+def test_a_missing_extra_is_named_before_torch(make_cfg, monkeypatch, option, module):
     cfg = make_cfg(option)
     with open_dict(cfg):
         del cfg["hydra"]
