@@ -17,7 +17,7 @@ from fer_lightning.config.nodes import Role, differences, role
 from fer_lightning.errors import FILE, FOLDER, UserError, path_kind
 from fer_lightning.launch.claims import LOCK
 from fer_lightning.runs.checkpoints import KEY, load_resumable, newest, read_overrides
-from fer_lightning.runs.command import OPTIONS, is_sweep, key, quoted, read_options
+from fer_lightning.runs.command import OPTIONS, is_sweep, key, quoted, read_options, runs_code
 from fer_lightning.runs.record import ASIDE, Status, code_fingerprint, read_record
 
 log = logging.getLogger(__name__)
@@ -52,12 +52,19 @@ def resume_arguments(arguments: list[str]) -> list[str]:
         raise UserError("resume_from= goes on with one run, and -m starts several: leave -m out, or use sweep.resume=")
     else:
         earlier = _options_of_run(path, folder)
-    if option == "sweep.resume" or (folder / "config.yaml").is_file():
-        directory, mode, _ = RESUMING[option]
-        earlier += [f"{directory}={quoted(folder)}", f"hydra.mode={mode}"]
     arguments = [argument for argument in arguments if key(argument) != option]
     replaced = {option, *map(key, arguments)}
-    return [*(text for text in earlier if key(text) not in replaced), *arguments, f"{option}={quoted(path)}"]
+    earlier = [text for text in earlier if key(text) not in replaced]
+    if option == "sweep.resume" or (folder / "config.yaml").is_file():
+        if unsafe := next(filter(runs_code, earlier), None):
+            raise UserError(
+                f"{folder / OPTIONS} holds the option {unsafe!r}, which could run code: give it again beside "
+                f"{option}=, if you trust it"
+            )
+        directory, mode, _ = RESUMING[option]
+        where = [f"{directory}={quoted(folder)}", f"hydra.mode={mode}"]
+        earlier += [text for text in where if key(text) not in replaced]
+    return [*earlier, *arguments, f"{option}={quoted(path)}"]
 
 
 def _config_dir(folder: Path) -> str | None:
@@ -89,15 +96,7 @@ def _options_of_run(path: Path, folder: Path) -> list[str]:
         raise UserError(
             f"{folder / OPTIONS} is missing: give the options of the run again, and one of its checkpoints by itself"
         )
-    return repeatable(read_options(folder), folder / OPTIONS)
-
-
-def repeatable(overrides: list[str], source: Path) -> list[str]:
-    """Return the options that made a run; refuse one that could run code."""
-    for override in overrides:
-        if "_target_" in override or "${" in override:
-            raise UserError(f"{source} carries the option {override!r}, which could run code: not repeated")
-    return overrides
+    return read_options(folder)
 
 
 def finished(cfg: DictConfig) -> float | None:
@@ -144,7 +143,8 @@ def resumed(cfg: DictConfig) -> str | None:
     if path is None:
         return None
     checkpoint = load_resumable(str(path))
-    before = compose("train", repeatable(checkpoint[KEY]["overrides"], path))
+    options = checkpoint[KEY]["overrides"]
+    before = compose("train", [option for option in options if role(key(option)) <= Role.RUN])
     changed = differences(before, cfg)
     _check_state(path, checkpoint, changed, before, cfg)
     for limit in ("trainer.max_epochs", "trainer.max_steps"):  # a run is resumed to train longer

@@ -7,7 +7,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from fer_lightning.config import user_folder
+from fer_lightning.config import CONF, user_folder
 from fer_lightning.config.verbs import program_at_work
 
 OPTIONS = Path(".hydra", "overrides.yaml")  # the options that started a run or a sweep
@@ -36,15 +36,24 @@ def key(option: str) -> str:
     return option.lstrip("+~").partition("=")[0].partition("@")[0]
 
 
+def runs_code(option: str) -> bool:
+    """Return whether an option, or a flag, can name code: a class, a reference, or files outside ``conf/``."""
+    group, outside = key(option), ".." in option
+    choice = "/" in group or (CONF / group).is_dir()
+    return option.startswith("-") or bool(re.search(r"_target_|\$\{|searchpath", option)) or (choice and outside)
+
+
 def resume_command(folder: Path) -> str:
-    """Return the command line that resumes the run in a folder, or its sweep."""
+    """Return the command line that resumes the run in a folder, or its sweep; options that can name code are in it."""
     sweep = sweep_of(folder)
     option = f"resume_from={quoted(folder)}" if sweep is None else f"sweep.resume={quoted(sweep)}"
     if "'" in option and not set(option) & set('"$`\\!'):  # double quotes are easier to read than shlex's
         option = f'"{option}"'
     elif "'" in option:
         option = shlex.quote(option)
-    return " ".join([*_program(), option])
+    started = (sweep or folder) / OPTIONS
+    typed = filter(runs_code, read_options(sweep or folder)) if started.is_file() else ()
+    return " ".join([*_program(), option, *map(shlex.quote, typed)])
 
 
 def seeds_command(folder: Path, options: list[str]) -> str:

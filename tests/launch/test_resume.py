@@ -1,5 +1,6 @@
 """A command that resumes: its options, and what it refuses."""
 
+import shlex
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -114,9 +115,6 @@ def test_resuming_command_line_repeats_the_options_of_the_run(tmp_path, checkpoi
     alone = resume_arguments([f"resume_from={checkpoint}"])
     assert "data.batch_size=28" in alone
     assert not any(option.startswith("hydra.run.dir") for option in alone)
-    (folder / ".hydra" / "overrides.yaml").write_text("- loss._target_=os.system\n")
-    with pytest.raises(UserError, match="could run code"):
-        resume_arguments([f"resume_from='{folder}'"])
     for arguments, words in (
         (["-m", f"resume_from='{folder}'"], "leave -m out"),
         (["resume_from=http://a/b.ckpt"], "is an address"),
@@ -125,6 +123,36 @@ def test_resuming_command_line_repeats_the_options_of_the_run(tmp_path, checkpoi
     ):
         with pytest.raises(UserError, match=words):
             resume_arguments(arguments)
+
+
+@pytest.mark.parametrize("option", ["resume_from", "sweep.resume"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("optimizer._target_=torch.optim.NAdam", "+callbacks.own={_target_:os.system}", "run_name=${oc.env:HOME}"),
+        *("hydra.searchpath=[evil]", "--config-dir=evil", "embedder=../../evil", "hydra/launcher=../evil"),
+    ],
+)
+def test_an_option_of_a_folder_that_could_run_code_is_typed_again(tmp_path, option, text):
+    (tmp_path / ".hydra").mkdir()
+    (tmp_path / ".hydra" / "overrides.yaml").write_text(f"['seed=3','{text}','data.root=../faces.zip']\n")
+    if option == "resume_from":
+        (tmp_path / "config.yaml").touch()
+    resuming = f"{option}={tmp_path}"
+    with pytest.raises(UserError, match=f"could run code: give it again beside {option}="):
+        resume_arguments([resuming])
+    options = resume_arguments([resuming, text])
+    assert options.count(text) == 1
+    assert options[:2] == ["seed=3", "data.root=../faces.zip"]
+    assert resume_command(tmp_path).endswith(f" {resuming} {shlex.quote(text)}")
+
+
+def test_a_run_with_a_typed_class_is_compared(make_cfg, checkpoint, tmp_path, caplog):
+    content = torch.load(checkpoint, weights_only=True)
+    content[KEY]["overrides"] += ["optimizer.weight_decay=${oc.decode:'0.0'}", "hydra.searchpath=[pkg://evil]"]
+    torch.save(content, tmp_path / "own.ckpt")
+    resume(make_cfg, f"resume_from={tmp_path / 'own.ckpt'}")
+    assert "other settings" not in caplog.text
 
 
 def test_the_folder_of_config_dir_is_asked_for_and_then_read(tmp_path, monkeypatch):
