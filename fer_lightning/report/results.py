@@ -74,7 +74,7 @@ def write_results(folder: Path, record: Record, datamodule: FacesDataModule, tes
         data=faces.source,
         classes=list(faces.classes),
         data_fingerprint=faces.fingerprint,
-        labels_allow=limit,
+        labels_allow=faces.best_possible,
         protocol=partition.protocol,
         proves=partition.proves,
         trained_on=partition.trained_on,

@@ -57,7 +57,7 @@ class Record:
     trained_on: str | None = None  # source of the training faces, where the test faces are of another data set
     predictions: str | None = None  # csv of a network's predictions that were made elsewhere
     leaks: str | None = None  # why the score is too high; empty if it is not, None if that is not known
-    labels_allow: float | None = None  # accuracy above which no score can be honest
+    labels_allow: float | None = None  # highest expected accuracy on the labels; None if it is not known
     too_good: str | None = None  # why this score cannot be honest
     train_faces: int | None = None
     test_faces: int | None = None
@@ -75,7 +75,7 @@ class Record:
 
     @property
     def label_limit(self) -> float | None:
-        """Accuracy that the labels allow; None if it is unknown or rounds to 100 %."""
+        """Return the accuracy that the labels allow, or None if it is unknown or rounds to 100 %."""
         return self.labels_allow if (self.labels_allow or 1) < ALL else None
 
     def content(self) -> dict[str, Any]:
