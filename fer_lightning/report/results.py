@@ -68,7 +68,6 @@ def write_results(folder: Path, record: Record, datamodule: FacesDataModule, tes
     """Write all files of a test, print the scores, and return the completed record."""
     faces, partition, audit = datamodule.faces, datamodule.partition, datamodule.audit
     rows, labels, predictions = tested[:3]
-    limit, reason = ceiling(faces, partition.twins.identical[partition.origins[rows]], labels)
     record = replace(
         record,
         data=faces.source,
@@ -90,13 +89,8 @@ def write_results(folder: Path, record: Record, datamodule: FacesDataModule, tes
         version=__version__,
         code=code_fingerprint(),
     )
-    if record.figures["test/accuracy_low"] > limit and record.unscored is None:  # a part of the faces may be easy
-        leaks = record.leaks or "Nothing was found that leaks; keep looking"
-        too_good = (
-            f"test/accuracy {percent(record.figures['test/accuracy'])} lies above the {percent(limit)} that can be "
-            f"believed here ({reason}): it cannot be honest. {leaks}"
-        )
-        record = replace(record, too_good=". ".join(filter(None, (record.too_good, too_good))))
+    alarm = too_good(record, *ceiling(faces, partition.twins.identical[partition.origins[rows]], labels))
+    record = replace(record, too_good=". ".join(filter(None, (record.too_good, alarm))) or None)
     folder.mkdir(parents=True, exist_ok=True)
     write_record(folder, record)
     write_json(folder / "audit.json", audit.report())
@@ -117,6 +111,19 @@ def write_results(folder: Path, record: Record, datamodule: FacesDataModule, tes
     write_csv(folder / "predictions.csv", list(table), zip(*table.values(), strict=True))
     print_score(record, labels, faces.classes, slices)
     return record
+
+
+def too_good(record: Record, limit: float, reason: str) -> str:
+    """Return why a score above the highest credible accuracy cannot be honest; empty for a score below it."""
+    if record.figures["test/accuracy_low"] <= limit or record.unscored:  # a part of the faces may be easy
+        return ""
+    leaks = record.leaks or "Nothing was found that leaks; keep looking"
+    if record.leaks is None:
+        leaks = "Whether it leaks is unknown"
+    return (
+        f"test/accuracy {percent(record.figures['test/accuracy'])} lies above the {percent(limit)} that can be "
+        f"believed here ({reason}): it cannot be honest. {leaks}"
+    )
 
 
 def _crowd_columns(crowd: np.ndarray, classes: Sequence[str]) -> dict[str, Iterable[object]]:
