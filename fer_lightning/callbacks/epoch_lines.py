@@ -27,7 +27,7 @@ class EpochLines(Callback):
     def __init__(self, metrics: Texts, settings: dict[str, Setting]) -> None:
         self.metrics = metrics
         self.settings = dict(settings)
-        # All of this process, which may have resumed the training:
+        # Counted in this process alone; a resumed training begins them anew:
         self.start = 0.0
         self.first_epoch = 0
         self.steps = 0
@@ -61,10 +61,10 @@ class EpochLines(Callback):
             self.warm = time.monotonic()
         if self.steps == MEASURED and trainer.current_epoch == self.first_epoch:  # later, the epochs' lines have it
             step = (time.monotonic() - self.warm) / (MEASURED - WARM_UP)
-            faces = trainer.datamodule
+            faces, steps = trainer.datamodule, trainer.num_training_batches
+            validations = steps / (trainer.val_check_batch or steps) / (trainer.check_val_every_n_epoch or 1)
             pictures = sum(trainer.num_val_batches) * faces.eval_batch_size * (1 + trainer.lightning_module.mirrored)
-            validation = pictures / faces.batch_size / trainer.check_val_every_n_epoch  # in batches of the training
-            epoch = step * (trainer.num_training_batches + FORWARD * validation)
+            epoch = step * (steps + FORWARD * validations * pictures / faces.batch_size)
             epochs = range(trainer.current_epoch, trainer.max_epochs)
             if epochs:
                 total = epoch * _pixels(faces, epochs) / _pixels(faces, epochs[:1])

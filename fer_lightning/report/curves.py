@@ -127,12 +127,11 @@ def last_step(history: History) -> int:
 
 
 def steps_per_epoch(history: History) -> float:
-    """Return the number of steps of an epoch, from the first validation; 0 if it is unknown."""
+    """Return the number of steps of an epoch, from the last validations of the epochs; 0 if it is unknown."""
     if "epoch" not in history or "val/accuracy" not in history:
         return 0
-    step = int(history["val/accuracy"][0][0])
     epochs = dict(zip(*history["epoch"], strict=True))
-    return (step + 1) / (epochs[step] + 1)
+    return max((step + 1) / (epochs[step] + 1) for step in history["val/accuracy"][0])
 
 
 def panel_title(metrics: tuple[str, ...]) -> str:

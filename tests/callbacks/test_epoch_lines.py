@@ -52,6 +52,23 @@ def test_one_epoch_of_one_step_is_singular(caplog):
     assert caplog.text.rstrip().endswith("training on 7 faces, CPU: ; 0 parameters; 1 epoch of 1 step")
 
 
+@pytest.mark.parametrize(
+    ("batches", "epochs", "estimate"),  # between two validations; one takes as long as 10 of the 100 training steps
+    [(100, 1, "88 min"), (25, 1, "112 min"), (50, 2, "88 min"), (200, None, "84 min"), (None, 1, "88 min")],
+)
+def test_first_estimate_counts_every_validation(caplog, monkeypatch, batches, epochs, estimate):
+    validation = {"val_check_batch": batches, "check_val_every_n_epoch": epochs, "num_val_batches": [5]}
+    trainer = MagicMock(max_epochs=48, num_training_batches=100, current_epoch=0, **validation)
+    trainer.lightning_module.mirrored = True
+    trainer.datamodule = Mock(batch_size=32, eval_batch_size=96, training_size=lambda epoch: 48)
+    lines = EpochLines([], {})
+    monkeypatch.setattr("time.monotonic", lambda: float(lines.steps))
+    with caplog.at_level("INFO", "fer_lightning"):
+        for _ in range(21):
+            lines.on_train_batch_end(trainer)
+    assert caplog.messages == [f"about {estimate} for 48 epochs"]
+
+
 def test_larger_pictures_take_longer(caplog, monkeypatch):
     trainer = MagicMock(max_epochs=4, num_training_batches=5, callback_metrics={})
     trainer.datamodule.training_size = [32, 32, 64, 64].__getitem__
