@@ -3,6 +3,7 @@
 import gc
 import logging
 import os
+import shlex
 import sys
 import time
 import traceback
@@ -288,7 +289,7 @@ def close(config: DictConfig, error: Exception | None) -> None:
     folder = Path(config.hydra.runtime.output_dir)
     record = read_record(folder)
     if record.status != Status.COMPLETED:  # an error before the start leaves a completed run as it is
-        options = " ".join(option for option in config.hydra.overrides.task if not option.startswith("sweep."))
+        options = shlex.join(o for o in config.hydra.overrides.task if not key(o).startswith(("sweep.", "resume_from")))
         status, line = Status.COMPLETED, None
         if error is not None:
             status, line = Status.FAILED, " ".join(f"{type(error).__name__}: {error}".split())

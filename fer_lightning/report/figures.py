@@ -107,7 +107,7 @@ def training_graphs(board: Board) -> Plot | None:
     best = board.scored[:LINES]
     if not any(run.history for _, run in best):
         return None
-    names = [experiment(" ".join(run.overrides)) or label for label, run in best]
+    names = [" ".join(experiment(run.overrides)) or label for label, run in best]
     kinds = [list(dict.fromkeys(names)).index(name) for name in names]
     references = yardsticks(board.best)
     if len(references) > 1:

@@ -13,6 +13,7 @@ from urllib.parse import quote
 from matplotlib.figure import Figure
 from omegaconf import OmegaConf
 
+from fer_lightning.config import find_files
 from fer_lightning.config.verbs import program, verb
 from fer_lightning.files import write_text
 from fer_lightning.report.doctor import findings
@@ -153,12 +154,13 @@ def _pictures(run: Run) -> Iterator[tuple[str, str, bool]]:
 
 def command(run: Run) -> str:
     """Return the command that repeats a run."""
-    name = "eval" if any(override.startswith("checkpoint=") for override in run.overrides) else "train"
     options = list(run.overrides)
-    if run.record.predictions:
-        name, options = "score", shlex.split(run.record.overrides or "")
-    if any(override.startswith(("experiment=", "hparams_search=")) for override in run.overrides):
-        options.append("hydra.mode=RUN")  # these experiments sweep; the overrides hold the options of this one job
+    name = "eval" if any(option.startswith("checkpoint=") for option in options) else "train"
+    name = "score" if run.record.predictions else name
+    chosen = [option.split("=", 1) for option in options if option.startswith(("experiment=", "hparams_search="))]
+    files = [OmegaConf.load(path) for group, choice in chosen for path in find_files(group, choice)]
+    if any(OmegaConf.select(file, "hydra.mode") == "MULTIRUN" for file in files):
+        options.append("hydra.mode=RUN")  # such an experiment sweeps; these are the options of one of its jobs
     return f"{program(name)} {shlex.join(options)}".rstrip()
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean, stdev
 
+from fer_lightning.runs.command import key
 from fer_lightning.runs.record import NAME, REPEATED, Record, Run, Status, read_run, read_runs
 
 MEASURED = (
@@ -31,7 +32,7 @@ class Entry:
 
     label: str
     runs: list[Run]  # the run, or the completed repetitions
-    overrides: str  # of repetitions without seed and fold
+    overrides: Sequence[str]  # of repetitions without seed and fold
     figures: Mapping[str, float]  # of repetitions the means
     seconds: float | None  # of the training; of repetitions the mean
     values: Mapping[str, list[float]] = field(default_factory=dict)  # of repetitions: metric -> sorted values
@@ -120,22 +121,21 @@ def rank_runs(runs: Sequence[Run], objective: str | None = None) -> Board:
         objective = next((run.record.objective for run in runs if run.record.objective), "val/accuracy")
     entries = []
     for run, name in zip(runs, distinguish(runs), strict=True):
-        overrides = " ".join(run.overrides) if run.record.overrides is None else run.record.overrides
         if run.record.trained_on:
             name = f"{name}, tested on {run.record.data}"
-        entries.append(Entry(name, [run], overrides, run.figures, run.record.elapsed_seconds))
-    entries.sort(key=lambda entry: entry.rank(objective))
-    return Board(objective, [*_means(entries, objective), *entries])
+        entries.append(Entry(name, [run], run.overrides, run.figures, run.record.elapsed_seconds))
+    means = _means(entries, objective)
+    return Board(objective, [*means, *sorted(entries, key=lambda entry: entry.rank(objective))])
 
 
 def _means(entries: Sequence[Entry], objective: str) -> list[Entry]:
-    """Return an entry for each experiment that was completed with several seeds or folds."""
-    experiments = defaultdict(list)
+    """Return an entry for each experiment that was completed with several seeds or folds, one run for each of these."""
+    experiments: dict[tuple[str, ...], dict[tuple[str, str], Run]] = defaultdict(dict)
     for entry in entries:
         if entry.status == Status.COMPLETED:
-            experiments[experiment(entry.overrides)].append(entry.runs[0])
-    repetitions = {overrides: runs for overrides, runs in experiments.items() if len(runs) > 1}
-    names = unshared([overrides.split() for overrides in [*repetitions, *(entry.overrides for entry in entries)]])
+            experiments[experiment(entry.overrides)].setdefault(entry.runs[0].repetition, entry.runs[0])
+    repetitions = {overrides: list(runs.values()) for overrides, runs in experiments.items() if len(runs) > 1}
+    names = unshared([*repetitions, *(entry.overrides for entry in entries)])
     means = []
     for (overrides, runs), name in zip(repetitions.items(), names, strict=False):
         values = {}
@@ -149,9 +149,9 @@ def _means(entries: Sequence[Entry], objective: str) -> list[Entry]:
     return sorted(means, key=lambda entry: entry.rank(objective))
 
 
-def experiment(overrides: str) -> str:
+def experiment(overrides: Iterable[str]) -> tuple[str, ...]:
     """Return the overrides without seed and fold."""
-    return " ".join(o for o in overrides.split() if not o.lstrip("+").startswith(REPEATED))
+    return tuple(option for option in overrides if key(option) not in REPEATED)
 
 
 def unshared(options: Sequence[Collection[str]]) -> list[str]:
@@ -163,7 +163,7 @@ def unshared(options: Sequence[Collection[str]]) -> list[str]:
 def distinguish(runs: Sequence[Run]) -> list[str]:
     """Return a short, unique name for each run: the overrides that not all runs share, else the folder."""
     labels = [label or "all defaults" for label in unshared([run.overrides for run in runs])]
-    if len(runs) > 1 and len(set(labels)) == len(labels):
+    if len(runs) > 1 and len(set(labels)) == len(labels) and not all(run.record.predictions for run in runs):
         return labels
     names = [run.name for run in runs]
     return names if len(set(names)) == len(names) else [str(run.folder) for run in runs]

@@ -89,7 +89,7 @@ def write_table(path: Path, board: Board) -> None:
 def _cells(entry: Entry) -> dict[str, object]:
     """Return column -> value of a row of sweep.csv."""
     if entry.repeated:
-        job = f"mean of {len(entry.runs)} runs: {entry.overrides}".removesuffix(": ")
+        job = f"mean of {len(entry.runs)} runs: {' '.join(entry.overrides)}".removesuffix(": ")
     else:
         job = entry.runs[0].name
     record = entry.record
@@ -103,7 +103,7 @@ def _cells(entry: Entry) -> dict[str, object]:
         "data": record.data,
         "protocol": record.protocol,
         "leaks": record.leaks,
-        "overrides": entry.overrides,
+        "overrides": " ".join(entry.overrides),
         "error": record.error,
     }
 
@@ -140,7 +140,7 @@ def show_table(board: Board) -> None:
     """Print the entries on the console. Columns that do not fit into a terminal are left out and named below it."""
     metrics = [board.objective, *(metric for metric in MEASURED[:3] if metric != board.objective)]
     cells: dict[str, list[str]] = {name: [] for name in ("job", "status", *metrics, "seconds", "leaks")}
-    options = unshared([entry.overrides.split() for entry in board.entries])
+    options = unshared([entry.overrides for entry in board.entries])
     for entry, overrides in zip(board.entries, options, strict=True):
         cells["job"].append(printable(entry.label if entry.repeated else overrides or entry.runs[0].name))
         cells["status"].append(entry.status)

@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import json
+import shlex
 from collections import defaultdict
 from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
@@ -15,12 +16,12 @@ import numpy as np
 from fer_lightning.data.faces import CLASSES
 from fer_lightning.errors import UserError
 from fer_lightning.files import write_json
-from fer_lightning.runs.command import OPTIONS, read_options
+from fer_lightning.runs.command import OPTIONS, key, read_options
 
 NAME = "metrics.json"
 ASIDE = "superseded"  # folder of a sweep for the earlier files of jobs that started again
 ALL = 0.9995  # a share that reads 100.0 %
-REPEATED = ("seed=", "protocol.fold=")  # overrides that differ between repetitions of an experiment
+REPEATED = ("seed", "protocol.fold")  # options that differ between repetitions of an experiment
 
 
 class Status(StrEnum):
@@ -38,7 +39,7 @@ class Record:
 
     status: Status = Status.RUNNING
     error: str | None = None  # error of a failed run, or signal of an interrupted one
-    overrides: str | None = None  # options of the command line or of the sweep, separated by spaces
+    overrides: str | None = None  # options of the command line or of the sweep, as ``shlex.join`` writes them
     objective: str | None = None  # metric that chose the checkpoint
     figures: dict[str, float] = field(default_factory=dict)  # by metric: stage/name
     settings: dict[str, Any] = field(default_factory=dict)  # optimizer, learning rate and more, for tables of runs
@@ -131,9 +132,12 @@ class Run:
 
     @cached_property
     def overrides(self) -> list[str]:
-        """Overrides of the run, without those of Hydra and of the sweep; empty if Hydra wrote no file of them."""
-        overrides = read_options(self.folder) if (self.folder / OPTIONS).is_file() else ()
-        return [override for override in overrides if not override.startswith(("hydra.", "sweep."))]
+        """Return the options of the run, without those of Hydra, of the sweep and of a resumption."""
+        if (self.folder / OPTIONS).is_file():
+            overrides = read_options(self.folder)
+        else:
+            overrides = shlex.split(self.record.overrides or "")
+        return [option for option in overrides if not key(option).startswith(("hydra.", "sweep.", "resume_from"))]
 
     @property
     def figures(self) -> dict[str, float]:
@@ -146,9 +150,10 @@ class Run:
         return tuple(self.record.classes or CLASSES)
 
     @property
-    def repetition(self) -> str:
-        """The seed and the fold, which differ between the runs of an experiment."""
-        return " ".join(sorted(override for override in self.overrides if override.lstrip("+").startswith(REPEATED)))
+    def repetition(self) -> tuple[str, str]:
+        """Return the seed and the fold, which differ between the runs of an experiment; empty if they are not known."""
+        typed = {key(option): option.partition("=")[2] for option in self.overrides}
+        return str(self.record.settings.get("seed", typed.get("seed", ""))), typed.get("protocol.fold", "")
 
     @cached_property
     def history(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:

@@ -30,7 +30,8 @@ def end_job(number: int, sweep: Path, jobs: Jobs) -> None:
         (folder.parent / ".hydra/passed").touch()
         config.hydra.runtime, config.hydra.job = {"output_dir": str(folder)}, {"num": number}
         processes.meet()
-        write_json(folder / "metrics.json", {"status": "completed", "val/accuracy": number / 8, "overrides": ""})
+        record = {"status": "completed", "val/accuracy": number / 8, "settings": {"seed": number}}
+        write_json(folder / "metrics.json", record)
         tabulate(folder.parent, config.objective)
         last = note_end(jobs.sweep, config, End.COMPLETED)
         jobs.report_sweep(config, last)

