@@ -30,7 +30,7 @@ NO_CURVE = re.compile(
     r"test/.*|val/(precision|recall|f1)_.*|val/macro_(precision|recall)|val/(accuracy_k\d+|k|quick_sample_size)"
     r"|val/(temperature|calibration_error|calibration_error_raw|(confidence|distance)_threshold)"
     r"|val/(answered|accuracy_answered|accuracy_reachable)"
-    r"|train/(triplets|active_triplets|loss_over_margin|idle_batches)"
+    r"|train/(triplets|active_triplets|idle_batches)"
 )
 LONGEST_TAG = 64  # letters, W&B's limit
 

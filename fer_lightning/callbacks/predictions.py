@@ -35,7 +35,6 @@ class Predictions(Callback):
         self.settings = dict(settings)
         self.checkpoint = checkpoint
         self.training: Record | None = None
-        self.pictures = 0
         self.earlier_seconds = 0.0
         self.start = time.monotonic()
 
@@ -69,33 +68,21 @@ class Predictions(Callback):
             write_record(self.folder, Record(objective=self.objective))
 
     def state_dict(self) -> dict[str, float]:
-        """Return the seconds and the pictures of the training up to now."""
-        return {"seconds": time.monotonic() - self.start, "pictures": self.pictures}
+        """Return the seconds of the training up to now."""
+        return {"seconds": time.monotonic() - self.start}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Set the seconds and the pictures from the checkpoint."""
-        self.earlier_seconds, self.pictures = state_dict["seconds"], state_dict["pictures"]
-
-    def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """Count the pictures."""
-        self.pictures += len(outputs["labels"])
+        """Set the seconds from the checkpoint."""
+        self.earlier_seconds = state_dict["seconds"]
 
     def on_fit_end(self, trainer: Any, pl_module: Any) -> None:
         """Remember the time of the training, validation included, and the score of the chosen checkpoint."""
-        seconds = time.monotonic() - self.start
         checkpoint = trainer.checkpoint_callback
         score = checkpoint.best_model_score if isinstance(checkpoint, ModelCheckpoint) else None
         if score is None:  # fast_dev_run writes no checkpoint
             score = trainer.callback_metrics[self.objective]
-        self.training = Record(
-            figures={self.objective: float(score)},
-            elapsed_seconds=round(seconds, 1),
-            images_per_second=round(self.pictures / seconds, 1),
-        )
-
-    def on_test_start(self, trainer: Any, pl_module: Any) -> None:
-        """Start the clock of an evaluation."""
-        self.start = time.monotonic()
+        seconds = round(time.monotonic() - self.start, 1)
+        self.training = Record(figures={self.objective: float(score)}, elapsed_seconds=seconds)
 
     def on_test_end(self, trainer: Any, pl_module: Any) -> None:
         """Write all files in the main process, which has the outputs of every process."""
@@ -134,8 +121,6 @@ class Predictions(Callback):
         return Record(
             figures={**tested, **figures, **training.figures},
             elapsed_seconds=training.elapsed_seconds,
-            images_per_second=training.images_per_second,
-            test_seconds=None if self.training else round(time.monotonic() - self.start, 1),
             weights=weights,
             audit_seconds=round(trainer.datamodule.audit.seconds, 1) or None,
             objective=self.objective,

@@ -166,8 +166,6 @@ class ExpressionModule(Network, lightning.LightningModule):
             if self.has_triplets:
                 telemetry = triplet_telemetry(embeddings.detach(), labels, mined, self.margin)
             telemetry["learning_rate"] = torch.tensor(self.trainer.optimizers[0].param_groups[0]["lr"])
-            if self.margin:
-                telemetry["loss_over_margin"] = loss.detach() / self.margin  # 1 if all embeddings are equal
             self.log_dict({f"train/{name}": value for name, value in telemetry.items()})
         return {"loss": loss, "embeddings": embeddings.detach(), "labels": labels}
 

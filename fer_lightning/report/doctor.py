@@ -17,7 +17,6 @@ LATEST = 20  # logged values that count as the end of a training
 COLLAPSED = 0.05  # spread of the validation embeddings; healthy: above 0.9 on triplets, 0.2 to 0.4 on class centres
 LAGGING = 3  # times that the spread in training is larger than that of the validation embeddings
 FEW = 300  # steps of a training that shows little yet; quickstart has 364
-AT_MARGIN = 0.15  # distance of loss / margin from 1; if all embeddings are equal, loss / margin is 1
 DEAD = 0.002  # share of active triplets
 WRONG, PASSED_OVER = 0.05, 0.999  # share of triplets in the wrong order; share of these that the miner leaves out
 GAP = 0.2  # training accuracy minus test accuracy
@@ -130,12 +129,6 @@ def _collapse(run: Run, settings: Settings) -> Iterator[str]:
 
 
 def _triplets(run: Run, settings: Settings) -> Iterator[str]:
-    if steps := _steps_at_margin(run):
-        remedies = [*settings.miners("easy_positive"), *settings.losses(), "a lower optimizer.lr"]
-        yield (
-            f"loss within {percent(AT_MARGIN, 0)} of the margin for the last {steps:,} steps: collapsed, as all equal "
-            f"embeddings would give it; try {_either(remedies)}"
-        )
     if not settings.mines:
         return
     wrong, passed_over = _latest(run, "train/violated_share"), _latest(run, "train/passed_over_share")
@@ -214,16 +207,6 @@ def _spread_as_tested(run: Run) -> float | None:
     spreads = run.history["val/spread"][1]
     scores = run.history.get(run.record.objective or "val/accuracy", (None, spreads[:0]))[1]
     return float(spreads[scores.argmax() if len(scores) == len(spreads) else -1])
-
-
-def _steps_at_margin(run: Run) -> int:
-    """Return for how many steps before the end the loss stood at the margin; 0 for fewer than LATEST values."""
-    if "train/loss_over_margin" not in run.history:
-        return 0
-    steps, ratios = run.history["train/loss_over_margin"]
-    away = np.flatnonzero(np.abs(ratios - 1) > AT_MARGIN)
-    first = away[-1] + 1 if len(away) else 0
-    return int(steps[-1] - steps[first]) if len(steps) - first >= LATEST else 0
 
 
 def _latest(run: Run, metric: str) -> float | None:

@@ -26,7 +26,7 @@ from fer_lightning.report.stress import by_change, read_stress
 from fer_lightning.report.style import CLASS_COLORS, DPI, by_class, save, short
 from fer_lightning.report.tables import figure, leaderboard, seconds
 from fer_lightning.report.verdict import differences, verdict
-from fer_lightning.report.yardsticks import audit_of, in_words
+from fer_lightning.report.yardsticks import audit_of
 from fer_lightning.runs.record import Run
 from fer_lightning.words import counted, named
 
@@ -134,7 +134,6 @@ def _details(label: str, run: Run) -> dict[str, Any]:
         "run": run,
         "settings": choices(run),
         "audit": audit_of(run),
-        "published": in_words(run),
         "pictures": list(_pictures(run)),
         "mistakes": json.loads(mistakes.read_text(encoding="utf-8"))["mistakes"] if mistakes.is_file() else [],
         "colors": by_class(run.classes, CLASS_COLORS),

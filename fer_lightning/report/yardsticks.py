@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 from fer_lightning.data.published import BEST_PUBLISHED
 from fer_lightning.report.statistics import confusion_of
 from fer_lightning.runs.record import ALL, Run
-from fer_lightning.words import percent
 
 MEASURED = "test/crowd_gives_label"  # figure of a run whose faces have votes of people
 
@@ -37,20 +36,6 @@ def yardsticks(run: Run) -> list[Yardstick]:
     if (audit.get("labels_allow") or 1) < ALL:
         references.append(Yardstick("the labels allow", audit["labels_allow"]))
     return references
-
-
-def in_words(run: Run) -> str:
-    """Return a text on the accuracy of people and published networks on FER2013; empty for a run on other faces."""
-    if not of_fer2013(audit_of(run)):
-        return ""
-    people = "People reach 65 % on it, give or take 5 (arXiv:1307.0414)"
-    if MEASURED in run.figures:
-        people = f"On these test faces people's most frequent answer is the label in {percent(run.figures[MEASURED])}"
-    return (
-        "These faces count as FER2013, since each folder has as many faces of each class as the published archive. "
-        f"{people}. On the contest's test faces one network at 48 pixels reaches 72 %, the best ensemble 76.8 % (seven "
-        "networks, trained on other pictures first)."
-    )
 
 
 def of_fer2013(audit: Mapping[str, Any]) -> bool:

@@ -44,8 +44,6 @@ class Record:
     figures: dict[str, float] = field(default_factory=dict)  # by metric: stage/name
     settings: dict[str, Any] = field(default_factory=dict)  # optimizer, learning rate and more, for tables of runs
     elapsed_seconds: float | None = None  # of the training, validation included
-    images_per_second: float | None = None  # of the training
-    test_seconds: float | None = None  # of an evaluation
     weights: str | None = None  # fingerprint of the tested network: ``runs.checkpoints.fingerprint``
     audit_seconds: float | None = None  # of the search for twins, in the run that did it
     environment: dict[str, str] = field(default_factory=dict)  # device, Python and packages

@@ -11,7 +11,6 @@ from fer_lightning.data.faces import CLASSES
 from fer_lightning.report.ranking import option_scores, rank_runs
 from fer_lightning.report.tables import leaderboard, write_table
 from fer_lightning.report.verdict import compare_runs, differences, verdict
-from fer_lightning.report.yardsticks import in_words
 from fer_lightning.runs.record import read_run
 from tests import second_opinion
 from tests.report.conftest import ranked
@@ -76,9 +75,7 @@ def test_people_are_measured_where_their_votes_are_at_hand(make, tmp_path):
     counts = {"test": {"angry": 1}}
     audit = {"published": "FER2013", "counts": counts, "published_counts": counts}
     (tmp_path / "a/audit.json").write_text(json.dumps(audit))
-    board = ranked(tmp_path)
-    assert "always angry scores 14.3 %; people 64.1 %; one network" in verdict(board)[1].note
-    assert "people's most frequent answer is the label in 64.1 %. On the contest's" in in_words(board.best)
+    assert "always angry scores 14.3 %; people 64.1 %; one network" in verdict(ranked(tmp_path))[1].note
 
 
 def test_experiments_are_compared_by_shared_seeds(make, tmp_path):
