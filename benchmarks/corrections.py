@@ -13,13 +13,12 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from omegaconf import OmegaConf
 
-import fer_lightning.config.resolvers  # noqa: F401  registers the functions that conf/ calls
+from fer_lightning.config.instantiation import instantiate
 from fer_lightning.data.corrections import read_corrections
 from fer_lightning.data.crowd import TIE, answers
-from fer_lightning.launch.trained import trained_run
 from fer_lightning.report.statistics import compare
-from fer_lightning.runs.checkpoints import best_of
 from fer_lightning.runs.record import read_record, read_run
 
 ROOT = Path(__file__).parents[1]
@@ -37,7 +36,7 @@ def write_corrections(doubted: list[dict[str, str]], number: int, path: Path, le
 def trainings(run: Path, folder: Path, options: list[str]) -> dict[tuple[int, str], Path]:
     """Train what is missing in a folder; return the folders of the runs by number of labels and change."""
     if not (folder / "corrections.csv").exists():
-        command = [sys.executable, "-m", "fer_lightning", "labels", run, "--output", folder]
+        command = [sys.executable, "-m", "fer_lightning", "labels", run, f"output={folder}"]
         subprocess.run(command, cwd=ROOT, check=True)
     with (folder / "corrections.csv").open(newline="", encoding="utf-8") as file:
         doubted = list(csv.DictReader(file))
@@ -56,7 +55,7 @@ def trainings(run: Path, folder: Path, options: list[str]) -> dict[tuple[int, st
 def main(run: Path, votes: str, folder: Path, options: list[str]) -> None:
     """Print the accuracy of each run by labels and by people, and its difference from the first."""
     runs = trainings(run, folder, options)
-    datamodule, _ = trained_run(best_of(str(run)), places={"data.crowd": votes})
+    datamodule = instantiate(OmegaConf.load(run / "config.yaml").data, crowd=votes)
     faces, rows = datamodule.faces, datamodule.partition.test
     names, labels = faces.names[rows].tolist(), faces.labels[rows]
     crowd, twins = answers(faces.crowd[rows]), datamodule.audit.twins.groups[rows]

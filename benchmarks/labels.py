@@ -11,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from omegaconf import OmegaConf
 
-import fer_lightning.config.resolvers  # noqa: F401  registers the functions that conf/ calls
+from fer_lightning.config.instantiation import instantiate
 from fer_lightning.data.crowd import contradicts
 from fer_lightning.data.faces import CLASSES
-from fer_lightning.launch.trained import trained_run
-from fer_lightning.runs.checkpoints import best_of
+from fer_lightning.use.bundles import read_checkpoint
 from fer_lightning.use.judgement import FOLDS, embed, fold_votes, suspicion, weigh
 
 TRAINING = 28709  # rows of fer2013.csv that are the contest's Training
@@ -51,7 +51,8 @@ def lists(votes: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
 def main(run: str, path: str) -> None:
     """Judge the training folder of a run, and print the tables."""
     torch.set_num_threads(1)
-    datamodule, model = trained_run(best_of(run), places={"data.crowd": path})
+    (model, _), cfg = read_checkpoint(f"{run}/checkpoints/best.ckpt"), OmegaConf.load(Path(run) / "config.yaml")
+    datamodule = instantiate(cfg.data, crowd=path)
     faces, partition, groups = datamodule.faces, datamodule.partition, datamodule.audit.twins.groups
     rows = np.flatnonzero(faces.splits == "train")
     labels, head = faces.labels[rows], np.unique(groups[rows], return_inverse=True)[1]

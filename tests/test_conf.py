@@ -99,6 +99,7 @@ NEEDED = {
     "predict": ["checkpoint=best.ckpt", "input=face.png"],
     "app": ["bundle=bundle"],
     "stress": [*QUIET, "checkpoint=best.ckpt"],
+    "labels": [*QUIET, "checkpoint=best.ckpt"],
     "score": ["predictions=[a.csv]"],
 }
 

@@ -52,8 +52,11 @@ def check_flags(arguments: Sequence[str], command: str) -> None:
         following = "".join(arguments[position + 1 : position + 2])
         if not following or following.startswith("-") or "=" in following:
             following = "..."
-        existing = list(keys(choices_made(command, arguments), pointers=False))
-        options = similar(match[1].replace("-", "_"), existing, command)
+        cfg = choices_made(command, arguments)
+        existing = list(keys(cfg, pointers=False))
+        name = match[1].replace("-", "_")
+        options = [name] if name in existing else similar(name, existing, command)
+        options += [option for option in keys(cfg) if option.endswith(f".{name}")]
         hint = f"did you mean {options[0]}={match[2] or following}?" if options else f"see {program(command)} --help"
         raise UserError(f"{argument} is no option: options are written NAME=VALUE, {hint}")
 

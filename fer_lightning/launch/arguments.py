@@ -11,8 +11,8 @@ from fer_lightning.config import CONF
 from fer_lightning.errors import UserError
 from fer_lightning.runs.command import key, quoted
 
-POSITIONS = {  # verb -> options that may be given without their names, in this order; of fewer values, the last ones
-    **dict.fromkeys(("eval", "export", "stress"), ("checkpoint",)),
+POSITIONS = {  # verb -> options that may be given without their names, in this order
+    **dict.fromkeys(("eval", "export", "labels", "stress"), ("checkpoint",)),
     "app": ("bundle",),
     "audit": ("data.root",),
     "predict": ("checkpoint", "input"),
@@ -34,7 +34,10 @@ def translate(arguments: Sequence[str], name: str) -> list[str]:
 
 
 def _with_names(arguments: Sequence[str], name: str) -> list[str]:
-    """Return the command line with a name before each value that has none, and each flag's value behind its ``=``."""
+    """Return the command line with a name before each value that has none, and each flag's value behind its ``=``.
+
+    If fewer values are given than the verb has names for, they belong to the last of its options.
+    """
     named, values = [""], {}
     for argument in arguments:
         is_option = "=" in argument or argument[:1] in ("-", "~", "+", "")

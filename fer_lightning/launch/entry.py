@@ -27,7 +27,7 @@ from fer_lightning.signals import Interrupted, command, listen
 
 log = logging.getLogger(__name__)
 
-SLOW = ("train", "eval", "export", "score", "stress")  # verbs whose modules import torch, for 5 to 10 seconds
+SLOW = ("train", "eval", "export", "labels", "score", "stress")  # verbs whose modules import torch, for 5 to 10 seconds
 
 
 class Task:

@@ -15,6 +15,7 @@ CHOICES = {
     "predict": ["checkpoint=x", "input=x"],
     "export": ["checkpoint=x"],
     "stress": ["checkpoint=x"],
+    "labels": ["checkpoint=x"],
     "score": ["predictions=[x]"],
     "app": ["bundle=x"],
 }

@@ -3,9 +3,11 @@
 import re
 
 import pytest
+import torch
 
 from fer_lightning.__main__ import main
 from fer_lightning.data.corrections import read_corrections
+from fer_lightning.runs.checkpoints import KEY
 from fer_lightning.runs.record import read_record
 from tests.conftest import options
 
@@ -31,15 +33,27 @@ QUICK = (  # finds the wrong labels of the synthetic faces: each plain and chang
 )
 
 
-def test_a_folder_without_a_checkpoint_is_refused(tmp_path):
-    best = tmp_path / "checkpoints/best.ckpt"
-    for run in (tmp_path, best, f"checkpoint={best}"):
-        with pytest.raises(SystemExit, match=f"^error: {best} does not exist: give the folder or"):
-            main(["labels", str(run)])
-    best.parent.mkdir()
-    best.write_text("")
-    with pytest.raises(SystemExit, match=r"^error: --crowd=v\.csv does not exist: give FER"):
-        main(["labels", str(tmp_path), "--crowd", "v.csv"])
+LABELS = ("fer_lightning/__main__.py", "labels")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["nowhere"], "checkpoint=nowhere does not exist: give logs/"),
+        (["pretrained"], "checkpoint=pretrained is not of a run, whose training folder is judged: give the run's"),
+        (["nowhere", "data.crowd=v.csv"], "checkpoint=nowhere does not exist"),
+        (
+            ["nowhere", "--crowd", "v.csv"],
+            "--crowd is no option: options are written NAME=VALUE, did you mean data.crowd=v.csv?",
+        ),
+        (["nowhere", "--output", "out"], "did you mean output=out?"),
+        (["nowhere", "--root", "faces"], "did you mean data.root=faces?"),
+    ],
+)
+def test_mistake_is_one_sentence(run_here, arguments, words):
+    done = run_here(*LABELS, *arguments)
+    assert (done.code, "Traceback" in done.text) == (1, False)
+    assert words in done.text.splitlines()[-1]
 
 
 @pytest.mark.parametrize(
@@ -50,25 +64,26 @@ def test_a_folder_without_a_checkpoint_is_refused(tmp_path):
     ],
     ids=["brief", "trained"],
 )
-def test_wrong_labels_of_the_drawn_faces_are_found(
-    run_here, tmp_path, capfd, caplog, monkeypatch, own, wrong, faces, least
-):
+def test_wrong_labels_of_the_drawn_faces_are_found(run_here, tmp_path, capfd, monkeypatch, own, wrong, faces, least):
     """The drawn faces know which labels are wrong; only a trained network finds most of them."""
-    caplog.set_level("INFO", "fer_lightning")  # the command sets it too, and here it is set back
     done = run_here("train.py", *own, "hydra.run.dir=run", "paths.cache_dir=cache")
     assert done.code == 0, done.text
+    judging = (*LABELS, "run", "output=out", "paths.cache_dir=cache")
     if not least:
         near_chance = (
             r"error: .*run: its network is near chance: it believes \d+\.\d % of the 150 labels .* happy has 20\.7 %"
         )
-        with pytest.raises(SystemExit, match=near_chance):
-            main(["labels", "run", "--output", "out"])
+        done = run_here(*judging)
+        assert re.match(near_chance, done.text.splitlines()[-1])
         assert not (tmp_path / "out").exists()
-        monkeypatch.setattr("fer_lightning.use.doubts.too_weak", lambda *_: "")
-    main(["labels", "run", "--output", "out"])
-    said = capfd.readouterr().out
-    assert caplog.messages[0] == "loading torch"
-    assert "judging the labels of the training folder by run/checkpoints/best.ckpt" in caplog.messages
+        monkeypatch.setattr("fer_lightning.launch.labels.too_weak", lambda *_: "")
+        content = torch.load("run/checkpoints/best.ckpt", weights_only=True)
+        content[KEY]["overrides"].append("data.corrections=gone.csv")
+        torch.save(content, "run/checkpoints/best.ckpt")
+    said = run_here(*judging).text
+    gone = "data.corrections=gone.csv is gone: the faces that it left out count as trained on"
+    assert (gone in said) == (not least)
+    assert "judging the labels of the training folder by run/checkpoints/best.ckpt" in said
     found = re.search(rf"{wrong} labels are known to be wrong: ([\d.]+) % of the first {wrong}", said)
     assert found, said
     assert float(found[1]) >= least
@@ -77,8 +92,8 @@ def test_wrong_labels_of_the_drawn_faces_are_found(
     assert f"list {found[1]} % are wrong" in (tmp_path / "out/labels.html").read_text()
     assert (tmp_path / "out/figures/labels.png").is_file()
     assert not (tmp_path / "run/corrections.csv").exists()
-    with pytest.raises(SystemExit, match=r"out/corrections.csv exists already: give another folder by --output, or"):
-        main(["labels", "run", "--output", "out"])
+    again = "out/corrections.csv exists already: give another folder by output=, or delete it"
+    assert again in run_here(*judging).text
     if not least:  # train on the first of them; the network would leave whole classes out
         lines = (tmp_path / "out/corrections.csv").read_text().splitlines()
         (tmp_path / "out/corrections.csv").write_text("\n".join(lines[:21]))
