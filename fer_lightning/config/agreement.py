@@ -86,7 +86,7 @@ def _faces(data: Mapping[str, Any], in_batch: int, trained: bool) -> Iterator[st
     if wrong := wrong_names(data["classes"]):
         yield f"data.{source}={shown(data[source])} with {wrong} (a class is a folder in train/, or data.classes)"
     joined = data.get("map")
-    if joined and not (trained and drawn) and (wrong := wrong_map(data["classes"], joined)):
+    if joined and not trained and (wrong := wrong_map(data["classes"], joined)):
         yield wrong
     if not trained and in_batch > (number := len(mapped_classes(data["classes"], joined))):
         yield (

@@ -41,7 +41,7 @@ def check_values(cfg: DictConfig, command: str, carrier: str | None = None) -> N
     except UserError as error:
         if carrier is None:
             raise
-        raise UserError(f"{carrier} brings options that cannot be: {error}") from error
+        raise UserError(f"{carrier} brings options that cannot be: {error}") from None  # else the cause is shown alone
 
 
 def check_node(name: str, node: Mapping[str, Any]) -> None:

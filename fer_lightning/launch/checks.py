@@ -59,10 +59,8 @@ def check_secrets(arguments: list[str]) -> None:
             )
 
 
-def check(cfg: DictConfig, config_name: str, carrier: str | None = None) -> None:
+def check(cfg: DictConfig, config_name: str) -> None:
     """Refuse a configuration that cannot run. Of several processes only the main one checks.
-
-    Some options may come from a carrier, such as ``checkpoint=best.ckpt``; a stranger may have written them.
 
     Raises:
         UserError: Naming the first wrong option.
@@ -72,7 +70,7 @@ def check(cfg: DictConfig, config_name: str, carrier: str | None = None) -> None
     from fer_lightning.config.values import check_values  # here, so that --help needs no pydantic
 
     check_packages()
-    check_values(cfg, config_name, carrier)
+    check_values(cfg, config_name)
     if "trainer" in cfg:
         _check_devices(cfg)
         check_gpu(cfg.trainer.accelerator)

@@ -39,7 +39,7 @@ def evaluate(cfg: DictConfig) -> float:
     names = [str(name) for name in cfg.model.classes] if isinstance(cfg.model.classes, list | ListConfig) else []
     if set(names) <= set(classes):
         cfg.model.classes = list(classes)
-    check(cfg, "eval", carrier=source)
+    check(cfg, "eval")
     check_same(classes, cfg.model.classes, source, cfg.data.map or {})
     lightning.seed_everything(cfg.seed, workers=True, verbose=False)
     datamodule = instantiate(cfg.data)

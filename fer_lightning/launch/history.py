@@ -6,7 +6,6 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-import hydra
 import numpy as np
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
@@ -19,6 +18,7 @@ from fer_lightning.data.faces import Faces
 from fer_lightning.data.partition import Partition
 from fer_lightning.data.transfer import divided_again, learnt, transferred
 from fer_lightning.errors import UserError
+from fer_lightning.launch.trained import compose_over
 from fer_lightning.runs.checkpoints import KEY, load
 from fer_lightning.runs.command import key
 
@@ -92,12 +92,13 @@ def read_training(record: Mapping[str, Any], datamodule: FacesDataModule) -> tup
         record: One of ``trainings``.
         datamodule: It has the faces and the twins already, where it is the same data set.
     """
-    job, name = HydraConfig.get(), record["name"]
-    here = [option for option in job.overrides.task if role(key(option)) > Role.RUN]
+    looks_on = ("callbacks", "data.crowd")  # may be wrong beside other faces
+    typed = [option for option in HydraConfig.get().overrides.task if not key(option).startswith(looks_on)]
+    here = [option for option in typed if role(key(option)) > Role.RUN]
+    name = record["name"]
     log.info("the faces that trained %s:", name)
     try:
-        options = [*allowed(record.get("overrides"), name), *here]
-        training = instantiate(hydra.compose(job.job.config_name, overrides=options).data)
+        training = instantiate(compose_over(allowed(record.get("overrides"), name), here, name).data)
         if record["data_fingerprint"] == datamodule.faces.fingerprint:
             training.faces, training.audit = datamodule.faces, datamodule.audit
         elif training.faces.fingerprint != record["data_fingerprint"]:

@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 def stress(cfg: DictConfig) -> None:
     """Write stress.json, stress.csv and a figure; also into the run that tested these weights, and its report."""
     cfg = over_checkpoint(cfg)
-    check(cfg, "stress", carrier=f"checkpoint={cfg.checkpoint}")
+    check(cfg, "stress")
     test, (network, description) = instantiate(cfg.stress, _convert_="all"), read_checkpoint(cfg.checkpoint)
     model, weights = Model(TorchBackend(network), description), fingerprint(network.state_dict())
     datamodule = instantiate(cfg.data)

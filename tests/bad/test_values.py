@@ -48,7 +48,7 @@ def refusal(tmp_path_factory):
     """Return what is said of some options, or None where they are accepted: composed and checked, nothing else."""
     folder = str(tmp_path_factory.mktemp("run"))
 
-    def said(*given: str, command: str = "train", carrier: str | None = None) -> str | None:
+    def said(*given: str, command: str = "train") -> str | None:
         parsed = OverridesParser.create().parse_overrides(list(given))
         values = [one for one in parsed if not (CONF / one.key_or_group).is_dir() and not one.is_delete()]
         choices = [str(one.input_line) for one in parsed if one not in values]
@@ -57,7 +57,7 @@ def refusal(tmp_path_factory):
         try:
             for one in values:
                 OmegaConf.update(cfg, one.key_or_group, one.value(), force_add=one.is_add())
-            check(cfg, command, carrier)
+            check(cfg, command)
         except Exception as error:
             return explain(error, command) or f"Traceback of {error!r}"
         return None
@@ -300,13 +300,6 @@ def test_right_value_is_accepted(refusal, given):
     assert refusal(*given.split()) is None
 
 
-def test_checkpoint_that_brings_a_wrong_value_is_named(refusal):
-    sentence = refusal("data.drawn.count=1000000", carrier="checkpoint=x.ckpt")
-    assert (
-        "checkpoint=x.ckpt brings options that cannot be: data.drawn.count=1000000 must be at most 466033" in sentence
-    )
-
-
 def test_objectives_are_what_the_validation_logs(make_cfg):
     module = instantiate(make_cfg("classifier.k=7", "classifier.candidates=[]").model)
     logged = module.val_metrics(torch.arange(7), torch.arange(7))
@@ -325,7 +318,7 @@ def test_group_that_is_null_is_named(run_here):
     assert "data=null must be one of faces" in done.text
 
 
-COMMANDS = ("eval", "audit", "predict", "export", "stress", "app", "score")
+COMMANDS = ("eval", "audit", "predict", "export", "stress", "labels", "app", "score")
 OPTIONS = {name for command in COMMANDS for name in meanings(command)}
 OPEN = {"pictures", "maps", "settings", "translate_px", "changes"}  # nodes whose names are anybody's
 

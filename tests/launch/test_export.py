@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from fer_lightning import load_model
+from fer_lightning.runs.checkpoints import KEY
 
 
 @pytest.fixture
@@ -97,6 +98,23 @@ def test_mistake_is_one_sentence(export, arguments, words):
     done = export(*arguments, "hydra.run.dir=log")
     assert (done.code, "Traceback" in done.text) == (1, False)
     assert words in done.text.splitlines()[-1]
+
+
+def test_options_of_a_checkpoint_are_checked(run_here, checkpoint, tmp_path):
+    """Of the checkpoint itself: refused. Of an earlier training: its faces are not drawn."""
+    content = torch.load(checkpoint, weights_only=True)
+    huge, brings = ["data.drawn.count=1000000000"], "brings options that cannot be: data.drawn.count=1000000000 must be"
+    content[KEY]["past"] = [{"name": "init_from=old.ckpt", "overrides": huge, "data_fingerprint": "f" * 64}]
+    torch.save(content, tmp_path / "past.ckpt")
+    content[KEY]["overrides"] += huge
+    torch.save(content, tmp_path / "bad.ckpt")
+    arguments = ("fer_lightning/__main__.py", "export", "gallery=kmeans", "gallery.size=14", "output=out")
+    done = run_here(*arguments, "checkpoint=bad.ckpt", "hydra.run.dir=log")
+    assert done.code == 1
+    assert f"error: checkpoint=bad.ckpt {brings}" in done.text.splitlines()[-1]
+    done = run_here(*arguments, "checkpoint=past.ckpt", "hydra.run.dir=again", "paths.cache_dir=cache")
+    assert done.code == 0, done.text
+    assert f"they are not at hand: init_from=old.ckpt {brings}" in done.text
 
 
 def test_missing_extra_is_named(export, monkeypatch):
