@@ -103,7 +103,7 @@ def wandb_mode() -> str:
     server = urlsplit(os.environ.get("WANDB_BASE_URL") or "https://api.wandb.ai")
     try:
         key = os.environ.get("WANDB_API_KEY") or netrc.netrc().authenticators(server.hostname or "")
-    except (FileNotFoundError, netrc.NetrcParseError):
+    except (OSError, netrc.NetrcParseError):
         key = None
     return "online" if key and _reachable(server) else "offline"
 
@@ -114,7 +114,8 @@ def _reachable(server: SplitResult) -> bool:
     if any(name.lower() in ("http_proxy", "https_proxy", "all_proxy") for name in os.environ):
         return True
     try:
-        socket.create_connection((server.hostname, server.port or 443), timeout=3).close()
+        port = server.port or (80 if server.scheme == "http" else 443)
+        socket.create_connection((server.hostname, port), timeout=3).close()
     except OSError:
         return False
     return True
@@ -144,7 +145,7 @@ def classes(root: Any, votes: Any, labels: Any, columns: Any) -> list[str]:  # n
 
 
 def mapped_classes(classes: Any, joined: Any) -> Any:
-    """Return the classes after data.map; the classes themselves where one of the two is what the checks refuse."""
+    """Return the classes after data.map; unchanged where a value has a type that the checks refuse."""
     lists = isinstance(classes, list | ListConfig) and isinstance(joined, dict | DictConfig)
     if not lists or not all(isinstance(members, list | ListConfig | None) for members in joined.values()):
         return classes

@@ -1,11 +1,14 @@
 """Values that a configuration computes: names, classes of a batch, modes."""
 
+from socket import socket
+
 import pytest
 from omegaconf import OmegaConf
 
 from fer_lightning.config import resolvers
 from fer_lightning.config.resolvers import classes_per_batch, run_name, shown_name
 from fer_lightning.data.faces import CLASSES
+from tests.conftest import raising
 
 
 def test_margin_stands_in_one_place(make_cfg):
@@ -38,15 +41,37 @@ def test_the_name_in_wandb_says_what_was_overridden(overrides, shown):
     assert shown_name("mine", overrides) == shown
 
 
-def test_wandb_goes_offline_where_its_server_is_down(monkeypatch):
-    """Fault 70: a key at hand, no server."""
-    wandb_mode = resolvers.wandb_mode
+@pytest.fixture
+def wandb_mode(monkeypatch):
+    """The mode of W&B with a key at hand, and without a proxy."""
     resolvers._reachable.cache_clear()
     monkeypatch.delenv("WANDB_MODE", raising=False)
     for name in ("http_proxy", "https_proxy", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
     monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
+    return resolvers.wandb_mode
+
+
+@pytest.mark.parametrize(
+    ("address", "port"), [("http://wandb.lan", 80), ("https://wandb.lan", 443), ("http://wandb.lan:81", 81)]
+)
+def test_the_server_of_wandb_is_tried_at_its_port(wandb_mode, monkeypatch, address, port):
+    tried = []
+    monkeypatch.setattr(resolvers.socket, "create_connection", lambda server, timeout: tried.append(server) or socket())
+    monkeypatch.setenv("WANDB_BASE_URL", address)
+    assert wandb_mode() == "online"
+    assert tried == [("wandb.lan", port)]
+
+
+def test_a_netrc_that_cannot_be_read_holds_no_key(wandb_mode, monkeypatch):
+    monkeypatch.delenv("WANDB_API_KEY")
+    monkeypatch.setattr(resolvers.netrc, "netrc", raising(PermissionError()))
+    assert wandb_mode() == "offline"
+
+
+def test_wandb_goes_offline_where_its_server_is_down(wandb_mode, monkeypatch):
+    """Fault 70: a key at hand, no server."""
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
     assert wandb_mode() == "offline"
     resolvers._reachable.cache_clear()
