@@ -30,12 +30,15 @@ DRAWN = 350  # synthetic faces, where those of the run are not there
 @verb("export", "write a trained network as a bundle or as an ONNX model")
 def export(cfg: DictConfig) -> None:
     """Write the model and compare it on the run's test faces, or on synthetic faces where those are not there."""
+    path = Path(cfg.output or Path(cfg.paths.output_dir) / FILES[cfg.format])
+    if (path.suffix.lower() == ".onnx") != (cfg.format == "onnx"):
+        raise UserError(f"output={path} must end in .onnx with format=onnx, and must not with format=bundle")
+    for written in (path, *([path.with_suffix(".md")] if cfg.format == "onnx" else [])):  # an ONNX model and its card
+        if written.exists():
+            raise UserError(f"{written} exists already: give another output=, or delete it")
     log.info("reading %s", cfg.checkpoint)
     network, description = read_checkpoint(cfg.checkpoint)
     cfg = over_checkpoint(cfg)
-    path = Path(cfg.output or Path(cfg.paths.output_dir) / FILES[cfg.format])
-    if path.exists():
-        raise UserError(f"output={path} exists already: give another, or delete it")
     weights = fingerprint(network.state_dict())
     record, stress = read_tested(cfg.checkpoint, weights), read_stress(run_of(cfg.checkpoint), weights)
     exporter = Exporter(network, description, record, stress, partial(_trial, cfg, description))

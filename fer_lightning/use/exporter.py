@@ -113,7 +113,8 @@ class Exporter:
         origin = {**self.description.origin, "model": hashlib.sha256(model).hexdigest()}
         card = write_card(replace(self.description, origin=origin), self.record, file.name, self.costs, self.stress)
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(model)
+        with replacing(file) as temporary:
+            temporary.write_bytes(model)
         write_text(file.with_suffix(".md"), card)
 
     def _quantise(self, model: bytes) -> bytes:

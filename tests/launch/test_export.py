@@ -47,7 +47,7 @@ def test_command_writes_a_bundle_with_its_card(export, checkpoint, drawn, tmp_pa
     ):
         assert words in card, words
     done = export("format=bundle", "output=bundle", "hydra.run.dir=again")
-    assert (done.code, "output=bundle exists already" in done.text) == (1, True)
+    assert (done.code, "bundle exists already: give another output=" in done.text) == (1, True)
 
 
 def test_card_has_no_scores_of_another_checkpoint(run_here, checkpoint, tmp_path):
@@ -91,10 +91,14 @@ def test_smaller_gallery_comes_with_its_cost(export, tmp_path):
         (["format=tflite"], "format=tflite must be one of bundle, onnx"),
         (["int8=true"], "int8=true needs format=onnx"),
         (["half=true", "format=onnx"], "half=true needs format=bundle"),
+        (["format=onnx", "output=net"], "output=net must end in .onnx with format=onnx"),
+        (["output=x.ONNX"], "output=x.ONNX must end in .onnx with format=onnx, and must not with format=bundle"),
+        (["format=onnx", "output=notes.onnx"], "notes.md exists already: give another output=, or delete it"),
         (["gallery=random"], "gallery=random does not exist: use one of full, kmeans"),
     ],
 )
-def test_mistake_is_one_sentence(export, arguments, words):
+def test_mistake_is_one_sentence(export, tmp_path, arguments, words):
+    (tmp_path / "notes.md").touch()
     done = export(*arguments, "hydra.run.dir=log")
     assert (done.code, "Traceback" in done.text) == (1, False)
     assert words in done.text.splitlines()[-1]

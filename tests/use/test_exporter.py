@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -73,6 +74,22 @@ def test_onnx_model_that_says_something_else_is_not_written(checkpoint, drawn, t
     monkeypatch.setattr(module, "to_onnx", lambda *_: b"")
     monkeypatch.setattr(module, "OnnxBackend", Other)
     with pytest.raises(UserError, match=r"another class of 0 of 40 synthetic faces, votes apart by 2\.0e-04"):
+        exporter(checkpoint, drawn).onnx(tmp_path / "model.onnx", int8=False)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_leaves_no_half_model(checkpoint, drawn, tmp_path, monkeypatch):
+    from fer_lightning.use import exporter as module
+
+    def write_half(path: Path, content: bytes) -> None:
+        path.write_text("half")
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(module, "to_onnx", lambda *_: b"")
+    monkeypatch.setattr(module, "OnnxBackend", lambda _: module.TorchBackend(read_checkpoint(checkpoint)[0]))
+    monkeypatch.setattr(module, "describe", lambda *_: b"whole")
+    monkeypatch.setattr(Path, "write_bytes", write_half)
+    with pytest.raises(OSError, match="No space left"):
         exporter(checkpoint, drawn).onnx(tmp_path / "model.onnx", int8=False)
     assert not list(tmp_path.iterdir())
 
