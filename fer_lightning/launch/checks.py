@@ -3,7 +3,6 @@
 import logging
 import re
 import shutil
-import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from fer_lightning.data.facts import read_facts
 from fer_lightning.data.lists import LabelList
 from fer_lightning.data.votes import read_votes
 from fer_lightning.errors import UserError, install_command
-from fer_lightning.launch.environment import check_gpu, check_packages, rank, started_processes
+from fer_lightning.launch.environment import check_gpu, rank, started_processes
 from fer_lightning.runs.checkpoints import checkpoint_file
 
 log = logging.getLogger(__name__)
@@ -31,14 +30,6 @@ EXTRAS = {  # beginning of a class -> the package that it needs, and the option 
     "umap.": ("umap", "callbacks=umap"),
 }
 ROOM = 2**30  # bytes; checkpoints, logs and figures of a run of FaceNet take a third of it
-
-
-def check_python() -> None:
-    """Refuse a Python that Hydra fails on."""
-    if sys.version_info >= (3, 14):
-        raise UserError(
-            f"Python {sys.version_info[0]}.{sys.version_info[1]} is too new for Hydra 1.3: use 3.11 to 3.13"
-        )
 
 
 def check_current_folder() -> None:
@@ -69,7 +60,6 @@ def check(cfg: DictConfig, config_name: str) -> None:
         return
     from fer_lightning.config.values import check_values  # here, so that --help needs no pydantic
 
-    check_packages()
     check_values(cfg, config_name)
     if "trainer" in cfg:
         _check_devices(cfg)

@@ -16,7 +16,7 @@ from fer_lightning.config.instantiation import trust_ours
 from fer_lightning.config.suggestions import check_flags
 from fer_lightning.config.verbs import AT_WORK, TRACEBACK, verbs
 from fer_lightning.launch.arguments import translate
-from fer_lightning.launch.checks import check, check_classes, check_current_folder, check_python, check_secrets
+from fer_lightning.launch.checks import check, check_classes, check_current_folder, check_secrets
 from fer_lightning.launch.claims import current_folder, release, withdraw
 from fer_lightning.launch.console import outlast_console, quiet
 from fer_lightning.launch.environment import rank
@@ -73,7 +73,6 @@ def run(name: str) -> None:
         return
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises its exceptions instead of printing them
     try:
-        check_python()
         check_current_folder()
         _take_arguments(name)
         if process:

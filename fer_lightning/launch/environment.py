@@ -4,7 +4,7 @@ import ctypes
 import os
 import re
 import sys
-from importlib.metadata import PackageNotFoundError, requires, version
+from importlib.metadata import requires, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
@@ -41,17 +41,6 @@ def started_processes() -> int:
 def cores() -> int:
     """Return how many processor cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def check_packages() -> None:
-    """Refuse a torchvision that was built for another torch: Lightning could not be imported."""
-    try:
-        torch, requirements = version("torch"), [Requirement(text) for text in requires("torchvision") or ()]
-    except PackageNotFoundError:  # the import will fail and name it
-        return
-    for requirement in requirements:
-        if requirement.name == "torch" and not requirement.specifier.contains(torch, prereleases=True):
-            raise UserError(torchvision_mismatch())
 
 
 def torchvision_mismatch() -> str:

@@ -3,9 +3,7 @@
 import ctypes
 import gc
 import sys
-import tomllib
 import zipfile
-from collections import namedtuple
 from unittest.mock import Mock
 
 import pytest
@@ -15,8 +13,8 @@ from omegaconf import OmegaConf
 from fer_lightning.errors import UserError
 from fer_lightning.launch import checks, entry, environment, messages
 from fer_lightning.launch.environment import Build, check_gpu, torch_build
-from fer_lightning.launch.messages import diagnose, explain
-from tests.conftest import ROOT, options
+from fer_lightning.launch.messages import explain
+from tests.conftest import options, raising
 
 
 def test_a_gpu_that_cannot_be_is_told_without_torch(monkeypatch):
@@ -62,28 +60,14 @@ FAST = options("small", "plain", "debug=fast")
 
 
 def test_torchvision_of_another_torch(run_here, monkeypatch):
-    """Fault 1: said before Lightning is imported, and again for a build that only the import finds out."""
-    versions = {"torch": "2.11.0", "torchvision": "0.29.2"}
-    monkeypatch.setattr(environment, "version", versions.get)
+    """Fault 1: the import of a verb's module ends with torch's error."""
+    monkeypatch.setattr(environment, "version", {"torch": "2.11.0", "torchvision": "0.29.2"}.get)
     monkeypatch.setattr(environment, "requires", lambda name: ["numpy", "torch==2.15.0"])
+    monkeypatch.setattr(entry, "import_module", raising(RuntimeError("operator torchvision::nms does not exist")))
     done = run_here("train.py", *FAST)
     assert done.code == 1
     for word in ("torchvision 0.29.2", "torch==2.15.0", "2.11.0", "pip install"):
-        assert word in done.text
-    assert "pip install" in diagnose(RuntimeError("operator torchvision::nms does not exist"))
-    monkeypatch.setattr(environment, "version", {"torch": "2.15.0+cpu", "torchvision": "0.29.2"}.get)
-    environment.check_packages()
-
-
-def test_versions_that_cannot_work_together_are_held_apart(run_here, monkeypatch):
-    """Faults 2 and 3."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert "omegaconf>=2.3,<2.4" in project["dependencies"]
-    assert project["requires-python"] == ">=3.11,<3.14"
-    monkeypatch.setattr(environment.sys, "version_info", namedtuple("v", "major minor")(3, 14))
-    done = run_here("train.py")
-    assert done.code == 1
-    assert done.text.strip() == "error: Python 3.14 is too new for Hydra 1.3: use 3.11 to 3.13"
+        assert word in done.text.splitlines()[-1]
 
 
 def test_little_room_on_the_disk_is_said(tmp_path, run_here, monkeypatch):
