@@ -6,12 +6,14 @@ from operator import attrgetter
 from typing import Any
 
 import numpy as np
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from fer_lightning.report.style import (
     RUN_STYLES,
+    STYLE,
     draw_reference,
     legend_columns,
     legend_height,
@@ -19,7 +21,6 @@ from fer_lightning.report.style import (
     new_grid,
     run_color,
     share_axis,
-    styled,
     wrapped,
 )
 from fer_lightning.report.yardsticks import Yardstick
@@ -148,7 +149,7 @@ def flat_in_words(curves: Curves) -> str:
     return f" Left out, since they do not change: {', '.join(values)}." if values else ""
 
 
-@styled
+@rc_context(STYLE)
 def draw_all(curves: Curves) -> Figure:
     """Draw all panels in one figure."""
     panels = curves.panels
@@ -162,7 +163,7 @@ def draw_all(curves: Curves) -> Figure:
     return figure
 
 
-@styled
+@rc_context(STYLE)
 def draw_panel(curves: Curves, metrics: tuple[str, ...]) -> Figure:
     """Draw one panel as a figure."""
     figure, axes = new_figure(4.2, 3)

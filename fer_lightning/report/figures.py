@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -22,6 +23,7 @@ from fer_lightning.report.style import (
     GRID,
     LEAKY,
     RUN_COLORS,
+    STYLE,
     by_class,
     draw_reference,
     legend_columns,
@@ -31,7 +33,6 @@ from fer_lightning.report.style import (
     run_color,
     share_axis,
     short,
-    styled,
     wrapped,
 )
 from fer_lightning.report.yardsticks import Yardstick, yardsticks
@@ -73,7 +74,7 @@ def scores(board: Board) -> Plot | None:
     )
 
 
-@styled
+@rc_context(STYLE)
 def draw_scores(entries: Sequence[Entry], references: Sequence[Yardstick]) -> Figure:
     """Draw the test accuracies of some entries, the first on top, with a line for each reference."""
     names = [wrapped(entry.label, 30) for entry in entries]
@@ -139,7 +140,7 @@ def options(board: Board) -> Plot | None:
     )
 
 
-@styled
+@rc_context(STYLE)
 def draw_options(values: Mapping[str, Mapping[str, Sequence[float]]], objective: str) -> Figure:
     """Draw a panel for each option: option -> choice -> scores, one point a run."""
     figure, grid = new_grid(len(values), 3.4, 3, least_width=4.8, sharey=True)
@@ -186,7 +187,7 @@ def confusion_matrices(board: Board) -> Plot:
     )
 
 
-@styled
+@rc_context(STYLE)
 def draw_confusion(matrices: Mapping[str, np.ndarray], classes: Sequence[str]) -> Figure:
     """Draw confusion matrices (C, C) side by side, rows true and columns predicted: share of each row, and count."""
     side = max(4.4, 0.36 * len(classes))  # inches
@@ -220,7 +221,7 @@ def per_class(board: Board) -> Plot:
     )
 
 
-@styled
+@rc_context(STYLE)
 def draw_per_class(values: Mapping[str, np.ndarray], classes: Sequence[str], legend: bool = True) -> Figure:
     """Draw bars of the F1 per class (C,): in the colours of the classes for one run, of the runs for several."""
     names = [wrapped(name, 50) for name in values]
@@ -272,19 +273,19 @@ def _abstention(run: Run) -> str:
     if "val/confidence_threshold" in figures:
         rule = " and the nearest training face near enough" if "val/distance_threshold" in figures else ""
         return (
-            f" A face is answered if its vote is {percent(figures['val/confidence_threshold'])} at least{rule}: so the "
-            f"validation faces chose, of which {percent(figures['val/answered'])} are answered, "
-            f"{percent(figures['val/accuracy_answered'])} of them rightly. The ring: the test faces that are answered."
+            f" A face is answered if its vote is {percent(figures['val/confidence_threshold'])} at least{rule}. The "
+            f"validation faces chose this: {percent(figures['val/answered'])} of them are answered, "
+            f"{percent(figures['val/accuracy_answered'])} of those correctly. Ring: the answered test faces."
         )
     if "val/accuracy_reachable" not in figures:
         return ""
     return (
-        " No face is abstained from: model.abstention.accuracy is null, or above the "
-        f"{percent(figures['val/accuracy_reachable'])} that the surest validation faces come to."
+        " No face is abstained from: model.abstention.accuracy is null, or above "
+        f"{percent(figures['val/accuracy_reachable'])}, the highest accuracy of any threshold on the validation faces."
     )
 
 
-@styled
+@rc_context(STYLE)
 def draw_risk_coverage(run: Run, chosen: tuple[float, float] | None) -> Figure:
     """Draw risk against coverage, with a ring at the share above the chosen threshold and the accuracy there."""
     right, votes = run.right, run.predictions["vote"].astype(float)
@@ -327,7 +328,7 @@ def reliability(board: Board) -> Plot | None:
     )
 
 
-@styled
+@rc_context(STYLE)
 def draw_reliability(run: Run, before: float, after: float | None) -> Figure:
     """Draw the accuracy of each bin of votes; the label names the calibration error ``before`` and ``after``."""
     series = [("shares of the vote", "raw_vote", before, "s", RUN_COLORS[1])]
@@ -362,7 +363,7 @@ def stress(board: Board) -> Plot | None:
     )
 
 
-@styled
+@rc_context(STYLE)
 def draw_stress(outcomes: Sequence[Outcome]) -> Figure:
     """Draw a row for each change, a dot with its interval for each strength, a line for the faces as they are."""
     changes, plain = by_change(outcomes), outcomes[0]
@@ -426,7 +427,7 @@ def crowd(board: Board) -> Plot | None:
     )
 
 
-@styled
+@rc_context(STYLE)
 def draw_crowd(panels: Mapping[str, Mapping[str, np.ndarray]], hits: Mapping[str, np.ndarray]) -> Figure:
     """Draw the share of hits in groups of faces, a row for each group; faces and hits are (B,) bool."""
     figure, grid = new_grid(len(panels), 3.6, 3.4)

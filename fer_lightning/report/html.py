@@ -57,14 +57,6 @@ def jpeg(picture: Image.Image) -> str:
     return base64.b64encode(content.getvalue()).decode()
 
 
-def unpng(text: str) -> np.ndarray:
-    """Decode a picture (H, W) uint8 that ``png`` encoded."""
-    image = cv2.imdecode(np.frombuffer(base64.b64decode(text), np.uint8), cv2.IMREAD_GRAYSCALE)
-    if image is None:
-        raise ValueError("this is no PNG")
-    return image
-
-
 def data_url(content: bytes) -> str:
     """Return the content of a PNG file as a data URL."""
     return f"data:image/png;base64,{base64.b64encode(content).decode()}"

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from fer_lightning.data.partition import Partition
-from fer_lightning.report.style import CLASS_COLORS, CLASS_MARKERS, by_class, new_figure, styled, wrapped
+from fer_lightning.report.style import CLASS_COLORS, CLASS_MARKERS, STYLE, by_class, new_figure, wrapped
 
 if TYPE_CHECKING:
     from fer_lightning.data.augmentation import Chain  # albumentations loads slowly
@@ -21,7 +22,7 @@ TITLES = {  # on the page; other figures take the names of their files
 PICTURES = 6  # of each class in the grid of augmented faces
 
 
-@styled
+@rc_context(STYLE)
 def embedding_map(
     reducer: Any, embeddings: np.ndarray, labels: np.ndarray, classes: Sequence[str], title: str
 ) -> Figure:
@@ -41,7 +42,7 @@ def embedding_map(
     return figure
 
 
-@styled
+@rc_context(STYLE)
 def augmentation_grid(partition: Partition, chain: "Chain") -> Figure:
     """Draw a face of each class as it is and as training sees it (figures 2 and 7 of the paper)."""
     faces, train, origins = partition.faces, partition.train, partition.origins

@@ -5,11 +5,10 @@ matplotlib takes half a second to import, so only the functions that need it imp
 
 import re
 import textwrap
-from collections.abc import Callable, Sequence
-from functools import wraps
+from collections.abc import Sequence
 from itertools import cycle
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any
 
 from fer_lightning.data.faces import CLASSES
 
@@ -17,8 +16,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.axis import Axis
     from matplotlib.figure import Figure
-
-Function = TypeVar("Function", bound=Callable[..., Any])
 
 # Colours of M. Okabe and K. Ito (Color universal design, 2008), for colour-blind readers. The first seven belong to
 # the seven classes of FER2013, in their order; other classes take those that are free.
@@ -49,19 +46,6 @@ def run_color(number: int) -> str:
     return RUN_COLORS[number % len(RUN_COLORS)]
 
 
-def styled(draw: Function) -> Function:
-    """Run a function in the style of all figures."""
-
-    @wraps(draw)
-    def call(*args: Any, **kwargs: Any) -> Any:
-        from matplotlib import rc_context
-
-        with rc_context(STYLE):
-            return draw(*args, **kwargs)
-
-    return cast(Function, call)
-
-
 def new_figure(width: float, height: float) -> "tuple[Figure, Axes]":
     """Return a figure of that many inches, and its axes."""
     from matplotlib.figure import Figure
@@ -84,13 +68,15 @@ def new_grid(
     return figure, grid
 
 
-@styled
 def save(figure: "Figure", path: Path) -> Path:
     """Write a figure as a PNG file, and as SVG beside it; return the PNG's path."""
+    from matplotlib import rc_context
+
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=DPI, metadata={"Software": None})
-    figure.set_layout_engine("none")  # the layout is done, and takes as long as drawing
-    figure.savefig(path.with_suffix(".svg"), metadata={"Date": None})
+    with rc_context(STYLE):
+        figure.savefig(path, dpi=DPI, metadata={"Software": None})
+        figure.set_layout_engine("none")  # the layout is done, and takes as long as drawing
+        figure.savefig(path.with_suffix(".svg"), metadata={"Date": None})
     return path
 
 

@@ -67,7 +67,7 @@ def tabulate(folder: Path, objective: str) -> Board:
     """Write ``sweep.csv`` into a sweep's folder; return the ranked jobs."""
     with writing_lock(folder):
         board = rank_runs(read_jobs(folder), objective)
-        write_table(folder / "sweep.csv", board)
+        write_csv(folder / "sweep.csv", *sweep_table(board))
     return board
 
 
@@ -79,11 +79,10 @@ def columns(objective: str) -> list[str]:
     return [*first, *measured, "elapsed_seconds", "data", "protocol", "leaks", "overrides", "error"]
 
 
-def write_table(path: Path, board: Board) -> None:
-    """Write the entries as CSV, one row each."""
+def sweep_table(board: Board) -> tuple[list[str], list[list[object]]]:
+    """Return the columns of sweep.csv, and a row for each entry."""
     header = columns(board.objective)
-    rows = ([cells.get(column, "") for column in header] for cells in map(_cells, board.entries))
-    write_csv(path, header, rows)
+    return header, [[cells.get(column) for column in header] for cells in map(_cells, board.entries)]
 
 
 def _cells(entry: Entry) -> dict[str, object]:
@@ -95,7 +94,7 @@ def _cells(entry: Entry) -> dict[str, object]:
     record = entry.record
     return {
         "job": job,
-        "status": entry.status,
+        "status": str(entry.status),
         "runs": len(entry.runs),
         **entry.figures,
         **{f"{metric}_sd": entry.deviation(metric) for metric in entry.values},

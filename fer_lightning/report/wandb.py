@@ -1,6 +1,8 @@
 """Content for W&B: figures and tables of a run, the closing run of a sweep; on demand a saved view and a report."""
 
+import base64
 from collections.abc import Iterable, Mapping, Sequence
+from io import BytesIO
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -8,13 +10,14 @@ from typing import Any
 import numpy as np
 import wandb
 from omegaconf import DictConfig
+from PIL import Image
 
 from fer_lightning.config.verbs import verb
 from fer_lightning.errors import UserError, install_command
 from fer_lightning.report.figures import FIGURES
-from fer_lightning.report.html import unpng
-from fer_lightning.report.ranking import MEASURED, Board, option_scores, rank_runs
+from fer_lightning.report.ranking import MEASURED, option_scores, rank_runs
 from fer_lightning.report.statistics import f1_per_class
+from fer_lightning.report.tables import sweep_table
 from fer_lightning.runs.record import Status, read_runs
 
 SECTIONS = {  # of the saved view: title -> metrics, one panel each
@@ -51,13 +54,18 @@ def mistakes_table(mistakes: Sequence[Mapping[str, Any]], neighbours: int) -> wa
     columns += [f"neighbour {number}" for number in range(1, neighbours + 1)]
     rows = []
     for mistake in mistakes:
-        face = wandb.Image(unpng(mistake["png"]))
+        face = _picture(mistake["png"])
         row = [mistake["file"], face, mistake["label"], mistake["prediction"], mistake["vote"]]
         for neighbour in mistake["neighbours"]:
             caption = f"{neighbour['label']} {neighbour['similarity']:.3f}"
-            row.append(wandb.Image(unpng(neighbour["png"]), caption=caption))
+            row.append(_picture(neighbour["png"], caption))
         rows.append(row + [None] * (len(columns) - len(row)))
     return wandb.Table(columns, rows)
+
+
+def _picture(png: str, caption: str | None = None) -> wandb.Image:
+    """Return a PNG file in base64 as an image of W&B."""
+    return wandb.Image(Image.open(BytesIO(base64.b64decode(png))), caption=caption)
 
 
 def per_class_table(classes: Sequence[str], confusion: np.ndarray) -> wandb.Table:
@@ -94,7 +102,7 @@ def log_sweep(folder: Path, config: DictConfig) -> None:
         mode=logger.mode,
         settings=wandb.Settings(silent=True),
     ) as run:
-        run.log({"sweep/leaderboard": leaderboard_table(board)})
+        run.log({"sweep/leaderboard": wandb.Table(*sweep_table(board))})
         run.log(images("sweep", sorted((folder / "figures").glob("*.png"))))
         for option, choices in option_scores(jobs, objective).items():
             means = [[choice, fmean(scores)] for choice, scores in choices.items()]  # W&B stacks bars of equal name
@@ -107,18 +115,6 @@ def log_sweep(folder: Path, config: DictConfig) -> None:
             run.summary.update({f"best/{metric}": honest[0][metric] for metric in metrics})
         run.summary["sweep/jobs"] = len(jobs)
         run.summary["sweep/failed"] = sum(job.record.status == Status.FAILED for job in jobs)
-
-
-def leaderboard_table(board: Board) -> wandb.Table:
-    """Return the leaderboard: means of repeated runs first, then every job."""
-    metrics = [board.objective, *MEASURED, "test/accuracy_low", "test/accuracy_high"]
-    rows = []
-    for entry in board.entries:
-        figures = [entry.figures.get(metric) for metric in metrics]
-        rows.append(
-            [entry.label, str(entry.status), len(entry.runs), *figures, entry.seconds, entry.record.leaks or ""]
-        )
-    return wandb.Table(["job", "status", "runs", *metrics, "elapsed_seconds", "leaks"], rows)
 
 
 def saved_view(entity: str, project: str, sweep: str) -> Any:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from fer_lightning.data.audit import Audit
@@ -13,7 +14,7 @@ from fer_lightning.data.faces import Faces
 from fer_lightning.files import write_csv
 from fer_lightning.report.audit import contradictions, face_figure
 from fer_lightning.report.html import data_url, write_page
-from fer_lightning.report.style import GREY, RUN_COLORS, new_figure, save, share_axis, styled
+from fer_lightning.report.style import GREY, RUN_COLORS, STYLE, new_figure, save, share_axis
 from fer_lightning.report.verdict import NEAR
 from fer_lightning.use.judgement import FOLDS, Judgement
 from fer_lightning.words import percent
@@ -146,7 +147,7 @@ def worth(judgement: Judgement, faces: Faces) -> dict[str, Any] | None:
     }
 
 
-@styled
+@rc_context(STYLE)
 def curve(truth: dict[str, Any]) -> Figure:
     """Return a plot of precision against recall, with a dot at the precision that is shown."""
     hits, first, precision = truth["hits"], truth["first"], truth["precision"]

@@ -34,12 +34,15 @@ ANSWERED = {"val/confidence_threshold": 0.625, "val/answered": 0.5, "val/accurac
 @pytest.mark.parametrize(
     ("figures", "sentence"),
     [
-        ({"val/accuracy_reachable": 0.863}, "is null, or above the 86.3 % that the surest validation faces come to."),
+        (
+            {"val/accuracy_reachable": 0.863},
+            "above 86.3 %, the highest accuracy of any threshold on the validation faces.",
+        ),
         (
             ANSWERED,
-            "if its vote is 62.5 % at least: so the validation faces chose, of which 50.0 % are answered, 90.0 %",
+            "its vote is 62.5 % at least. The validation faces chose this: 50.0 % of them are answered, 90.0 % of",
         ),
-        (ANSWERED | {"val/distance_threshold": 0.4}, "62.5 % at least and the nearest training face near enough: so"),
+        (ANSWERED | {"val/distance_threshold": 0.4}, "62.5 % at least and the nearest training face near enough. The"),
     ],
 )
 def test_sentence_on_abstention_stands_in_the_report(tmp_path, figures, sentence):

@@ -9,7 +9,7 @@ import pytest
 
 from fer_lightning.data.faces import CLASSES
 from fer_lightning.report.ranking import option_scores, rank_runs
-from fer_lightning.report.tables import leaderboard, write_table
+from fer_lightning.report.tables import leaderboard, tabulate
 from fer_lightning.report.verdict import compare_runs, differences, verdict
 from fer_lightning.runs.record import read_run
 from tests import second_opinion
@@ -171,8 +171,7 @@ def test_a_second_program_comes_to_the_same_figures(experiments):
         assert (result.difference, result.p) == pytest.approx((difference, p), rel=1e-9)
         assert (result.low, result.high) == pytest.approx((low, high), abs=0.009)  # a thousand resamples
         assert result.significant == (p < 0.05 and low * high > 0)
-    board = ranked(experiments)
-    write_table(experiments / "sweep.csv", board)
+    board = tabulate(experiments, "val/accuracy")
     with (experiments / "sweep.csv").open() as file:
         means = [row for row in csv.DictReader(file) if row["status"] == "mean"]
     accuracies = {name: list(map(second_opinion.accuracy, folders)) for name, folders in runs.items()}
