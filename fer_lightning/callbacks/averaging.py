@@ -22,7 +22,7 @@ class AveragedWeights(WeightAveraging):
     checkpoint that is written during a validation holds both weights. A test after the training uses the average.
 
     Args:
-        decay: Share of the average that a step leaves; 1 / (1 - decay) steps count. After the first n steps it is
+        decay: Weight of the old average in each step; 1 / (1 - decay) steps count. After the first n steps it is
             (1 + n) / (10 + n) at most, as in TensorFlow's ExponentialMovingAverage: a constant share would keep much
             of the weights that a short training begins with.
         start: Steps of training before the average begins.

@@ -29,7 +29,6 @@ class Step:
 
     number: int  # steps of the optimizer before it
     epoch: int  # counted from 0
-    learning_rate: float  # of the first group of weights
     rows: Tensor  # (B,) of the table of faces
     figures: Tensor = field(init=False)  # (3,) sum of the embeddings, loss, norm of the latest gradient
     embeddings: Tensor = field(init=False)  # (B, D) float32, norm 1
@@ -60,7 +59,6 @@ class Health(Callback):
         self.norm = torch.tensor(0.0)  # of the latest gradient
         self.step: Any = None  # the latest one that has begun; when a training ends here, the one that is to blame
         self.unread: list[Step] = []
-        self.gradient_norm: float | None = None  # that was read
         self.counts = dict.fromkeys(COUNTS, 0)
 
     def state_dict(self) -> dict[str, int]:
@@ -84,8 +82,7 @@ class Health(Callback):
 
     def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
         """Remember the faces of the batch."""
-        rate, rows = trainer.optimizers[0].param_groups[0]["lr"], pl_module.gather(batch.rows)
-        self.step = Step(trainer.global_step, trainer.current_epoch, rate, rows)
+        self.step = Step(trainer.global_step, trainer.current_epoch, pl_module.gather(batch.rows))
 
     @torch.no_grad()
     def _note(self, embeddings: Tensor, loss: Tensor) -> None:
@@ -122,7 +119,7 @@ class Health(Callback):
     def read(self) -> None:
         """Wait for the device, and count the batches that were not read.
 
-        An idle one has triplets that violate the margin, which are counted too.
+        Of an idle batch, count the triplets that violate the margin.
 
         Raises:
             NotFiniteError: If an embedding, a loss or a gradient is not finite.
@@ -135,10 +132,8 @@ class Health(Callback):
                 blamed, remedy = "an embedding is not finite", "use trainer.precision=32"
             elif not math.isfinite(loss):
                 blamed, remedy = f"the loss is {loss}", "use trainer.precision=32"
-            else:
-                self.gradient_norm = norm
-                if not math.isfinite(norm) and not self.scaled:
-                    blamed, remedy = "the gradient is not finite", "set trainer.gradient_clip_val=1"
+            elif not math.isfinite(norm) and not self.scaled:
+                blamed, remedy = "the gradient is not finite", "set trainer.gradient_clip_val=1"
             if blamed:
                 self.step = step
                 raise NotFiniteError(f"{blamed} at step {step.number}: lower optimizer.lr or {remedy}")
@@ -155,7 +150,7 @@ class Health(Callback):
         pl_module.log("train/idle_batches", float(idle))
         if idle:
             log.warning(
-                "epoch %d: %d of %d batches had no triplet for the loss, and %d triplets of theirs violate the margin",
+                "epoch %d: %d of %d batches had no triplet for the loss, and %d triplets in them violate the margin",
                 *(epoch, idle, batches, missed),
             )
         if idle == batches and missed and not trainer.fast_dev_run:
@@ -179,8 +174,6 @@ class Health(Callback):
                 "error": str(exception),
                 "step": self.step.number,
                 "epoch": self.step.epoch,
-                "learning_rate": self.step.learning_rate,
-                "last_gradient_norm": str(self.gradient_norm),
                 "batch_rows": rows,
                 "batch_files": [str(names[row]) for row in rows],
             }

@@ -31,7 +31,7 @@ class QuickValidation(Callback):
         every_n_steps: Training steps between two scores; the paper's validation frequency is 30.
         sample_size: Validation faces to score.
         bank_size: Gallery faces to fit the classifier on.
-        classifier: The run's kind of classifier, one of this callback's own.
+        classifier: A second classifier of the run's kind.
         seed: Decides the order of the faces.
     """
 

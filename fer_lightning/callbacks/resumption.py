@@ -68,7 +68,7 @@ class Resumption(Callback):
             raise not_resumable(trainer.ckpt_path, f"{' '.join(reason.split()):.200}") from exception
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
-        """Move ReduceLROnPlateau if the checkpoint was written at the end of an epoch, before it moved."""
+        """Step ReduceLROnPlateau where the checkpoint was written before its step."""
         self.loading = False
         if self.loaded and self.loaded["monitored"] is not None:
             for config in trainer.lr_scheduler_configs:

@@ -13,7 +13,7 @@ from fer_lightning.data.published import contest_rows
 from fer_lightning.errors import UserError
 from fer_lightning.report.statistics import standard_error
 from fer_lightning.runs.record import Run
-from fer_lightning.words import counted, percent
+from fer_lightning.words import percent
 
 PREDICTIONS = ("prediction", "predicted", "predicted_label", "pred", "class", "expression", "emotion")
 PREFIX = re.compile(r"^(votes?|p|prob|proba|probability|score)[_ ]")  # of a column of probabilities
@@ -70,7 +70,7 @@ def read_peer(
 
 
 def beside(path: Path, run: Run) -> tuple[Run, Run]:
-    """Return the predictions in a csv as a run, and the run; both have the test faces of the run that the csv answers.
+    """Return the csv as a run, and the run cut to the test faces that the csv answers.
 
     Raises:
         UserError: As ``read_peer``.
@@ -151,6 +151,6 @@ def has_seen(training: np.ndarray, held_out: np.ndarray) -> str | None:
     if learnt - new > SURE * error:
         return None
     return (
-        f"has probably seen them: {percent(new)} of {counted(len(held_out), 'held-out face')} are right and no "
-        f"more of {counted(len(training), 'training face')} ({percent(learnt)}). Else it was trained on neither"
+        f"has probably trained on the held-out faces too: right on {percent(new)} of {len(held_out):,} held-out and "
+        f"{percent(learnt)} of {len(training):,} training faces. Or it was trained on neither"
     )

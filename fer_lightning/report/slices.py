@@ -43,7 +43,7 @@ def columns_of(partition: Partition, rows: np.ndarray, descriptions: Mapping[str
     Args:
         partition: The partition.
         rows: (B,) int64, rows of its table.
-        descriptions: Columns (N,) about the faces of the data set that is tested, as those of a data module.
+        descriptions: Name -> column (N,) of data.metadata, one value for each face of the tested data set.
     """
     origins, images = partition.origins[rows], partition.faces.images[rows]
     sizes = np.bincount(partition.twins.groups)[partition.twins.groups[origins]]

@@ -192,7 +192,7 @@ def certainty_figures(
         "test/calibration_error_raw": calibration_error(raw_votes, right),
         "test/aurc": float(risk_and_coverage(votes, right)[1].mean()),
     }
-    if calibration.temperature is None:  # an old checkpoint without calibration
+    if calibration.temperature is None:  # no validation faces have chosen one
         return figures
     answered = abstained == 0
     figures["test/calibration_error"] = calibration_error(votes, right)

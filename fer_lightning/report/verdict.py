@@ -247,7 +247,8 @@ def print_comparison(folders: Sequence[Path]) -> None:
     for run in (first, second):
         print(f"test accuracy {percent(run.right.mean())}  {run.folder}")
     if csv is not None:
-        print(f"whether copies of them trained it tells `python -m fer_lightning score {csv} data.root=...`")
+        command = f"`python -m fer_lightning score {csv} data.root=...`"
+        print(f"{command} tells whether copies of these faces trained the network")
     elif first.record.corrections != second.record.corrections:
         for run in (first, second):
             print(f"labels of {run.folder}: {run.record.corrections or 'not corrected'}")

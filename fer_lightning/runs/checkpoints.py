@@ -155,7 +155,7 @@ def load_resumable(path: str) -> dict:
 
 
 def not_resumable(path: str, reason: str) -> UserError:
-    """Return the refusal to resume from a checkpoint, whose weights may still be whole."""
+    """Return a UserError: no training can go on from this checkpoint. Its weights may be whole."""
     return UserError(
         f"resume_from={path} cannot be resumed ({reason}): give another checkpoint, take its weights alone with "
         "init_from=, or start a new run"

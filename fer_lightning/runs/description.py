@@ -69,7 +69,7 @@ def seal(content: bytes) -> bytes:
 
 
 def is_whole(content: bytes) -> bool:
-    """Return whether a model is as it was sealed. Of an old one, without a hash of its content, that is not known."""
+    """Return whether the hash in a model fits its bytes; True for one without a hash."""
     if not any(mark in content for mark in MARKS):
         return True
     match = HASH.search(content)

@@ -105,7 +105,6 @@ def test_not_finite_numbers_end_the_run_without_a_checkpoint(make_cfg, tmp_path,
         assert checkpoint["global_step"] in (3, 4)
         assert all(torch.isfinite(tensor).all() for tensor in checkpoint["state_dict"].values())
     record = json.loads((tmp_path / "not_finite.json").read_text())
-    assert record["learning_rate"] == 1e-3
     assert len(record["batch_rows"]) == len(record["batch_files"]) == 28
     assert record["step"] == (8 if place == "weight" else 6)
 

@@ -88,7 +88,7 @@ def test_two_files_become_runs_with_a_table(score, tmp_path):
     done = score("a.csv", "b.csv", "trained_on=list.csv")
     assert done.code == 0, done.text
     first, second = (json.loads((tmp_path / "out" / name / "metrics.json").read_text()) for name in "ab")
-    alarm = "a.csv has probably seen them: 100.0 % of 56 held-out faces are right and no more of 56 training faces"
+    alarm = "a.csv has probably trained on the held-out faces too: right on 100.0 % of 56 held-out and 100.0 % of 56"
     assert first["too_good"].startswith(alarm)
     assert second["test/accuracy"] == pytest.approx(1 / 8)
     assert second["test/calibration_error_raw"] == pytest.approx(0.75 / 2.25 - 1 / 8)
