@@ -69,21 +69,18 @@ class Provenance(Callback):
         datamodule, record = trainer.datamodule, checkpoint[KEY]
         partition, corrected = datamodule.partition.fingerprint, datamodule.partition.corrected
         if record["data_fingerprint"] != datamodule.faces.fingerprint:
-            source, now, differences = record["data"], datamodule.faces.source, ""
-            if "faces" in record:  # not in checkpoints of 0.1.0
-                names = record["gallery"].splitlines()
-                differences = f": {changes(record['faces'].numpy(), names, datamodule.faces)}"
+            source, now = record["data"], datamodule.faces.source
             log.warning(
-                "resumed on other faces (%s)%s; so this is not what one uninterrupted run gives",
+                "resumed on other faces (%s): %s; so this is not what one uninterrupted run gives",
                 source if source == now else f"{source}, now {now}",
-                differences,
+                changes(record["faces"].numpy(), record["gallery"].splitlines(), datamodule.faces),
             )
         elif record.get("corrections") != (corrected and corrected.digest):
             log.warning(
                 "resumed with other corrections (data.corrections=%s), so not what one uninterrupted run gives",
                 datamodule.corrections,
             )
-        elif record.get("partition", partition) != partition:  # checkpoints of 0.1.0 have no such entry
+        elif record["partition"] != partition:
             log.warning(
                 "resumed on another partition of the same faces: some faces that were trained on may validate now. "
                 "Protocols deal faces by their twins, and another kind of processor may find other twins. To keep the "

@@ -72,7 +72,7 @@ def compare(record: Record, run: Record) -> str:
         )
     if "test/accuracy" not in run.figures:
         return "the run of this checkpoint has noted no test to compare with"
-    if run.weights not in (None, record.weights):
+    if run.weights != record.weights:
         return "the run in this checkpoint's folder tested another network: there is nothing to compare with"
     names = [name for name in record.figures if name.startswith("test/") and name in run.figures]
     different = [name for name in names if record.figures[name] != run.figures.get(name)]

@@ -36,7 +36,7 @@ def read_stress(folder: Path, weights: str | None) -> list[Outcome]:
 
     Args:
         folder: The run's folder.
-        weights: Fingerprint of the network; None in the record of an old run, whose stress.json has none either.
+        weights: Fingerprint of the network.
 
     Raises:
         UserError: If the file is damaged.

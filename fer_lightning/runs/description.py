@@ -20,7 +20,7 @@ WEIGHTS, CONFIG = "model.safetensors", "config.json"  # files of a bundle
 FORMAT = 1  # raise it with every change that an older fer_lightning would misread
 HASH = re.compile(rb'"model": "sha256:([0-9a-f]{64})"')  # of a model in its own description, computed with BLANK
 BLANK = b"0" * 64
-MARKS = (b'"model": "', b'"sha256:')  # one is left where the other is damaged; an old model has neither
+MARKS = (b'"model": "', b'"sha256:')  # one is left where the other is damaged; a model without a hash has neither
 TYPES = {  # of the values in JSON
     "classes": list,
     "image_size": int,

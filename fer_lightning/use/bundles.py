@@ -6,18 +6,13 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from omegaconf import OmegaConf
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from fer_lightning.config import CONF
 from fer_lightning.config.nodes import Role, role
-from fer_lightning.config.overrides import allowed
 from fer_lightning.data.classes import classes_of
 from fer_lightning.data.pictures import scale
 from fer_lightning.errors import UserError
@@ -85,7 +80,8 @@ def read_checkpoint(path: Path | str) -> tuple[Network, Description]:
         )
     if isinstance(checkpoint.get("description"), Description):
         return network, checkpoint["description"]
-    embedder = part_config("embedder", checkpoint, source)
+    if not isinstance(record.get("image_size"), int):
+        raise UserError(f"{source} is damaged: it names no image_size")
     origin = {key: str(record[key]) for key in ("version", "code", "data", "data_fingerprint", "draw") if key in record}
     if past := record.get("past"):
         origin["past"] = ", ".join(training["name"] for training in past)
@@ -95,8 +91,8 @@ def read_checkpoint(path: Path | str) -> tuple[Network, Description]:
             origin["tested"] = in_words(accuracy, tested.test_faces or 0, tested.leaks)
     return network, Description(
         classes=classes,
-        image_size=int(record.get("image_size") or _image_size(embedder, record["overrides"], source)),
-        embedder=embedder,
+        image_size=record["image_size"],
+        embedder=part_config("embedder", checkpoint, source),
         classifier=part_config("classifier", checkpoint, source),
         mirrored=network.mirrored,
         origin=origin,
@@ -141,12 +137,3 @@ def write_bundle(folder: Path, network: Network, description: Description, card:
 def halved(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return tensors by name, those of floating-point numbers in half precision."""
     return {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
-
-
-def _image_size(embedder: dict[str, Any], overrides: list[str], source: str) -> int:
-    """Return the face size of an old checkpoint: from its embedder, its overrides or the default."""
-    if isinstance(embedder.get("image_size"), int):
-        return embedder["image_size"]
-    options = OverridesParser.create().parse_overrides(allowed(overrides, source))
-    sizes = [option.value() for option in options if option.key_or_group == "data.image_size"]
-    return int(str(sizes[-1])) if sizes else int(OmegaConf.load(CONF / "data" / "faces.yaml").image_size)

@@ -6,6 +6,7 @@ from contextlib import nullcontext
 from types import SimpleNamespace
 
 import numpy as np
+import pytest
 import torch
 
 from fer_lightning.callbacks.quick_validation import QuickValidation, deal
@@ -81,6 +82,7 @@ def test_samples_go_round_and_are_those_of_the_seed():
     assert sorted(drawn[0]) == list(range(200))
 
 
+@pytest.mark.long
 def test_quick_scores_agree_with_the_exact_ones(make_cfg, tmp_path):
     own = [
         *("data.drawn.count=700", "loss=triplet_center", "optimizer.lr=3e-3", "classifier.k=15", "~callbacks.media"),

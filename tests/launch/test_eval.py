@@ -106,7 +106,7 @@ def test_figures_are_compared_with_those_of_the_same_network(tmp_path):
     record = Record(figures={"test/accuracy": 0.5}, weights="a", elapsed_seconds=9.0)
     assert compare(record, record) == "all 1 figures are those of the run itself, to the last digit"
     other = replace(record, figures={"test/accuracy": 0.25})
-    assert "its test/accuracy: 25.00 %); the run tested another" in compare(record, replace(other, weights=None))  # old
+    assert "its test/accuracy: 25.00 %); the run tested another" in compare(record, other)
     assert compare(record, replace(record, weights="b")).startswith(
         "the run in this checkpoint's folder tested another"
     )

@@ -45,7 +45,7 @@ def test_counts_are_exact(faces, tmp_path):
     assert len(list(tmp_path.iterdir())) == 2
 
 
-@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(1, 10))])
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.long) for seed in (1, 2, 3))])
 def test_no_false_alarm_on_clean_faces(seed, tmp_path, make_cfg):
     faces = draw_faces(400, 0.1, seed, 48)
     found = audit(faces, str(tmp_path))
@@ -98,7 +98,7 @@ def test_faces_of_one_split_are_audited_too(faces, tmp_path):
     assert report["alarms"] == []
 
 
-def test_command_writes_page_numbers_and_files(run_here, tmp_path, monkeypatch):
+def test_command_writes_page_numbers_and_files(run_here, tmp_path):
     options = ("data.drawn.count=200", "logger=csv", "hydra.run.dir=out")
     done = run_here("fer_lightning/__main__.py", "audit", *options)
     assert done.code == 0, done.text

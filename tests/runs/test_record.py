@@ -9,7 +9,6 @@ import pytest
 
 import fer_lightning
 from fer_lightning.errors import UserError
-from fer_lightning.files import write_csv
 from fer_lightning.runs import record
 from fer_lightning.runs.record import Record, Run, Status, code_fingerprint, read_record, read_run, write_record
 
@@ -67,8 +66,3 @@ def test_fingerprint_covers_what_decides_a_result(tmp_path, monkeypatch, file, d
     with (package / file).open("a") as source:
         source.write("# a comment\n")
     assert (code_fingerprint.__wrapped__() != before) == decides
-
-
-def test_csv_is_quoted_and_ends_lines_with_a_line_feed(tmp_path):
-    write_csv(tmp_path / "x.csv", ["a", "b"], [[1, "x, y"], [2.5, None]])
-    assert (tmp_path / "x.csv").read_bytes() == b'a,b\n1,"x, y"\n2.5,\n'

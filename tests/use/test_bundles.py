@@ -9,6 +9,7 @@ import torch
 
 from fer_lightning import load_model
 from fer_lightning.errors import UserError
+from fer_lightning.runs.checkpoints import KEY
 from fer_lightning.runs.description import FORMAT
 from fer_lightning.runs.rebuilding import _draft
 from fer_lightning.use.bundles import read_checkpoint, write_bundle
@@ -53,6 +54,14 @@ def test_shapes_are_compared_before_memory_is_taken(checkpoint):
     _, description = read_checkpoint(checkpoint)
     draft = _draft({"embedder": description.embedder, "classifier": description.classifier}, mirrored=True)
     assert all(tensor.is_meta for tensor in draft.parameters())
+
+
+def test_a_checkpoint_without_the_size_of_its_faces_is_refused(checkpoint, tmp_path):
+    content = torch.load(checkpoint, weights_only=True)
+    del content[KEY]["image_size"]
+    torch.save(content, tmp_path / "a.ckpt")
+    with pytest.raises(UserError, match=r"checkpoint=.*a\.ckpt is damaged: it names no image_size"):
+        read_checkpoint(tmp_path / "a.ckpt")
 
 
 def flip(folder: Path) -> None:
