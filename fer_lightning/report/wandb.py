@@ -102,7 +102,8 @@ def log_sweep(folder: Path, config: DictConfig) -> None:
         mode=logger.mode,
         settings=wandb.Settings(silent=True),
     ) as run:
-        run.log({"sweep/leaderboard": wandb.Table(*sweep_table(board))})
+        header, rows = sweep_table(board)
+        run.log({"sweep/leaderboard": wandb.Table([*header], rows)})
         run.log(images("sweep", sorted((folder / "figures").glob("*.png"))))
         for option, choices in option_scores(jobs, objective).items():
             means = [[choice, fmean(scores)] for choice, scores in choices.items()]  # W&B stacks bars of equal name
