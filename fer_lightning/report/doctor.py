@@ -9,7 +9,7 @@ import numpy as np
 from omegaconf import OmegaConf
 
 from fer_lightning.report.statistics import confusion_of, standard_error
-from fer_lightning.report.yardsticks import majority
+from fer_lightning.report.yardsticks import majority, near_chance
 from fer_lightning.runs.record import Run
 from fer_lightning.words import number, percent
 
@@ -95,9 +95,8 @@ def _chance(run: Run, settings: Settings) -> Iterator[str]:
     if accuracy is None or not run.predictions:
         return
     faces, (name, share) = len(run.right), majority(run)
-    error = standard_error(accuracy, faces)
     apart = run.figures.get("test/balanced_accuracy_low", 0) > 1 / len(run.classes)  # as sampler=balanced trains for
-    if accuracy - 2 * error > share or apart:
+    if apart or not near_chance(accuracy, faces, share):
         return
     steps = _steps(run)
     remedy = f"raise {settings.longer}, or try another optimizer.lr"
@@ -106,8 +105,8 @@ def _chance(run: Run, settings: Settings) -> Iterator[str]:
     elif settings.mines:
         remedy = f"raise {settings.longer}, or try {_either(settings.losses())}"
     yield (
-        f"no better than chance: {percent(accuracy)} of {faces:,} test faces are right (standard error "
-        f"{number(error)}), always answering {name} has {percent(share)} right; {remedy}"
+        f"near chance: {percent(accuracy)} of {faces:,} test faces are right, always answering {name} has "
+        f"{percent(share)} right; {remedy}"
     )
 
 

@@ -12,11 +12,10 @@ from fer_lightning.report.peers import beside
 from fer_lightning.report.ranking import ENOUGH, Board, Entry
 from fer_lightning.report.statistics import Comparison, compare, paired
 from fer_lightning.report.tables import figure_text
-from fer_lightning.report.yardsticks import yardsticks
+from fer_lightning.report.yardsticks import near_chance, yardsticks
 from fer_lightning.runs.record import Run, read_record
 from fer_lightning.words import counted, named, number, percent, points
 
-NEAR = 0.05  # accuracy above "always the largest class"; below it no run is called better than another
 QUESTION = "Is the best really better?"
 TOO_EARLY = "Too early to say"
 WITHOUT_TWINS, WITH_TWINS = "test/accuracy_without_twins_same_mix", "test/accuracy_with_twins_same_mix"
@@ -56,18 +55,16 @@ def verdict(board: Board) -> list[Card]:
         cards = [Card(named(board.objective).capitalize(), score, among)]
     elif len(board.entries) > 1:
         cards = [Card("Best", best.label, f"{named(board.objective)} {score}, {among}")]
-    low, spread = _spread(best)
-    accuracy = best.figures["test/accuracy"]
+    accuracy, spread = best.figures["test/accuracy"], _spread(best)
     chance, *references = yardsticks(best.runs[0])
-    near_chance = low <= chance.accuracy or accuracy - chance.accuracy < NEAR
-    warning = "not above it, " if low <= chance.accuracy else "near it, " if near_chance else ""
-    context = [f"{warning}{chance.name} scores {percent(chance.accuracy)}"]
+    is_near = near_chance(accuracy, len(best.runs[0].right), chance.accuracy)
+    context = [f"{'near it, ' if is_near else ''}{chance.name} scores {percent(chance.accuracy)}"]
     context += [f"{reference.name} {percent(reference.accuracy)}" for reference in references]
     cards.append(Card("Test accuracy", percent(accuracy), f"{spread}; {'; '.join(context)}"))
     if others:
         result = contest(best, others[0])
         cards.append(_lead(best, others[0], result))
-        if near_chance:
+        if is_near:
             cards.append(Card(QUESTION, TOO_EARLY, f"the best is near {chance.name}: train longer, then compare"))
         else:
             cards.append(Card(QUESTION, *_meaning(result)))
@@ -136,16 +133,16 @@ def contest(first: Entry, second: Entry) -> Comparison | None:
     return paired(gains) if len(shared) >= ENOUGH else Comparison(float(gains.mean()), pairs=len(shared))
 
 
-def _spread(entry: Entry) -> tuple[float, str]:
-    """Return the lower end of an entry's test accuracies, and their uncertainty as text."""
+def _spread(entry: Entry) -> str:
+    """Return the uncertainty of an entry's test accuracy as text."""
     accuracies = sorted(run.figures["test/accuracy"] for run in entry.runs)
     if len(accuracies) == 1:
         low, high = entry.figures["test/accuracy_low"], entry.figures["test/accuracy_high"]
-        return low, f"95 % interval {number(low)} to {number(high)}"
+        return f"95 % interval {number(low)} to {number(high)}"
     deviation = entry.deviation("test/accuracy")
     if deviation is None:
-        return accuracies[0], f"mean of {' and '.join(map(percent, accuracies))}"
-    return accuracies[0], f"mean of {len(accuracies)} runs, standard deviation {number(deviation)} points"
+        return f"mean of {' and '.join(map(percent, accuracies))}"
+    return f"mean of {len(accuracies)} runs, standard deviation {number(deviation)} points"
 
 
 def _interval(result: Comparison) -> str:

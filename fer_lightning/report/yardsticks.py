@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from fer_lightning.data.published import BEST_PUBLISHED
-from fer_lightning.report.statistics import confusion_of
+from fer_lightning.report.statistics import confusion_of, standard_error
 from fer_lightning.runs.record import ALL, Run
 
+NEAR = 0.05  # accuracy above "always the largest class"; below it no run is called better than another
 MEASURED = "test/crowd_gives_label"  # figure of a run whose faces have votes of people
 
 
@@ -36,6 +37,11 @@ def yardsticks(run: Run) -> list[Yardstick]:
     if (audit.get("labels_allow") or 1) < ALL:
         references.append(Yardstick("the labels allow", audit["labels_allow"]))
     return references
+
+
+def near_chance(accuracy: float, faces: int, share: float) -> bool:
+    """Return whether an accuracy on some faces is near the share of the largest class, or above it by chance alone."""
+    return accuracy < share + max(NEAR, 2 * standard_error(share, faces))
 
 
 def of_fer2013(audit: Mapping[str, Any]) -> bool:

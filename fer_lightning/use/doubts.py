@@ -15,7 +15,7 @@ from fer_lightning.files import write_csv
 from fer_lightning.report.audit import contradictions, face_figure
 from fer_lightning.report.html import data_url, write_page
 from fer_lightning.report.style import GREY, RUN_COLORS, STYLE, new_figure, save, share_axis
-from fer_lightning.report.verdict import NEAR
+from fer_lightning.report.yardsticks import near_chance
 from fer_lightning.use.judgement import FOLDS, Judgement
 from fer_lightning.words import percent
 
@@ -65,14 +65,10 @@ def write_labels(folder: Path, run: str, judgement: Judgement, audit: Audit) -> 
 
 
 def too_weak(judgement: Judgement, classes: Sequence[str]) -> str:
-    """Return why a network near chance must doubt no label; empty for a better one.
-
-    Near: it believes fewer labels than the largest class has, and NEAR and two standard errors more.
-    """
+    """Return why a network near chance must doubt no label; empty for a better one."""
     number, counts = len(judgement.labels), np.bincount(judgement.labels, minlength=len(classes))
     share, believed = counts.max() / number, 1 - judgement.doubted.mean()
-    error = np.sqrt(share * (1 - share) / number)
-    if believed >= share + max(NEAR, 2 * error):
+    if not near_chance(believed, number, share):
         return ""
     return (
         f"its network is near chance: it believes {percent(believed)} of the {number:,} labels of the training folder, "

@@ -49,7 +49,7 @@ def test_best_of_runs_that_learned_nothing(make, tmp_path):
     make("a", ["optimizer=adam"], right=110, val=0.2)
     make("b", ["optimizer=sgd"], right=50, val=0.1)  # far enough apart for the test
     _, score, _, meaning = verdict(ranked(tmp_path))
-    assert "not above it, always angry scores 14.3 %" in score.note
+    assert "near it, always angry scores 14.3 %" in score.note
     assert meaning.answer == "Too early to say"
     assert meaning.note == "the best is near always angry: train longer, then compare"
 
