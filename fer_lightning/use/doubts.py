@@ -32,7 +32,10 @@ def write_labels(folder: Path, run: str, judgement: Judgement, audit: Audit) -> 
     faces = audit.faces
     folder.mkdir(parents=True, exist_ok=True)
     write_csv(folder / "corrections.csv", COLUMNS, corrections(judgement, audit))
-    table, doubts, twins = per_class(judgement, faces), by_training(judgement), contradictory(judgement, audit)
+    table, contradictory = per_class(judgement, faces), audit.contradictory(audit.twins.groups)[judgement.rows]
+    twins = int(contradictory.sum()), int((contradictory & judgement.doubted).sum())
+    parts = {"of faces that trained the network": judgement.trained_on, "of other faces": ~judgement.trained_on}
+    doubts = {name: (int(judgement.doubted[part].sum()), int(part.sum())) for name, part in parts.items()}
     classes = [f"{row['name']} {row['doubted']:,} of {row['faces']:,}" for row in table]
     shares = [f"{part:,} of {size:,} {name} ({percent(part / size)})" for name, (part, size) in doubts.items() if size]
     lines = [
@@ -104,18 +107,6 @@ def per_class(judgement: Judgement, faces: Faces) -> list[dict]:
         believed = np.bincount(judgement.believed[doubted], minlength=len(faces.classes)).tolist()
         table.append({"name": name, "faces": int(members.sum()), "doubted": int(doubted.sum()), "believed": believed})
     return table
-
-
-def by_training(judgement: Judgement) -> dict[str, tuple[int, int]]:
-    """Return the doubted labels and all faces, for the faces that trained the network and for the others."""
-    parts = {"of faces that trained the network": judgement.trained_on, "of other faces": ~judgement.trained_on}
-    return {name: (int(judgement.doubted[part].sum()), int(part.sum())) for name, part in parts.items()}
-
-
-def contradictory(judgement: Judgement, audit: Audit) -> tuple[int, int]:
-    """Return the number of training faces with a twin under another label, and how many of them are doubted."""
-    twins = audit.contradictory(audit.twins.groups)[judgement.rows]
-    return int(twins.sum()), int((twins & judgement.doubted).sum())
 
 
 def worth(judgement: Judgement, faces: Faces) -> dict[str, Any] | None:
