@@ -77,23 +77,20 @@ TABLE = """
 torch.optim.*
     lr!                 Rate            learning rate
     weight_decay        NotNegative     how fast weights decay
-    eps                 Positive        what keeps a division from zero
-    betas               Betas           shares of the averages of gradient and square that a step leaves
-    amsgrad             bool            whether the largest average of squares counts
+    eps                 Positive        added to a divisor, so that it is not zero
+    betas               Betas           decay rates of the averages of the gradient and of its square
     fused               bool            whether a step changes all weights in one pass
-    alpha               PartShare       share of the average of squares that a step leaves
+    alpha               PartShare       decay rate of the average of the squares
     momentum            PartShare       share of the last step that the next one keeps
     nesterov            bool            whether the gradient is taken where momentum leads
 torch.optim.lr_scheduler.*
     factor              Factor          factor to the rate
     total_iters         CountOrZero     epochs that it holds for
     T_max               Count           epochs until the lowest rate
-    eta_min             NotNegative     the lowest rate
     max_lr              Rate            the highest rate
     total_steps         Count|None      steps of the run; null: counted
     pct_start           InnerShare      share of the steps that go up
     div_factor          Positive        the highest rate over the first
-    final_div_factor    Positive        the first rate over the last
     cycle_momentum      bool            whether momentum falls while the rate rises
 torch.optim.lr_scheduler.ReduceLROnPlateau
     mode                Literal['max']  a higher objective is better
@@ -149,16 +146,13 @@ lightning.Trainer
     num_nodes           Count           number of machines
     strategy            Strategy        how several devices work together
     max_epochs!         Epochs          epochs of training
-    min_epochs          CountOrZero|None epochs of training, at least
     max_steps!          Steps           steps of training, at most; -1 for no limit
-    min_steps           CountOrZero|None steps of training, at least
     check_val_every_n_epoch! Count|None epochs between two exact validations
     max_time            Duration|None   time of training, at most, as days:hours:minutes:seconds
     val_check_interval! Limit|None      batches, or share of an epoch, between two exact validations
     precision!          Precision       format of the numbers in the network
     deterministic!      Deterministic   whether to use only operations that repeat exactly
     gradient_clip_val!  NotNegative|None greatest norm of the gradient; null for no limit
-    gradient_clip_algorithm Text|None   norm or value
     accumulate_grad_batches Count       batches whose gradients make one step
     limit_train_batches! Limit|None     training batches in an epoch, or their share
     limit_val_batches!  Limit|None      batches of a validation, or their share
@@ -185,13 +179,11 @@ lightning.pytorch.callbacks.ModelCheckpoint
     save_on_train_epoch_end bool|None   whether it is written at an epoch's end
     save_top_k          TopK            checkpoints that are kept
     every_n_epochs      Count           epochs between two checkpoints
-    every_n_train_steps Count           steps between two checkpoints
 lightning.pytorch.callbacks.EarlyStopping
     monitor!            Metric          the option objective
     mode                Literal['max']  a higher objective is better
     patience            Count           exact validations without progress before the training ends
     min_delta           NotNegative     what counts as progress
-    verbose             bool            whether the end is logged
 lightning.pytorch.loggers.*
     save_dir            Location        folder of the run
     name                AnyText|None    folder inside it

@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from fer_lightning.config import CONF, user_folder
 from fer_lightning.config.commands import accepts, chosen_by, class_options, meanings
+from fer_lightning.config.signatures import takes
 from fer_lightning.config.verbs import program
 from fer_lightning.errors import UserError
 
@@ -66,7 +67,8 @@ def suggestion(key: str, cfg: DictConfig, command: str) -> str:
     node, _, name = key.rpartition(".")
     target = OmegaConf.select(cfg, f"{node}._target_") if node else None
     described = key in meanings(command)
-    if target is not None and described and accepts(target, name):
+    of_library = target is not None and not class_options(target).closed and name in (takes(target) or ())
+    if of_library or (target is not None and described and accepts(target, name)):
         return f" that a file of conf/ gives: write +{key}=... with the plus sign"
     existing = [option for option in keys(cfg, pointers=False) if option != key]
     choices = chosen_by(key)
@@ -136,7 +138,7 @@ def no_choice(group: str, name: str, choices: Sequence[str] = ()) -> str:
 
 
 def keys(node: DictConfig, prefix: str = "", pointers: bool = True) -> Iterator[str]:
-    """Yield the options of a configuration: all, or those that take no other's value. Those have none inside."""
+    """Yield the names of the options. ``pointers=False`` leaves out options whose value is another option's."""
     for key in map(str, node):
         points = OmegaConf.is_interpolation(node, key)
         if pointers or not points:

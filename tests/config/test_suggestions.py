@@ -57,14 +57,10 @@ def test_a_choice_that_comes_close_is_named():
 @pytest.mark.parametrize(
     ("choices", "key", "words"),
     [
-        (
-            [],
-            "optimizer.momentum",
-            " of Adam, which takes lr, weight_decay, eps, betas, amsgrad, fused: ",
-        ),
+        ([], "optimizer.momentum", " of Adam, which takes lr, weight_decay, eps, betas, fused: "),
         ([], "optimizer.momentum", ": it comes with optimizer=sgd"),
         ([], "n_neighbors", ": did you mean classifier.k?"),
-        (["optimizer=sgd"], "optimizer.dampening", ": did you mean"),
+        (["optimizer=sgd"], "optimizer.dampening", "write +optimizer.dampening=... with the plus sign"),
         (["loss=softmax"], "loss.margin", " of NormalizedSoftmaxLoss, which takes distance, num_classes"),
         ([], "embedder.pretrained", ": it comes with embedder=timm"),
         (["embedder=timm"], "embedder.model", ": did you mean embedder.model_name?"),
