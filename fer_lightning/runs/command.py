@@ -11,6 +11,7 @@ from fer_lightning.config import CONF, user_folder
 from fer_lightning.config.verbs import program_at_work
 
 OPTIONS = Path(".hydra", "overrides.yaml")  # the options that started a run or a sweep
+CODE = re.compile(r"_target_|searchpath|\$\{(?!(hydra:)?[\w.]+\})")  # a reference to another value is none
 WHOLE = {"wrap": False}  # log.info(..., extra=WHOLE): the console does not wrap this line, so that it can be copied
 
 
@@ -37,10 +38,10 @@ def key(option: str) -> str:
 
 
 def runs_code(option: str) -> bool:
-    """Return whether an option, or a flag, can name code: a class, a reference, or files outside ``conf/``."""
+    """Return whether an option, or a flag, can name code: a class, a computed value, or files outside ``conf/``."""
     group, outside = key(option), ".." in option
     choice = "/" in group or (CONF / group).is_dir()
-    return option.startswith("-") or bool(re.search(r"_target_|\$\{|searchpath", option)) or (choice and outside)
+    return option.startswith("-") or bool(CODE.search(option)) or (choice and outside)
 
 
 def resume_command(folder: Path) -> str:
