@@ -40,7 +40,9 @@ Part = Annotated[Value, "part"]  # Part[nn.Module]: a node whose _target_ makes 
 OpenPart = Annotated[Value, "open part"]  # the same, where arguments may be missing until it is made
 
 Switch = Annotated[bool, Says("true or false")]
-Text = Annotated[str, Field(min_length=1), Says("text (what reads as a number only in quotes of its own)", "best")]
+Text = Annotated[
+    str, Field(min_length=1), Says("text (a number needs quotes of its own, as in OPTION=\"'5'\")", "best")
+]
 AnyText = Annotated[str, Says("text, which may be empty", "''")]
 Texts = Annotated[list[str], Says("a list of texts", "[val/accuracy]")]
 Metric = Annotated[str, Field(min_length=1), Says("the name of a metric", "val/accuracy")]

@@ -27,9 +27,9 @@ def check_agreement(values: Mapping[str, Any]) -> None:
 
 
 def _disagreements(values: Mapping[str, Any]) -> Iterator[str]:
-    # A node that the command lacks, or that points to what is missing, makes nothing.
+    # A node that is missing or cannot be resolved counts as a node without a class.
     nodes: Mapping[str, Any] = defaultdict(lambda: {"_target_": ""}, values)
-    trained = "checkpoint" in values  # draws no batches and has learnt its targets
+    trained = "checkpoint" in values  # batches and targets do not matter
     if not trained:
         yield from _batches(nodes["sampler"], nodes["augmentation"], nodes["mixing"])
         yield from _targets(nodes)
@@ -96,7 +96,7 @@ def _faces(data: Mapping[str, Any], in_batch: int, trained: bool) -> Iterator[st
 
 
 def _batches(sampler: Mapping[str, Any], augmentation: Mapping[str, Any], mixing: Mapping[str, Any]) -> Iterator[str]:
-    """Yield batches of unequal classes, and pictures that cannot be made on the device of the training."""
+    """Yield a batch size that its classes do not divide, and augmentation that the device cannot do."""
     if _is(sampler, "ClassSampler"):
         number, size = sampler["classes_per_batch"], sampler["batch_size"]
         if size % number or size < 2 * number:

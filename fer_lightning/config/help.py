@@ -11,7 +11,7 @@ from fer_lightning.config import CONF
 from fer_lightning.config.commands import meanings
 from fer_lightning.config.nodes import NODES, Role, role
 from fer_lightning.config.suggestions import keys
-from fer_lightning.config.verbs import TRACEBACK, program, swept, verbs
+from fer_lightning.config.verbs import TRACEBACK, may_sweep, program, verbs
 
 WIDTH = 80  # letters, of the narrowest terminal that is common
 INDENT = 20  # letters before a meaning, at least
@@ -37,7 +37,7 @@ FREQUENT = ("data.root", "data.image_size", "data.batch_size", "optimizer.lr", "
 def write_help(command: str) -> str:
     """Return the help of a command."""
     meaning, content = meanings(command), cast(DictConfig, OmegaConf.load(CONF / f"{command}.yaml"))
-    many = "[-m] " if swept(command) else ""
+    many = "[-m] " if may_sweep(command) else ""
     lines = [f"{program(command)} {many}[OPTION=VALUE ...]", "", *_examples(), "", PLACES, ""]
     lines += ["Groups, GROUP=CHOICE; * is what is taken unless another is given:"]
     lines += [line for group, choice in _choices(content.defaults).items() for line in _group(group, choice)]
@@ -94,7 +94,7 @@ def _entry(name: str, meaning: str) -> str:
 
 def _footer(command: str) -> Iterator[str]:
     yield f"{TRACEBACK}=1 shows tracebacks; --hydra-help has Hydra's own flags."
-    if swept(command):
+    if may_sweep(command):
         yield "-m runs each of several values, such as seed=0,1,2; hydra/launcher=joblib"
         yield "runs several at a time."
         yield "Completion by the tab key (bash, zsh, fish):"

@@ -106,7 +106,7 @@ def takes(target: str) -> frozenset[str] | None:
 
 @cache
 def flaw(target: str) -> str | None:
-    """Return why a class or function cannot be imported, as a clause; None where its source does not surely say so."""
+    """Return why a class or function cannot be imported, as a clause; None if the source leaves a doubt."""
     module, _, name = target.rpartition(".")
     top = module.partition(".")[0]
     try:

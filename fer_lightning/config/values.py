@@ -31,7 +31,9 @@ NODE = (
 
 
 def check_values(cfg: DictConfig, command: str, carrier: str | None = None) -> None:
-    """Refuse a wrong value in what ``conf/COMMAND.yaml`` and the options compose to; a carrier may bring some of these.
+    """Refuse a wrong value in a composed configuration.
+
+    ``carrier`` names the file that brought some options, such as a checkpoint.
 
     Raises:
         UserError: Naming the first such option as it is written on the command line.
@@ -72,7 +74,7 @@ class _Check:
             elif name not in unresolved:
                 self.missing(name)
         check_agreement(values)
-        if unresolved and HydraConfig.initialized():  # without Hydra's own node, what takes a value from it stays open
+        if unresolved and HydraConfig.initialized():  # without it, what points into Hydra's node has no value yet
             raise next(iter(unresolved.values()))
 
     def value(self, value: Any, kind: Kind, path: Path) -> None:

@@ -60,7 +60,7 @@ def program(name: str) -> str:
     return f"python {script}" if (CONF.parent / script).is_file() else f"python -m fer_lightning {name}"
 
 
-def swept(name: str) -> bool:
+def may_sweep(name: str) -> bool:
     """Return whether a verb of Hydra's may have several jobs: those of ``conf/hydra/verb.yaml`` have one folder."""
     return "hydra: verb" not in (CONF / f"{name}.yaml").read_text(encoding="utf-8")
 

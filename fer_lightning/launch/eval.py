@@ -32,7 +32,7 @@ CAUSES = {  # field of a record -> its name, where two tests of one checkpoint d
 
 @verb("eval", "score a checkpoint again: eval.py, where there is no checkout")
 def evaluate(cfg: DictConfig) -> float:
-    """Return the test accuracy: of the run's own faces, or of another data set's."""
+    """Score the checkpoint on the run's faces or on another data set; return the test accuracy."""
     cfg = over_checkpoint(cfg)
     source = f"checkpoint={cfg.checkpoint}"
     classes = classes_of(read_provenance(cfg.checkpoint), source)

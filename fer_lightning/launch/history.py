@@ -35,13 +35,13 @@ def trainings(path: str, option: str) -> list[dict[str, Any]]:
 
 
 def remember(datamodule: FacesDataModule, past: list[dict[str, Any]]) -> None:
-    """Tell a data module of earlier trainings of the network that is trained now."""
+    """Give the data module the records of the trainings before ``init_from``."""
     datamodule.past = past
     datamodule.for_network = partial(with_past, datamodule)
 
 
 def judge(datamodule: FacesDataModule, path: str) -> None:
-    """Tell the data module of a test which faces have trained the checkpoint."""
+    """Set how the data module judges which test faces trained the checkpoint."""
     training, *past = trainings(path, "checkpoint")
     datamodule.past = past
     if training["data_fingerprint"] != datamodule.faces.fingerprint:
@@ -79,7 +79,7 @@ def with_past(datamodule: FacesDataModule, faces: Faces, partition: Partition) -
         partition = replace(
             partition, untold=True, proves=f"{partition.proves}, unless {names} has seen them, which is unknown"
         )
-    first = len(partition.twins.groups) - len(faces)  # faces of another data set that trained stand before these
+    first = len(partition.twins.groups) - len(faces)  # in a transferred partition the training faces come before these
     return replace(partition, learnt_before=partition.test[in_past[partition.origins[partition.test] - first]])
 
 

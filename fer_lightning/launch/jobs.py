@@ -31,7 +31,7 @@ from fer_lightning.launch.sweeps import (
     note_end,
     read_ends,
     side_by_side,
-    swept,
+    sweep_counts,
 )
 from fer_lightning.report.ranking import read_jobs
 from fer_lightning.report.tables import show_table, tabulate
@@ -155,7 +155,7 @@ class Jobs(Callback):
         task.passed_over = busy is not None
         if self.sweep is None:
             return
-        options = [option for option in config.hydra.overrides.task if key(option) in swept(self.sweep)]
+        options = [option for option in config.hydra.overrides.task if key(option) in sweep_counts(self.sweep)]
         number, rest = config.hydra.job.num + 1, self._time_left(self.sweep, Path(config.hydra.sweep.dir))
         log.info("job %d of %d: %s%s", number, count_jobs(self.sweep), " ".join(options), rest)
         if busy:
@@ -280,7 +280,7 @@ class Jobs(Callback):
         log.info("sweep: %s (report.html, sweep.csv, sweep.md)", folder)
         if any(run.record.status == Status.FAILED for run in board.runs):
             log.info("to run again what failed: %s", resume_command(Path(config.hydra.runtime.output_dir)), extra=WHOLE)
-        elif "n_trials" not in config.hydra.sweeper and "seed" not in swept(sweep):
+        elif "n_trials" not in config.hydra.sweeper and "seed" not in sweep_counts(sweep):
             advise_seeds(config)
 
 

@@ -15,7 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from fer_lightning.config import CONF
 from fer_lightning.config.suggestions import choices_made, no_choice, suggestion
-from fer_lightning.config.verbs import TRACEBACK, program_at_work, swept
+from fer_lightning.config.verbs import TRACEBACK, may_sweep, program_at_work
 from fer_lightning.errors import UserError, install_command
 from fer_lightning.launch.claims import current_folder, deleted_folder
 from fer_lightning.launch.environment import no_device, torch_build, torchvision_mismatch
@@ -164,7 +164,7 @@ def _explain_hydra(error: Exception, config_name: str) -> str:
         return no_choice(match[1], match[2], re.findall(r"^\t([\w-]+)$", text, re.MULTILINE))
     if match := re.search(r"Ambiguous value for argument '(.+)'", text):
         sweep = ""
-        if swept(config_name):
+        if may_sweep(config_name):
             sweep = f"add -m for a run with each of them ({program_at_work()} -m {match[1]}); "
         return (
             f"{match[1]} gives several values: {sweep}a list stands in brackets, and quotes around what holds a comma, "
@@ -176,7 +176,7 @@ def _explain_hydra(error: Exception, config_name: str) -> str:
             f"such as 'data.root=\"a=b.zip\"'"
         )
     if match := re.search(r"Error merging override (\S*\{.*\bnull:.*)", text):
-        return f"{match[1]} cannot be: null is no name, and data.map={{disgust:null}} leaves a class out"
+        return f"{match[1]} cannot be read: null is not a name; to leave a class out, write data.map={{disgust:null}}"
     if "No supported gpu backend" in text:
         return no_device(torch_build())
     if match := re.search(r"Missing mandatory value: (\S+)", text):

@@ -41,7 +41,8 @@ def predict(cfg: DictConfig) -> None:
     faces = training_faces(cfg, model.image_size)
     head = {"checkpoint": str(cfg.checkpoint), "input": str(cfg.input), "detector": model.detector.note}
     rate = None if isinstance(model.detector, WholePicture) else source.rate  # without boxes no film
-    tally, strips, entries, state = Tally(), Strips(model.classes), list[Entry](), "a part"
+    tally, strips, entries = Tally(), Strips(model.classes), list[Entry]()
+    state = "the first {}; the pictures after them are missing"
     frames = track(source.frames, f"predicting {cfg.input}", source.total)
     try:
         about = head | {"certainty": str(model.calibration)}
@@ -65,7 +66,7 @@ def predict(cfg: DictConfig) -> None:
                 if not (source.endless and interruption.signum == signal.SIGINT):
                     raise
                 command.listen()  # Ctrl-C is how a camera ends: the files about its pictures are still to be written
-        state = "all of them; the pages are not whole"
+        state = "all {}; the pages are not whole"
         if tally.unreadable == tally.pictures:
             raise UserError(f"input={cfg.input}: no picture could be read: {shorten(tally.examples)}")
         write_sheet(
@@ -85,8 +86,8 @@ def predict(cfg: DictConfig) -> None:
         )
     except Interrupted as interruption:
         interruption.announced = True
-        name, rows = signal.Signals(interruption.signum).name, counted(tally.rows, "whole row")
-        log.warning("%s; %s/predictions.csv and .json hold %s, %s", name, folder, rows, state)
+        name, rows = signal.Signals(interruption.signum).name, state.format(counted(tally.rows, "row"))
+        log.warning("%s; %s/predictions.csv and .json hold %s", name, folder, rows)
         raise
     for line in (*tally.lines(), *(f"  {remark}" for remark in source.remarks)):
         log.info(line)

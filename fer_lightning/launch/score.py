@@ -55,8 +55,8 @@ def _score(folder: Path, path: Path, peer: Peer, datamodule: FacesDataModule) ->
     rows, training, validation = map(peer.answered, (partition.test, partition.train, partition.validation))
     if not len(rows):
         raise UserError(
-            f"predictions={path} answers none of the {len(partition.test):,} faces that are no training faces: give "
-            "trained_on the faces that trained it, or null"
+            f"predictions={path} predicts none of the {len(partition.test):,} faces outside the training: name the "
+            "training faces by trained_on=, or give trained_on=null"
         )
     labels, predictions = faces.labels[rows], peer.predictions[rows]
     votes, shares = (None if column is None else column[rows] for column in (peer.votes, peer.shares))

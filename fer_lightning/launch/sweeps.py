@@ -13,7 +13,7 @@ from fer_lightning.files import writing_lock
 from fer_lightning.launch.environment import cores, may_use_gpu, torch_build
 from fer_lightning.runs.command import key
 
-ENDED = Path(".hydra", "passed")  # a line for each job that has ended since the sweep started: its number, how it ended
+ENDED = Path(".hydra", "ended")  # a line for each job that has ended since the sweep started: its number, how it ended
 
 
 class End(StrEnum):
@@ -29,10 +29,10 @@ class End(StrEnum):
 def count_jobs(config: DictConfig) -> int:
     """Return how many jobs a sweep has."""
     sweeper = config.hydra.sweeper
-    return int(sweeper.n_trials) if "n_trials" in sweeper else math.prod(swept(config).values())
+    return int(sweeper.n_trials) if "n_trials" in sweeper else math.prod(sweep_counts(config).values())
 
 
-def swept(config: DictConfig) -> dict[str, int]:
+def sweep_counts(config: DictConfig) -> dict[str, int]:
     """Return the options that differ between the jobs of a sweep -> how many values each has; of a range, 1."""
     params = config.hydra.sweeper.get("params") or {}
     texts = [*(f"{option}={value}" for option, value in params.items()), *config.hydra.overrides.task]

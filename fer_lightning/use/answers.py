@@ -6,7 +6,7 @@ import numpy as np
 
 BATCH = 32  # faces per batch by default: they fit the cache of a core; with 128 each face takes 1.7 times as long
 TOLERANCE = 1e-4  # difference of a vote up to which two votes count as equal
-SLACK = 1e-3  # of a range, for rounding
+SLACK = 1e-3  # how far a value may lie outside its range, by rounding
 TIE = 2**-18  # difference of similarities up to which two backends may order neighbours differently, by rounding
 
 
@@ -29,7 +29,7 @@ class Backend(Protocol):
 
 
 def defect(answers: Answers, faces: int, classes: int) -> str | None:
-    """Return why no whole network gives these answers, or None.
+    """Return the first fault of the answers, or None.
 
     Args:
         answers: They may come from a stranger's model: of any shape and type.

@@ -131,7 +131,7 @@ class Exporter:
         """Add a change and its cost in accuracy to the card and to the description."""
         accuracy, name, origin = self._accuracy(backend), self.trial.name, dict(self.description.origin)
         if accuracy is None or before is None:
-            cost = f"its cost in accuracy is not known, since {name} say nothing of it"
+            cost = f"cost in accuracy unknown: {name} cannot measure it"
             if "tested" in origin:
                 origin["tested"] = f"{origin['tested'].removesuffix(BEFORE)}{BEFORE}"
         else:

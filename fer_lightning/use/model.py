@@ -248,7 +248,9 @@ def load_model(path: str | Path = PRETRAINED, detector: Detector | str | None = 
 
 
 def _tried(model: Model, path: str | Path) -> Model:
-    """Return the model after an empty face, which shows what its parts alone do not. Say if it knows but a draw.
+    """Classify an empty face to see that the parts fit, then return the model.
+
+    Warn if its classifier has only a draw of the training faces.
 
     Raises:
         UserError: If its parts do not fit, or its answer is none that a whole network gives.

@@ -119,7 +119,7 @@ class Tally:
         classes = ", ".join(f"{name} {number:,}" for name, number in self.classes.most_common())
         lines = [f"{counted(self.pictures, 'picture')}, {counted(self.faces, 'face')}: {classes or 'none'}"]
         if self.abstained:
-            lines.append(f"  of {counted(self.abstained, 'face')} the network would rather not say: column abstained")
+            lines.append(f"  the network abstains from {counted(self.abstained, 'face')}: column abstained")
         if self.tracks:
             lines.append(f"  followed over time as {counted(self.tracks, 'track')}: column track")
         if self.without_face:

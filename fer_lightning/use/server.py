@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from fer_lightning.errors import UserError, install_command
 from fer_lightning.report.html import TEMPLATES
 from fer_lightning.use.prediction_page import Viewer
+from fer_lightning.words import counted
 
 try:
     import uvicorn
@@ -43,7 +44,7 @@ class Uploads:
         if request.headers.get("origin", page) != page:
             raise HTTPException(403, "photos are taken from this page alone", HEADERS)
         if self.at_work >= self.concurrency:
-            sentence = f"{self.concurrency} photos are being looked at: try again in a moment"
+            sentence = f"the server works on {counted(self.concurrency, 'photo')}: try again in a moment"
             raise HTTPException(503, sentence, HEADERS)
         self.at_work += 1
         try:

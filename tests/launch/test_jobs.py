@@ -27,7 +27,7 @@ def end_job(number: int, sweep: Path, jobs: Jobs) -> None:
         config = OmegaConf.create({"objective": "val/accuracy", "logger": {"wandb": {}}})
         config.trainer = {"fast_dev_run": False}
         config.hydra = {"mode": RunMode.MULTIRUN, "sweep": {"dir": str(folder.parent)}}
-        (folder.parent / ".hydra/passed").touch()
+        (folder.parent / ".hydra/ended").touch()
         config.hydra.runtime, config.hydra.job = {"output_dir": str(folder)}, {"num": number}
         processes.meet()
         record = {"status": "completed", "val/accuracy": number / 8, "settings": {"seed": number}}

@@ -103,7 +103,11 @@ def test_two_files_become_runs_with_a_table(score, tmp_path):
 @pytest.mark.parametrize(
     ("text", "more", "words"),
     [
-        ("file,prediction\ntrain/sad/1.png,sad\n", "trained_on=folder", "a.csv answers none of the 56 faces that are"),
+        (
+            "file,prediction\ntrain/sad/1.png,sad\n",
+            "trained_on=folder",
+            "a.csv predicts none of the 56 faces outside",
+        ),
         ("file,prediction\ntest/sad/1.png,sad\n", "trained_on=b.csv", "trained_on=b.csv does not exist: give official"),
         ("file,prediction\ntest/sad/1.png,sad\n", "trained_on=official", "trained_on=official needs FER2013's"),
         ("file,prediction\ntest/sad/1.png,sad\n", "protocol=honest", "protocol is no option: did you mean trained_on?"),

@@ -4,7 +4,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from fer_lightning.launch.environment import Build
-from fer_lightning.launch.sweeps import count_jobs, side_by_side, swept
+from fer_lightning.launch.sweeps import count_jobs, side_by_side, sweep_counts
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ from fer_lightning.launch.sweeps import count_jobs, side_by_side, swept
 )
 def test_options_and_jobs_of_a_sweep(params, overrides, expected, jobs):
     config = OmegaConf.create({"hydra": {"sweeper": {"params": params}, "overrides": {"task": overrides}}})
-    assert swept(config) == expected
+    assert sweep_counts(config) == expected
     assert count_jobs(config) == jobs
     config.hydra.sweeper.n_trials = 20
     assert count_jobs(config) == 20

@@ -77,5 +77,5 @@ def test_one_picture_with_one_face_is_singular():
     tally.classes["sad"] = 1
     assert tally.lines() == [
         "1 picture, 1 face: sad 1",
-        "  of 1 face the network would rather not say: column abstained",
+        "  the network abstains from 1 face: column abstained",
     ]

@@ -29,7 +29,7 @@ def test_uploads_are_limited_and_nothing_is_kept(page, onto, monkeypatch, tmp_pa
     thread.start()
     while not taker.at_work:
         time.sleep(0.01)
-    assert send(port, good) == (503, "1 photos are being looked at: try again in a moment")
+    assert send(port, good) == (503, "the server works on 1 photo: try again in a moment")
     gate.set()
     thread.join()
     assert first[0][0] == 200
