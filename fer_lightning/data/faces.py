@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from fer_lightning.errors import UserError
+
 CLASSES = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")  # of FER2013 and of the synthetic faces
 SPLITS = ("train", "validation", "test")
 USAGES = {"training": "train", "publictest": "validation", "privatetest": "test"}  # FER2013's words for its parts
@@ -67,6 +69,21 @@ class Faces:
             for split in SPLITS
             if (self.splits == split).any()
         }
+
+
+def split_of(text: str, source: str) -> str:
+    """Return the split that a cell means.
+
+    Args:
+        text: A key of ``SPLITS_BY_NAME`` in capital or small letters.
+        source: Option, file and line of the cell, for the message.
+
+    Raises:
+        UserError: If it means none.
+    """
+    if text.lower() not in SPLITS_BY_NAME:
+        raise UserError(f"{source}: split {text!r:.40}, allowed: {', '.join(SPLITS_BY_NAME)}; correct it")
+    return SPLITS_BY_NAME[text.lower()]
 
 
 def fingerprint(images: np.ndarray, labels: np.ndarray, splits: np.ndarray, classes: tuple[str, ...] = CLASSES) -> str:

@@ -9,7 +9,7 @@ from sys import intern
 from typing import Any, NamedTuple
 
 from fer_lightning.data.classes import arrange, class_of
-from fer_lightning.data.faces import CLASSES, SPLITS_BY_NAME
+from fer_lightning.data.faces import CLASSES, split_of
 from fer_lightning.data.layouts import Contents, Entry, raf_db
 from fer_lightning.data.listing import Listing, is_picture, remark, shorten
 from fer_lightning.data.rows import open_csv, read_rows
@@ -65,10 +65,8 @@ class LabelList(NamedTuple):
             if max(positions.values()) >= len(cells):
                 raise UserError(f"{self.option}, line {line} has too few cells; correct it")
             row = Row(**{name: cells[column] for name, column in positions.items()})
-            if row.split and row.split.lower() not in SPLITS_BY_NAME:
-                allowed = ", ".join(SPLITS_BY_NAME)
-                raise UserError(f"{self.option}, line {line}: split {row.split!r:.40}, allowed: {allowed}; correct it")
-            yield row._replace(file=normpath(row.file.replace("\\", "/")))
+            split = row.split and split_of(row.split, f"{self.option}, line {line}")
+            yield row._replace(file=normpath(row.file.replace("\\", "/")), split=split)
 
     def classes(self) -> tuple[str, ...]:
         """Return the classes."""
@@ -103,10 +101,10 @@ class LabelList(NamedTuple):
             elif picture is None:
                 missing.append((write_name(row.file), "not there"))
             else:
-                label, split = row.label, SPLITS_BY_NAME.get(row.split.lower(), "")
+                label = row.label
                 if label.isdecimal() and class_of(label, classes) is None and int(label) < len(classes):
                     label = classes[int(label)]
-                entries.append(Entry(write_name(picture), split, intern(label), picture, intern(row.person) or None))
+                entries.append(Entry(write_name(picture), row.split, intern(label), picture, intern(row.person) or None))
         entries = without_copies(self.option, sorted(entries))
         if any(entry.person for entry in entries):  # a face without a person is one of its own
             entries = [entry if entry.person else entry._replace(person=entry.name) for entry in entries]

@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from fer_lightning.data.augmentation import Chain
-from fer_lightning.data.faces import SPLITS, SPLITS_BY_NAME, Faces
+from fer_lightning.data.faces import SPLITS, Faces, split_of
 from fer_lightning.data.facts import read_facts
 from fer_lightning.data.partition import Partition, deal, divide, unite
 from fer_lightning.data.published import contest_parts, no_contest
@@ -141,7 +141,7 @@ def elsewhere(faces: Faces, twins: Twins, trained_on: TrainedOn | None) -> Parti
             faces, which may have the splits of all faces in a column split. None if it was trained on other faces.
 
     Raises:
-        UserError: As ``official`` and ``read_facts``, or if no face trains.
+        UserError: As ``official``, ``read_facts`` and ``split_of``, or if no face trains.
     """
     none = np.empty(0, np.int64)
     if trained_on is None:
@@ -156,9 +156,10 @@ def elsewhere(faces: Faces, twins: Twins, trained_on: TrainedOn | None) -> Parti
     facts = read_facts(trained_on, "trained_on")
     parts = np.full(len(faces), "test", dtype="<U10")
     cells = facts.columns.get("split") or ["train"] * len(facts.lines)
-    for position, cell in zip(facts.find(faces.names.tolist(), faces.rows), cells, strict=True):
+    positions = facts.find(faces.names.tolist(), faces.rows)
+    for position, cell, line in zip(positions, cells, facts.lines, strict=True):
         if position >= 0:
-            parts[position] = SPLITS_BY_NAME.get(cell.lower(), "test")
+            parts[position] = split_of(cell, f"{facts.option}, line {line}")
     train, validation, test = (np.flatnonzero(parts == split) for split in SPLITS)
     if not len(train):
         raise UserError(f"{facts.option} names no training face: its column split must say train of some")

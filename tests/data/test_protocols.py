@@ -10,6 +10,7 @@ from fer_lightning.config import CONF
 from fer_lightning.data.augmentation import Chain
 from fer_lightning.data.protocols import (
     clean_test,
+    elsewhere,
     folder,
     honest,
     kfold,
@@ -151,6 +152,20 @@ def test_official_takes_the_parts_of_the_archive_by_its_numbers(contest):
     assert set(contest.splits[parts.test]) == {"train", "validation"}  # whatever folder they lie in
     with pytest.raises(UserError, match=r"all three; by the numbers Training has 28,709 faces of angry, .* 3,995: use"):
         official(replace(contest, rows=None, labels=np.zeros_like(contest.labels)), parts.twins)
+
+
+def test_elsewhere_takes_the_splits_of_a_list_and_refuses_another_word(faces, twins, tmp_path):
+    path = tmp_path / "list.csv"
+    rows = [f"{name},{('Training', 'val', 'test')[row % 3]}" for row, name in enumerate(faces.names)]
+    path.write_text("\n".join(["file,split", *rows]))
+    parts = elsewhere(faces, twins, str(path))
+    for rows, first in zip((parts.train, parts.validation, parts.test), range(3), strict=True):
+        assert rows.tolist() == list(range(first, 140, 3))
+    for word in ("dev", "training set", ""):
+        path.write_text(path.read_text().replace(",val\n", f",{word}\n", 1))
+        with pytest.raises(UserError, match=rf"list\.csv, line 3: split '{word}', allowed: train, validation, .* correct"):
+            elsewhere(faces, twins, str(path))
+        path.write_text(path.read_text().replace(f",{word}\n", ",val\n", 1))
 
 
 def test_paper_leaks_siblings_of_nearly_every_test_picture(faces, twins):
