@@ -207,7 +207,8 @@ def _sizes(values: Mapping[str, Any]) -> Iterator[str]:
         if classes != right:
             yield f"model.classes={shown(classes)} must be {shown(right)}, the classes of the faces"
     losses = {f"loss.losses.{at}": loss for at, loss in enumerate(values["loss"].get("losses") or [])}
-    for node, part in {"classifier": values["classifier"], "loss": values["loss"], **losses}.items():
+    nodes = {node: values.get(node, {}) for node in ("classifier", "loss", "mixing")}
+    for node, part in {**nodes, **losses}.items():
         number = part.get("num_classes")
         if number is not None and classes is not None and number != len(classes):
             yield f"{node}.num_classes={number} must be the number of classes, {len(classes)}"

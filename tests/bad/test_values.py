@@ -156,6 +156,7 @@ classifier.temperature=inf              | classifier.temperature=inf must be
 classifier.temperature=0                | classifier.temperature=0 must be
 classifier.num_classes=3                | classifier.num_classes=3 must be the number of classes, 7
 classifier.num_classes=100              | must be the number of classes, 7
+mixing=mixup loss=softmax_smoothed mixing.num_classes=6 | mixing.num_classes=6 must be the number of classes, 7
 classifier.embedding_size=7             | classifier.embedding_size=7 must be 128
 classifier=linear classifier.max_iter=0 | classifier.max_iter=0 must be
 embedder.image_size=0                   | embedder.image_size=0 must be a multiple of 16

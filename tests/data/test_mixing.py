@@ -25,6 +25,11 @@ def test_pictures_and_targets_are_mixed_by_the_same_share():
     assert again.targets[0, 0].item() == pytest.approx(share**2 + (1 - share) ** 2)
 
 
+def test_targets_have_the_classes_of_the_model(make_cfg):
+    cfg = make_cfg("mixing=mixup", "loss=softmax_smoothed", "data.map={disgust:null}")
+    assert cfg.data.mixing.num_classes == cfg.loss.num_classes == 6
+
+
 def test_the_share_depends_on_epoch_and_first_picture_alone():
     assert torch.equal(mix().targets, mix().targets)
     other = BATCH._replace(rows=torch.tensor([8, 7, 9]))
