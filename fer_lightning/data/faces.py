@@ -12,6 +12,7 @@ SPLITS = ("train", "validation", "test")
 USAGES = {"training": "train", "publictest": "validation", "privatetest": "test"}  # FER2013's words for its parts
 SPLITS_BY_NAME = {"train": "train", "validation": "validation", "valid": "validation", "val": "validation"}
 SPLITS_BY_NAME |= {"test": "test"} | USAGES
+COLUMNS = ("images", "labels", "names", "splits", "true_labels", "persons", "rows", "crowd")  # with a row for each face
 
 
 @dataclass(frozen=True)
@@ -58,8 +59,7 @@ class Faces:
 
     def subset(self, rows: np.ndarray) -> "Faces":
         """Return the faces of some rows; fingerprint and remarks stay those of the whole table."""
-        names = ("images", "labels", "names", "splits", "true_labels", "persons", "rows", "crowd")
-        columns = {name: column[rows] for name in names if (column := getattr(self, name)) is not None}
+        columns = {name: column[rows] for name in COLUMNS if (column := getattr(self, name)) is not None}
         return replace(self, **columns)
 
     def counts(self) -> dict[str, list[int]]:

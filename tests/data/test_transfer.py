@@ -39,6 +39,22 @@ def test_twins_are_those_of_the_training_faces(faces, tmp_path):
     assert (result.protocol, result.trained_on, result.measurable) == ("honest", "mine.zip", True)
 
 
+def test_votes_and_persons_of_the_test_faces_stay(faces, tmp_path):
+    crowd = np.arange(3 * len(faces)).reshape(-1, 3)
+    persons = np.array([f"S{row % 9}" for row in range(len(faces))])
+    trained, partition = partitioned(faces), partitioned(replace(faces, crowd=crowd))
+    partition = replace(partition, faces=replace(partition.faces, persons=persons))
+    other = replace(partition.faces, source="other", fingerprint="other")
+    result = transferred(other, replace(partition, faces=other), "mine.zip", (faces, trained), str(tmp_path))
+    assert np.array_equal(result.faces.crowd[result.test], crowd[partition.test])
+    assert not result.faces.crowd[: len(faces)].any()
+    assert len(np.unique(result.groups[result.test])) <= 9  # intervals draw persons, and not faces
+    assert not any("person" in leak for leak in result.leaks())  # S1 of another data set is somebody else
+    named = replace(trained, faces=replace(faces, persons=persons))
+    result = transferred(partition.faces, partition, "mine.zip", (named.faces, named), str(tmp_path))
+    assert any("of the test faces show a person who is in training (S" in leak for leak in result.leaks())
+
+
 def test_without_the_training_faces_nothing_is_claimed(faces, tmp_path):
     partition = partitioned(faces)
     result = transferred(faces, partition, "mine.zip", None, str(tmp_path))
