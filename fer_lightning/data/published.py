@@ -24,7 +24,6 @@ PUBLISHED = {
 PAPER = {  # differences between table 1 of the paper and the archive that it names
     ("train", "sad", 4938): "the paper's table 1 prints 4,983 for these 4,938",
 }
-USAGES = {"train": "Training", "validation": "PublicTest", "test": "PrivateTest"}  # the contest's names of the splits
 PARTS = np.repeat(SPLITS, [sum(PUBLISHED["FER2013"][split]) for split in SPLITS])  # split of each row of fer2013.csv
 NUMBER = re.compile(r"/(csv_)?(\d{1,9})(?:\.\w+)?$")  # rows of a csv count from 1, files of Kaggle's archive from 0
 BEST_PUBLISHED = 0.768  # an ensemble of seven networks on FER2013 (ResMaskingNet)
@@ -74,17 +73,20 @@ def no_contest(faces: Faces) -> str:
     if rows.max() >= len(PARTS):
         return f"the numbers go up to {rows.max():,}, and that csv has {len(PARTS):,} rows"
     if all(re.search(r"/csv_\d+$", name) for name in faces.names):
-        return ""
+        if faces.names[0].count("/") == 2 or len(rows) in (len(PARTS), int((PARTS == "train").sum())):
+            return ""  # the names begin with the Usage; or there is none, and every row
+        return f"a csv of {len(rows):,} rows without Usage is neither fer2013.csv nor the contest's train.csv"
     if set(faces.classes) != set(CLASSES):
         return f"the classes are not {', '.join(CLASSES)}"
     if len(np.unique(rows)) != len(PARTS) or len(rows) != len(PARTS):
         return f"{len(rows):,} files are not numbered from 0 to {len(PARTS) - 1:,}, each number once"
-    for split, counts in PUBLISHED["FER2013"].items():
+    usages = ("Training", "PublicTest", "PrivateTest")
+    for usage, (split, counts) in zip(usages, PUBLISHED["FER2013"].items(), strict=True):
         labels = faces.labels[PARTS[rows] == split]
         for name, expected in zip(CLASSES, counts, strict=True):
             count = int((labels == faces.classes.index(name)).sum())
             if count != expected:
-                return f"by the numbers {USAGES[split]} has {count:,} faces of {name}, and in the contest {expected:,}"
+                return f"by the numbers {usage} has {count:,} faces of {name}, and in the contest {expected:,}"
     return ""
 
 

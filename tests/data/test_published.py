@@ -52,3 +52,12 @@ def test_numbers_of_files_are_rows_if_the_contest_has_these_counts(contest, face
     rows = np.array(["train/happy/csv_00001", "test/sad/csv_00002"])
     assert contest_rows(rows).tolist() == [0, 1]
     assert no_contest(replace(faces.subset(np.arange(2)), names=rows)) == ""
+
+
+@pytest.mark.parametrize(("count", "known"), [(35_887, True), (28_709, True), (34_000, False)])
+def test_rows_of_a_csv_without_usage_count_if_none_is_missing(contest, count, known):
+    names = np.array([f"angry/csv_{row + 1:05}" for row in range(count)])
+    problem = no_contest(replace(contest.subset(np.arange(count)), names=names))
+    assert problem == (
+        "" if known else "a csv of 34,000 rows without Usage is neither fer2013.csv nor the contest's train.csv"
+    )
