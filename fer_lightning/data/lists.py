@@ -101,10 +101,10 @@ class LabelList(NamedTuple):
             elif picture is None:
                 missing.append((write_name(row.file), "not there"))
             else:
-                label = row.label
+                label, person = row.label, intern(row.person) or None
                 if label.isdecimal() and class_of(label, classes) is None and int(label) < len(classes):
                     label = classes[int(label)]
-                entries.append(Entry(write_name(picture), row.split, intern(label), picture, intern(row.person) or None))
+                entries.append(Entry(write_name(picture), row.split, intern(label), picture, person))
         entries = without_copies(self.option, sorted(entries))
         if any(entry.person for entry in entries):  # a face without a person is one of its own
             entries = [entry if entry.person else entry._replace(person=entry.name) for entry in entries]

@@ -64,8 +64,8 @@ def no_contest(faces: Faces) -> str:
     """Return why the numbers of the faces are no rows of fer2013.csv, as a clause; empty if they are.
 
     Rows of a csv with a column Usage are rows, and those of a csv without it if it has as many as fer2013.csv or the
-    contest's train.csv. Numbers of files are if each is there once, and the parts of the contest that they give have the
-    contest's faces of every class.
+    contest's train.csv. Numbers of files are if each is there once, and the parts of the contest that they give have
+    the contest's faces of every class.
     """
     rows = contest_rows(faces.names)
     if rows is None:
