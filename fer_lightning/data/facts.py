@@ -65,14 +65,16 @@ class Facts(NamedTuple):
     def _by_row(self, rows: np.ndarray | None) -> list[int]:
         if rows is None:
             raise UserError(
-                f"{self.option} names faces by their row in fer2013.csv, and these faces have none: give it a column "
-                "file with their paths"
+                f"{self.option} names faces by their row in fer2013.csv, and these faces have none: add a column "
+                "`file` with their paths"
             )
         position_of = {int(row): position for position, row in enumerate(rows)}
         try:
             return [position_of.get(int(face), -1) for face in self.faces]
         except ValueError as error:
-            raise UserError(f"{self.option}: a row must be a whole number ({error}); call paths file") from error
+            raise UserError(
+                f"{self.option}: a row must be a whole number ({error}); rename a column of paths to `file`"
+            ) from error
 
     def _by_file(self, names: Sequence[str]) -> list[int]:
         paths = [_parts(name) for name in names]
@@ -87,6 +89,7 @@ class Facts(NamedTuple):
                 for position in candidates.get(path[0], ())
                 if all(first == second for first, second in zip(path, paths[position], strict=False))
             ]
+            matches = [position for position in matches if paths[position] == path] or matches
             if len(matches) > 1:
                 raise UserError(
                     f"{self.option}, line {line}: {face:.80} may be {names[matches[0]]} or {names[matches[1]]}: write "
@@ -111,7 +114,7 @@ def read_facts(path: str, option: str, remedy: str = "a csv with a column file o
         remedy: What to give in place of a path that is no file.
 
     Raises:
-        UserError: If the file cannot be read, or has no such column.
+        UserError: If the file cannot be read, has no such column, or a line has more or fewer cells than the header.
     """
     option = f"{option}={path:.200}".removeprefix("=")
     lines = list(read_rows(path, option, f"give {remedy}", DELIMITERS))
@@ -123,9 +126,11 @@ def read_facts(path: str, option: str, remedy: str = "a csv with a column file o
     key = next((name for name in (*FILES, *ROWS) if name in header), None)
     if key is None:
         columns = ", ".join(f"{name:.20}" for name in islice(header, 8))
-        raise UserError(f"{option} has the columns {columns or 'of an empty file'}: call the one of the paths file")
+        raise UserError(f"{option} has the columns {columns or 'of an empty file'}: rename that of the paths to `file`")
     position = header.index(key)
-    lines = [(line, [*cells, *[""] * (len(header) - len(cells))]) for line, cells in lines]
+    for line, cells in lines:
+        if len(cells) != len(header):
+            raise UserError(f"{option}, line {line}: {len(cells)} cells, and the header has {len(header)}; correct it")
     lines = [(line, cells) for line, cells in lines if cells[position]]
     return Facts(
         option,
