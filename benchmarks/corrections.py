@@ -59,7 +59,7 @@ def main(run: Path, votes: str, folder: Path, options: list[str]) -> None:
     faces, rows = datamodule.faces, datamodule.partition.test
     names, labels = faces.names[rows].tolist(), faces.labels[rows]
     crowd, twins = answers(faces.crowd[rows]), datamodule.audit.twins.groups[rows]
-    listed = [correction.file for correction in read_corrections(str(folder / "corrections.csv"))]
+    listed = read_corrections(str(folder / "corrections.csv")).faces
     training = np.isin(listed, faces.names[datamodule.partition.train])
     print("| labels | in training | by the labels | difference | by people | difference |")
     print("|---|---|---|---|---|---|")

@@ -9,24 +9,15 @@ import numpy as np
 
 from fer_lightning.data.classes import class_of
 from fer_lightning.data.faces import Faces
-from fer_lightning.data.rows import read_rows
+from fer_lightning.data.facts import Facts, read_facts
 from fer_lightning.errors import UserError
-from fer_lightning.names import file_name, read_name, write_name
+from fer_lightning.names import file_name, write_name
 from fer_lightning.words import counted
 
 if TYPE_CHECKING:
     from fer_lightning.data.partition import Partition  # which takes cv2 and scipy with it
 
-REMEDY = "give the corrections.csv of `python -m fer_lightning labels RUN`, or data.corrections=null"
-
-
-class Correction(NamedTuple):
-    """One line of the file."""
-
-    line: int
-    file: str  # name of the face, as ``names.read_name`` reads it
-    label: str  # of the face in its source; empty if the file does not say
-    believed: str  # name of the new class; empty to leave the face out
+REMEDY = "the corrections.csv of `python -m fer_lightning labels RUN`, or data.corrections=null"
 
 
 class Corrected(NamedTuple):
@@ -45,30 +36,16 @@ class Corrected(NamedTuple):
         )
 
 
-def read_corrections(corrections: str) -> list[Correction]:
+def read_corrections(corrections: str) -> Facts:
     """Return the corrections in a csv with the columns file and believed, and label if it is there.
 
     Raises:
-        UserError: If the file cannot be read, lacks a column or cell, or names a face twice.
+        UserError: As ``read_facts``, or if there is no column believed.
     """
-    option = f"data.corrections={corrections:.200}"
-    (line, titles), *rows = list(read_rows(corrections, option, REMEDY)) or [(1, [])]
-    header = [title.lower() for title in titles]
-    lines: dict[str, Correction] = {}
-    try:
-        if missing := sorted({"file", "believed"} - set(header)):
-            raise ValueError(f"no column {', '.join(missing)}")
-        for line, cells in rows:
-            if len(cells) != len(header):
-                raise ValueError(f"{len(cells)} cells, and the header has {len(header)}")
-            row = dict(zip(header, cells, strict=True))
-            name = read_name(row["file"])
-            if name in lines:
-                raise ValueError(f"{row['file']} is already in line {lines[name].line}")
-            lines[name] = Correction(line, name, row.get("label", ""), row["believed"])
-    except ValueError as error:
-        raise UserError(f"{option}, line {line}: {error}; {REMEDY}") from error
-    return list(lines.values())
+    facts = read_facts(corrections, "data.corrections", REMEDY)
+    if "believed" not in facts.columns:
+        raise UserError(f"{facts.option} has no column believed; give {REMEDY}")
+    return facts
 
 
 def correct(partition: "Partition", faces: Faces, corrections: str) -> "Partition":
@@ -78,16 +55,18 @@ def correct(partition: "Partition", faces: Faces, corrections: str) -> "Partitio
     that of the same partition without corrections.
 
     Raises:
-        UserError: As ``read_corrections``; or if a face or class is unknown, a face has another label than the file
-            says, or a class has no training face left.
+        UserError: As ``read_corrections`` and ``Facts.find``; or if a face or class is unknown, a face has another
+            label than the file says, or a class has no training face left.
     """
-    rows = {read_name(name): row for row, name in enumerate(faces.names)}
-    labels = faces.labels.copy()
-    for correction in read_corrections(corrections):
-        if problem := _wrong(correction, rows, faces):
-            raise UserError(f"data.corrections={corrections}, line {correction.line}: {problem}; {REMEDY}")
-        label = class_of(correction.believed, faces.classes)
-        labels[rows[correction.file]] = -1 if label is None else faces.classes.index(label)
+    facts, labels = read_corrections(corrections), faces.labels.copy()
+    rows = facts.find(faces.names.tolist(), faces.rows)
+    stated = facts.columns.get("label") or [""] * len(rows)
+    columns = facts.lines, facts.faces, rows, stated, facts.columns["believed"]
+    for line, file, row, label, believed in zip(*columns, strict=True):
+        if problem := _wrong(faces, file, row, label, believed):
+            raise UserError(f"{facts.option}, line {line}: {problem}; give {REMEDY}")
+        name = class_of(believed, faces.classes)
+        labels[row] = -1 if name is None else faces.classes.index(name)
     training = np.union1d(partition.train, partition.gallery)
     training = np.setdiff1d(training, np.union1d(partition.validation, partition.test))
     new_labels = partition.faces.labels.copy()
@@ -112,13 +91,13 @@ def correct(partition: "Partition", faces: Faces, corrections: str) -> "Partitio
     return replace(partition, faces=table, train=train, gallery=gallery, corrected=corrected)
 
 
-def _wrong(correction: Correction, rows: dict[str, int], faces: Faces) -> str:
+def _wrong(faces: Faces, file: str, row: int, label: str, believed: str) -> str:
     """Return why a correction does not fit the faces, as a clause; empty if it does."""
-    if correction.file not in rows:
-        return f"{faces.source} has no face {correction.file!r:.200}"
-    label = faces.classes[faces.labels[rows[correction.file]]]
-    if correction.label and class_of(correction.label, faces.classes) != label:
-        return f"the face is labelled {label} in {faces.source}, and not {correction.label!r:.60}"
-    if correction.believed and class_of(correction.believed, faces.classes) is None:
-        return f"{correction.believed!r:.60} is none of the classes {', '.join(faces.classes)}"
+    if row < 0:
+        return f"{faces.source} has no face {file!r:.200}"
+    name = faces.classes[faces.labels[row]]
+    if label and class_of(label, faces.classes) != name:
+        return f"the face is labelled {name} in {faces.source}, and not {label!r:.60}"
+    if believed and class_of(believed, faces.classes) is None:
+        return f"{believed!r:.60} is none of the classes {', '.join(faces.classes)}"
     return ""

@@ -89,9 +89,6 @@ def test_tested_labels_stay_under_every_protocol(faces, twins, write):
         (["train/1.png,disgust,calm,1"], "line 2: 'calm' is none of the classes angry, "),
         (["train/1.png,,happy,", "train/none.png,,,"], "line 3: random has no face 'train/none.png'"),
         (["train/1.png,sad,happy,1"], "line 2: the face is labelled disgust in random, and not 'sad'"),
-        (["train/1.png,,sad,", "train/2.png,,sad,", "train/1.png,,,"], "line 4: train/1.png is already in line 2"),
-        (["train/1.png,sad"], "line 2: 2 cells, and the header has 4"),
-        (['"train/1.png,sad'], "line 2: 1 cells, and the header has 4"),
     ],
 )
 def test_lines_that_do_not_fit_are_refused(faces, twins, write, lines, words):
@@ -116,11 +113,11 @@ def test_files_that_are_none_are_refused(tmp_path, write, refusal):
     for path, words in (
         (tmp_path / "none.csv", "none.csv does not exist: give the corr"),
         (tmp_path, "is a folder: give"),
-        (other, "line 1: no column believed; give"),
+        (other, "has no column believed; give the corr"),
     ):
         with pytest.raises(UserError, match=words):
             read_corrections(str(path))
-    assert refusal(f"data.corrections={other}").startswith(f"data.corrections={other}, line 1: no column believed")
+    assert refusal(f"data.corrections={other}").startswith(f"data.corrections={other} has no column believed")
 
 
 def test_names_are_read_as_every_csv_writes_them(tmp_path, faces, twins):

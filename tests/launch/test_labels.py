@@ -88,7 +88,7 @@ def test_wrong_labels_of_the_drawn_faces_are_found(run_here, tmp_path, capfd, mo
     assert found, said
     assert float(found[1]) >= least
     corrections = read_corrections("out/corrections.csv")
-    assert 0 < len(corrections) < faces
+    assert 0 < len(corrections.lines) < faces
     assert f"list {found[1]} % are wrong" in (tmp_path / "out/labels.html").read_text()
     assert (tmp_path / "out/figures/labels.png").is_file()
     assert not (tmp_path / "run/corrections.csv").exists()
