@@ -134,15 +134,14 @@ def _parts(embedder: Mapping[str, Any], loss: Mapping[str, Any], classifier: Map
     name, weights = "", 0
     if _is(embedder, "FaceNet"):  # as if each width of a module were that of its 5 x 5 convolution
         name, weights = "stages", sum(25 * max(module) ** 2 for stage in embedder["stages"] for module in stage)
-    for network, option in (("ResNet48", "blocks"), ("VGG48", "convolutions")):
-        if _is(embedder, network):
-            widths, numbers = embedder["widths"], embedder[option]
-            if len(widths) != len(numbers):
-                yield (
-                    f"embedder.{option} must be a list of {len(widths)} numbers, as long as embedder.widths, such as "
-                    f"[{','.join(['1'] * len(widths))}]; it has {len(numbers)}"
-                )
-            name, weights = "widths", sum(9 * width**2 * number for width, number in zip(widths, numbers, strict=False))
+    if _is(embedder, "ResNet48"):
+        widths, blocks = embedder["widths"], embedder["blocks"]
+        if len(widths) != len(blocks):
+            yield (
+                f"embedder.blocks must be a list of {len(widths)} numbers, as long as embedder.widths, such as "
+                f"[{','.join(['1'] * len(widths))}]; it has {len(blocks)}"
+            )
+        name, weights = "widths", sum(9 * width**2 * number for width, number in zip(widths, blocks, strict=False))
     if weights > MOST_WEIGHTS:
         yield (
             f"embedder.{name} must be narrower or fewer, such as those in conf/embedder: they make {weights:,} "
@@ -197,8 +196,8 @@ def _sizes(values: Mapping[str, Any]) -> Iterator[str]:
             yield f"{node}.{name}={size} must be {right}, as {source}.{name}"
     if values["data"].get("training_sizes") and values["embedder"].get("image_size"):
         yield (
-            "data.training_sizes needs embedder=resnet48 or vgg48: the others are made for data.image_size alone, and "
-            "need data.training_sizes=null"
+            "data.training_sizes needs embedder=resnet48: the others are made for data.image_size alone, and need "
+            "data.training_sizes=null"
         )
     classes = values["model"].get("classes")  # None: a class of the user's own
     data = values["data"]

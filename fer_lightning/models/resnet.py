@@ -1,4 +1,4 @@
-"""Embedders for faces of 48 pixels: a 3 x 3 stem of stride 1, few stages, the mean over the last map.
+"""Embedder for faces of 48 pixels: a 3 x 3 stem of stride 1, few stages, the mean over the last map.
 
 Networks for ImageNet reduce the resolution in their first two layers. A face of 48 pixels needs it for eyebrows and
 lips.
@@ -32,21 +32,7 @@ class ResidualBlock(nn.Module):
         return self.activation(maps + self.block(maps))
 
 
-class _Pooled(nn.Module):
-    """Convolutions, the mean over their last map, an embedding layer, L2 normalisation."""
-
-    def __init__(self, layers: list[nn.Module], channels: int, embedding_size: int, dropout: float) -> None:
-        super().__init__()
-        self.features = nn.Sequential(*layers)
-        embedding = nn.Linear(channels, embedding_size)
-        self.head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(dropout), embedding)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Return (B, D) unit vectors for images (B, 1, H, W) float32 in [-1, 1]."""
-        return normalize(self.head(self.features(images)), dim=1)
-
-
-class ResNet48(_Pooled):
+class ResNet48(nn.Module):
     """Residual network: stem, stages that halve the map, mean over the map, embedding layer, L2 normalisation.
 
     Args:
@@ -60,31 +46,17 @@ class ResNet48(_Pooled):
     def __init__(
         self, embedding_size: Dimension, stem_channels: Width, widths: Widths, blocks: Blocks, dropout: PartShare
     ) -> None:
+        super().__init__()
         layers: list[nn.Module] = [convolution(1, stem_channels, 3, padding=1)]
         channels = stem_channels
         for width, count in zip(widths, blocks, strict=True):
             layers.append(convolution(channels, width, 3, stride=2, padding=1))
             layers.extend(ResidualBlock(width) for _ in range(count))
             channels = width
-        super().__init__(layers, channels, embedding_size, dropout)
+        self.features = nn.Sequential(*layers)
+        embedding = nn.Linear(channels, embedding_size)
+        self.head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(dropout), embedding)
 
-
-class VGG48(_Pooled):
-    """VGG network: stages of 3 x 3 convolutions and a max pool (arXiv:1409.1556), mean over the map, L2 normalisation.
-
-    Args:
-        embedding_size: D, length of the vector.
-        widths: Channels of each stage.
-        convolutions: Number of convolutions of each stage.
-        dropout: Share of the mean's channels that are zeroed while training.
-    """
-
-    def __init__(self, embedding_size: Dimension, widths: Widths, convolutions: Blocks, dropout: PartShare) -> None:
-        layers: list[nn.Module] = []
-        channels = 1
-        for width, count in zip(widths, convolutions, strict=True):
-            for _ in range(count):
-                layers.append(convolution(channels, width, 3, padding=1))
-                channels = width
-            layers.append(nn.MaxPool2d(2))
-        super().__init__(layers, channels, embedding_size, dropout)
+    def forward(self, images: Tensor) -> Tensor:
+        """Return (B, D) unit vectors for images (B, 1, H, W) float32 in [-1, 1]."""
+        return normalize(self.head(self.features(images)), dim=1)

@@ -169,7 +169,7 @@ embedder.dropout=1                      | embedder.dropout=1 must be a number fr
 embedder.stages=null                    | embedder.stages=null must be a list of stages
 embedder.stages=[[[1,2]]]               | embedder.stages=[[[1,2]]] must be a list of stages
 embedder=resnet48 embedder.blocks=[1]   | embedder.blocks must be a list of 3 numbers
-embedder=vgg48 embedder.widths=[4096,4096,4096,4096] | embedder.widths must be narrower or fewer
+embedder=resnet48 embedder.widths=[4096,4096,4096] embedder.blocks=[4,4,4] | embedder.widths must be narrower or fewer
 loss.margin=nan                         | loss.margin=nan must be a finite number, 0 or more
 loss.margin=-1                          | loss.margin=-1 must be
 loss.margin=abc                         | loss.margin=abc must be

@@ -10,7 +10,7 @@ from fer_lightning.models.resnet import ResidualBlock
 
 @pytest.mark.parametrize(
     ("choice", "parameters", "mmac"),
-    [("facenet", 1_127_928, 24.7), ("resnet48", 1_971_296, 159.9), ("vgg48", 1_196_256, 96.2)],
+    [("facenet", 1_127_928, 24.7), ("resnet48", 1_971_296, 159.9)],
 )
 def test_size_and_cost_are_those_of_the_yaml(make_cfg, choice, parameters, mmac):
     embedder = instantiate(make_cfg(f"embedder={choice}").embedder)
@@ -22,13 +22,12 @@ def test_size_and_cost_are_those_of_the_yaml(make_cfg, choice, parameters, mmac)
     assert torch.allclose(vectors.norm(dim=1), torch.ones(2), atol=1e-5)
 
 
-@pytest.mark.parametrize(("choice", "sides"), [("resnet48", [48, 24, 24, 12]), ("vgg48", [48, 24, 24, 24, 12])])
-def test_the_first_maps_keep_the_resolution(make_cfg, choice, sides):
-    maps, seen = torch.randn(2, 1, 48, 48), []
-    for layer in instantiate(make_cfg(f"embedder={choice}").embedder).features[: len(sides)]:
+def test_the_first_maps_keep_the_resolution(make_cfg):
+    maps, sides = torch.randn(2, 1, 48, 48), []
+    for layer in instantiate(make_cfg("embedder=resnet48").embedder).features[:4]:
         maps = layer(maps)
-        seen.append(maps.shape[-1])
-    assert seen == sides
+        sides.append(maps.shape[-1])
+    assert sides == [48, 24, 24, 12]
 
 
 def test_a_block_whose_convolutions_give_nothing_is_its_shortcut():

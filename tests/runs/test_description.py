@@ -11,10 +11,11 @@ from fer_lightning.use.bundles import write_bundle
 
 def test_classes_and_size_are_the_files_own(tmp_path):
     embedder = {
-        "_target_": "fer_lightning.models.resnet.VGG48",
+        "_target_": "fer_lightning.models.resnet.ResNet48",
         "embedding_size": 8,
+        "stem_channels": 4,
         "widths": [4, 8],
-        "convolutions": [1, 1],
+        "blocks": [1, 1],
         "dropout": 0.0,
     }
     classifier = {
