@@ -29,6 +29,8 @@ OPTIONS = (
 @pytest.fixture
 def score(make_cfg, tmp_path):
     def score(protocol: str, *options: str) -> dict:
+        if protocol.startswith("leaky"):
+            protocol, options = "honest", (f"protocol._target_=tests.data.leaky.{protocol}", *options)
         cfg = make_cfg(*OPTIONS, f"protocol={protocol}", *options)
         lightning.seed_everything(0, verbose=False)
         trainer, model, datamodule = (instantiate(node) for node in (cfg.trainer, cfg.model, cfg.data))

@@ -186,31 +186,6 @@ def paper(
     return Partition("paper", multiplied, origins, twins, train, train, test, test, proves)
 
 
-def leaky_gallery(faces: Faces, twins: Twins, validation_share: InnerShare, seed: Seed) -> Partition:
-    """Add the test faces to the gallery of the honest protocol: a fault, made to test the measure of leaks.
-
-    Args:
-        validation_share: Share of the remaining training faces that validates, in (0, 1).
-        seed: Decides the cut.
-    """
-    partition = honest(faces, twins, validation_share, seed)
-    proves = "nothing: the classifier looks the answers up"
-    gallery = np.union1d(partition.train, partition.test)
-    return replace(partition, protocol="leaky_gallery", gallery=gallery, proves=proves)
-
-
-def leaky_report(faces: Faces, twins: Twins, validation_share: InnerShare, seed: Seed) -> Partition:
-    """Test on the training faces of the honest protocol: a fault, made to test the measure of leaks.
-
-    Args:
-        validation_share: Share of the remaining training faces that validates, in (0, 1).
-        seed: Decides the cut.
-    """
-    partition = honest(faces, twins, validation_share, seed)
-    proves = "nothing: the network is asked what it was told"
-    return replace(partition, protocol="leaky_report", test=partition.train, proves=proves)
-
-
 def multiply(faces: Faces, pictures: Mapping[str, Chain]) -> Faces:
     """Return all faces, then for each kind of picture all faces in that kind: N x (1 + kinds) rows."""
     images, names = [faces.images], [faces.names]

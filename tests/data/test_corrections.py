@@ -7,9 +7,10 @@ import pytest
 
 from fer_lightning.data.augmentation import Chain
 from fer_lightning.data.corrections import correct, read_corrections
-from fer_lightning.data.protocols import folder, honest, leaky_gallery, leaky_report, paper
+from fer_lightning.data.protocols import folder, honest, paper
 from fer_lightning.errors import UserError
 from fer_lightning.files import write_csv
+from tests.data.leaky import leaky_gallery, leaky_report
 
 
 @pytest.fixture

@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 
 from fer_lightning.data.partition import deal_evenly, divide, unite, without
-from fer_lightning.data.protocols import folder, honest, leaky_gallery, leaky_report
+from fer_lightning.data.protocols import folder, honest
+from tests.data.leaky import leaky_gallery, leaky_report
 
 
 def test_honest_cut_follows_its_seed(faces, twins):
