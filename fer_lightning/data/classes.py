@@ -51,12 +51,12 @@ def wrong_names(classes: Sequence[str]) -> str | None:
 
 
 def classes_of(record: Mapping[str, Any], source: str) -> tuple[str, ...]:
-    """Return the classes in the record of a checkpoint; FER2013's seven for old checkpoints, which have none.
+    """Return the classes in the record of a checkpoint.
 
     Raises:
         UserError: If they are no allowed names.
     """
-    names = record.get("classes", CLASSES)
+    names = record.get("classes")
     if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
         raise UserError(f"{source} is damaged: its classes are no names")
     if problem := wrong_names(names):

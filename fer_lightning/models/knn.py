@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import one_hot
 
 from fer_lightning.kinds import Candidates, ClassCount, Count, Dimension, Positive
@@ -18,11 +18,6 @@ SMALL_K = (1, 3, 5, 9, 15, 30, 60, 120)  # candidates for k in a smaller gallery
 HELD_IN = 1000  # gallery faces that ``held_in_accuracy`` classifies by the others
 GRID = 2**20  # similarities closer than 1 / GRID count as equal: float32 rounds more finely, faces differ by more
 ROWS = 2048  # gallery rows that are compared at once: 4 MiB of similarities for ``QUERIES`` queries
-
-
-def _keep_configured_k(classifier: nn.Module, state_dict: dict[str, Any], prefix: str, *_: Any) -> None:
-    """Keep the configured k when an old checkpoint does not contain one."""
-    state_dict.setdefault(f"{prefix}_extra_state", classifier.get_extra_state())
 
 
 class KNNClassifier(Classifier):
@@ -63,7 +58,6 @@ class KNNClassifier(Classifier):
         self.temperature = temperature
         self.register_buffer("gallery", torch.empty(0, embedding_size))
         self.register_buffer("gallery_labels", torch.empty(0, dtype=torch.int64))
-        self.register_load_state_dict_pre_hook(_keep_configured_k)
 
     @torch.no_grad()
     def choose(self, queries: Tensor, labels: Tensor) -> dict[str, float]:
@@ -108,7 +102,7 @@ class KNNClassifier(Classifier):
 
     def flaw(self, state: Mapping[str, Tensor]) -> str | None:
         """Return a fault of the lengths, the labels or k, or None."""
-        gallery, labels, k = state["gallery"], state["gallery_labels"], state.get("_extra_state", torch.tensor(self.k))
+        gallery, labels, k = state["gallery"], state["gallery_labels"], state["_extra_state"]
         if len(gallery) != len(labels):
             return f"gallery has {len(gallery)} faces and {len(labels)} labels"
         if labels.min() < 0 or labels.max() >= self.num_classes:

@@ -89,7 +89,7 @@ def check_weights(model: nn.Module, weights: Mapping[str, Tensor], source: str, 
         return
     kind = type(classifier).__name__
     state = {name.removeprefix(CLASSIFIER): tensor for name, tensor in weights.items() if name.startswith(CLASSIFIER)}
-    if state.keys() - {"_extra_state"} != classifier.state_dict().keys() - {"_extra_state"}:
+    if state.keys() != classifier.state_dict().keys():
         raise UserError(f"{source} holds no {kind}: give the classifier= that it was trained with")
     if defect := classifier.defect(state, fitted):
         raise UserError(

@@ -153,6 +153,7 @@ def test_each_kind_of_damage_is_found_and_named(run, tmp_path, caplog):
         ((LABELS, lambda labels: labels.view(-1, 1)), "gallery_labels is"),
         ((LABELS, torch.empty(0, dtype=torch.int64)), "a part is empty"),
         ((("state_dict", "classifier._extra_state"), torch.tensor(0)), "k is no whole number"),
+        ((("state_dict", "classifier._extra_state"), GONE), "holds no KNNClassifier"),
     ],
 )
 def test_what_no_training_saves_is_not_scored(run, tmp_path, edit, words):
@@ -165,7 +166,6 @@ def test_what_no_training_saves_is_not_scored(run, tmp_path, edit, words):
     [
         (BIAS, lambda bias: nn.Parameter(bias)),
         (("pytorch-lightning_version",), "2.0.0"),
-        (("state_dict", "classifier._extra_state"), GONE),
         (("hyper_parameters",), None),
         (("more",), torch.zeros(5)),
     ],

@@ -188,8 +188,7 @@ def test_eight_classes_in_colour_train_score_report_and_export(tmp_path, run_her
 
 
 def test_model_that_names_other_numbers_of_classes_is_refused():
-    assert classes_of({}, "it") == CLASSES  # a checkpoint of before 0.2
-    for names in (3, [1, 2], ["one"], ["a", "b\n"]):
+    for names in (None, 3, [1, 2], ["one"], ["a", "b\n"]):
         with pytest.raises(UserError, match="it is damaged: "):
             classes_of({"classes": names}, "it")
     assert wrong_names(EIGHT) is None
