@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -61,6 +62,13 @@ class Faces:
         """Return the faces of some rows; fingerprint and remarks stay those of the whole table."""
         columns = {name: column[rows] for name in COLUMNS if (column := getattr(self, name)) is not None}
         return replace(self, **columns)
+
+    def relabelled(self, labels: np.ndarray, classes: tuple[str, ...], **columns: Any) -> "Faces":
+        """Return the faces with new labels, classes and other columns, without those whose label is -1."""
+        faces = replace(self, labels=labels, classes=classes, **columns)
+        if (labels < 0).any():
+            faces = faces.subset(np.flatnonzero(labels >= 0))
+        return replace(faces, fingerprint=fingerprint(faces.images, faces.labels, faces.splits, classes))
 
     def counts(self) -> dict[str, list[int]]:
         """Return the number of faces of each class for every split that has faces."""

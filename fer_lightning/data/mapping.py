@@ -7,7 +7,7 @@ import numpy as np
 
 from fer_lightning.data.classes import class_of, wrong_names
 from fer_lightning.data.crowd import join_answers
-from fer_lightning.data.faces import Faces, fingerprint
+from fer_lightning.data.faces import Faces
 from fer_lightning.errors import UserError
 
 Map = Mapping[str, Sequence[str] | None]  # new class -> its members; class -> None where it is left out
@@ -79,18 +79,12 @@ def _relabel(faces: Faces, new_labels: Sequence[int], classes: tuple[str, ...]) 
     table = np.array([*new_labels, -1])  # the last for true labels that are no class, which are -1
     true_labels = None if faces.true_labels is None else table[faces.true_labels]
     crowd = None if faces.crowd is None else join_answers(faces.crowd, new_labels, len(classes))
-    faces = replace(faces, labels=table[faces.labels], true_labels=true_labels, classes=classes, crowd=crowd)
-    if -1 in new_labels:
-        faces = faces.subset(np.flatnonzero(faces.labels >= 0))
+    faces = faces.relabelled(table[faces.labels], classes, true_labels=true_labels, crowd=crowd)
     best_possible = None
     if faces.best_possible is not None and faces.true_labels is not None:
         test = faces.splits == "test"
         best_possible = float(np.mean(faces.labels[test] == faces.true_labels[test]))
-    return replace(
-        faces,
-        fingerprint=fingerprint(faces.images, faces.labels, faces.splits, classes),
-        best_possible=best_possible,
-    )
+    return replace(faces, best_possible=best_possible)
 
 
 def new_names(classes: Sequence[str], joined: Map) -> dict[str, str | None]:

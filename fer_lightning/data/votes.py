@@ -8,7 +8,7 @@ import numpy as np
 
 from fer_lightning.data.classes import class_of
 from fer_lightning.data.crowd import join_answers
-from fer_lightning.data.faces import CLASSES, USAGES, Faces, fingerprint
+from fer_lightning.data.faces import CLASSES, USAGES, Faces
 from fer_lightning.data.published import contest_parts, no_contest
 from fer_lightning.data.rows import read_rows
 from fer_lightning.errors import UserError
@@ -93,13 +93,13 @@ def count_votes(faces: Faces, votes: str) -> Faces:
     Raises:
         UserError: If the votes and the faces have different rows or another order.
     """
-    return _with_crowd(faces, _votes_on(faces, votes, "data.crowd"))
+    return replace(faces, crowd=_crowd(_votes_on(faces, votes, "data.crowd"), faces.classes))
 
 
-def _with_crowd(faces: Faces, counts: np.ndarray) -> Faces:
-    labels = [class_of(answer, faces.classes) for answer in COLUMNS]
-    columns = [-1 if name is None else faces.classes.index(name) for name in labels]
-    return replace(faces, crowd=join_answers(counts, columns, len(faces.classes)))
+def _crowd(counts: np.ndarray, classes: Sequence[str]) -> np.ndarray:
+    labels = [class_of(answer, classes) for answer in COLUMNS]
+    columns = [-1 if name is None else classes.index(name) for name in labels]
+    return join_answers(counts, columns, len(classes))
 
 
 def _votes_on(faces: Faces, votes: str, option: str) -> np.ndarray:
@@ -150,15 +150,14 @@ def relabel(faces: Faces, votes: str, classes: Sequence[str]) -> Faces:
     names = faces.names.copy()
     if faces.names[0].rpartition("/")[2].startswith("csv_"):  # such a name has the label in it, and is no path
         names = np.array([f"{faces.splits[row]}/{answer}/csv_{row + 1:05}" for row, answer in enumerate(answers)])
-    relabelled = replace(
-        faces,
-        labels=labels,
+    relabelled = faces.relabelled(
+        labels,
+        tuple(classes),
         names=names,
         source=f"{faces.source} with FER+'s votes",
         remarks=(*faces.remarks, *remarks),
-        classes=tuple(classes),
+        crowd=_crowd(counts, classes),
     )
-    relabelled = _with_crowd(relabelled, counts).subset(np.flatnonzero(labels >= 0))
     missing = []
     for split, numbers in relabelled.counts().items():
         missing += [f"{split}/{name}" for name, number in zip(classes, numbers, strict=True) if not number]
@@ -166,5 +165,4 @@ def relabel(faces: Faces, votes: str, classes: Sequence[str]) -> Faces:
         raise UserError(
             f"data.votes={votes} names no face of {', '.join(missing)}: leave that class out of data.classes"
         )
-    digest = fingerprint(relabelled.images, relabelled.labels, relabelled.splits, relabelled.classes)
-    return replace(relabelled, fingerprint=digest)
+    return relabelled
