@@ -1,6 +1,8 @@
 """Exceptions for mistakes that a user can correct, and phrases that their messages share."""
 
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 FILE, FOLDER = "is a file", "is a folder"
@@ -15,6 +17,16 @@ class UserError(Exception):
 
 class NotFiniteError(UserError):
     """NaN or infinity in an embedding, a loss, a gradient or a weight, found before it was saved."""
+
+
+@contextmanager
+def reading(key: str, source: str) -> Iterator[None]:
+    """Raise a UserError in place of an error about the part of a checkpoint with this key."""
+    try:
+        yield
+    except (ValueError, TypeError, KeyError) as error:  # pydantic's is a ValueError
+        reason = f"{error.args[0]} is missing" if isinstance(error, KeyError) else " ".join(str(error).split())
+        raise UserError(f"{source} holds a {key} that no training saves ({reason:.150}): give another") from error
 
 
 def install_command(extra: str) -> str:

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from pydantic import ConfigDict, ValidationError
+from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
-from fer_lightning.errors import UserError
+from fer_lightning.errors import reading
 
 KEY = "draw"  # in a checkpoint
 
@@ -46,11 +46,9 @@ def read_draw(content: Mapping[str, Any], source: str) -> Draw | None:
     """
     if content.get(KEY) is None:
         return None
-    try:
-        return Draw(**content[KEY])
-    except (ValidationError, TypeError) as error:
-        line = " ".join(str(error).split())
-        raise UserError(f"{source} holds a {KEY} that no training saves ({line:.150}): give another") from error
+    with reading(KEY, source):
+        draw = Draw(**content[KEY])
+    return draw
 
 
 def even_draw_first(labels: np.ndarray, batch_size: int, limit: int | float) -> np.ndarray:

@@ -96,10 +96,8 @@ def test_damaged_bundles_are_one_sentence(bundle, tmp_path):
         r"is damaged or no model of fer_lightning": lambda folder: (folder / "config.json").write_text("{"),
         "holds a calibration that no training saves .*temperature": changed(calibration={"temperature": -1.0}),
         "temperature and smoothing belong together": changed(calibration={"temperature": 1.0}),
-        "accuracy_reachable is missing in scores": changed(
-            calibration={"temperature": 1.0, "smoothing": 0.2, "accuracy": 0.9}
-        ),
-        "answered is missing in scores": changed(
+        "accuracy_reachable is missing": changed(calibration={"temperature": 1.0, "smoothing": 0.2, "accuracy": 0.9}),
+        "answered is missing": changed(
             calibration={"temperature": 1.0, "smoothing": 0.2, "accuracy": 0.9, "confidence": 0.5}
         ),
         "image_size is 47 pixels, and 48 of the embedder": changed(image_size=47),
