@@ -138,8 +138,8 @@ class Cover(albumentations.ImageOnlyTransform):
 
     def __init__(self, left: Share, right: Share, top: Share, bottom: Share, fill: Grey, p: Share) -> None:
         super().__init__(p=p)
-        if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1 and 0 <= fill <= 255):
-            raise ValueError("left < right and top < bottom must be shares of the side, and fill a grey, 0 to 255")
+        if not (left < right and top < bottom):
+            raise ValueError("left must be below right, and top below bottom")
         self.left, self.right, self.top, self.bottom, self.fill = left, right, top, bottom, fill
 
     def apply(self, img: np.ndarray, **params: Any) -> np.ndarray:

@@ -20,7 +20,7 @@ from fer_lightning.data.cache import load_arrays, save_arrays
 from fer_lightning.data.classes import class_of, wrong_names
 from fer_lightning.data.decoding import formats, open_upright, reason, to_face
 from fer_lightning.data.demo import SOURCE, draw_faces, drawing
-from fer_lightning.data.faces import CLASSES, Faces, fingerprint
+from fer_lightning.data.faces import CLASSES, COLUMNS, Faces, fingerprint
 from fer_lightning.data.layouts import Contents, Entry, find_classes, find_contents
 from fer_lightning.data.lists import LabelList
 from fer_lightning.data.published import contest_rows, no_contest
@@ -129,19 +129,15 @@ def _load_or_make(cache: Path, source: str, classes: tuple[str, ...], make: Call
         faces = make()
         save_arrays(cache, {name: np.asarray(value) for name, value in vars(faces).items() if value is not None})
         return faces
+    columns: dict[str, Any] = {name: arrays.get(name) for name in COLUMNS}
     return Faces(
-        images=arrays["images"],
-        labels=arrays["labels"],
-        names=arrays["names"],
-        splits=arrays["splits"],
+        **columns,
         source=source,  # that of the cache may be an earlier name of the same file
         fingerprint=str(arrays["fingerprint"]),
         unreadable=tuple((str(name), str(why)) for name, why in arrays["unreadable"]),
         remarks=tuple(map(str, arrays["remarks"])),
         best_possible=float(arrays["best_possible"]) if "best_possible" in arrays else None,
-        true_labels=arrays.get("true_labels"),
         classes=classes,
-        persons=arrays.get("persons"),
     )
 
 
