@@ -84,7 +84,7 @@ def _faces(data: Mapping[str, Any], in_batch: int, trained: bool) -> Iterator[st
     if source == "labels" and votes is not None:
         yield f"data.labels={data['labels']} and data.votes={votes} both label faces: leave one out"
     if wrong := wrong_names(data["classes"]):
-        yield f"data.{source}={shown(data[source])} with {wrong} (a class is a folder in train/, or data.classes)"
+        yield f"data.{source}={shown(data[source])} has {wrong} (a class is a folder in train/, or data.classes)"
     joined = data.get("map")
     if joined and not trained and (wrong := wrong_map(data["classes"], joined)):
         yield wrong

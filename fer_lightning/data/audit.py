@@ -153,9 +153,9 @@ class Audit:
             original = {name: percent(figure) for name, figure in FER2013.items()}
             return [
                 f"augmented before it was split: {percent(share)} of the held-out faces have a twin among the training "
-                f"faces (FER2013 itself: {original['twin_in_training']}), and {self.copied} of {len(self.sample)} "
+                f"faces (FER2013 itself: {original['twin_in_training']}). {self.copied} of {len(self.sample)} "
                 f"sampled ones ({percent(copies)}; FER2013 itself: {original['augmented_copies']}) are rotated, "
-                "mirrored, cropped or shifted copies of training faces; no protocol can mend that: use the original "
+                "mirrored, cropped or shifted copies of training faces. No protocol can mend that: use the original "
                 "archive"
             ]
         if share < TWINS_ALARM:

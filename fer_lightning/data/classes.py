@@ -38,7 +38,7 @@ def wrong_names(classes: Sequence[str]) -> str | None:
     """Return the fault in the names of classes, as the end of a sentence; None if they are allowed."""
     if not FEWEST <= len(classes) <= MOST:
         noun = "class" if len(classes) == 1 else "classes"
-        return f"{len(classes)} {noun}, and {FEWEST} to {MOST} can be told apart"
+        return f"{len(classes)} {noun}: {FEWEST} to {MOST} are needed"
     if bad := next((name for name in classes if not NAME.fullmatch(name)), None):
         better = re.sub("[^a-z0-9]+", "_", bad.lower()).strip("_")[:40] or "other"
         return (

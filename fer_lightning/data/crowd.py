@@ -62,7 +62,7 @@ def one_with_others(crowd: np.ndarray) -> float:
 
 
 def ranks(crowd: np.ndarray, classes: np.ndarray) -> np.ndarray:
-    """Return (N,) int64, the rank of a class (N,) among the answers to each face; 1 has the most votes, or ties."""
+    """Return (N,) int64, the rank of a class (N,) by votes; 1 is the most, and ties share a rank."""
     return 1 + (crowd > crowd[np.arange(len(crowd)), classes][:, None]).sum(axis=1)
 
 

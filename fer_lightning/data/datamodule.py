@@ -52,7 +52,7 @@ from fer_lightning.kinds import (
     Text,
     Workers,
 )
-from fer_lightning.words import removed
+from fer_lightning.words import counted, removed
 
 
 class Drawn(TypedDict):
@@ -140,8 +140,8 @@ class FacesDataModule(lightning.LightningDataModule):
 
     Attributes:
         past: Records of the earlier trainings of the network, the last one first.
-        for_network: Function from faces and partition to the partition as it is for a network that other faces, or
-            another part of these, have trained; None for a new network.
+        for_network: Changes the partition for a network that was trained on other faces, or on another part of these;
+            None for a new network.
     """
 
     trainer: lightning.Trainer  # set by the Trainer before it calls a loader
@@ -257,7 +257,7 @@ class FacesDataModule(lightning.LightningDataModule):
         classes = self.faces.classes
         for name, count in zip(classes, np.bincount(labels, minlength=len(classes)), strict=True):
             if count < 2 and partition.measurable:
-                log.warning("%s has %d training face: a positive needs two", name, count)
+                log.warning("%s has %s", name, counted(count, "training face"))
         if leaks := partition.leaks():
             log.warning("leaky: %s", "; ".join(leaks))
         return partition

@@ -129,14 +129,18 @@ class LabelList(NamedTuple):
             if name not in positions and (name in ("file", "label") or title != COLUMNS[name]):
                 columns = ", ".join(f"{cell:.20}" for cell in header[:8])
                 raise UserError(
-                    f"{self.option} has the columns {columns}, and none is called {title}: name that of the {name} by "
+                    f"{self.option} has the columns {columns}, and none is called {title}: write the column's name: "
                     f"data.columns.{name}=..."
                 )
         return positions
 
 
 def without_copies(table: str, entries: list[Entry]) -> list[Entry]:
-    """Return sorted entries without repeated rows; refuse two rows that say different things about a picture."""
+    """Return the sorted entries without repeated rows.
+
+    Raises:
+        UserError: If two rows of a picture differ.
+    """
     different = [entry for entry, before in zip(entries, [None, *entries], strict=False) if entry != before]
     for entry, after in pairwise(different):
         if entry.name == after.name:

@@ -52,7 +52,7 @@ class Partition:
 
     @property
     def groups(self) -> np.ndarray:
-        """Return (N,) int64: pictures with the same number show the same face, as siblings or twins, or person."""
+        """Return (N,) int64: pictures with one number show one face (siblings, twins) or one person."""
         return unite(self.twins.groups[self.origins], self.faces.persons)
 
     @property

@@ -145,7 +145,7 @@ def elsewhere(faces: Faces, twins: Twins, trained_on: TrainedOn | None) -> Parti
     """
     none = np.empty(0, np.int64)
     if trained_on is None:
-        proves = "accuracy on faces that, as their network's author says, have not trained it"
+        proves = "accuracy on faces that the network has not learnt, if its author is right"
         return _partition("elsewhere", faces, twins, none, none, np.arange(len(faces)), proves)
     if trained_on == "official":
         return _contest(faces, twins, "trained_on=official", "trained_on=folder")

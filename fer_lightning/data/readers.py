@@ -144,7 +144,7 @@ def _load_or_make(cache: Path, source: str, classes: tuple[str, ...], make: Call
 def _check_names(root: str | None, classes: Sequence[str], labels: LabelList | None) -> None:
     """Refuse names of classes that are not allowed, or that the synthetic faces do not have; and a list without use."""
     if problem := wrong_names(classes):
-        raise UserError(f"{f'data.root={root}' if labels is None else labels.option} with {problem}")
+        raise UserError(f"{f'data.root={root}' if labels is None else labels.option} has {problem}")
     if labels is not None and (root is None or root.lower().endswith(".csv")):
         raise UserError(f"{labels.option} labels pictures: give their folder or .zip as data.root")
     if root is None and tuple(classes) != CLASSES:

@@ -10,7 +10,7 @@ from fer_lightning.data.twins import load_twins
 from fer_lightning.errors import UserError
 from fer_lightning.words import percent
 
-OWN = "a split of your own is folders train/ and test/, or a column split in data.labels"
+OWN = "to use your own split, make folders train/ and test/, or a column split in data.labels"
 
 
 def draw_split(faces: Faces, cache_dir: str, share: float, seed: int) -> Faces:

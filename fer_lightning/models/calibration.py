@@ -63,15 +63,13 @@ class Calibration:
     def __str__(self) -> str:
         """Return a sentence for people."""
         if self.temperature is None:
-            return (
-                "votes are shares, not calibrated, and no face is abstained from: validation faces have chosen nothing"
-            )
+            return "votes are not calibrated, and every face is answered: there was no validation"
         calibrated = f"votes calibrated, temperature {self.temperature:.2f}"
         if self.accuracy is None:
-            return f"{calibrated}; no face is abstained from"
+            return f"{calibrated}; every face is answered"
         if self.confidence is None:
             return (
-                f"{calibrated}; no face is abstained from, since model.abstention.accuracy={self.accuracy:g} is out of "
+                f"{calibrated}; every face is answered, since model.abstention.accuracy={self.accuracy:g} is out of "
                 f"reach: the surest validation faces come to {percent(self.scores['accuracy_reachable'])} at most"
             )
         far = "" if self.distance is None else f" or the nearest training face farther than {self.distance:.3f}"
@@ -149,7 +147,8 @@ def fit_temperature(votes: np.ndarray, labels: np.ndarray, smoothing: float) -> 
 
 
 def choose_threshold(confidence: np.ndarray, right: np.ndarray, accuracy: float) -> tuple[float | None, float]:
-    """Return the confidence threshold that answers the most faces at an accuracy, and the highest accuracy of any.
+    """Return the lowest confidence at which the answered faces reach the wanted accuracy, and the highest accuracy of
+    any threshold.
 
     At least ``FEWEST`` faces are answered, or all. Faces of equal confidence are answered together. The threshold lies
     half-way to the next face, so that rounding changes no answer. It is None if the accuracy is out of reach.

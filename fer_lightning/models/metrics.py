@@ -82,9 +82,9 @@ def classification_metrics(classes: Sequence[str]) -> MetricCollection:
 def present_alone(
     metrics: Mapping[str, Tensor], prefix: str, classes: Sequence[str], absent: Sequence[str]
 ) -> dict[str, Tensor]:
-    """Return metrics, whose names begin with a prefix, without those of classes that have no face.
+    """Return the metrics without those of absent classes; means are over the classes that have faces.
 
-    The means are over the other classes, although the network may have answered an absent one.
+    The names of the metrics begin with a prefix. The network may have answered an absent class.
     """
     if not absent:
         return dict(metrics)

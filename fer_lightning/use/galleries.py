@@ -48,7 +48,7 @@ def shrink(
     """Give the network's classifier a smaller gallery. Return the new description and the change in words.
 
     Embeddings (B, D) and labels (B,) of validation faces choose the classifier's options and the calibration. Without
-    them the options shrink with the gallery, votes are not calibrated and no face is abstained from.
+    them the options shrink with the gallery, votes are not calibrated and every face is answered.
 
     Raises:
         UserError: If the classifier keeps no faces.

@@ -91,7 +91,7 @@ def test_numbers_of_a_csv_are_those_of_the_given_names(tmp_path):
 @pytest.mark.parametrize(
     ("names", "words"),
     [
-        (["happy"], "1 class, and 2 to 40 can be told apart"),
+        (["happy"], "1 class: 2 to 40 are needed"),
         (["happy", "a/b"], "the class 'a/b', which cannot name files, .* such as a_b$"),
         (["happy", "Very Sad"], "the class 'Very Sad', .* such as very_sad$"),
         (["happy", ",,"], "such as other$"),
@@ -119,7 +119,7 @@ def test_options_that_do_not_fit_the_classes_are_refused(tmp_path, make_cfg):
         with pytest.raises(UserError, match=words):
             check_values(make_cfg(f"data.root={root}", *given), "train")
     (root / "train" / "joy").rename(root / "train" / "much joy")
-    with pytest.raises(UserError, match=r"data\.root=.* with the class 'much joy', which cannot .* such as much_joy"):
+    with pytest.raises(UserError, match=r"data\.root=.* has the class 'much joy', which cannot .* such as much_joy"):
         check_values(make_cfg(f"data.root={root}"), "train")
     with pytest.raises(UserError, match=r"data\.root=null draws faces of seven"):
         read_faces(None, str(tmp_path), {}, 48, ["joy", "calm"])

@@ -105,9 +105,13 @@ def test_numbers_are_classes_of_their_own_or_those_of_the_names(faces_of, tmp_pa
         (
             "image,emotion\n0.png,sad",
             {},
-            "the columns image, emotion, and none is called file: name that of the fi",
+            "the columns image, emotion, and none is called file: write the column's name: data.columns.file=",
         ),
-        (table("file,label,split"), {"person": "who"}, "none is called who: name that of the person by data.columns.p"),
+        (
+            table("file,label,split"),
+            {"person": "who"},
+            "none is called who: write the column's name: data.columns.person=",
+        ),
         (table().replace("Test", "dev"), {}, "line 2: split 'dev', allowed: train, validation, valid, val, test, "),
         (table() + "\n1.png", {}, "line 15 has too few cells; correct it"),
         (
@@ -122,7 +126,7 @@ def test_numbers_are_classes_of_their_own_or_those_of_the_names(faces_of, tmp_pa
         ),
         (table().replace(".png", ".jpg"), {}, r"names 0\.jpg, 1\.jpg, 2\.jpg, and .*pics holds 0\.png"),
         (table(), {"root": None}, "labels pictures: give their folder or .zip as data.root"),
-        (table().replace("sad", "a/b"), {}, r"data\.labels=.*list\.csv with the class 'a/b', which cannot name files"),
+        (table().replace("sad", "a/b"), {}, r"data\.labels=.*list\.csv has the class 'a/b', which cannot name files"),
         (
             table().replace("png,", "gif,", 2),
             {},

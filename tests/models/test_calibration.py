@@ -97,7 +97,7 @@ def test_accuracy_out_of_reach_is_one_sentence():
     found = calibrate(decide(votes, [0.9] * 40), labels, accuracy=0.9, near=1.0)
     assert (found.confidence, found.distance) == (None, None)
     assert str(found).endswith(
-        "no face is abstained from, since model.abstention.accuracy=0.9 is out of reach: the surest validation faces "
+        "every face is answered, since model.abstention.accuracy=0.9 is out of reach: the surest validation faces "
         "come to 80.0 % at most"
     )
     assert not found.abstains(np.zeros(3), np.full(3, 2.0)).any()
@@ -114,4 +114,4 @@ def test_calibration_of_a_stranger_is_looked_at(content):
 
 def test_checkpoint_from_before_has_none():
     assert read_calibration({}, "checkpoint=a") == Calibration()
-    assert "votes are shares, not calibrated" in str(Calibration())
+    assert "votes are not calibrated, and every face is answered" in str(Calibration())

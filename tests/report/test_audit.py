@@ -80,9 +80,9 @@ def test_an_archive_augmented_before_its_split_is_called_that(make_cfg, tmp_path
     assert copies["found"] >= 0.1 * copies["sampled"]
     assert report["alarms"] == [
         f"augmented before it was split: {percent(share)} of the held-out faces have a twin among the training faces "
-        f"(FER2013 itself: 21.6 %), and {copies['found']} of {copies['sampled']} sampled ones "
+        f"(FER2013 itself: 21.6 %). {copies['found']} of {copies['sampled']} sampled ones "
         f"({percent(copies['share'])}; FER2013 itself: 3.6 %) are rotated, mirrored, cropped or shifted copies of "
-        "training faces; no protocol can mend that: use the original archive"
+        "training faces. No protocol can mend that: use the original archive"
     ]
     assert audit(mixed, str(tmp_path)).report() == report  # from the cache
     assert report["fer2013"] == {"twin_in_training": 0.216, "augmented_copies": 0.036}
