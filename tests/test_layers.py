@@ -1,6 +1,8 @@
 """Imports point down: a room may import only from the rooms before it (docs/architecture.md)."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -65,3 +67,20 @@ def test_every_form_of_import_is_seen(line):
 def test_only_one_module_knows_albumentations():
     users = [path.name for path in FILES if "import albumentations" in path.read_text()]
     assert users == ["augmentation.py"]
+
+
+@pytest.mark.long
+def test_imports_change_nothing_in_the_process():
+    code = """
+import logging, os, signal, warnings
+import torch, fer_lightning.data.datamodule, pytorch_metric_learning.losses
+state = lambda: (
+    warnings.filters[:], dict(os.environ), signal.getsignal(signal.SIGTERM),
+    [(name, logger.level) for name, logger in logging.root.manager.loggerDict.items() if getattr(logger, "level", 0)],
+)
+before = state()
+import fer_lightning.models.embedders, fer_lightning.models.miners, fer_lightning.models.module
+import fer_lightning.models.linear_classifiers, fer_lightning.models.knn
+assert state() == before
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)

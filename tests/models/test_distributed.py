@@ -133,18 +133,6 @@ def joined(task: Callable, folder: Path, ranks: tuple[int | None, ...]) -> list[
 BRIEF = options(*WHOLE, "plain", "trainer.max_epochs=1")
 
 
-def run(rank: int, folder: Path) -> None:
-    command(folder / f"{rank}.txt", *BRIEF, *TWO, "hydra.run.dir=two")
-
-
-@pytest.mark.long
-def test_run_of_two_processes_is_that_of_one(tmp_path, run_here):
-    assert joined(run, tmp_path, ranks=(0, 1)) == [0, 0], (tmp_path / "0.txt").read_text()
-    assert [(tmp_path / f"{rank}.txt").read_text().count("200 faces from synthetic faces") for rank in (0, 1)] == [1, 0]
-    assert run_here("train.py", *BRIEF, "hydra.run.dir=one").code == 0
-    assert_same(read_run(tmp_path / "one"), read_run(tmp_path / "two"))
-
-
 def fail(rank: int, folder: Path) -> None:
     fails = (
         "+callbacks.fails._target_=tests.models.test_distributed.Fails",

@@ -1,8 +1,6 @@
 """k-NN: votes by hand and against brute force, ties, the choice of k."""
 
 import math
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -93,35 +91,6 @@ def test_cuda_agrees_with_cpu():
     queries = normalize(torch.randn(500, 128))
     expected = knn.decide(queries).neighbours.indices
     assert torch.equal(knn.cuda().decide(queries.cuda()).neighbours.indices.cpu(), expected)
-
-
-@pytest.mark.long
-def test_memory_stays_within_64_mib_and_imports_change_nothing():
-    code = """
-import logging, os, resource, signal, warnings
-import torch, fer_lightning.data.datamodule, pytorch_metric_learning.losses
-state = lambda: (
-    warnings.filters[:], dict(os.environ), signal.getsignal(signal.SIGTERM),
-    [(name, logger.level) for name, logger in logging.root.manager.loggerDict.items() if getattr(logger, "level", 0)],
-)
-before = state()
-import fer_lightning.models.embedders, fer_lightning.models.miners, fer_lightning.models.module
-from fer_lightning.models.linear_classifiers import LinearClassifier
-from fer_lightning.models.knn import KNNClassifier
-print(state() == before)
-torch.set_num_threads(1)
-peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # KiB
-knn = KNNClassifier(30, [], "similarity", 0.1, 7, 128)
-knn.fit(torch.nn.functional.normalize(torch.randn(28821, 128)), torch.randint(0, 7, (28821,)))
-queries = torch.nn.functional.normalize(torch.randn(1000, 128))
-before = peak()
-knn.decide(queries)
-print(peak() - before)
-"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    unchanged, peak = done.stdout.split()
-    assert unchanged == "True"
-    assert int(peak) < 64 * 1024
 
 
 def test_choose_votes_with_every_candidate_and_keeps_the_best():

@@ -53,11 +53,6 @@ def test_triplets_are_logged_of_a_loss_or_miner_that_has_them(make_cfg, monkeypa
     assert figures.keys() & of_triplets == (of_triplets if logged else set())
 
 
-def test_scheduler_watches_the_objective(make_cfg):
-    model = instantiate(make_cfg(*TINY, "scheduler=plateau", "objective=val/macro_f1").model)
-    assert model.configure_optimizers()["lr_scheduler"]["monitor"] == "val/macro_f1"
-
-
 def test_refusals_name_the_node(make_cfg):
     settings = instantiate(make_cfg(*TINY).model).hparams
     with pytest.raises(UserError, match=r"^loss: .*foo"):
