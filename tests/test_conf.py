@@ -97,7 +97,7 @@ NEEDED = {
     "eval": [*QUIET, "checkpoint=best.ckpt"],
     "export": [*QUIET, "checkpoint=best.ckpt"],
     "predict": ["checkpoint=best.ckpt", "input=face.png"],
-    "app": ["bundle=bundle"],
+    "app": ["checkpoint=bundle"],
     "stress": [*QUIET, "checkpoint=best.ckpt"],
     "labels": [*QUIET, "checkpoint=best.ckpt"],
     "score": ["predictions=[a.csv]"],

@@ -89,7 +89,6 @@ NODES = {  # what is not listed has the role of the node around it
     "half": Node(PLACE, "bool", "whether weights and gallery are kept in 16 bits, of format=bundle"),
     "int8": Node(PLACE, "bool", "whether the embedder computes in 8 bits, of format=onnx"),
     "stress": Node(PLACE, "Part", "how the test faces are changed"),
-    "bundle": Node(PLACE, "Location", "a bundle's folder, an .onnx file or a .ckpt file"),
     "port": Node(PLACE, "Port", "where the page is, on this machine alone; 0 for any that is free"),
     "max_bytes": Node(PLACE, "Count", "size of a photo's file, at most"),
     "seconds": Node(PLACE, "Rate", "how long its upload may take, and then its decoding"),

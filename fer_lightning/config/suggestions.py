@@ -21,8 +21,8 @@ ALIASES: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("bs", "batchsize"), ("data.batch_size",)),
     **dict.fromkeys(("backbone", "network", "net", "arch", "architecture"), ("embedder",)),
     **dict.fromkeys(
-        ("checkpoint", "ckpt", "ckpt_path", "model", "weights", "model_path"),
-        ("checkpoint", "bundle", "init_from", "resume_from"),
+        ("bundle", "checkpoint", "ckpt", "ckpt_path", "model", "weights", "model_path"),
+        ("checkpoint", "init_from", "resume_from"),
     ),
     **dict.fromkeys(("source", "images", "photos"), ("input", "data.root")),
     **dict.fromkeys(("dataset", "data_dir", "data_path", "data_root", "path"), ("data.root",)),

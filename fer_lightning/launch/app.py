@@ -20,10 +20,10 @@ log = logging.getLogger(__name__)
 def app(cfg: DictConfig) -> None:
     """Serve the page until a signal such as Ctrl-C; no part of a photo is written."""
     with listen(cfg.port) as socket:  # before the network is loaded, because the port may be taken
-        model = load_model(cfg.bundle, instantiate(cfg.detector))
+        model = load_model(cfg.checkpoint, instantiate(cfg.detector))
         log.info("%s: %s", model.source, model.tested)
         viewer = Viewer(model, cfg.neighbours, cfg.seconds, training_faces(cfg, model.image_size))
-        head = {"model": Path(cfg.bundle).name, "detector": model.detector.note}
+        head = {"model": Path(cfg.checkpoint).name, "detector": model.detector.note}
         server = make_server(Uploads(viewer, cfg.max_bytes, cfg.concurrency, cfg.seconds), head)
         log.info("the page: http://%s:%d (on this machine alone; Ctrl-C ends it)", *socket.getsockname())
         try:

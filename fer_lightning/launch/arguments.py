@@ -12,13 +12,12 @@ from fer_lightning.errors import UserError
 from fer_lightning.runs.command import key, quoted
 
 POSITIONS = {  # verb -> options that may be given without their names, in this order
-    **dict.fromkeys(("eval", "export", "labels", "stress"), ("checkpoint",)),
-    "app": ("bundle",),
+    **dict.fromkeys(("app", "eval", "export", "labels", "stress"), ("checkpoint",)),
     "audit": ("data.root",),
     "predict": ("checkpoint", "input"),
 }
 LISTS = {"score": "predictions"}  # verb -> the option of all values without a name
-CHECKPOINTS = ("checkpoint", "init_from", "bundle")
+CHECKPOINTS = ("checkpoint", "init_from")
 PATTERN = "data.person"  # an option that is a regular expression
 LATEST = "latest"  # in place of a path: the checkpoint of the newest run
 RUNS = Path("logs", "train")  # where runs stand unless hydra.run.dir says otherwise

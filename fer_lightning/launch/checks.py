@@ -72,7 +72,7 @@ def check(cfg: DictConfig, config_name: str) -> None:
 
 def _check_files(cfg: DictConfig) -> None:
     """Refuse checkpoints, faces, votes, corrections and an output folder that do not exist or are damaged."""
-    for option in ("checkpoint", "init_from", "bundle"):
+    for option in ("checkpoint", "init_from"):
         path = cfg.get(option)
         if path is not None and ("trainer" in cfg or Path(path).suffix.lower() != ".onnx"):  # predict and app take that
             checkpoint_file(path, option)

@@ -106,7 +106,7 @@ export RUN format=onx | export RUN format=onnx
 export RUN gallery=kmean | export RUN gallery=kmeans
 app
 app RUN
-app checkpoint=BEST | app bundle=BEST
+app bundle=BEST | app checkpoint=BEST
 """
 
 

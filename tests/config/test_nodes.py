@@ -17,7 +17,7 @@ CHOICES = {
     "stress": ["checkpoint=x"],
     "labels": ["checkpoint=x"],
     "score": ["predictions=[x]"],
-    "app": ["bundle=x"],
+    "app": ["checkpoint=x"],
 }
 
 

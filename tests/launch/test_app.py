@@ -23,11 +23,14 @@ def app(run_here, monkeypatch):
 
 def test_mistake_is_one_sentence(app, page, checkpoint):
     for arguments, words in (
-        (["bundle=none"], "bundle=none does not exist"),
-        (["checkpoint=x"], "checkpoint is no option: did you mean bundle?"),
-        ([f"bundle={checkpoint}", "port=70000"], "port=70000 must be a whole number from 0 to 65535"),
-        ([f"bundle={checkpoint}", f"port={page[0]}"], f"port={page[0]} cannot be had (another program has it): give"),
-        ([f"bundle={checkpoint}", "port=0", "faces=none"], "faces=none cannot be used"),
+        (["checkpoint=none"], "checkpoint=none does not exist"),
+        (["bundle=none"], "bundle is no option: did you mean checkpoint?"),
+        ([f"checkpoint={checkpoint}", "port=70000"], "port=70000 must be a whole number from 0 to 65535"),
+        (
+            [f"checkpoint={checkpoint}", f"port={page[0]}"],
+            f"port={page[0]} cannot be had (another program has it): give",
+        ),
+        ([f"checkpoint={checkpoint}", "port=0", "faces=none"], "faces=none cannot be used"),
     ):
         done = app(*arguments)
         assert (done.code, "Traceback" in done.text) == (1, False), done.text
@@ -38,14 +41,14 @@ def test_missing_extra_is_named(app, checkpoint, monkeypatch):
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     for module in ("fer_lightning.use.server", "fer_lightning.launch.app"):
         monkeypatch.delitem(sys.modules, module, raising=False)
-    done = app(f"bundle={checkpoint}")
+    done = app(f"checkpoint={checkpoint}")
     assert done.code == 1
     assert done.text.splitlines()[-1].endswith("app needs starlette and uvicorn: pip install -e '.[app]'")
 
 
 def test_command_serves_until_a_signal_and_writes_no_photo(checkpoint, onto, tmp_path):
     pytest.importorskip("uvicorn", reason="needs the extra app")
-    line = [sys.executable, "-m", "fer_lightning", "app", f"bundle={checkpoint}", "port=0", "hydra.run.dir=out"]
+    line = [sys.executable, "-m", "fer_lightning", "app", f"checkpoint={checkpoint}", "port=0", "hydra.run.dir=out"]
     with subprocess.Popen(line, cwd=tmp_path, env=ENVIRONMENT, stdout=subprocess.PIPE, text=True) as process:
         network, address = process.stdout.readline(), process.stdout.readline()
         port = int(re.search(r"http://127\.0\.0\.1:(\d+)", address)[1])

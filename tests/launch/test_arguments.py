@@ -20,7 +20,7 @@ HOME = Path.home()
         ("predict", ["checkpoint=best.ckpt", "photo.jpg"], ["checkpoint=best.ckpt", "input=photo.jpg"]),
         ("audit", ["faces"], ["data.root=faces"]),
         ("score", ["a.csv", "seed=1", "my b.csv"], ["seed=1", "predictions=[a.csv,'my b.csv']"]),
-        ("app", ["model.onnx"], ["bundle=model.onnx"]),
+        ("app", ["model.onnx"], ["checkpoint=model.onnx"]),
         ("eval", ["a.ckpt", "--cfg", "job", "-p", "data"], ["checkpoint=a.ckpt", "--cfg=job", "-p=data"]),
         ("train", ["--config-dir", "mine", "seed=1"], ["--config-dir=mine", "seed=1"]),
         ("train", ["data.root=~/faces"], [f"data.root={HOME}/faces"]),
@@ -54,5 +54,5 @@ def test_a_run_stands_for_its_best_checkpoint(tmp_path, monkeypatch):
     assert translate(["logs/train/runs/a", "x"], "predict")[0] == "checkpoint=logs/train/runs/a/checkpoints/best.ckpt"
     newest = "logs/train/multiruns/s/b/checkpoints/best.ckpt"
     assert translate(["init_from=latest"], "train") == [f"init_from={newest}"]
-    assert translate(["latest"], "app") == [f"bundle={newest}"]
+    assert translate(["latest"], "app") == [f"checkpoint={newest}"]
     assert translate(["checkpoint=logs", "checkpoint=a=b"], "eval") == ["checkpoint=logs", "checkpoint=a=b"]
