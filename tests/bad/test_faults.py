@@ -168,6 +168,7 @@ def test_overflow_of_half_precision_stays_out_of_the_distances(make_cfg):
     model.loss.register_forward_pre_hook(lambda loss, inputs: seen.append(inputs[0].dtype))
     trainer.fit(model, datamodule)
     assert seen == [torch.float32]
+    assert torch.isfinite(trainer.callback_metrics["train/loss"])
 
 
 def test_sanity_check_and_an_empty_gallery(run_here):

@@ -30,7 +30,7 @@ def test_help_fits_a_narrow_terminal_and_names_every_choice(config_name):
             assert re.search(rf"\s{choice.stem}\*?\s", text), f"{group}={choice.stem}"
 
 
-def test_help_marks_what_is_taken(make_cfg):
+def test_help_marks_what_is_taken():
     """The stars are the choices that Hydra comes to, of groups that other groups set too."""
     from hydra import compose, initialize_config_dir
     from hydra.core.hydra_config import HydraConfig

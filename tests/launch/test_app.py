@@ -4,6 +4,7 @@ import re
 import signal
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 
@@ -12,13 +13,9 @@ from tests.use.photos import encoded, send
 
 
 @pytest.fixture
-def app(run_here, monkeypatch):
+def app(run_here):
     """Run the command."""
-
-    def execute(*arguments: str):
-        return run_here("fer_lightning/__main__.py", "app", *arguments, "hydra.run.dir=out")
-
-    return execute
+    return partial(run_here, "fer_lightning/__main__.py", "app", "hydra.run.dir=out")
 
 
 def test_mistake_is_one_sentence(app, page, checkpoint):

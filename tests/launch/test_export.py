@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
@@ -12,13 +13,9 @@ from fer_lightning.runs.checkpoints import KEY
 
 
 @pytest.fixture
-def export(run_here, monkeypatch, checkpoint):
+def export(run_here, checkpoint):
     """Run the command."""
-
-    def execute(*arguments: str):
-        return run_here("fer_lightning/__main__.py", "export", f"checkpoint={checkpoint}", *arguments)
-
-    return execute
+    return partial(run_here, "fer_lightning/__main__.py", "export", f"checkpoint={checkpoint}")
 
 
 def test_command_writes_a_bundle_with_its_card(export, checkpoint, drawn, tmp_path):

@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import signal
+from functools import partial
 
 import numpy as np
 import pytest
@@ -17,13 +18,9 @@ from tests.use.films import write_film
 
 
 @pytest.fixture
-def predict(run_here, monkeypatch):
+def predict(run_here):
     """Run the command."""
-
-    def execute(*arguments: str):
-        return run_here("fer_lightning/__main__.py", "predict", *arguments)
-
-    return execute
+    return partial(run_here, "fer_lightning/__main__.py", "predict")
 
 
 def test_ctrl_c_ends_a_camera_and_its_pictures_are_written(predict, checkpoint, tmp_path, monkeypatch):

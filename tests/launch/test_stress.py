@@ -4,6 +4,7 @@ import csv
 import json
 import shutil
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -15,17 +16,14 @@ OWN = "checkpoint=run/checkpoints/best.ckpt"
 
 
 @pytest.fixture
-def stress(run_here, monkeypatch, checkpoint, tmp_path):
+def stress(run_here, checkpoint, tmp_path):
     """Run the command on a copy of the run."""
     run = tmp_path / "run"
     shutil.copytree(checkpoint.parents[1], run)
     write_csv(run / "predictions.csv", ["label", "prediction", "vote", "twins"], [["sad", "sad", 1, 0]])
     write_record(run, replace(read_record(run), data="drawn faces", leaks="", test_faces=1))
 
-    def execute(*arguments: str):
-        return run_here("fer_lightning/__main__.py", "stress", "paths.cache_dir=cache", *arguments)
-
-    return execute
+    return partial(run_here, "fer_lightning/__main__.py", "stress", "paths.cache_dir=cache")
 
 
 def test_command_writes_its_files_and_the_report_of_the_run(stress, checkpoint, drawn, tmp_path):

@@ -12,7 +12,6 @@ from fer_lightning.launch import resume
 from fer_lightning.models.module import ExpressionModule
 from fer_lightning.runs.checkpoints import load
 from fer_lightning.runs.record import ASIDE, read_record
-from tests import processes
 from tests.conftest import NEXT_DELETES, ROOT, command, options
 
 QUIET = options("small", "tiny", "plain", "sweep", "trainer.limit_train_batches=2")  # pages are tried elsewhere
@@ -150,21 +149,3 @@ def test_a_sweep_two_jobs_at_a_time(tmp_path):
     ids = [path.name for path in tmp_path.glob("out/*/wandb/offline-run-*")]
     assert len(ids) == len({name.rpartition("-")[2] for name in ids}) == 2  # the third was refused before W&B
     assert '"CPU, threads: 1"' in next(tmp_path.glob("out/*bs28*/metrics.json")).read_text()
-
-
-@pytest.mark.long
-def test_two_sweeps_started_at_once_stay_apart(tmp_path):
-    fast, outputs = options("small", "plain", "debug=fast"), [tmp_path / "one.txt", tmp_path / "other.txt"]
-    sweeps = [
-        processes.start(processes.command, output, "-m", *fast, f"optimizer={names}")
-        for output, names in zip(outputs, ("adam,sgd", "rmsprop"), strict=True)
-    ]
-    for process, output in zip(sweeps, outputs, strict=True):
-        process.join(240)
-        assert process.exitcode == 0, output.read_text()
-    found = []
-    for folder in (tmp_path / "logs/train/multiruns").iterdir():
-        with (folder / "sweep.csv").open() as file:
-            found.append({row["job"].split("-")[0]: row["status"] for row in csv.DictReader(file)})
-    assert sorted(sorted(rows) for rows in found) == [["adam", "sgd"], ["rmsprop"]]
-    assert {status for rows in found for status in rows.values()} == {"completed"}

@@ -142,13 +142,6 @@ def test_load_module_says_what_the_test_said(trained, make_cfg, monkeypatch):
     assert load_model(trained / "checkpoints" / "best.ckpt").description.gallery == tuple(gallery)
 
 
-def test_bfloat16_and_a_short_epoch(make_cfg, tmp_path):
-    cfg = make_cfg("debug=fast", "trainer.precision=bf16-mixed")
-    trainer, model, datamodule = (instantiate(node) for node in (cfg.trainer, cfg.model, cfg.data))
-    trainer.fit(model, datamodule)
-    assert torch.isfinite(trainer.callback_metrics["train/loss"])
-
-
 def test_overfitting_works_with_every_embedder(make_cfg):
     """Its options are those of both networks."""
     for embedder in ("facenet", "timm"):
