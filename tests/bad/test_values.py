@@ -103,7 +103,7 @@ data.batch_size=abc                     | data.batch_size=abc must be a whole nu
 data.classes=null                       | data.classes=null must be a list of names
 data.classes=happy                      | data.classes=happy must be a list of names
 data.classes=[1,2]                      | data.classes=[1,2] must be a list of names
-data.classes=[happy]                    | data.root=null with 1 class, and 2 to 40
+data.classes=[happy]                    | data.root=null has 1 class: 2 to 40 are needed
 data.classes=[happy,a/b]                | the class 'a/b', which cannot name files
 data.map=sad                            | data.map=sad must be a node that lists the members of new classes
 data.map={low:[]}                       | data.map={low:[]} must be a node that lists the members

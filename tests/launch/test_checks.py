@@ -64,7 +64,7 @@ def test_faces_are_refused_by_their_names(tmp_path, refusal, monkeypatch):
     assert refusal(f"data.root={tree}", f"data.classes=[{','.join(CLASSES)}]") is None
     assert "lacks the class folders test/angry" in refusal(f"data.root={tree}", "data.classes=[a,b]")
     assert "no face of test/x; train/x" in refusal(f"data.root={tree}", f"data.classes=[{','.join(CLASSES)},x]")
-    assert "1 class, and 2 to 40" in refusal(f"data.root={tree}", "data.classes=[angry]")
+    assert "has 1 class: 2 to 40 are needed" in refusal(f"data.root={tree}", "data.classes=[angry]")
     assert "draws faces of seven classes: leave it out" in refusal("data.classes=[a,b]")
     (tree / "test/fear/0.png").unlink()
     assert "holds no face of test/fear" in refusal(f"data.root={tree}")

@@ -19,7 +19,7 @@ TINY = [option for option in options("tiny") if not option.startswith(("loss", "
 def saved(model: ExpressionModule, path: Path, **changes: object) -> Path:
     """Write what Lightning would; ``changes`` replace parts of the configuration."""
     settings = {**model.hparams, **changes}
-    record = {"overrides": [], "version": "0.1.0"}
+    record = {"overrides": [], "version": "0.1.0", "classes": model.hparams["classes"]}
     torch.save({"state_dict": model.state_dict(), "hyper_parameters": settings, KEY: record}, path)
     return path
 
@@ -107,7 +107,10 @@ def test_numbers_that_make_no_network_are_one_sentence(make_cfg, tmp_path, node,
 
 
 def test_checkpoint_without_configurations_is_named(tmp_path):
-    torch.save({"state_dict": {}, KEY: {"overrides": [], "version": "0.1.0"}}, tmp_path / "old.ckpt")
+    torch.save(
+        {"state_dict": {}, KEY: {"overrides": [], "version": "0.1.0", "classes": ["calm", "joy"]}},
+        tmp_path / "old.ckpt",
+    )
     with pytest.raises(UserError, match=r"old\.ckpt does not say what its embedder is"):
         load_module(tmp_path / "old.ckpt")
     with pytest.raises(UserError, match="does not exist"):

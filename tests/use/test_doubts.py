@@ -112,6 +112,5 @@ def test_only_the_judge_of_lists_reads_the_truth():
         "data/demo.py",
         "data/faces.py",
         "data/mapping.py",
-        "data/readers.py",
         "use/doubts.py",
     ]
