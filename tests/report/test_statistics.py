@@ -169,7 +169,7 @@ def test_compare_with_a_csv_of_predictions(tmp_path, monkeypatch, capsys):
         accuracies = {"a": "test accuracy 33.3 %  a", "b.csv": "test accuracy 66.7 %  b.csv"}
         assert "\n".join(accuracies[name] for name in arguments) in said
         assert f"difference {difference} points" in said
-        assert "tells `python -m fer_lightning score b.csv data.root=...`" in said
+        assert "`python -m fer_lightning score b.csv data.root=...` tells whether copies of these faces trained" in said
     for arguments, words in (
         (["b.csv", "b.csv"], "b.csv and b.csv are two csv files, and one side must be a run: make one of a csv by `py"),
         (["a", "c.csv"], "c.csv/predictions.csv is missing"),
