@@ -11,7 +11,8 @@ from fer_lightning.config import CONF, user_folder
 from fer_lightning.config.verbs import program_at_work
 
 OPTIONS = Path(".hydra", "overrides.yaml")  # the options that started a run or a sweep
-CODE = re.compile(r"_target_|searchpath|\$\{(?!(hydra:)?[\w.]+\})")  # a reference to another value is none
+REFERENCE = re.compile(r"\$\{(hydra:)?[\w.]+\}")  # to another value
+CODE = re.compile(r"_target_|searchpath|\$\{")
 WHOLE = {"wrap": False}  # log.info(..., extra=WHOLE): the console does not wrap this line, so that it can be copied
 
 
@@ -41,7 +42,7 @@ def runs_code(option: str) -> bool:
     """Return whether an option, or a flag, can name code: a class, a computed value, or files outside ``conf/``."""
     group, outside = key(option), ".." in option
     choice = "/" in group or (CONF / group).is_dir()
-    return option.startswith("-") or bool(CODE.search(option)) or (choice and outside)
+    return option.startswith("-") or bool(CODE.search(REFERENCE.sub("", option))) or (choice and outside)
 
 
 def resume_command(folder: Path) -> str:

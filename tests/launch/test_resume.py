@@ -136,7 +136,7 @@ def test_resuming_command_line_repeats_the_options_of_the_run(tmp_path, checkpoi
 def test_an_option_of_a_folder_that_could_run_code_is_typed_again(tmp_path, option, text):
     (tmp_path / ".hydra").mkdir()
     (tmp_path / ".hydra" / "overrides.yaml").write_text(
-        f"['seed=3','{text}','data.root=../faces.zip','hydra.sweep.subdir=${{seed}}']\n"
+        f"['seed=3','{text}','data.root=../faces.zip','hydra.sweep.subdir=${{optimizer._target_}}']\n"
     )
     if option == "resume_from":
         (tmp_path / "config.yaml").touch()
@@ -145,7 +145,7 @@ def test_an_option_of_a_folder_that_could_run_code_is_typed_again(tmp_path, opti
         resume_arguments([resuming])
     options = resume_arguments([resuming, text])
     assert options.count(text) == 1
-    assert options[:3] == ["seed=3", "data.root=../faces.zip", "hydra.sweep.subdir=${seed}"]
+    assert options[:3] == ["seed=3", "data.root=../faces.zip", "hydra.sweep.subdir=${optimizer._target_}"]
     assert resume_command(tmp_path).endswith(f" {resuming} {shlex.quote(text)}")
 
 
