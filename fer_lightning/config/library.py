@@ -141,7 +141,7 @@ albumentations.*
     hole_width_range    PositiveSpan    least and greatest width, of the side
     fill                Fill            the grey of a patch
 lightning.Trainer
-    accelerator!        Literal['auto','cpu','gpu','cuda','mps','tpu'] what computes
+    accelerator!        Literal['auto','cpu','gpu','cuda','tpu'] what computes
     devices!            Devices         number of devices
     num_nodes           Count           number of machines
     strategy            Strategy        how several devices work together

@@ -1,5 +1,5 @@
-"""Values that a configuration computes: run_name, shown_name, sweep_name, wandb_mode, on_terminal, classes,
-mapped_classes, num_classes, classes_per_batch.
+"""Values that a configuration computes: run_name, shown_name, sweep_name, wandb_mode, on_terminal, accelerator,
+classes, mapped_classes, num_classes, classes_per_batch.
 
 Imported by the entry points before Hydra composes, so it stays light: no torch, no wandb.
 """
@@ -136,6 +136,11 @@ def on_terminal() -> bool:
     return sys.stdout.isatty() and parent_process() is None
 
 
+def accelerator() -> str:
+    """Return what ``trainer=auto`` computes on: the CPU on a Mac (its GPU has no float64), else what Lightning finds."""
+    return "cpu" if sys.platform == "darwin" else "auto"
+
+
 def classes(root: Any, votes: Any, labels: Any, columns: Any) -> list[str]:  # none of them is checked yet
     """Return the classes of data.root, by its layout or by data.labels, or those of data.votes."""
     if votes is not None:
@@ -168,7 +173,7 @@ def classes_per_batch(most: int, classes: Sequence[str], batch_size: int) -> int
 # OmegaConf 2.4 warns of the old name; in 2.3 the new one is another function.
 register: Any = OmegaConf.register_new_resolver if omegaconf.__version__ < "2.4" else OmegaConf.register_resolver
 for resolver in (
-    *(run_name, shown_name, sweep_name, wandb_mode, on_terminal),
+    *(run_name, shown_name, sweep_name, wandb_mode, on_terminal, accelerator),
     *(mapped_classes, num_classes, classes_per_batch),
 ):
     register(resolver.__name__, resolver, replace=True)

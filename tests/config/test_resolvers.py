@@ -5,7 +5,7 @@ from socket import socket
 import pytest
 from omegaconf import OmegaConf
 
-from fer_lightning.config import resolvers
+from fer_lightning.config import CONF, resolvers
 from fer_lightning.config.resolvers import classes_per_batch, run_name, shown_name
 from fer_lightning.data.faces import CLASSES
 from tests.conftest import raising
@@ -88,6 +88,13 @@ def test_a_run_keeps_its_id(tmp_path, run_id):
 EIGHT = (*CLASSES, "contempt")
 
 THREE = ("calm", "joy", "rage")
+
+
+@pytest.mark.parametrize(("platform", "accelerator"), [("linux", "auto"), ("darwin", "cpu")])
+def test_a_mac_computes_on_the_cpu(monkeypatch, platform, accelerator):
+    """Apple's GPU has no float64."""
+    monkeypatch.setattr(resolvers.sys, "platform", platform)
+    assert OmegaConf.load(CONF / "trainer" / "auto.yaml").accelerator == accelerator
 
 
 def test_balanced_batches_take_as_many_classes_as_divide_them():
