@@ -137,7 +137,7 @@ def on_terminal() -> bool:
 
 
 def accelerator() -> str:
-    """Return what ``trainer=auto`` computes on: the CPU on a Mac (its GPU has no float64), else what Lightning finds."""
+    """Return what ``trainer=auto`` computes on: the CPU on a Mac, whose GPU has no float64, or what Lightning finds."""
     return "cpu" if sys.platform == "darwin" else "auto"
 
 
