@@ -138,9 +138,10 @@ def no_choice(group: str, name: str, choices: Sequence[str] = ()) -> str:
 
 
 def keys(node: DictConfig, prefix: str = "", pointers: bool = True) -> Iterator[str]:
-    """Yield the names of the options. ``pointers=False`` leaves out options whose value is another option's."""
+    """Yield the names of the options. ``pointers=False`` leaves out options whose value follows from others."""
     for key in map(str, node):
-        points = OmegaConf.is_interpolation(node, key)
+        # ${name:}, a function without arguments, follows from no option.
+        points = OmegaConf.is_interpolation(node, key) and ":}" not in str(OmegaConf.masked_copy(node, key))
         if pointers or not points:
             yield f"{prefix}{key}"
         if not points and OmegaConf.is_dict(child := node.get(key)):
