@@ -137,7 +137,7 @@ def on_terminal() -> bool:
 
 
 def accelerator() -> str:
-    """Return what ``trainer=auto`` computes on: the CPU on a Mac, whose GPU has no float64, or what Lightning finds."""
+    """Return the accelerator of ``trainer=auto``: on a Mac the CPU, since its GPU has no float64; else Lightning's."""
     return "cpu" if sys.platform == "darwin" else "auto"
 
 
