@@ -35,7 +35,7 @@ from fer_lightning.launch.sweeps import (
 )
 from fer_lightning.report.ranking import read_jobs
 from fer_lightning.report.tables import show_table, tabulate
-from fer_lightning.runs.command import OPTIONS, WHOLE, is_sweep, key, resume_command, seeds_command
+from fer_lightning.runs.command import OPTIONS, WHOLE, is_sweep, key, of_training, resume_command, seeds_command
 from fer_lightning.runs.record import NAME, Status, read_record, read_run, read_runs, write_record
 from fer_lightning.words import counted, duration
 
@@ -289,7 +289,7 @@ def close(config: DictConfig, error: Exception | None) -> None:
     folder = Path(config.hydra.runtime.output_dir)
     record = read_record(folder)
     if record.status != Status.COMPLETED:  # an error before the start leaves a completed run as it is
-        options = shlex.join(o for o in config.hydra.overrides.task if not key(o).startswith(("sweep.", "resume_from")))
+        options = shlex.join(of_training(config.hydra.overrides.task))
         status, line = Status.COMPLETED, None
         if error is not None:
             status, line = Status.FAILED, " ".join(f"{type(error).__name__}: {error}".split())

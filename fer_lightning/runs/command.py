@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,11 @@ def key(option: str) -> str:
     return option.lstrip("+~").partition("=")[0].partition("@")[0]
 
 
+def of_training(options: Iterable[str]) -> list[str]:
+    """Return the options of a training, without those of Hydra, of its sweep and of a resumption."""
+    return [option for option in options if not key(option).startswith(("hydra.", "sweep.", "resume_from"))]
+
+
 def runs_code(option: str) -> bool:
     """Return whether an option, or a flag, can name code: a class, a computed value, or files outside ``conf/``."""
     group, outside = key(option), ".." in option
@@ -48,13 +54,13 @@ def runs_code(option: str) -> bool:
 def resume_command(folder: Path) -> str:
     """Return the command line that resumes the run in a folder, or its sweep; options that can name code are in it."""
     sweep = sweep_of(folder)
-    option = f"resume_from={quoted(folder)}" if sweep is None else f"sweep.resume={quoted(sweep)}"
+    started = sweep or folder
+    option = f"{'sweep.resume' if sweep else 'resume_from'}={quoted(started)}"
     if "'" in option and not set(option) & set('"$`\\!'):  # double quotes are easier to read than shlex's
         option = f'"{option}"'
     elif "'" in option:
         option = shlex.quote(option)
-    started = (sweep or folder) / OPTIONS
-    typed = filter(runs_code, read_options(sweep or folder)) if started.is_file() else ()
+    typed = filter(runs_code, read_options(started)) if (started / OPTIONS).is_file() else ()
     return " ".join([*_program(), option, *map(shlex.quote, typed)])
 
 

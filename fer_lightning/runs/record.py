@@ -16,7 +16,7 @@ import numpy as np
 from fer_lightning.data.faces import CLASSES
 from fer_lightning.errors import UserError
 from fer_lightning.files import write_json
-from fer_lightning.runs.command import OPTIONS, key, read_options
+from fer_lightning.runs.command import OPTIONS, key, of_training, read_options
 
 NAME = "metrics.json"
 ASIDE = "superseded"  # folder of a sweep for the earlier files of jobs that started again
@@ -132,10 +132,8 @@ class Run:
     def overrides(self) -> list[str]:
         """Return the options of the run, without those of Hydra, of the sweep and of a resumption."""
         if (self.folder / OPTIONS).is_file():
-            overrides = read_options(self.folder)
-        else:
-            overrides = shlex.split(self.record.overrides or "")
-        return [option for option in overrides if not key(option).startswith(("hydra.", "sweep.", "resume_from"))]
+            return of_training(read_options(self.folder))
+        return of_training(shlex.split(self.record.overrides or ""))
 
     @property
     def figures(self) -> dict[str, float]:
