@@ -81,11 +81,7 @@ NODES = {  # what is not listed has the role of the node around it
     "faces": Node(PLACE, "Source | None", "faces of the training, whose pictures the page shows"),
     "gallery": Node(PLACE, "Part", "which faces the classifier keeps"),
     "format": Node(PLACE, "Literal['bundle', 'onnx']", "a folder of safetensors and JSON, or one ONNX file"),
-    "output": Node(
-        PLACE,
-        "Location | None",
-        "where to write; null: folder of this export, or of the run of the labels",
-    ),
+    "output": Node(PLACE, "Location | None", "where to write; null: folder of this export, or of the labels' run"),
     "half": Node(PLACE, "bool", "whether weights and gallery are kept in 16 bits, of format=bundle"),
     "int8": Node(PLACE, "bool", "whether the embedder computes in 8 bits, of format=onnx"),
     "stress": Node(PLACE, "Part", "how the test faces are changed"),

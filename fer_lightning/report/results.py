@@ -117,12 +117,10 @@ def too_good(record: Record, limit: float, reason: str) -> str:
     """Return why a score above the highest credible accuracy cannot be honest; empty for a score below it."""
     if record.figures["test/accuracy_low"] <= limit or record.unscored:  # a part of the faces may be easy
         return ""
-    leaks = record.leaks or "Nothing was found that leaks; keep looking"
-    if record.leaks is None:
-        leaks = "Whether it leaks is unknown"
+    nothing = "Whether it leaks is unknown" if record.leaks is None else "Nothing was found that leaks; keep looking"
     return (
         f"test/accuracy {percent(record.figures['test/accuracy'])} lies above the {percent(limit)} that can be "
-        f"believed here ({reason}): it cannot be honest. {leaks}"
+        f"believed here ({reason}): it cannot be honest. {record.leaks or nothing}"
     )
 
 

@@ -102,7 +102,7 @@ def test_mistake_is_one_sentence(export, tmp_path, arguments, words):
 
 
 def test_options_of_a_checkpoint_are_checked(run_here, checkpoint, tmp_path):
-    """Of the checkpoint itself: refused. Of an earlier training: its faces are not drawn."""
+    """Refuse those of the checkpoint itself; draw no faces by those of an earlier training."""
     content = torch.load(checkpoint, weights_only=True)
     huge, brings = ["data.drawn.count=1000000000"], "brings options that cannot be: data.drawn.count=1000000000 must be"
     content[KEY]["past"] = [{"name": "init_from=old.ckpt", "overrides": huge, "data_fingerprint": "f" * 64}]
