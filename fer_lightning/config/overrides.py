@@ -5,6 +5,7 @@ say where this machine reads and writes.
 """
 
 import re
+from collections.abc import Collection
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
@@ -14,9 +15,17 @@ from fer_lightning.config import find_files
 from fer_lightning.config.nodes import NODES, Role, role
 from fer_lightning.errors import UserError
 
+UNKNOWN = "which is no option"
 
-def allowed(overrides: object, source: str, remedy: str = "") -> list[str]:
+
+def allowed(overrides: object, source: str, remedy: str = "", typed: Collection[str] = ()) -> list[str]:
     """Return those of a checkpoint's overrides that define its faces and network.
+
+    Args:
+        overrides: As the checkpoint has them.
+        source: Option and path of the checkpoint, for messages.
+        remedy: End of a sentence on a choice that is not in ``conf/``.
+        typed: Keys of options on this command line. They replace the checkpoint's, whatever those say.
 
     Raises:
         UserError: Naming the first override that is more than a file of ``conf/`` or a plain value.
@@ -28,13 +37,16 @@ def allowed(overrides: object, source: str, remedy: str = "") -> list[str]:
     for text in overrides:
         try:
             override = parser.parse_override(text)
+            if override.key_or_group in typed:
+                continue
             reason = _refusal(override)
             if reason is None and role(override.key_or_group) <= Role.RESULT:
                 allowed_overrides.append(text)
         except (HydraException, RecursionError) as error:
             raise UserError(f"{source} carries the override {text!r:.200}, which cannot be read: not loaded") from error
         if reason:
-            remedy = remedy if reason.startswith("which chooses") else ""
+            if not reason.startswith("which chooses"):
+                remedy = "" if reason == UNKNOWN else "; give the option again on this command line, if you trust it"
             raise UserError(f"{source} carries the override {text!r:.200}, {reason}: not loaded{remedy}")
     return allowed_overrides
 
@@ -43,7 +55,7 @@ def _refusal(override: Override) -> str | None:
     """Return why an override is not composed, or None; what defines no result is dropped, whatever it says."""
     key = override.key_or_group
     if re.split("[./]", key)[0] not in NODES:
-        return "which is no option"
+        return UNKNOWN
     if role(key) > Role.RESULT:
         return None
     if override.is_delete() or override.is_sweep_override() or override.package is not None:

@@ -98,7 +98,8 @@ def read_training(record: Mapping[str, Any], datamodule: FacesDataModule) -> tup
     name = record["name"]
     log.info("the faces that trained %s:", name)
     try:
-        training = instantiate(compose_over(allowed(record.get("overrides"), name), here, name).data)
+        saved = allowed(record.get("overrides"), name, typed=list(map(key, here)))
+        training = instantiate(compose_over(saved, here, name).data)
         if record["data_fingerprint"] == datamodule.faces.fingerprint:
             training.faces, training.audit = datamodule.faces, datamodule.audit
         elif training.faces.fingerprint != record["data_fingerprint"]:

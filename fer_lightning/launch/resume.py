@@ -1,7 +1,7 @@
 """Resuming a run or a sweep: its command line, its newest checkpoint, and what has changed since then."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,8 @@ def resume_arguments(arguments: list[str]) -> list[str]:
     folder = path if path.is_dir() else path.parent.parent  # of a checkpoint
     if user_folder() is None and (needed := _config_dir(folder)):
         raise UserError(f"{option}={value} began with --config-dir={needed}: add that, since its files are read again")
+    arguments = [argument for argument in arguments if key(argument) != option]
+    replaced = {option, *map(key, arguments)}
     if option == "sweep.resume":
         if not is_sweep(path):
             raise UserError(f"sweep.resume={value} holds no sweep: give the folder that holds its jobs and sweep.csv")
@@ -51,9 +53,7 @@ def resume_arguments(arguments: list[str]) -> list[str]:
     elif "-m" in arguments or "--multirun" in arguments:
         raise UserError("resume_from= goes on with one run, and -m starts several: leave -m out, or use sweep.resume=")
     else:
-        earlier = _options_of_run(path, folder)
-    arguments = [argument for argument in arguments if key(argument) != option]
-    replaced = {option, *map(key, arguments)}
+        earlier = _options_of_run(path, folder, replaced)
     earlier = [text for text in earlier if key(text) not in replaced]
     if option == "sweep.resume" or (folder / "config.yaml").is_file():
         if unsafe := next(filter(runs_code, earlier), None):
@@ -86,12 +86,15 @@ def existing(text: str, option: str) -> Path:
     return path
 
 
-def _options_of_run(path: Path, folder: Path) -> list[str]:
-    """Return the options that a run began with, from its folder, or from a checkpoint outside it."""
+def _options_of_run(path: Path, folder: Path, typed: Collection[str]) -> list[str]:
+    """Return the options that a run began with, from its folder, or from a checkpoint outside it.
+
+    A checkpoint's options whose keys are ``typed`` on this command line are left out.
+    """
     if path.is_dir() and not (folder / "config.yaml").is_file():
         raise UserError(f"resume_from={path} holds no run (no config.yaml): give a run's folder or a checkpoint")
     if not (folder / "config.yaml").is_file():
-        return read_overrides(str(path))
+        return read_overrides(str(path), typed)
     if not (folder / OPTIONS).is_file():
         raise UserError(
             f"{folder / OPTIONS} is missing: give the options of the run again, and one of its checkpoints by itself"

@@ -16,14 +16,15 @@ from fer_lightning.runs.command import key
 
 def over_checkpoint(cfg: DictConfig) -> DictConfig:
     """Compose the configuration again: the options of the checkpoint, and those of this command line in their place."""
-    typed, carrier = HydraConfig.get().overrides.task, f"checkpoint={cfg.checkpoint}"
-    return compose_over(read_overrides(cfg.checkpoint), typed, carrier)
+    typed = HydraConfig.get().overrides.task
+    saved = read_overrides(cfg.checkpoint, list(map(key, typed)))  # without these Hydra merges two nodes
+    return compose_over(saved, typed, f"checkpoint={cfg.checkpoint}")
 
 
 def compose_over(saved: Sequence[str], typed: Sequence[str], carrier: str) -> DictConfig:
     """Compose the options that a ``carrier`` brings, and typed ones in their place. Check the values."""
-    verb, keys = str(HydraConfig.get().job.config_name), set(map(key, typed))  # without these Hydra merges two nodes
-    cfg = hydra.compose(verb, overrides=[*(option for option in saved if key(option) not in keys), *typed])
+    verb = str(HydraConfig.get().job.config_name)
+    cfg = hydra.compose(verb, overrides=[*saved, *typed])
     check_values(cfg, verb, carrier)
     return cfg
 

@@ -4,7 +4,7 @@ import hashlib
 import logging
 import re
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
@@ -167,14 +167,16 @@ def read_provenance(path: str) -> dict[str, Any]:
     return load(path, "checkpoint")[KEY]
 
 
-def read_overrides(path: str) -> list[str]:
+def read_overrides(path: str, typed: Collection[str] = ()) -> list[str]:
     """Return the overrides that define a checkpoint's faces and network, to compose our own ``conf/`` with them.
+
+    Those whose keys are ``typed`` on this command line are left out.
 
     Raises:
         UserError: As ``load``; or if an override does more than choose a file of ``conf/`` or set a plain value.
     """
     record = read_provenance(path)
-    return allowed(record.get("overrides"), f"checkpoint={path}", config_dir_remedy(record))
+    return allowed(record.get("overrides"), f"checkpoint={path}", config_dir_remedy(record), typed)
 
 
 def config_dir_remedy(record: Mapping[str, Any]) -> str:

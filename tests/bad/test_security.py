@@ -106,6 +106,13 @@ def test_poisoned_override_is_refused_by_name(tmp_path, override):
     assert override[:5] in str(refusal.value)
 
 
+def test_an_option_that_is_typed_again_replaces_a_poisoned_one(tmp_path):
+    path = checkpoint_of(tmp_path / "mine.ckpt", ["seed=1", "optimizer._target_=torch.optim.RAdam", "~optimizer.fused"])
+    with pytest.raises(UserError, match="give the option again on this command line, if you trust it"):
+        read_overrides(path, ["optimizer._target_"])  # one of two
+    assert read_overrides(path, ["optimizer._target_", "optimizer.fused"]) == ["seed=1"]
+
+
 @pytest.mark.parametrize("overrides", [None, "seed=1", {"seed": 1}, [1], [["seed=1"]], torch.zeros(1)])
 def test_overrides_that_are_no_texts_are_refused(tmp_path, overrides):
     with pytest.raises(UserError, match="overrides are no list of texts"):
