@@ -18,13 +18,16 @@ from fer_lightning.errors import UserError
 UNKNOWN = "which is no option"
 
 
-def allowed(overrides: object, source: str, remedy: str = "", typed: Collection[str] = ()) -> list[str]:
+def allowed(
+    overrides: object, source: str, remedy: str = "", again: str = "", typed: Collection[str] = ()
+) -> list[str]:
     """Return those of a checkpoint's overrides that define its faces and network.
 
     Args:
         overrides: As the checkpoint has them.
         source: Option and path of the checkpoint, for messages.
         remedy: End of a sentence on a choice that is not in ``conf/``.
+        again: End of a sentence on an option that could run code; empty where it cannot be ``typed``.
         typed: Keys of options on this command line. They replace the checkpoint's, whatever those say.
 
     Raises:
@@ -46,7 +49,7 @@ def allowed(overrides: object, source: str, remedy: str = "", typed: Collection[
             raise UserError(f"{source} carries the override {text!r:.200}, which cannot be read: not loaded") from error
         if reason:
             if not reason.startswith("which chooses"):
-                remedy = "" if reason == UNKNOWN else "; give the option again on this command line, if you trust it"
+                remedy = "" if reason == UNKNOWN else again
             raise UserError(f"{source} carries the override {text!r:.200}, {reason}: not loaded{remedy}")
     return allowed_overrides
 

@@ -176,7 +176,8 @@ def read_overrides(path: str, typed: Collection[str] = ()) -> list[str]:
         UserError: As ``load``; or if an override does more than choose a file of ``conf/`` or set a plain value.
     """
     record = read_provenance(path)
-    return allowed(record.get("overrides"), f"checkpoint={path}", config_dir_remedy(record), typed)
+    again = "; give the option again on this command line, if you trust it"
+    return allowed(record.get("overrides"), f"checkpoint={path}", config_dir_remedy(record), again, typed)
 
 
 def config_dir_remedy(record: Mapping[str, Any]) -> str:
