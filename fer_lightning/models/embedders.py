@@ -16,6 +16,18 @@ def convolution(channels: int, width: int, kernel_size: int, stride: int = 1, pa
     return nn.Sequential(convolved, nn.BatchNorm2d(width), nn.ReLU(inplace=True))
 
 
+def unit_vectors(head: nn.Module, features: Tensor) -> Tensor:
+    """Return the head's vectors (B, D) for features (B, ...), at Euclidean norm 1, float32 or float64.
+
+    Under mixed precision the head computes in the precision of its weights: bfloat16 is too coarse to tell the nearest
+    neighbours of a face apart.
+    """
+    dtype = next(head.parameters()).dtype
+    with torch.autocast(features.device.type, enabled=False):
+        vectors = head(features.to(dtype))
+    return normalize(vectors.to(torch.promote_types(dtype, torch.float32)), dim=1)
+
+
 class Inception(nn.Module):
     """Inception module: parallel 1 x 1, 3 x 3, 5 x 5 and pool branches, concatenated (arXiv:1409.4842, figure 2b).
 
@@ -105,7 +117,7 @@ class FaceNet(nn.Module):
         """
         if images.shape[1:] != (1, self.image_size, self.image_size):
             raise ValueError(f"images are {tuple(images.shape)}, not (B, 1, {self.image_size}, {self.image_size})")
-        return normalize(self.head(self.features(images)), dim=1)
+        return unit_vectors(self.head, self.features(images))
 
 
 class TimmEmbedder(nn.Module):
@@ -166,4 +178,4 @@ class TimmEmbedder(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return (B, D) unit vectors for images (B, 1, H, W) float32 in [-1, 1]."""
-        return normalize(self.head(self.backbone(images)), dim=1)
+        return unit_vectors(self.head, self.backbone(images))

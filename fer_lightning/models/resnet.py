@@ -5,10 +5,9 @@ lips.
 """
 
 from torch import Tensor, nn
-from torch.nn.functional import normalize
 
 from fer_lightning.kinds import Blocks, Dimension, PartShare, Width, Widths
-from fer_lightning.models.embedders import convolution
+from fer_lightning.models.embedders import convolution, unit_vectors
 
 
 class ResidualBlock(nn.Module):
@@ -59,4 +58,4 @@ class ResNet48(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return (B, D) unit vectors for images (B, 1, H, W) float32 in [-1, 1]."""
-        return normalize(self.head(self.features(images)), dim=1)
+        return unit_vectors(self.head, self.features(images))

@@ -16,6 +16,23 @@ def test_facenet_gives_unit_vectors(make_cfg, size, pixels):
     assert torch.allclose(vectors.norm(dim=1), torch.ones(3), atol=1e-5)
 
 
+@pytest.mark.parametrize("choice", ["facenet", "resnet48", "timm"])
+def test_mixed_precision_leaves_the_embedding_its_digits(make_cfg, choice):
+    options = ["embedder.pretrained=false", "embedder.model_name=test_resnet"] if choice == "timm" else []
+    embedder = instantiate(make_cfg(f"embedder={choice}", *options).embedder).eval()
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        vectors = embedder(torch.randn(3, 1, 48, 48))
+    assert vectors.dtype == torch.float32
+    assert not torch.equal(vectors, vectors.bfloat16().float())
+    assert torch.allclose(vectors.norm(dim=1), torch.ones(3), atol=1e-6)  # bfloat16: up to 0.003 off
+
+
+def test_half_weights_give_unit_vectors_in_float32(make_cfg):
+    embedder = instantiate(make_cfg("embedder=resnet48").embedder).eval().bfloat16()
+    vectors = embedder(torch.randn(3, 1, 48, 48).bfloat16())
+    assert torch.allclose(vectors.norm(dim=1), torch.ones(3), atol=1e-6)
+
+
 def test_facenet_has_the_stem_of_the_papers_table_5(make_cfg):
     embedder: FaceNet = instantiate(make_cfg().embedder)
     stem = embedder.features[0][0]
