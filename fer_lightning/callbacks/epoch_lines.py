@@ -4,6 +4,7 @@ import logging
 import time
 from typing import Any
 
+import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback
 
@@ -37,10 +38,11 @@ class EpochLines(Callback):
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         """Log what is trained and start the clock."""
         self.start, self.first_epoch, self.steps = time.monotonic(), trainer.current_epoch, 0
-        device = pl_module.device
+        device, partition = pl_module.device, trainer.datamodule.partition
+        pictures, faces = len(partition.train), len(np.unique(partition.origins[partition.train]))
         log.info(
             "training on %s, %s: %s; %s parameters; %s of %s",
-            counted(len(trainer.datamodule.partition.train), "face"),
+            (f"{counted(pictures, 'picture')} of " if pictures > faces else "") + counted(faces, "face"),
             torch.cuda.get_device_name(device) if device.type == "cuda" else device.type.upper(),
             ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in self.settings.items()),
             f"{sum(weights.numel() for weights in pl_module.parameters()):,}",

@@ -2,6 +2,7 @@
 
 from unittest.mock import MagicMock, Mock
 
+import numpy as np
 import pytest
 import torch
 
@@ -46,10 +47,18 @@ def test_a_line_has_the_validation_of_its_own_epoch_alone(caplog):
 
 def test_one_epoch_of_one_step_is_singular(caplog):
     trainer = MagicMock(max_epochs=1, num_training_batches=1, precision="32-true", current_epoch=0)
-    trainer.datamodule.partition.train = range(7)
+    trainer.datamodule.partition = Mock(train=np.arange(7), origins=np.arange(9))
     with caplog.at_level("INFO", "fer_lightning"):
         EpochLines([], {}).on_train_start(trainer, Mock(device=torch.device("cpu"), parameters=list))
     assert caplog.text.rstrip().endswith("training on 7 faces, CPU: ; 0 parameters; 1 epoch of 1 step")
+
+
+def test_pictures_of_one_face_count_as_one_face(caplog):
+    trainer = MagicMock(max_epochs=1, num_training_batches=1, precision="32-true", current_epoch=0)
+    trainer.datamodule.partition = Mock(train=np.array([0, 1, 3]), origins=np.array([5, 5, 6, 7]))
+    with caplog.at_level("INFO", "fer_lightning"):
+        EpochLines([], {}).on_train_start(trainer, Mock(device=torch.device("cpu"), parameters=list))
+    assert caplog.text.rstrip().endswith("training on 3 pictures of 2 faces, CPU: ; 0 parameters; 1 epoch of 1 step")
 
 
 @pytest.mark.parametrize(
