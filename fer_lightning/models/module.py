@@ -252,7 +252,6 @@ class ExpressionModule(Network, lightning.LightningModule):
             config["total_steps"] = 10**9 if self.trainer.ckpt_path else int(self.trainer.estimated_stepping_batches)
         try:
             optimizer = build("optimizer", settings["optimizer"])(self.parameters())
-            optimizer.network = self.embedder
             scheduler = build("scheduler", config)(optimizer)
         except ZeroDivisionError as error:  # OneCycleLR's, if the rate rises for a single step
             share = f"scheduler.pct_start={config['pct_start']} of {config['total_steps']} steps"
